@@ -25,6 +25,17 @@ class Settings:
         upload_mb: Largest upload in megabytes (`LOOKALIKE_UPLOAD_MB`).
         basemap: URL template of a tile basemap, `{z}/{x}/{y}` (`LOOKALIKE_BASEMAP`), or None: the
             map then shows the scenes alone and nothing leaves the machine.
+        private_hosts: Hosts (`name` or `name:port`) that may be reached although their address is
+            private, and by plain http (`LOOKALIKE_PRIVATE_HOSTS`, separated by commas).
+        google_credentials: Google credentials as JSON: a service account's key or a workload
+            identity configuration (`GOOGLE_APPLICATION_CREDENTIALS`), or None.
+        ee_project: Google Cloud project that Earth Engine counts against (`LOOKALIKE_EE_PROJECT`).
+        ee_url: Address of the Earth Engine API (`LOOKALIKE_EE_URL`).
+        drive_url: Address of the Drive API (`LOOKALIKE_DRIVE_URL`).
+        storage_url: Address of the Cloud Storage API (`LOOKALIKE_STORAGE_URL`).
+        stac: STAC APIs beside the built-in ones, as (name, address) (`LOOKALIKE_STAC`, written
+            `name=https://…` and separated by commas); a built-in name replaces its address.
+        openaerialmap_url: Address of the OpenAerialMap catalogue (`LOOKALIKE_OPENAERIALMAP_URL`).
     """
 
     home: Path
@@ -35,6 +46,14 @@ class Settings:
     folders: tuple[Path, ...] = ()
     upload_mb: int = 2048
     basemap: str | None = None
+    private_hosts: tuple[str, ...] = ()
+    google_credentials: Path | None = None
+    ee_project: str | None = None
+    ee_url: str = "https://earthengine-highvolume.googleapis.com"
+    drive_url: str = "https://www.googleapis.com"
+    storage_url: str = "https://storage.googleapis.com"
+    stac: tuple[tuple[str, str], ...] = ()
+    openaerialmap_url: str = "https://api.openaerialmap.org"
 
     @property
     def collections(self) -> Path:
@@ -70,7 +89,37 @@ def from_environment(env: dict[str, str]) -> Settings:
         ),
         upload_mb=_whole(env, "LOOKALIKE_UPLOAD_MB", defaults.upload_mb, least=1),
         basemap=env.get("LOOKALIKE_BASEMAP") or None,
+        private_hosts=tuple(_listed(env, "LOOKALIKE_PRIVATE_HOSTS")),
+        google_credentials=Path(env["GOOGLE_APPLICATION_CREDENTIALS"]).expanduser()
+        if env.get("GOOGLE_APPLICATION_CREDENTIALS")
+        else None,
+        ee_project=env.get("LOOKALIKE_EE_PROJECT") or None,
+        ee_url=_address(env, "LOOKALIKE_EE_URL", defaults.ee_url),
+        drive_url=_address(env, "LOOKALIKE_DRIVE_URL", defaults.drive_url),
+        storage_url=_address(env, "LOOKALIKE_STORAGE_URL", defaults.storage_url),
+        stac=tuple(_named(env, "LOOKALIKE_STAC")),
+        openaerialmap_url=_address(env, "LOOKALIKE_OPENAERIALMAP_URL", defaults.openaerialmap_url),
     )
+
+
+def _listed(env: dict[str, str], name: str) -> list[str]:
+    return [part.strip() for part in env.get(name, "").split(",") if part.strip()]
+
+
+def _address(env: dict[str, str], name: str, default: str) -> str:
+    return (env.get(name) or default).rstrip("/")
+
+
+def _named(env: dict[str, str], name: str) -> list[tuple[str, str]]:
+    pairs = [part.partition("=") for part in _listed(env, name)]
+    for key, _, url in pairs:
+        if not key or not url.startswith(("https://", "http://")):
+            raise QueryError(
+                f"{name} holds something that is not name=https://…",
+                where=key,
+                remedy="Write name=https://address, several separated by commas",
+            )
+    return [(key.strip(), url.strip().rstrip("/")) for key, _, url in pairs]
 
 
 def _whole(env: dict[str, str], name: str, default: int, *, least: int) -> int:
