@@ -1,0 +1,72 @@
+// Elements, icons and figures.
+
+// h('button', { class: 'x', onclick: f, 'aria-label': 'y' }, child, ...) makes an element.
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? '' : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const ICONS = {
+  picture: 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5h.01',
+  clear: 'M6 6l12 12M18 6L6 18',
+  zoom: 'M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5L20 20M10.5 8v5M8 10.5h5',
+  search: 'M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5L20 20',
+  back: 'M10 6l-6 6 6 6M4 12h16',
+  fit: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',
+  copy: 'M9 9h11v11H9zM15 9V4H4v11h5',
+  help: 'M9 9a3 3 0 1 1 4 2.8c-.8.4-1 1-1 2.2M12 17.5h.01',
+};
+
+export function icon(name) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('viewBox', '0 0 24 24');
+  svg.setAttribute('class', 'lk-icon');
+  svg.setAttribute('aria-hidden', 'true');
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  path.setAttribute('d', ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+// 12345 → "12 345", with thin spaces.
+export const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, '\u2009');
+
+export const score = (value) => value.toFixed(2);
+
+// Latitude first, as people and most map searches expect when pasting.
+export const place = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
+
+export const day = (datetime) => (datetime ? datetime.slice(0, 10) : 'no date');
+
+const WARM = ['#ffe45c', '#ffb627', '#ff8a3d', '#f4694a'];
+
+// Colour of a result: the best is bright yellow, the last a warm red; dark text reads on all.
+export function rankColour(rank, total) {
+  const place = total > 1 ? ((rank - 1) / (total - 1)) * (WARM.length - 1) : 0;
+  const low = Math.min(Math.floor(place), WARM.length - 2);
+  return mix(WARM[low], WARM[low + 1], place - low);
+}
+
+function mix(from, to, share) {
+  const channel = (colour, i) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
+  const blended = [0, 1, 2].map((i) =>
+    Math.round(channel(from, i) + (channel(to, i) - channel(from, i)) * share),
+  );
+  return `rgb(${blended.join(', ')})`;
+}
+
+export async function copyText(text) {
+  if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+  const area = h('textarea', { class: 'lk-offscreen', 'aria-hidden': 'true' });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand('copy');
+  area.remove();
+}
