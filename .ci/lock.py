@@ -15,7 +15,9 @@ PYTHONS = ("3.10", "3.11", "3.12")
 ROOT = Path(__file__).resolve().parent.parent
 HEADERS = {
     "requirements.txt": "# Pinned for Python 3.10-3.12 by `make lock` from requirements.in.\n",
-    "requirements-dev.txt": "# Pinned by `make lock` from requirements-dev.in.\n-r requirements.txt\n",
+    "requirements-dev.txt": (
+        "# Pinned by `make lock` from requirements-dev.in.\n-r requirements.txt\n"
+    ),
 }
 
 
@@ -46,11 +48,10 @@ def merged(by_python: dict[str, dict[str, str]]) -> list[str]:
 
 
 def main() -> None:
+    """Write both files; arguments are constraint files for uv."""
     constraints = sys.argv[1:]
     base = {p: resolve(["requirements.in"], p, constraints) for p in PYTHONS}
-    full = {
-        p: resolve(["requirements.in", "requirements-dev.in"], p, constraints) for p in PYTHONS
-    }
+    full = {p: resolve(["requirements.in", "requirements-dev.in"], p, constraints) for p in PYTHONS}
     for name, found in (("requirements.txt", base), ("requirements-dev.txt", full)):
         lines = merged(found)
         if name == "requirements-dev.txt":

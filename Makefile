@@ -1,0 +1,86 @@
+# Every target sets up what it needs in .venv and may be run again at any time: finished work is
+# kept, interrupted work is resumed.
+#
+#   make demo [PORT=8501] [ADDRESS=127.0.0.1] [HEADLESS=1]
+#   make test [ARGS="-k search"]
+#   make PYTHON=/path/to/python3.12 ...      the Python to make .venv with
+
+VENV ?= .venv
+PYTHON ?=
+PORT ?= 8501
+ADDRESS ?= 127.0.0.1
+HEADLESS ?=
+ARGS ?=
+
+PY := $(VENV)/bin/python
+# An npm that set-up put into the environment is found last, after the machine's own.
+WITH_NPM := PATH="$$PATH:$(abspath $(VENV))/bin"
+CODE := pipeline pages streamlit_app.py tests benchmarks docs .ci
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo sample setup test lint bench docs lock clean venv runtime dev npm chromium
+
+help:
+	@echo "make demo     set everything up, build the sample collections, open the app"
+	@echo "make setup    install everything: packages, front-end libraries, model weights"
+	@echo "make sample   setup, and build the two sample collections"
+	@echo "make test     set everything up and run all tests"
+	@echo "make lint     ruff (check and format) and mypy"
+	@echo "make bench    run the benchmarks and print their figures"
+	@echo "make docs     write docs/results.md and the notebook anew"
+	@echo "make lock     resolve requirements*.in into requirements*.txt"
+	@echo "make clean    remove what make has put into this folder (collections are kept)"
+
+demo: sample
+	@headless=true; \
+	if [ -z "$(filter-out 0,$(HEADLESS))" ] && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+	    headless=false; fi; \
+	$(WITH_NPM) exec $(PY) -m streamlit run streamlit_app.py --server.port $(PORT) \
+	    --server.address $(ADDRESS) --server.showEmailPrompt false --server.headless $$headless
+
+sample: setup
+	@$(WITH_NPM) $(PY) -m pipeline sample
+
+setup: runtime npm
+	@$(WITH_NPM) $(PY) -m pipeline.frontend
+	@$(WITH_NPM) $(PY) -m pipeline weights
+
+test: dev setup chromium
+	@$(WITH_NPM) $(PY) -m pytest $(ARGS)
+
+lint: dev
+	@$(PY) -m ruff check $(CODE)
+	@$(PY) -m ruff format --check $(CODE)
+	@$(PY) -m mypy
+
+bench: dev setup
+	@set -e; for script in benchmarks/*.py; do \
+	    echo "== $$script"; $(WITH_NPM) $(PY) $$script $(ARGS); done
+
+docs: dev sample
+	@$(WITH_NPM) $(PY) docs/make_results.py
+
+lock:
+	@sh .ci/venv.sh .venv-lock $(PYTHON)
+	@.venv-lock/bin/python -m pip install -q --disable-pip-version-check uv
+	.venv-lock/bin/python .ci/lock.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) .venv-lock assets/vendor build .cache .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+venv:
+	@sh .ci/venv.sh $(VENV) $(PYTHON)
+
+runtime: venv
+	@$(PY) .ci/install.py runtime
+
+dev: venv
+	@$(PY) .ci/install.py dev
+
+npm: venv
+	@npm --version >/dev/null 2>&1 || $(PY) .ci/install.py node
+
+chromium: dev
+	@sh .ci/chromium.sh $(PY)
