@@ -1,0 +1,528 @@
+"""Build: from rasters to a searchable collection, in stages that can be interrupted anywhere.
+
+The unit of work is one block of one scene: read, cut, embed, write one part.  A part that exists
+is finished; the same request continues where a killed one stopped and ends with the same chips.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import parts
+from pipeline.chips import Block, Chips, Grid, cut
+from pipeline.collection import Collection, Manifest, Store, check_name, merged_counts
+from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError
+from pipeline.files import remove_temporaries
+from pipeline.progress import OnProgress, Progress, silent
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from pipeline.embedding import Embedder
+    from pipeline.scene import Scene
+
+log = logging.getLogger(__name__)
+
+PIECE = 32
+PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
+
+
+@dataclass(frozen=True)
+class SceneInput:
+    """A raster to build from, and how to read it.
+
+    Attributes:
+        path: The file.
+        bands: 1-based bands shown as red, green and blue, or None for the default.
+        title: What people call it.
+        datetime: Acquisition time, ISO 8601 UTC, where the file does not tell.
+        source: Kind of source, for provenance.
+        source_url: Where it came from.
+        license: Licence and credit.
+    """
+
+    path: Path
+    bands: tuple[int, int, int] | None = None
+    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    title: str | None = None
+    datetime: str | None = None
+    source: str = "raster"
+    source_url: str | None = None
+    license: str = ""
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build.
+
+    Attributes:
+        name: Collection; continued or enlarged if it exists.
+        scenes: Rasters to add; empty to continue with those it has.
+        stride: Pixels between neighbouring chips; None for the collection's own, or 128.
+        area: GeoJSON geometry in EPSG:4326; chips whose centre lies outside are left out.
+        mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
+        title: What people call it; by default the name.
+    """
+
+    name: str
+    scenes: tuple[SceneInput, ...] = ()
+    stride: int | None = None
+    area: dict[str, Any] | None = None
+    mode: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """One block to make; small, picklable, and all a worker needs.
+
+    Attributes:
+        folder: The collection's folder.
+        scene_id: Scene of the block.
+        block: Which chips.
+        part: File name of the part to write.
+        area: WKB of the area in EPSG:4326, or None.
+        mode: How chips are embedded.
+        stride: Pixels between neighbouring chips.
+        known: Ids of chips of this block that other parts hold already.
+    """
+
+    folder: Path
+    scene_id: str
+    block: Block
+    part: str
+    area: bytes | None
+    mode: str
+    stride: int
+    known: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> Path:
+        """The part's file."""
+        return self.folder / "chips" / self.scene_id / self.part
+
+    @property
+    def size(self) -> int:
+        """Chips the block may hold."""
+        return len(self.block.rows) * len(self.block.cols)
+
+
+@dataclass(frozen=True)
+class BlockSummary:
+    """What came of one block."""
+
+    chips: int
+    left_out: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What was made, what was left out and why.
+
+    Attributes:
+        name: The collection.
+        chips: Chips in it.
+        left_out: Chips left out, by reason.
+        scenes: Scene ids.
+        blocks_made: Blocks made by this run.
+        blocks_kept: Blocks found finished.
+        seconds: Duration of this run.
+        notes: What the user should know besides.
+    """
+
+    name: str
+    chips: int
+    left_out: dict[str, int]
+    scenes: tuple[str, ...]
+    blocks_made: int
+    blocks_kept: int
+    seconds: float
+    notes: tuple[str, ...] = field(default=())
+
+
+def build(request: BuildRequest, store: Store, progress: OnProgress = silent) -> BuildSummary:
+    """Make, continue or enlarge a collection and its index.
+
+    Args:
+        request: What to build.
+        store: Where.
+        progress: Called often; raising `Cancelled` from it stops the build, keeping what is done.
+
+    Raises:
+        QueryError: If the name, stride or mode cannot be used, or contradict the collection.
+        SceneError: If a raster cannot be used, or no chip of it can.
+        WeightsError: If the ImageNet weights cannot be had.
+        StorageError: If the disk is full or not writable, or another build is running.
+    """
+    started = time.monotonic()
+    collection, fresh = prepare(request, store, progress)
+    with collection.lock():
+        remove_temporaries(collection.path)
+        try:
+            collection = add_scenes(collection, request, progress)
+            tasks, kept = plan(collection)
+            made = run_blocks(tasks, kept, progress)
+            return finish(store, collection, made, kept, started, progress)
+        except SceneError:
+            if fresh:
+                _discard(collection)
+            raise
+
+
+def prepare(
+    request: BuildRequest, store: Store, progress: OnProgress = silent
+) -> tuple[Collection, bool]:
+    """The collection a request is about, made if need be, and whether it was made now.
+
+    Every raster is opened first, so that one that cannot be used leaves nothing behind.
+    """
+    from pipeline.embedding import default_mode, resnet50_identity
+    from pipeline.scene import Stretch, open_scene
+
+    check_name(request.name)
+    stride = request.stride
+    try:
+        existing: Collection | None = store.open(request.name)
+    except NotFoundError:
+        existing = None
+    if existing is None and not request.scenes:
+        raise NotFoundError(
+            "There is no collection of this name to continue",
+            where=request.name,
+            remedy="Name a raster to build it from: --scene FILE",
+        )
+    stride = stride or (existing.manifest.stride if existing else 128)
+    for given in request.scenes:
+        progress(Progress("Opening", 0, 0, "scenes", given.path.name))
+        stretch = Stretch(*given.stretch) if given.stretch else None
+        scene = open_scene(given.path, bands=given.bands, stretch=stretch)
+        Grid.for_scene(scene, stride)
+    if existing:
+        _check_agrees(existing, request, stride)
+        return existing, False
+    mode = request.mode or default_mode(stride)
+    manifest = Manifest(
+        name=request.name,
+        title=request.title or request.name,
+        stride=stride,
+        model=resnet50_identity(mode, progress).to_dict(),
+        area=request.area,
+        versions=_versions(),
+    )
+    return store.create(manifest), True
+
+
+def add_scenes(collection: Collection, request: BuildRequest, progress: OnProgress) -> Collection:
+    """Bring the request's rasters into the collection as COGs and enlarge its area."""
+    from pipeline.scene import Stretch, ingest
+
+    ids = list(collection.manifest.scenes)
+    for given in request.scenes:
+        scene = ingest(
+            given.path,
+            collection.scenes_folder,
+            progress=progress,
+            bands=given.bands,
+            stretch=Stretch(*given.stretch) if given.stretch else None,
+            title=given.title,
+            datetime=given.datetime,
+            source=given.source,
+            source_url=given.source_url,
+            license=given.license,
+        )
+        if scene.id not in ids:
+            ids.append(scene.id)
+    area = _enlarged(collection.manifest, request)
+    if tuple(ids) == collection.manifest.scenes and area == collection.manifest.area:
+        return collection
+    return collection.write(scenes=tuple(ids), area=area, complete=False)
+
+
+def plan(collection: Collection) -> tuple[list[BlockTask], list[parts.Part]]:
+    """The blocks still to make, and the parts that are finished.
+
+    A damaged part is removed and its block made anew.
+    """
+    from shapely import to_wkb
+
+    manifest = collection.manifest
+    geometry = area_of(manifest)
+    wkb = to_wkb(geometry) if geometry is not None else None
+    key = _area_key(wkb)
+    tasks: list[BlockTask] = []
+    kept: list[parts.Part] = []
+    for scene in collection.scenes.values():
+        found = _finished(collection, scene.id)
+        kept += found.values()
+        for block in Grid.for_scene(scene, manifest.stride).blocks():
+            name = f"block-{block.name}-{key}.parquet"
+            if name in found or (geometry is not None and not _touches(scene, block, geometry)):
+                continue
+            older = [p for n, p in found.items() if n.startswith(f"block-{block.name}-")]
+            if any(part.path.name.endswith("-all.parquet") for part in older):
+                continue
+            known = frozenset(
+                chip for p in older for chip in parts.read_columns(p, ["id"])["id"].to_pylist()
+            )
+            tasks.append(
+                BlockTask(
+                    collection.path,
+                    scene.id,
+                    block,
+                    name,
+                    wkb,
+                    str(manifest.model["mode"]),
+                    manifest.stride,
+                    known,
+                )
+            )
+    return tasks, kept
+
+
+def run_blocks(
+    tasks: Sequence[BlockTask], kept: Sequence[parts.Part], progress: OnProgress
+) -> list[BlockSummary]:
+    """Make the blocks in this process, reading the next one while one is embedded."""
+    from pipeline.embedding import resnet50
+
+    done = sum(part.rows + sum(part.left_out.values()) for part in kept)
+    total = done + sum(task.size for task in tasks)
+    progress(Progress("Embedding", done, total, "chips"))
+    if not tasks:
+        return []
+    embedder = resnet50(tasks[0].mode, progress=progress)
+    summaries = []
+    for task, read in _read_ahead(tasks):
+
+        def within(count: int, base: int = done, name: str = task.block.name) -> None:
+            progress(Progress("Embedding", base + count, total, "chips", f"block {name}"))
+
+        summaries.append(make_block(task, embedder, within, read=read))
+        done += task.size
+        progress(Progress("Embedding", done, total, "chips"))
+    return summaries
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is read from a scene for one block.
+
+    Attributes:
+        scene: The scene.
+        chips: The kept chips, with pixels.
+        region: For the dense mode, uint8 (h, w, 3): the block's window grown by the halo.
+        origin: Column and row of the region's upper left pixel.
+    """
+
+    scene: Scene
+    chips: Chips
+    region: np.ndarray | None = None
+    origin: tuple[int, int] = (0, 0)
+
+
+def read_block(task: BlockTask) -> Read:
+    """Read and cut one block; no model is needed."""
+    import shapely
+
+    from pipeline.scene import SceneReader, load_scene
+
+    scene = load_scene(task.folder / "scenes", task.scene_id)
+    area = shapely.from_wkb(task.area) if task.area else None
+    with SceneReader(scene) as reader:
+        chips = cut(reader, scene, task.block, area=area)
+        if task.known:
+            chips = chips.select([chip not in task.known for chip in chips.ids])
+        if task.mode != "dense" or not chips.ids:
+            return Read(scene, chips)
+        col, row, width, height = _grown(task.block.window, scene)
+        region, _ = reader.read(col, row, width, height)
+    return Read(scene, chips, region, (col, row))
+
+
+def make_block(
+    task: BlockTask,
+    embedder: Embedder,
+    progress: Any = None,
+    *,
+    read: Read | None = None,
+) -> BlockSummary:
+    """Make one block: read, cut, embed, write its part.  What a worker runs.
+
+    Args:
+        task: Which block.
+        embedder: The model, loaded once in each process.
+        progress: Called with the number of chips embedded so far; may raise `Cancelled`.
+        read: The block's pixels, if they were read ahead.
+    """
+    started = time.monotonic()
+    read = read or read_block(task)
+    chips = read.chips
+    if read.region is not None:
+        col, row = read.origin
+        embeddings = embedder.embed_region(read.region, chips.cols - col, chips.rows - row)
+    else:
+        embeddings = np.empty((len(chips.ids), parts.DIMENSIONS), np.float32)
+        for start in range(0, len(chips.ids), PIECE):
+            piece = slice(start, start + PIECE)
+            embeddings[piece] = embedder.embed(chips.pixels[piece])
+            if progress:
+                progress(min(start + PIECE, len(chips.ids)))
+    model = embedder.identity.to_dict()
+    parts.write_part(task.path, read.scene, chips, embeddings, model, stride=task.stride)
+    return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
+
+
+def finish(
+    store: Store,
+    collection: Collection,
+    made: Sequence[BlockSummary],
+    kept: Sequence[parts.Part],
+    started: float,
+    progress: OnProgress,
+) -> BuildSummary:
+    """Count, write the manifest, build the index, and say what was made."""
+    from pipeline.index import Index
+
+    whole = Collection(collection.path, collection.manifest)
+    chips = sum(part.rows for part in whole.parts)
+    left_out = merged_counts([part.left_out for part in whole.parts])
+    if not chips:
+        raise SceneError(
+            "No chip is left: " + (describe_left_out(left_out) or "the area misses the imagery"),
+            where=collection.name,
+            remedy="Choose an area or a scene with imagery",
+        )
+    seconds = time.monotonic() - started
+    done = whole.write(
+        chips=chips,
+        left_out=left_out,
+        complete=True,
+        seconds=round(collection.manifest.seconds + seconds, 1),
+        versions=_versions(),
+    )
+    Index.open(done, progress)
+    return BuildSummary(
+        done.name,
+        chips,
+        left_out,
+        done.manifest.scenes,
+        len(made),
+        len(kept),
+        time.monotonic() - started,
+    )
+
+
+def describe_left_out(left_out: dict[str, int]) -> str:
+    """The tally in words: "12 chips over 50 % without data, 3 outside the area"."""
+    words = {"nodata": "over 50 % without data", "area": "outside the area"}
+    return ", ".join(f"{n} {words.get(reason, reason)}" for reason, n in left_out.items())
+
+
+def area_of(manifest: Manifest) -> BaseGeometry | None:
+    """The collection's area as a geometry in EPSG:4326, or None for whole scenes."""
+    from shapely.geometry import shape
+
+    return shape(manifest.area) if manifest.area else None
+
+
+def _read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
+    """Each task with its pixels, the next one being read meanwhile."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
+        coming: Future[Read] = pool.submit(read_block, tasks[0])
+        for task, following in zip(tasks, [*tasks[1:], None], strict=True):
+            read = coming.result()
+            if following is not None:
+                coming = pool.submit(read_block, following)
+            yield task, read
+
+
+def _grown(window: tuple[int, int, int, int], scene: Scene) -> tuple[int, int, int, int]:
+    """The window grown by the dense mode's halo, on multiples of 32, clipped to the scene."""
+    from pipeline.embedding import HALO
+
+    col, row, width, height = window
+    left, top = max(col - HALO, 0) // 32 * 32, max(row - HALO, 0) // 32 * 32
+    right = min(col + width + HALO, scene.width)
+    bottom = min(row + height + HALO, scene.height)
+    return left, top, right - left, bottom - top
+
+
+def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:
+    """Whether a chip's centre may lie in the area: the block's window meets it."""
+    from shapely.geometry import Polygon
+
+    from pipeline.chips import window_corners
+
+    return bool(Polygon(window_corners(scene, block.window)).intersects(area))
+
+
+def _finished(collection: Collection, scene_id: str) -> dict[str, parts.Part]:
+    found = {}
+    for path in collection.part_files(scene_id):
+        try:
+            found[path.name] = parts.read_footer(path, scene_id)
+        except DamagedError as error:
+            log.warning("making a block anew: %s", error)
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> None:
+    manifest = existing.manifest
+    given = {"stride": (stride, manifest.stride)}
+    if request.mode:
+        given["mode"] = (request.mode, manifest.model["mode"])  # type: ignore[assignment]
+    for what, (asked, has) in given.items():
+        if asked != has:
+            raise QueryError(
+                f"This collection was built with {what} {has}, not {asked}",
+                where=existing.name,
+                remedy=f"Use {what} {has}, or choose another name",
+            )
+
+
+def _enlarged(manifest: Manifest, request: BuildRequest) -> dict[str, Any] | None:
+    """The area that covers the collection's and the request's; None is everything."""
+    from shapely.geometry import mapping, shape
+
+    if not manifest.scenes or request.area == manifest.area:
+        return request.area if not manifest.scenes else manifest.area
+    if not request.scenes and request.area is None:
+        return manifest.area
+    if manifest.area is None or request.area is None:
+        return None
+    union = shape(manifest.area).union(shape(request.area))
+    return json.loads(json.dumps(mapping(union)))
+
+
+def _area_key(wkb: bytes | None) -> str:
+    import hashlib
+
+    return hashlib.sha256(wkb).hexdigest()[:8] if wkb else "all"
+
+
+def _discard(collection: Collection) -> None:
+    import shutil
+
+    shutil.rmtree(collection.path, ignore_errors=True)
+
+
+def _versions() -> dict[str, str]:
+    from pipeline import __version__
+
+    found = {"lookalike": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        found[package] = importlib.metadata.version(package)
+    return found

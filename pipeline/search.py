@@ -1,0 +1,343 @@
+"""Search: a query becomes ranked hits.
+
+A query is a vector and the place it came from, if any.  The chip it came from is never a hit.
+With suppression on, a hit is dropped when more than a quarter of its footprint lies under a better
+hit or under the query itself: greedy non-maximum suppression, best score first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import ModelMismatchError, QueryError
+from pipeline.index import Index, normalised
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from pipeline.collection import ChipTable, Collection
+    from pipeline.embedding import Embedder
+
+MAX_K = 1_000
+OVERLAP = 0.25
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        vector: Float32 (2048,), of any length.
+        model: Identity of the model that made it, JSON-ready.
+        chips: Ids of the chips it was made of, none for a picture; they are never hits.
+        corners: Float64 (m, 4, 2) lon/lat footprints of those chips or of the drawn box.
+        label: How the user would call it.
+    """
+
+    vector: np.ndarray
+    model: dict[str, Any]
+    chips: tuple[str, ...] = ()
+    corners: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 2)))
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What may be a hit; applied before the search.
+
+    Attributes:
+        within: Polygon in EPSG:4326; a chip is eligible if its centre lies inside.
+        scenes: Scene ids, or empty for all.
+        since: First acquisition day; scenes without a date are not eligible then.
+        until: Last acquisition day.
+        max_nodata: Largest share of pixels without data, percent.
+        min_sharpness: Least sharpness.
+        away: Metres that a hit's centre must keep from the query's.
+    """
+
+    within: BaseGeometry | None = None
+    scenes: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+    max_nodata: float | None = None
+    min_sharpness: float | None = None
+    away: float | None = None
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One answer.
+
+    Attributes:
+        rank: 1 for the best.
+        id: Chip id.
+        score: Cosine to the query, -1 to 1.
+        scene_id: Scene it lies in.
+        datetime: Acquisition time of that scene, ISO 8601, or None.
+        row: Row in the collection's table.
+        corners: Float64 (4, 2), lon/lat of its footprint.
+    """
+
+    rank: int
+    id: str
+    score: float
+    scene_id: str
+    datetime: str | None
+    row: int
+    corners: np.ndarray
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the centre."""
+        lon, lat = self.corners.mean(axis=0)
+        return float(lon), float(lat)
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """Footprint as a GeoJSON polygon, counter-clockwise, EPSG:4326."""
+        ring = [[round(float(x), 7), round(float(y), 7)] for x, y in self.corners]
+        area = sum(
+            x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:] + ring[:1], strict=True)
+        )
+        ring = ring if area > 0 else ring[::-1]
+        return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form of the command line and the REST interface."""
+        return {
+            "rank": self.rank,
+            "id": self.id,
+            "score": round(self.score, 6),
+            "scene_id": self.scene_id,
+            "datetime": self.datetime,
+            "geometry": self.geometry,
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """The hits of one search and how they came about.
+
+    Attributes:
+        hits: Best first.
+        eligible: Chips that the filters admit, the query's own not counted.
+        total: Chips in the collection.
+        seconds: Time the search took.
+    """
+
+    hits: tuple[Hit, ...]
+    eligible: int
+    total: int
+    seconds: float
+
+
+def by_chip(collection: Collection, index: Index, chip: str) -> Query:
+    """The query for one chip of a collection.
+
+    Raises:
+        NotFoundError: If there is no such chip.
+    """
+    return by_examples(collection, index, [chip])
+
+
+def by_point(collection: Collection, index: Index, lon: float, lat: float) -> Query:
+    """The query for the chip whose centre is nearest to a point on the imagery, EPSG:4326.
+
+    Raises:
+        QueryError: If the numbers are not a longitude and a latitude.
+        NotFoundError: If no chip covers the point.
+    """
+    if not (-360 <= lon <= 360 and -90 <= lat <= 90):
+        raise QueryError(
+            "This is not a longitude and a latitude",
+            where=f"{lon}, {lat}",
+            remedy="Give longitude first: --at=-122.05,37.5",
+        )
+    chips = collection.chips
+    return by_chip(collection, index, chips.ids[chips.row_at(lon, lat)].decode())
+
+
+def by_examples(collection: Collection, index: Index, chips: Sequence[str]) -> Query:
+    """The query for the mean of several chips' unit vectors.
+
+    Raises:
+        NotFoundError: If one of them does not exist.
+        QueryError: If there is none.
+    """
+    if not chips:
+        raise QueryError("There is nothing to search from", remedy="Choose a chip first")
+    table = collection.chips
+    rows = [table.row_of(chip) for chip in chips]
+    vector = normalised(index.vectors[rows]).mean(axis=0)
+    label = chips[0] if len(chips) == 1 else f"{len(chips)} examples"
+    return Query(vector, collection.manifest.model, tuple(chips), table.corners[rows], label)
+
+
+def by_picture(pixels: np.ndarray, embedder: Embedder, *, label: str = "picture") -> Query:
+    """The query for a picture: uint8 (256, 256, 3), as `picture.load` returns it."""
+    vector = embedder.embed(pixels[None])[0]
+    return Query(vector, embedder.identity.to_dict(), label=label)
+
+
+def search(
+    collection: Collection,
+    index: Index,
+    query: Query,
+    *,
+    k: int = 10,
+    suppress: bool = True,
+    threshold: float | None = None,
+    filters: Filters | None = None,
+) -> Result:
+    """The chips of a collection most similar to a query.
+
+    Args:
+        collection: Where to search.
+        index: Its open index.
+        query: What to look for.
+        k: Hits wanted, 1 to 1,000.  As many come back as exist after filters and suppression.
+        suppress: Drop hits more than a quarter of which lies under a better one.
+        threshold: Least cosine, or None.
+        filters: What may be a hit.
+
+    Raises:
+        QueryError: If k is out of range.
+        ModelMismatchError: If the query was made by another model than the collection.
+    """
+    if not 1 <= k <= MAX_K:
+        raise QueryError(
+            f"k must be between 1 and {MAX_K}", where=k, remedy="Ask for 10 to see the ten best"
+        )
+    if query.model != collection.manifest.model:
+        raise ModelMismatchError(
+            "The query was embedded by another model than this collection",
+            where=collection.name,
+            remedy="Build both with the same version and mode of Lookalike",
+        )
+    started = time.perf_counter()
+    table = collection.chips
+    own = [row for chip in query.chips if (row := _row_or_none(table, chip)) is not None]
+    mask = eligible_rows(table, filters, query) if filters else None
+    if mask is not None:
+        mask[own] = False
+    available = len(table) - len(own) if mask is None else int(mask.sum())
+    wanted = min(k, available)
+    reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
+    while True:
+        rows, scores = index.search(query.vector, min(reach, len(table)), mask)
+        keep = ~np.isin(rows, own)
+        rows, scores = rows[keep], scores[keep]
+        if threshold is not None:
+            passed = scores >= threshold
+            below = not passed.all()
+            rows, scores = rows[passed], scores[passed]
+        else:
+            below = False
+        chosen = (
+            unsuppressed(table.corners[rows], query.corners, wanted)
+            if suppress
+            else np.arange(min(wanted, len(rows)))
+        )
+        if len(chosen) >= wanted or below or reach >= len(table):
+            break
+        reach *= 4
+    hits = tuple(
+        _hit(table, int(rows[i]), float(scores[i]), rank) for rank, i in enumerate(chosen, 1)
+    )
+    return Result(hits, available, len(table), time.perf_counter() - started)
+
+
+def eligible_rows(table: ChipTable, filters: Filters, query: Query | None = None) -> np.ndarray:
+    """Bool (n,): the chips that the filters admit."""
+    mask = np.ones(len(table), bool)
+    if filters.max_nodata is not None:
+        mask &= table.nodata_percent <= filters.max_nodata
+    if filters.min_sharpness is not None:
+        mask &= table.sharpness >= filters.min_sharpness
+    if filters.scenes or filters.since or filters.until:
+        mask &= np.array([_scene_passes(table, i, filters) for i in range(len(table.scene_ids))])[
+            table.scene
+        ]
+    if filters.within is not None:
+        import shapely
+
+        shapely.prepare(filters.within)
+        mask &= shapely.contains_xy(filters.within, table.centres[:, 0], table.centres[:, 1])
+    if filters.away and query is not None and len(query.corners):
+        for lon, lat in query.corners.mean(axis=1):
+            mask &= metres_from(table.centres, lon, lat) >= filters.away
+    return mask
+
+
+def metres_from(points: np.ndarray, lon: float, lat: float) -> np.ndarray:
+    """Great-circle metres of points (n, 2) in lon/lat from one place (haversine, mean radius)."""
+    x, y = np.radians(points[:, 0]), np.radians(points[:, 1])
+    x0, y0 = np.radians(lon), np.radians(lat)
+    a = np.sin((y - y0) / 2) ** 2 + np.cos(y) * np.cos(y0) * np.sin((x - x0) / 2) ** 2
+    return 2 * 6_371_008.8 * np.arcsin(np.sqrt(np.clip(a, 0, 1)))
+
+
+def unsuppressed(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndarray:
+    """Positions of the hits that survive suppression, at most `wanted`.
+
+    Args:
+        corners: Float64 (n, 4, 2), footprints best first.
+        query: Float64 (m, 4, 2), the query's own footprints, better than any hit.
+        wanted: Stop after so many.
+    """
+    import shapely
+
+    if not len(corners):
+        return np.empty(0, np.int64)
+    everything = np.concatenate([query.reshape(-1, 4, 2), corners])
+    shapes = shapely.polygons(everything)
+    areas = shapely.area(shapes)
+    low, high = everything.min(axis=1), everything.max(axis=1)
+    kept = list(range(len(query)))
+    for i in range(len(query), len(everything)):
+        near = np.array(kept, np.int64)
+        touching = ((low[near] < high[i]) & (high[near] > low[i])).all(axis=1)
+        near = near[touching]
+        if len(near):
+            shared = shapely.area(shapely.intersection(shapes[near], shapes[i]))
+            if shared.max() > OVERLAP * areas[i]:
+                continue
+        kept.append(i)
+        if len(kept) - len(query) >= wanted:
+            break
+    return np.array(kept[len(query) :], np.int64) - len(query)
+
+
+def _hit(table: ChipTable, row: int, score: float, rank: int) -> Hit:
+    scene = int(table.scene[row])
+    return Hit(
+        rank,
+        table.ids[row].decode(),
+        score,
+        table.scene_ids[scene],
+        table.datetimes[scene],
+        row,
+        table.corners[row],
+    )
+
+
+def _row_or_none(table: ChipTable, chip: str) -> int | None:
+    return table._by_id.get(chip.encode())
+
+
+def _scene_passes(table: ChipTable, scene: int, filters: Filters) -> bool:
+    if filters.scenes and table.scene_ids[scene] not in filters.scenes:
+        return False
+    if not (filters.since or filters.until):
+        return True
+    when = table.datetimes[scene]
+    if when is None:
+        return False
+    day = date.fromisoformat(when[:10])
+    return (filters.since or date.min) <= day <= (filters.until or date.max)
