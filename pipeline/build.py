@@ -424,6 +424,29 @@ def finish(
     )
 
 
+def sample_requests() -> list[BuildRequest]:
+    """What makes the sample collections."""
+    from pipeline.sources.sample import samples
+
+    return [
+        BuildRequest(
+            name=name,
+            title=sample.title,
+            stride=sample.stride,
+            scenes=(
+                SceneInput(
+                    sample.path,
+                    bands=sample.bands,
+                    title=sample.title,
+                    source="sample",
+                    license=sample.credit,
+                ),
+            ),
+        )
+        for name, sample in samples().items()
+    ]
+
+
 def describe_left_out(left_out: dict[str, int]) -> str:
     """The tally in words: "12 chips over 50 % without data, 3 outside the area"."""
     words = {"nodata": "over 50 % without data", "area": "outside the area"}

@@ -100,13 +100,8 @@ class Hit:
 
     @property
     def geometry(self) -> dict[str, Any]:
-        """Footprint as a GeoJSON polygon, counter-clockwise, EPSG:4326."""
-        ring = [[round(float(x), 7), round(float(y), 7)] for x, y in self.corners]
-        area = sum(
-            x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:] + ring[:1], strict=True)
-        )
-        ring = ring if area > 0 else ring[::-1]
-        return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+        """Footprint as a GeoJSON polygon."""
+        return polygon(self.corners)
 
     def to_dict(self) -> dict[str, Any]:
         """The form of the command line and the REST interface."""
@@ -135,6 +130,15 @@ class Result:
     eligible: int
     total: int
     seconds: float
+
+
+def polygon(corners: np.ndarray) -> dict[str, Any]:
+    """GeoJSON polygon (counter-clockwise, EPSG:4326) of four lon/lat corners (4, 2)."""
+    ring = [[round(float(x), 7), round(float(y), 7)] for x, y in corners]
+    following = ring[1:] + ring[:1]
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, following, strict=True))
+    ring = ring if area > 0 else ring[::-1]
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
 
 
 def by_chip(collection: Collection, index: Index, chip: str) -> Query:

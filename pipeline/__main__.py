@@ -1,0 +1,499 @@
+"""`python -m pipeline`: everything the app does, in a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from pipeline.errors import Cancelled, InputError, LookalikeError, QueryError
+from pipeline.settings import settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from pipeline.build import BuildRequest, BuildSummary
+    from pipeline.collection import Collection, Store
+    from pipeline.progress import OnProgress
+    from pipeline.search import Query, Result
+
+app = typer.Typer(
+    help="Lookalike: reverse visual search over satellite imagery.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+F = TypeVar("F", bound=Callable[..., Any])
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Name = Annotated[str, typer.Argument(help="Name of a collection.")]
+
+
+def main() -> None:
+    """Run the command line; every error of ours becomes one message and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except KeyboardInterrupt:
+        _fail(Cancelled("Stopped", remedy="The same command continues where it stopped"))
+    except LookalikeError as error:
+        _fail(error)
+
+
+def _fail(error: LookalikeError) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(f"[bold red]Error:[/] {_escaped(str(error))}", soft_wrap=True)
+    logging.getLogger(__name__).debug("details", exc_info=error)
+    sys.exit(error.exit_code)
+
+
+@app.command()
+def build(
+    name: Annotated[str, typer.Option(help="Name of the collection to make, continue or enlarge.")],
+    scene: Annotated[
+        list[Path] | None, typer.Option(help="Raster to build from; may be given several times.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Pixels between chips: 256, 128, 64 or another 32nd.")
+    ] = None,
+    aoi: Annotated[
+        Path | None, typer.Option(help="Area: GeoJSON, KML, zipped Shapefile or GeoPackage.")
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(help="Bands shown as red, green, blue, for instance 4,3,2.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title, any text.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Embedding: chip or dense.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make rasters searchable.  Interrupt it at will: the same command continues."""
+    from pipeline.build import BuildRequest, SceneInput
+
+    chosen = _bands(bands)
+    request = BuildRequest(
+        name=name,
+        scenes=tuple(SceneInput(path, bands=chosen) for path in scene or []),
+        stride=stride,
+        area=_area(aoi),
+        mode=mode,
+        title=title,
+    )
+    _report(_run(request), as_json)
+
+
+@app.command()
+def sample(as_json: Json = False) -> None:
+    """Make the two sample collections, San Francisco Bay and Great Salt Lake."""
+    from pipeline.build import sample_requests
+
+    for request in sample_requests():
+        _report(_run(request), as_json)
+
+
+@app.command()
+def search(
+    name: Name,
+    chip: Annotated[str | None, typer.Option(help="Search from this chip.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Search from the chip nearest to LON,LAT.", metavar="LON,LAT")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="Search from a picture file.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Collection of the chip or point, if another.")
+    ] = None,
+    k: Annotated[int, typer.Option(help="How many hits, 1 to 1000.")] = 10,
+    threshold: Annotated[float | None, typer.Option(help="Least score, -1 to 1.")] = None,
+    no_suppress: Annotated[
+        bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
+    ] = False,
+    geojson: Annotated[bool, typer.Option("--geojson", help="Print a FeatureCollection.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the places that look like a chip, a point or a picture."""
+    from pipeline.index import Index
+    from pipeline.search import MAX_K
+    from pipeline.search import search as find
+
+    if sum(given is not None for given in (chip, at, image)) != 1:
+        raise QueryError("Say what to search from", remedy="Give one of --chip, --at, --image")
+    if not 1 <= k <= MAX_K:
+        raise QueryError(f"k must be between 1 and {MAX_K}", where=k, remedy="Try --k 10")
+    store = _store()
+    collection = store.open(name)
+    query = _query(store.open(source) if source else collection, chip, at, image)
+    index = Index.open(collection)
+    result = find(collection, index, query, k=k, suppress=not no_suppress, threshold=threshold)
+    if geojson:
+        _print_json(_feature_collection(collection, result))
+    elif as_json:
+        _print_json([hit.to_dict() for hit in result.hits])
+    else:
+        _hits_table(collection, query, result)
+
+
+@app.command()
+def collections(as_json: Json = False) -> None:
+    """List the collections."""
+    store = _store()
+    rows = [_summary(store, name) for name in store.names()]
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        typer.echo("No collection yet. Make one: python -m pipeline build --scene FILE --name NAME")
+        return
+    cells = [
+        (
+            r["name"],
+            r["title"],
+            _count(r["chips"]),
+            str(r["stride"] or ""),
+            r["state"],
+            r["updated"],
+        )
+        for r in rows
+    ]
+    _table(["Name", "Title", "Chips", "Stride", "State", "Updated"], cells, right={2, 3})
+
+
+@app.command()
+def info(name: Name, as_json: Json = False) -> None:
+    """Tell what a collection is and how it was made."""
+    from dataclasses import asdict
+
+    collection = _store().open(name)
+    content = asdict(collection.manifest)
+    content["scenes"] = [scene.to_item() for scene in collection.scenes.values()]
+    content["bytes"] = collection.disk_bytes()
+    content["path"] = str(collection.path)
+    content["state"] = _state(collection)
+    if as_json:
+        _print_json(content)
+        return
+    manifest = collection.manifest
+    model = manifest.model
+    rows = [
+        ("Title", manifest.title),
+        ("State", content["state"]),
+        ("Chips", f"{_count(manifest.chips)} at stride {manifest.stride}"),
+        ("Left out", ", ".join(f"{n} {why}" for why, n in manifest.left_out.items()) or "none"),
+        ("Model", f"{model['name']}, {model['mode']} mode, {str(model['weights_sha256'])[:12]}…"),
+        ("Disk", f"{content['bytes'] / 1e6:.1f} MB in {collection.path}"),
+        ("Built", f"{manifest.updated}, {manifest.seconds:.0f} s"),
+    ]
+    rows += [
+        (
+            f"Scene {n}",
+            f"{s.title}: {s.width}×{s.height} px, {s.gsd:.2f} m, {s.datetime or 'no date'}",
+        )
+        for n, s in enumerate(collection.scenes.values(), 1)
+    ]
+    _table(["", name], rows)
+
+
+@app.command()
+def chips(name: Name, as_json: Json = False, limit: int = 0) -> None:
+    """List a collection's chips with their footprints."""
+    collection = _store().open(name)
+    table = collection.chips
+    count = min(limit, len(table)) if limit else len(table)
+    rows = [
+        {
+            "id": table.ids[i].decode(),
+            "scene_id": table.scene_ids[table.scene[i]],
+            "row": int(table.rows[i]),
+            "col": int(table.cols[i]),
+            "lon": round(float(table.centres[i, 0]), 7),
+            "lat": round(float(table.centres[i, 1]), 7),
+            "gsd": round(float(table.gsd[i]), 4),
+            "nodata_percent": round(float(table.nodata_percent[i]), 2),
+            "sharpness": round(float(table.sharpness[i]), 2),
+            "geometry": _geometry(table.corners[i]),
+        }
+        for i in range(count)
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    keys = ["id", "scene_id", "col", "row", "lon", "lat", "nodata_percent", "sharpness"]
+    _table(keys, [tuple(str(row[key]) for key in keys) for row in rows[: limit or 40]])
+    if count > 40 and not limit:
+        typer.echo(f"{_count(count)} chips; --limit N shows more, --json all.")
+
+
+@app.command()
+def delete(
+    name: Name,
+    now: Annotated[bool, typer.Option("--now", help="For good, without the trash.")] = False,
+) -> None:
+    """Delete a collection; it can be restored from the trash for a week."""
+    token = _store().delete(name, keep=not now)
+    typer.echo(f"Deleted {name}." + (f" Undo: python -m pipeline restore {token}" if token else ""))
+
+
+@app.command()
+def restore(token: Annotated[str, typer.Argument(help="What `delete` printed.")]) -> None:
+    """Bring a deleted collection back."""
+    typer.echo(f"Restored {_store().restore(token).name}.")
+
+
+@app.command()
+def rename(name: Name, new_name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
+    """Give a collection another name."""
+    typer.echo(f"{name} is now {_store().rename(name, new_name).name}.")
+
+
+@app.command()
+def describe(
+    name: Name,
+    title: Annotated[str | None, typer.Option(help="New title.")] = None,
+    description: Annotated[str | None, typer.Option(help="New description.")] = None,
+) -> None:
+    """Change a collection's title or description."""
+    _store().describe(name, title=title, description=description)
+    typer.echo(f"Described {name}.")
+
+
+@app.command()
+def weights(
+    source: Annotated[
+        Path | None, typer.Option("--from", help="File or folder that holds the weights.")
+    ] = None,
+) -> None:
+    """Fetch and verify the ImageNet weights of ResNet-50."""
+    from pipeline.weights import find
+
+    with _progress() as report:
+        path = find(source, progress=report)
+    typer.echo(f"The weights are ready: {path}")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what is missing and how to get it."""
+    from pipeline.doctor import examine
+
+    findings = examine(settings())
+    if as_json:
+        _print_json({"ok": all(f.ok for f in findings), "checks": [f.to_dict() for f in findings]})
+    else:
+        marks = {True: "[green]ok[/]", False: "[red]missing[/]"}
+        rows = [(f.name, marks[f.ok], _escaped(f.found), _escaped(f.remedy)) for f in findings]
+        _table(["What", "", "Found", "What to do"], rows)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(5)
+
+
+def _store() -> Store:
+    from pipeline.collection import Store
+
+    return Store(settings().home)
+
+
+def _run(request: BuildRequest) -> BuildSummary:
+    from pipeline.build import build as make
+
+    with _progress() as report:
+        return make(request, _store(), report)
+
+
+def _query(collection: Collection, chip: str | None, at: str | None, image: Path | None) -> Query:
+    from pipeline import search as queries
+    from pipeline.index import Index
+
+    if image is not None:
+        from pipeline.embedding import resnet50
+        from pipeline.picture import load
+
+        pixels = load(image)
+        embedder = resnet50(str(collection.manifest.model["mode"]))
+        return queries.by_picture(pixels, embedder, label=image.name)
+    index = Index.open(collection)
+    if chip is not None:
+        return queries.by_chip(collection, index, chip)
+    return queries.by_point(collection, index, *_lon_lat(at or ""))
+
+
+def _lon_lat(text: str) -> tuple[float, float]:
+    try:
+        lon, lat = (float(number) for number in text.split(","))
+    except ValueError:
+        raise QueryError(
+            "This is not LON,LAT", where=text, remedy="For instance --at=-122.05,37.5"
+        ) from None
+    return lon, lat
+
+
+def _bands(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if len(numbers) != 3 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        raise InputError("These are not three band numbers", where=text, remedy="Try --bands 3,2,1")
+    red, green, blue = (int(n) for n in numbers)
+    return red, green, blue
+
+
+def _area(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    from pipeline.area import Area
+
+    return Area.from_file(path).to_geojson()
+
+
+def _summary(store: Store, name: str) -> dict[str, Any]:
+    try:
+        collection = store.open(name)
+    except LookalikeError as error:
+        return {
+            "name": name, "title": "", "chips": 0, "stride": 0, "scenes": [], "model": {},
+            "state": "damaged", "updated": "", "error": str(error),
+        }  # fmt: skip
+    manifest = collection.manifest
+    return {
+        "name": name,
+        "title": manifest.title,
+        "chips": manifest.chips,
+        "stride": manifest.stride,
+        "scenes": list(manifest.scenes),
+        "model": manifest.model,
+        "state": _state(collection),
+        "created": manifest.created,
+        "updated": manifest.updated,
+    }
+
+
+def _state(collection: Collection) -> str:
+    if collection.busy:
+        return "building"
+    return "complete" if collection.manifest.complete else "unfinished"
+
+
+def _report(summary: BuildSummary, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from pipeline.build import describe_left_out
+
+    if as_json:
+        _print_json(asdict(summary))
+        return
+    left = describe_left_out(summary.left_out) or "none"
+    _table(
+        ["", summary.name],
+        [
+            ("Chips", _count(summary.chips)),
+            ("Left out", left),
+            ("Scenes", ", ".join(summary.scenes)),
+            ("Blocks", f"{summary.blocks_made} made, {summary.blocks_kept} already finished"),
+            ("Time", f"{summary.seconds:.1f} s"),
+            *(("Note", note) for note in summary.notes),
+        ],
+    )
+
+
+def _hits_table(collection: Collection, query: Query, result: Result) -> None:
+    rows = [
+        (str(h.rank), f"{h.score:.2f}", h.id, f"{h.centre[0]:.5f}, {h.centre[1]:.5f}",
+         h.scene_id, (h.datetime or "")[:10])
+        for h in result.hits
+    ]  # fmt: skip
+    _table(["#", "Score", "Chip", "Lon, lat", "Scene", "Date"], rows, right={0, 1})
+    typer.echo(
+        f"{len(result.hits)} of {_count(result.eligible)} eligible chips like {query.label} "
+        f"in {collection.manifest.title}, {result.seconds * 1000:.0f} ms"
+    )
+
+
+def _feature_collection(collection: Collection, result: Result) -> dict[str, Any]:
+    features = []
+    for hit in result.hits:
+        properties = hit.to_dict()
+        geometry = properties.pop("geometry")
+        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    return {"type": "FeatureCollection", "name": collection.name, "features": features}
+
+
+def _geometry(corners: Any) -> dict[str, Any]:
+    from pipeline.search import polygon
+
+    return polygon(corners)
+
+
+def _print_json(content: Any) -> None:
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
+
+
+def _table(
+    headers: list[str], rows: list[tuple[str, ...]], right: set[int] | frozenset[int] = frozenset()
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for place, header in enumerate(headers):
+        table.add_column(header, justify="right" if place in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """A progress bar a stage, on standard error; silent where that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import (
+        Progress as Bars,
+    )
+
+    from pipeline.progress import Progress
+
+    bars: Bar = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, Any] = {}
+
+    def report(step: Progress) -> None:
+        if step.stage not in tasks:
+            tasks[step.stage] = bars.add_task(step.stage, total=None, unit=step.unit, rate="")
+        task = tasks[step.stage]
+        bars.update(task, completed=step.done, total=step.total or None)
+        speed = next((t.speed for t in bars.tasks if t.id == task), None)
+        bars.update(task, rate=f"{speed:.1f}/s" if speed else "")
+
+    with bars:
+        yield report
+
+
+if __name__ == "__main__":
+    main()

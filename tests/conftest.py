@@ -1,0 +1,58 @@
+"""Fixtures for every test: a home of its own, the real weights, small generated rasters."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+SHARED_HOME = Path(os.environ.get("LOOKALIKE_HOME") or "~/.lookalike").expanduser()
+
+
+@pytest.fixture(autouse=True)
+def _no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail any test that reaches for a host that is not this one."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test reached for {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """The real ImageNet weights, as `make setup` fetched them."""
+    from pipeline.weights import cache_path
+
+    path = cache_path(SHARED_HOME)
+    assert path.exists(), "the weights are missing: run `make setup` first"
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_weights: Path) -> Path:
+    """An empty LOOKALIKE_HOME that has the weights, for this process and its children."""
+    return _furnish(tmp_path / "home", monkeypatch, shared_weights)
+
+
+@pytest.fixture(scope="module")
+def module_home(tmp_path_factory: pytest.TempPathFactory, shared_weights: Path) -> Path:
+    """As `home`, shared by the tests of one module."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _furnish(tmp_path_factory.mktemp("module") / "home", patch, shared_weights)
+
+
+def _furnish(home: Path, patch: pytest.MonkeyPatch, weights: Path) -> Path:
+    from pipeline.settings import settings
+
+    home.mkdir()
+    patch.setenv("LOOKALIKE_HOME", str(home))
+    patch.setenv("LOOKALIKE_WEIGHTS", str(weights))
+    settings.cache_clear()
+    return home
