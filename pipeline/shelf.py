@@ -1,0 +1,87 @@
+"""The collections a server holds open, each index loaded once and kept while it is current."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from pipeline.collection import Collection, Store
+
+if TYPE_CHECKING:
+    from pipeline.embedding import Embedder
+    from pipeline.index import Index
+
+KEPT = 8
+
+
+class Shelf:
+    """Open collections and their indexes, for many requests at once.
+
+    The store already gives the same `Collection` while nothing on disk changed; the shelf adds the
+    index of that state.  Two requests for one index wait for a single load.
+
+    Args:
+        store: Where the collections are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._indexes: OrderedDict[tuple[str, str], Index] = OrderedDict()
+        self._loading: dict[str, threading.Lock] = {}
+        self._mutex = threading.Lock()
+
+    def collection(self, name: str) -> Collection:
+        """The collection as it now is.
+
+        Raises:
+            NotFoundError: If there is none of this name.
+        """
+        return self.store.open(name)
+
+    def is_warm(self, name: str) -> bool:
+        """Whether the index of the collection as it now is lies in memory."""
+        return (name, self.collection(name).version) in self._indexes
+
+    def index(self, name: str) -> Index:
+        """The open index of a collection; loads it, or waits for the request that does.
+
+        Raises:
+            NotFoundError: If there is no collection of this name.
+            DamagedError: If the collection itself is damaged.
+        """
+        collection = self.collection(name)
+        key = (name, collection.version)
+        with self._mutex:
+            loading = self._loading.setdefault(name, threading.Lock())
+        with loading:
+            if key not in self._indexes:
+                self._keep(key, _opened(collection))
+            return self._indexes[key]
+
+    def _keep(self, key: tuple[str, str], index: Index) -> None:
+        with self._mutex:
+            outdated = [other for other in self._indexes if other[0] == key[0]]
+            for other in outdated:
+                del self._indexes[other]
+            self._indexes[key] = index
+            while len(self._indexes) > KEPT:
+                self._indexes.popitem(last=False)
+
+    def embedder(self, name: str) -> Embedder:
+        """The model that made a collection, to embed a query picture the same way.
+
+        Raises:
+            WeightsError: If the weights are missing.
+        """
+        from pipeline.embedding import resnet50
+
+        return resnet50(self.collection(name).manifest.model.get("mode", "chip"))
+
+
+def _opened(collection: Collection) -> Index:
+    from pipeline.index import Index
+
+    index = Index.open(collection)
+    _ = collection.chips.centres  # the table is wanted with the first search; read it now
+    return index
