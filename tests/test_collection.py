@@ -1,0 +1,233 @@
+"""The store: what is written opens elsewhere, survives damage with a message, can be undone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import geopandas
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.collection import Manifest, Store, proposed_name
+from pipeline.errors import DamagedError, NotFoundError, QueryError, StorageError
+from pipeline.parts import read_embeddings
+from tests import made
+
+
+def test_part_opens_in_geopandas_with_its_footprints(home: Path) -> None:
+    collection = made.collection(home)
+    frame = geopandas.read_parquet(collection.parts[0].path)
+    assert frame.crs.to_epsg() == 4326
+    assert len(frame) == 16
+    ring = np.array(frame.geometry.iloc[3].exterior.coords)[:4]
+    assert ring == pytest.approx(collection.chips.corners[3])
+    assert set(frame.geometry.geom_type) == {"Polygon"}
+
+
+def test_part_opens_in_duckdb_with_its_embeddings(home: Path) -> None:
+    collection = made.collection(home)
+    path = collection.parts[0].path
+    sql = f"select id, embedding, bbox.xmin, pixel_bbox from '{path}' order by row, col"
+    rows = duckdb.sql(sql).fetchall()
+    assert len(rows) == 16
+    assert [row[0].encode() for row in rows] == collection.chips.ids.tolist()
+    assert rows[5][1] == pytest.approx(read_embeddings(collection.parts[0])[5].tolist(), abs=1e-6)
+    assert list(rows[5][3]) == [256, 256, 512, 512]
+
+
+def test_part_metadata_names_the_model_and_the_geometry(home: Path) -> None:
+    metadata = pq.read_metadata(made.collection(home).parts[0].path).metadata
+    geo, emb = json.loads(metadata[b"geo"]), json.loads(metadata[b"emb"])
+    assert geo["version"] == "1.1.0"
+    assert geo["columns"]["geometry"]["covering"]["bbox"]["xmin"] == ["bbox", "xmin"]
+    assert (emb["dimensions"], emb["dtype"], emb["chip_size"]) == (2048, "float16", 256)
+    assert emb["model"] == made.MODEL
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "../up", "a.b", "Bay", "mañana", "-x", "x-", "x" * 65, "x" * 300, "a b"]
+)
+def test_a_name_that_cannot_be_used_comes_back_with_one_that_can(home: Path, name: str) -> None:
+    store = Store(home)
+    with pytest.raises(QueryError, match="1 to 64 small letters"):
+        store.create(Manifest(name, name, 256, made.MODEL))
+    assert not (home / "collections").exists()
+    assert Store(home).create(Manifest(proposed_name(name), name, 256, made.MODEL))
+
+
+def test_a_taken_name_is_refused(home: Path) -> None:
+    made.collection(home)
+    with pytest.raises(QueryError, match="taken"):
+        Store(home).create(Manifest("made", "again", 256, made.MODEL))
+
+
+def test_unknown_name_lists_those_that_exist(home: Path) -> None:
+    made.collection(home)
+    with pytest.raises(NotFoundError, match="Those that exist: made"):
+        Store(home).open("other")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"schema": "x"}', "\xff"])
+def test_damaged_manifest_says_what_to_do(home: Path, content: str) -> None:
+    made.collection(home)
+    file = home / "collections" / "made" / "collection.json"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(DamagedError, match=r"collection\.json.*(backup|delete)"):
+        Store(home).open("made")
+    Store(home).delete("made")
+    assert Store(home).names() == []
+
+
+def test_manifest_of_a_newer_version_is_not_guessed_at(home: Path) -> None:
+    made.collection(home)
+    file = home / "collections" / "made" / "collection.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 99}))
+    with pytest.raises(DamagedError, match="newer Lookalike"):
+        Store(home).open("made")
+
+
+def test_truncated_part_is_named(home: Path) -> None:
+    collection = made.collection(home)
+    path = collection.parts[0].path
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DamagedError, match=r"block-r0000-c0000-all\.parquet.*build command again"):
+        _ = Store(home).open("made").chips
+
+
+def test_rename_keeps_everything_but_the_name(home: Path) -> None:
+    before = made.collection(home)
+    after = Store(home).rename("made", "renamed")
+    assert after.name == "renamed"
+    assert after.manifest.title == before.manifest.title
+    assert after.chips.ids.tolist() == before.chips.ids.tolist()
+    assert Store(home).names() == ["renamed"]
+
+
+def test_rename_to_a_taken_name_changes_nothing(home: Path) -> None:
+    made.collection(home)
+    made.collection(home, "second")
+    with pytest.raises(QueryError, match="taken"):
+        Store(home).rename("made", "second")
+    assert Store(home).names() == ["made", "second"]
+
+
+def test_deleted_collection_can_be_restored(home: Path) -> None:
+    before = made.collection(home)
+    store = Store(home)
+    token = store.delete("made")
+    assert store.names() == []
+    assert store.restore(token).chips.ids.tolist() == before.chips.ids.tolist()
+
+
+def test_second_of_two_deletions_is_told(home: Path) -> None:
+    made.collection(home)
+    Store(home).delete("made")
+    with pytest.raises(NotFoundError):
+        Store(home).delete("made")
+
+
+@pytest.mark.parametrize("token", ["made", "made.x", "../made.1", "made.12"])
+def test_restoring_what_is_not_in_the_trash_is_refused(home: Path, token: str) -> None:
+    made.collection(home)
+    with pytest.raises((NotFoundError, QueryError)):
+        Store(home).restore(token)
+
+
+def test_restore_does_not_overwrite_a_collection_made_meanwhile(home: Path) -> None:
+    made.collection(home)
+    token = Store(home).delete("made")
+    made.collection(home, seed=1)
+    with pytest.raises(QueryError, match="taken meanwhile"):
+        Store(home).restore(token)
+
+
+def test_old_trash_is_emptied_and_young_trash_kept(home: Path) -> None:
+    made.collection(home)
+    store = Store(home)
+    store.delete("made")
+    assert store.empty_trash(older_than_days=1) == 0
+    assert store.empty_trash() == 1
+
+
+def test_delete_for_good_leaves_nothing(home: Path) -> None:
+    made.collection(home)
+    assert Store(home).delete("made", keep=False) == ""
+    assert list((home / "trash").iterdir()) == []
+
+
+def test_collection_being_built_cannot_be_deleted_or_renamed(home: Path) -> None:
+    collection = made.collection(home)
+    code = (
+        "import sys, time; from pathlib import Path; from pipeline.collection import Store\n"
+        "with Store(Path(sys.argv[1])).open('made').lock():\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert collection.busy
+        for action in (Store(home).delete, lambda n: Store(home).rename(n, "other")):
+            with pytest.raises(StorageError, match="Another build"):
+                action("made")
+    finally:
+        holder.kill()
+        holder.wait()
+        assert holder.stdout is not None
+        holder.stdout.close()
+    assert not collection.busy
+    Store(home).delete("made")
+
+
+def test_store_sees_what_another_process_changed(home: Path) -> None:
+    store = Store(home)
+    made.collection(home)
+    first = store.open("made")
+    assert store.open("made") is first
+    time.sleep(0.01)
+    Store(home).describe("made", title="Salt ponds")
+    assert store.open("made").manifest.title == "Salt ponds"
+
+
+def test_unwritable_home_says_so(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(StorageError, match="LOOKALIKE_HOME"):
+        Store(blocked / "home").create(Manifest("x", "x", 256, made.MODEL))
+
+
+def test_full_disk_leaves_no_half_part(home: Path) -> None:
+    """A write that the system refuses half-way (a file size limit stands in for a full disk)."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from tests import made\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "made.collection(Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(home)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert done.returncode != 0
+    assert "StorageError" in done.stderr
+    chips = home / "collections" / "made" / "chips"
+    assert [p for p in chips.rglob("*") if p.is_file()] == []
+
+
+def test_disk_use_is_the_size_of_its_files(home: Path) -> None:
+    collection = made.collection(home)
+    before = collection.disk_bytes()
+    (collection.path / "extra").write_bytes(bytes(1000))
+    assert collection.disk_bytes() == before + 1000
+    shutil.rmtree(collection.path)
+    assert collection.disk_bytes() == 0

@@ -1,0 +1,245 @@
+"""Search: who is a hit, who is not, and how many come back."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shapely.geometry import Polygon, box
+
+from pipeline.collection import Collection
+from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
+from pipeline.index import Index
+from pipeline.search import (
+    Filters,
+    Query,
+    by_chip,
+    by_examples,
+    by_point,
+    metres_from,
+    search,
+)
+from tests import made
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Collection, Index]:
+    collection = made.collection(tmp_path_factory.mktemp("plain"), stride=64, sizes=(768,))
+    return collection, Index.open(collection)
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Collection, Index]:
+    collection = made.collection(
+        tmp_path_factory.mktemp("dated"),
+        sizes=(1024, 1024, 1024),
+        datetimes=("2012-07-31T00:00:00Z", "2016-08-16T00:00:00Z", None),
+    )
+    return collection, Index.open(collection)
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    first, second = Polygon(a), Polygon(b)
+    return first.intersection(second).area / second.area
+
+
+def test_the_query_chip_is_never_a_hit(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    for chip in collection.chips.ids[:5]:
+        query = by_chip(collection, index, chip.decode())
+        for suppress in (True, False):
+            hits = search(collection, index, query, k=1000, suppress=suppress).hits
+            assert chip.decode() not in {hit.id for hit in hits}
+
+
+def test_without_suppression_every_other_chip_comes_back_in_order_of_cosine(
+    plain: tuple[Collection, Index],
+) -> None:
+    collection, index = plain
+    query = by_chip(collection, index, collection.chips.ids[40].decode())
+    hits = search(collection, index, query, k=1000, suppress=False).hits
+    assert len(hits) == len(collection.chips) - 1
+    scores = np.array([hit.score for hit in hits])
+    assert (np.diff(scores) <= 0).all()
+    unit = query.vector / np.linalg.norm(query.vector)
+    vectors = np.asarray(index.vectors, np.float32)
+    assert scores == pytest.approx(vectors[[hit.row for hit in hits]] @ unit, abs=1e-5)
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+
+
+def test_no_hit_lies_by_more_than_a_quarter_under_a_better_one(
+    plain: tuple[Collection, Index],
+) -> None:
+    collection, index = plain
+    chip = collection.chips.ids[40].decode()
+    hits = search(collection, index, by_chip(collection, index, chip), k=1000).hits
+    assert len(hits) > 5
+    kept = [collection.chips.corners[40], *(hit.corners for hit in hits)]
+    for i, later in enumerate(kept):
+        assert all(overlap(better, later) <= 0.25 for better in kept[:i])
+
+
+def test_suppression_drops_only_what_a_better_hit_covers(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    everything = search(collection, index, query, k=1000, suppress=False).hits
+    hits = search(collection, index, query, k=1000).hits
+    kept: list[np.ndarray] = [query.corners[0]]
+    expected = []
+    for hit in everything:
+        if all(overlap(better, hit.corners) <= 0.25 for better in kept):
+            kept.append(hit.corners)
+            expected.append(hit.id)
+    assert [hit.id for hit in hits] == expected
+
+
+def test_k_hits_come_back_whenever_k_survive(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    query = by_chip(collection, index, collection.chips.ids[7].decode())
+    most = len(search(collection, index, query, k=1000).hits)
+    for k in range(1, most + 1):
+        assert len(search(collection, index, query, k=k).hits) == k
+
+
+def test_threshold_cuts_and_keeps_the_order(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    query = by_chip(collection, index, collection.chips.ids[7].decode())
+    hits = search(collection, index, query, k=1000).hits
+    cut = hits[3].score
+    assert search(collection, index, query, k=1000, threshold=cut).hits == hits[:4]
+    assert search(collection, index, query, k=10, threshold=1.0).hits == ()
+
+
+@pytest.mark.parametrize("k", [0, -1, 1001])
+def test_k_out_of_range_is_refused(plain: tuple[Collection, Index], k: int) -> None:
+    collection, index = plain
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    with pytest.raises(QueryError, match="between 1 and 1000"):
+        search(collection, index, query, k=k)
+
+
+def test_k_above_the_number_of_chips_returns_them_all(dated: tuple[Collection, Index]) -> None:
+    collection, index = dated
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    result = search(collection, index, query, k=1000, suppress=False)
+    assert len(result.hits) == result.eligible == len(collection.chips) - 1
+
+
+def test_unknown_chip_is_named_in_the_message(plain: tuple[Collection, Index]) -> None:
+    with pytest.raises(NotFoundError, match="deadbeef"):
+        by_chip(*plain, "deadbeef")
+
+
+def test_point_finds_the_chip_whose_centre_is_nearest(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    table = collection.chips
+    for row in (0, 17, len(table) - 1):
+        lon, lat = table.centres[row]
+        assert by_point(collection, index, lon, lat).chips == (table.ids[row].decode(),)
+
+
+def test_point_outside_says_where_the_imagery_is(plain: tuple[Collection, Index]) -> None:
+    with pytest.raises(NotFoundError, match="longitudes"):
+        by_point(*plain, 100.0, 10.0)
+    with pytest.raises(QueryError, match="longitude"):
+        by_point(*plain, 6.0, 460.0)
+
+
+def test_examples_search_from_the_mean_and_are_no_hits(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    chips = [chip.decode() for chip in collection.chips.ids[[0, 30, 60]]]
+    query = by_examples(collection, index, chips)
+    assert query.vector == pytest.approx(
+        np.asarray(index.vectors[[0, 30, 60]], np.float32).mean(axis=0), abs=1e-3
+    )
+    hits = search(collection, index, query, k=1000, suppress=False).hits
+    assert not set(chips) & {hit.id for hit in hits}
+
+
+def test_polygon_filter_returns_k_hits_inside_it(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    table = collection.chips
+    west, south = table.centres.min(axis=0)
+    east, north = table.centres.max(axis=0)
+    within = box(west, south, (west + east) / 2, (south + north) / 2)
+    query = by_chip(collection, index, table.ids[-1].decode())
+    result = search(collection, index, query, k=12, suppress=False, filters=Filters(within=within))
+    assert len(result.hits) == 12
+    assert all(within.contains(Polygon(hit.corners).centroid) for hit in result.hits)
+    assert 12 <= result.eligible < len(table)
+
+
+def test_filtered_search_equals_an_exact_scan_of_the_eligible(
+    plain: tuple[Collection, Index],
+) -> None:
+    collection, index = plain
+    table = collection.chips
+    filters = Filters(min_sharpness=50, max_nodata=30)
+    query = by_chip(collection, index, table.ids[0].decode())
+    hits = search(collection, index, query, k=9, suppress=False, filters=filters).hits
+    fits = np.flatnonzero((table.sharpness >= 50) & (table.nodata_percent <= 30))
+    scores = index.cosines(query.vector, fits)
+    assert [hit.row for hit in hits] == fits[np.argsort(-scores, kind="stable")[:9]].tolist()
+
+
+def test_date_filter_leaves_out_scenes_without_a_date(dated: tuple[Collection, Index]) -> None:
+    collection, index = dated
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    filters = Filters(since=date(2015, 1, 1))
+    hits = search(collection, index, query, k=1000, filters=filters).hits
+    assert {hit.datetime for hit in hits} == {"2016-08-16T00:00:00Z"}
+    older = search(collection, index, query, k=1000, filters=Filters(until=date(2012, 12, 31)))
+    assert {hit.scene_id for hit in older.hits} == {collection.manifest.scenes[0]}
+
+
+def test_scene_filter_admits_only_its_chips(dated: tuple[Collection, Index]) -> None:
+    collection, index = dated
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    wanted = collection.manifest.scenes[2]
+    result = search(collection, index, query, k=1000, filters=Filters(scenes=(wanted,)))
+    assert {hit.scene_id for hit in result.hits} == {wanted}
+    assert result.eligible == 16
+
+
+def test_hits_keep_the_asked_distance_from_the_query(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    lon, lat = query.corners[0].mean(axis=0)
+    hits = search(collection, index, query, k=1000, filters=Filters(away=3000)).hits
+    assert hits
+    centres = np.array([hit.centre for hit in hits])
+    assert (metres_from(centres, lon, lat) >= 3000).all()
+
+
+def test_a_query_of_another_model_is_refused(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    query = Query(np.ones(2048, np.float32), {**made.MODEL, "mode": "dense"})
+    with pytest.raises(ModelMismatchError, match="another model"):
+        search(collection, index, query)
+
+
+def test_geometry_is_a_closed_counter_clockwise_ring(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    ring = search(collection, index, query, k=1).hits[0].to_dict()["geometry"]["coordinates"][0]
+    assert ring[0] == ring[-1]
+    assert Polygon(ring).exterior.is_ccw
+
+
+def test_distances_match_the_geodesic_within_half_a_percent() -> None:
+    from pyproj import Geod
+
+    points = np.array([[6.5, 46.5], [7.0, 46.0], [-170.0, -30.0]])
+    _, _, expected = Geod(ellps="WGS84").inv([6.0] * 3, [46.0] * 3, points[:, 0], points[:, 1])
+    assert metres_from(points, 6.0, 46.0) == pytest.approx(expected, rel=0.005)
+
+
+def test_same_search_twice_gives_the_same_answer(home: Path) -> None:
+    collection = made.collection(home, sizes=(512, 512))
+    index = Index.open(collection)
+    query = by_chip(collection, index, collection.chips.ids[0].decode())
+    assert [h.id for h in search(collection, index, query).hits] == [
+        h.id for h in search(collection, index, query).hits
+    ]
