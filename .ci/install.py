@@ -70,7 +70,7 @@ def pip(arguments: list[str], log: Path, packages: int) -> None:
     """Run pip, its output in `log`, a line of progress on the terminal."""
     environment = {"PIP_DEFAULT_TIMEOUT": "60", "PIP_RETRIES": "5", **os.environ}
     command = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    found, shown = 0, 0.0
+    found, shown = 0, time.monotonic()
     with log.open("a") as file:
         process = subprocess.Popen(
             [*command, "--progress-bar", "off", *arguments],
@@ -88,9 +88,10 @@ def pip(arguments: list[str], log: Path, packages: int) -> None:
                 found += line.startswith(("Collecting ", "Requirement already satisfied: "))
                 if line.startswith("Installing collected packages"):
                     print("  unpacking", flush=True)
-                elif found and time.monotonic() - shown > 10:
-                    shown = time.monotonic()
+                    shown = float("inf")
+                elif time.monotonic() - shown > 10:
                     print(f"  {min(found, packages)} of {packages} packages fetched", flush=True)
+                    shown = time.monotonic()
             failed = process.wait()
         except KeyboardInterrupt:
             process.terminate()

@@ -18,7 +18,11 @@ version_of() {
 import sys
 if not (3, 10) <= sys.version_info < (3, 13):
     sys.exit(1)
-import ensurepip, ssl, venv
+import ssl, venv
+try:
+    import ensurepip
+except ImportError:
+    import pip
 print("%d.%d" % sys.version_info[:2])' 2>/dev/null
 }
 
@@ -53,4 +57,10 @@ fi
 
 echo "Making $venv with $asked (Python $version)"
 rm -rf "$venv"
-"$asked" -m venv "$venv"
+if "$asked" -c 'import ensurepip' 2>/dev/null; then
+    "$asked" -m venv "$venv"
+else
+    # Debian keeps ensurepip in a package of its own; the system's pip can stand in.
+    "$asked" -m venv --without-pip "$venv"
+    "$asked" -m pip --python "$venv/bin/python" install -q --disable-pip-version-check pip
+fi
