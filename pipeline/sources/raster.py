@@ -1,0 +1,341 @@
+"""Files and URLs: rasters that the user brings.
+
+A local file is used where it lies.  Of an https GeoTIFF only the windows under the area are read;
+without an area the whole file is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+
+from pipeline.errors import InputError, NotFoundError, SceneError, storage_errors
+from pipeline.progress import OnProgress, Progress, silent
+from pipeline.settings import settings
+from pipeline.sources import (
+    Candidate,
+    Coverage,
+    Dates,
+    Estimate,
+    Fetched,
+    cover,
+    fingerprint,
+    share_of,
+)
+
+if TYPE_CHECKING:
+    from pipeline.sources.http import Http
+
+SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """Rasters named one by one, or every raster of a folder.
+
+    Attributes:
+        locations: Paths of files or folders, and https addresses.
+        folders: Folders that paths must lie in, or None for no such limit.  The app always gives
+            them: its users are not the owners of the machine.
+        license: Licence of all of them, or empty.
+        datetime: Moment of acquisition for those that do not say, ISO 8601, or None.
+        http: Client for the addresses, or None for the default one.
+    """
+
+    locations: tuple[str, ...]
+    folders: tuple[Path, ...] | None = None
+    license: str = ""
+    datetime: str | None = None
+    http: Http | None = field(default=None, repr=False)
+    name: str = "raster"
+
+    def __init__(
+        self,
+        locations: Sequence[str | Path],
+        *,
+        folders: Sequence[Path] | None = None,
+        license: str = "",
+        datetime: str | None = None,
+        http: Http | None = None,
+    ) -> None:
+        object.__setattr__(self, "locations", tuple(str(place) for place in locations))
+        object.__setattr__(self, "folders", None if folders is None else tuple(folders))
+        object.__setattr__(self, "license", license)
+        object.__setattr__(self, "datetime", datetime)
+        object.__setattr__(self, "http", http)
+
+    def search(
+        self,
+        area: Any = None,
+        dates: Dates | None = None,
+        *,
+        cloud: float | None = None,
+        limit: int = 500,
+    ) -> list[Candidate]:
+        """The rasters that touch the area, in the order given.
+
+        Raises:
+            NotFoundError: If a file does not exist.
+            SceneError: If a file is not a raster that can be used, or lies outside the folders.
+            ServiceError: If an address cannot be read.
+        """
+        geometry = getattr(area, "geometry", area)
+        found = [self._describe(place, geometry) for place in self._expanded()]
+        inside = [
+            candidate
+            for candidate in found
+            if candidate.share > 0 and (dates is None or dates.holds(candidate.datetime))
+        ]
+        return inside[:limit]
+
+    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+        """See `Source.coverage`."""
+        return cover(area, candidates)
+
+    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+        """Pixels of the rasters; nothing is transferred for those that are local."""
+        geometry = getattr(area, "geometry", area)
+        pixels = transfer = requests = 0
+        for candidate in candidates:
+            width, height = candidate.facts["size"]
+            if not is_url(candidate.id):
+                pixels += width * height
+                continue
+            if geometry is not None:
+                *_, width, height = self._window(candidate, geometry)
+            pixels += width * height
+            transfer += width * height * candidate.facts["bytes_per_pixel"]
+            requests += 1 + transfer // (1 << 20)
+        return Estimate(pixels, transfer, requests, len(candidates))
+
+    def fetch(
+        self,
+        area: Any,
+        candidates: Sequence[Candidate],
+        destination: Path,
+        progress: OnProgress = silent,
+    ) -> list[Fetched]:
+        """Local files as they are; of addresses the part under the area, as a GeoTIFF."""
+        geometry = getattr(area, "geometry", area)
+        fetched = []
+        for number, candidate in enumerate(candidates):
+            progress(
+                Progress("Fetching scenes", number, len(candidates), "scenes", candidate.title)
+            )
+            if is_url(candidate.id):
+                path = self._remote(candidate, geometry, destination, progress)
+            else:
+                path = self._allowed(candidate.id)
+            fetched.append(
+                Fetched(
+                    path,
+                    candidate.title,
+                    source=self.name,
+                    datetime=candidate.datetime,
+                    source_url=candidate.url,
+                    license=candidate.license,
+                )
+            )
+        progress(Progress("Fetching scenes", len(candidates), len(candidates), "scenes"))
+        return fetched
+
+    def _expanded(self) -> list[str]:
+        """The locations, folders replaced by the rasters in them."""
+        places: list[str] = []
+        for place in self.locations:
+            if is_url(place):
+                places.append(place)
+                continue
+            path = self._allowed(place)
+            if not path.is_dir():
+                places.append(str(path))
+                continue
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise NotFoundError(
+                    "There is no raster in this folder",
+                    where=path,
+                    remedy=f"Put files in it that end in {', '.join(SUFFIXES)}",
+                )
+            places += [str(p) for p in inside]
+        return places
+
+    def _allowed(self, place: str) -> Path:
+        """The path with its links resolved, if it may be opened."""
+        path = Path(place).expanduser()
+        real = path.resolve()
+        if self.folders is not None and not any(
+            real.is_relative_to(folder.resolve()) for folder in self.folders
+        ):
+            raise SceneError(
+                "This path lies outside the folders that may be opened",
+                where=place,
+                remedy="Have the operator add its folder to LOOKALIKE_FOLDERS, or upload the file",
+            )
+        if not real.exists():
+            raise NotFoundError("There is no such file", where=place, remedy="Check the path")
+        return real
+
+    def _describe(self, place: str, geometry: Any) -> Candidate:
+        from pipeline.sources.windows import describe, open_remote
+
+        if is_url(place):
+            from pipeline.sources.http import shown
+
+            with open_remote(self._client(), place) as dataset:
+                facts = describe(dataset, place)
+            name, url = Path(urlsplit(place).path).name, shown(place)
+        else:
+            from pipeline.scene import open_scene
+
+            scene = open_scene(place)
+            from pipeline.sources.windows import Facts
+
+            facts = Facts(
+                footprint=scene.footprint,
+                crs=scene.crs,
+                transform=scene.transform,
+                width=scene.width,
+                height=scene.height,
+                gsd=scene.gsd,
+                bytes_per_pixel=_itemsize(scene.dtype) * scene.count,
+                datetime=scene.datetime,
+            )
+            name, url = Path(place).name, Path(place).as_uri()
+        return Candidate(
+            id=place,
+            source=self.name,
+            title=Path(name).stem or name,
+            footprint=facts.footprint,
+            datetime=facts.datetime or self.datetime or date_in(name),
+            gsd=facts.gsd,
+            share=share_of(geometry, facts.footprint),
+            license=self.license,
+            url=url,
+            facts={
+                "crs": facts.crs,
+                "transform": list(facts.transform),
+                "size": [facts.width, facts.height],
+                "bytes_per_pixel": facts.bytes_per_pixel,
+            },
+        )
+
+    def _client(self) -> Http:
+        from pipeline.sources.http import Http
+
+        return self.http or Http()
+
+    def _window(self, candidate: Candidate, geometry: Any) -> tuple[int, int, int, int]:
+        from pipeline.sources.windows import window_under
+
+        width, height = candidate.facts["size"]
+        return window_under(
+            geometry, candidate.facts["crs"], candidate.facts["transform"], width, height
+        )
+
+    def _remote(
+        self, candidate: Candidate, geometry: Any, destination: Path, progress: OnProgress
+    ) -> Path:
+        from pipeline.sources.windows import copy_window, open_remote
+
+        http = self._client()
+        width, height = candidate.facts["size"]
+        window = (0, 0, width, height)
+        if geometry is not None:
+            window = self._window(candidate, geometry)
+        stem = f"{safe_name(Path(candidate.title).stem)}-{fingerprint(candidate.id, window)}"
+        path = destination / f"{stem}.tif"
+        if path.exists():
+            return path
+        if window == (0, 0, width, height):
+            from pipeline.sources.download import download
+
+            return download(
+                http, candidate.id, path, limit=settings().upload_mb * 1_000_000, progress=progress
+            )
+        with open_remote(http, candidate.id) as dataset:
+            return copy_window(dataset, window, path, progress)
+
+
+def is_url(place: str) -> bool:
+    """Whether a location is an address; `file:` and the rest are none, they are refused later."""
+    return bool(re.match(r"(?i)https?://", place))
+
+
+def date_in(name: str) -> str | None:
+    """The day a file name carries, as `…_20160816.tif` or `2016-08-16`, in ISO 8601."""
+    from datetime import date
+
+    for year, month, day in re.findall(r"(?<!\d)((?:19|20)\d\d)[-_]?(\d\d)[-_]?(\d\d)(?!\d)", name):
+        try:
+            return f"{date(int(year), int(month), int(day))}T00:00:00Z"
+        except ValueError:
+            continue
+    return None
+
+
+def safe_name(name: str) -> str:
+    """A file name of letters, digits, dots, dashes and underscores, 1 to 80 long."""
+    plain = unicodedata.normalize("NFKD", Path(name.replace("\\", "/")).name)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain.encode("ascii", "ignore").decode())
+    return plain.strip(".-_")[-80:].lstrip(".-_") or "scene"
+
+
+def receive(
+    stream: BinaryIO,
+    name: str,
+    folder: Path,
+    *,
+    limit: int | None = None,
+    progress: OnProgress = silent,
+) -> Path:
+    """Write an upload to disk in pieces; it appears under its name only when whole.
+
+    Args:
+        stream: Where the bytes come from.
+        name: Name the user's file had; only its safe characters are kept.
+        folder: Where it goes.
+        limit: Largest size in bytes, by default the operator's.
+        progress: Told the bytes; may cancel.
+
+    Raises:
+        InputError: If it is larger than the limit, or empty.
+        StorageError: If the disk is full.
+    """
+    limit = settings().upload_mb * 1_000_000 if limit is None else limit
+    path = folder / safe_name(name)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with storage_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            done = 0
+            with part.open("wb") as out:
+                while piece := stream.read(1 << 20):
+                    done += len(piece)
+                    if done > limit:
+                        raise InputError(
+                            f"The file is larger than the {limit / 1e6:.0f} MB allowed",
+                            where=name,
+                            remedy="Have the operator raise LOOKALIKE_UPLOAD_MB, or give its path",
+                        )
+                    out.write(piece)
+                    progress(Progress("Receiving", done, 0, "bytes", path.name))
+            if not done:
+                raise InputError("The file is empty", where=name, remedy="Choose another one")
+            shutil.move(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    return path
+
+
+def _itemsize(dtype: str) -> int:
+    import numpy as np
+
+    return int(np.dtype(dtype).itemsize)

@@ -1,0 +1,230 @@
+"""What sources hand around: dates, candidates, coverage, estimates and fetched rasters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import QueryError
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A span of days, both ends included; None is open.
+
+    Attributes:
+        start: First day, `YYYY-MM-DD`.
+        end: Last day, `YYYY-MM-DD`.
+    """
+
+    start: str | None = None
+    end: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Dates:
+        """Dates from `2016`, `2016-08`, `2016-08-16` or two of these around a slash.
+
+        Raises:
+            QueryError: If a part is not a date or the span runs backwards.
+        """
+        first, slash, last = text.strip().partition("/")
+        span = cls(_day(first, end=False), _day(last if slash else first, end=True))
+        if span.start and span.end and span.start > span.end:
+            raise QueryError(
+                "These dates run backwards", where=text, remedy="Put the earlier date first"
+            )
+        return span
+
+    @property
+    def day_after(self) -> str | None:
+        """The day after the last one, for services whose end is exclusive."""
+        from datetime import date, timedelta
+
+        return str(date.fromisoformat(self.end) + timedelta(days=1)) if self.end else None
+
+    def holds(self, moment: str | None) -> bool:
+        """Whether an ISO 8601 moment lies inside; an undated scene always does."""
+        if moment is None:
+            return True
+        day = moment[:10]
+        return (self.start is None or day >= self.start) and (self.end is None or day <= self.end)
+
+    def __str__(self) -> str:
+        if not (self.start or self.end):
+            return "any date"
+        return f"{self.start or '…'} to {self.end or '…'}"
+
+
+def _day(text: str, *, end: bool) -> str | None:
+    from calendar import monthrange
+    from datetime import date
+
+    text = text.strip()
+    if text in ("", ".."):
+        return None
+    try:
+        parts = [int(part) for part in text.split("-")]
+        year = parts[0]
+        month = parts[1] if len(parts) > 1 else (12 if end else 1)
+        last = monthrange(year, month)[1]
+        day = parts[2] if len(parts) > 2 else (last if end else 1)
+        return str(date(year, month, day))
+    except (ValueError, IndexError) as error:
+        raise QueryError(
+            "This is not a date", where=text, remedy="Write 2016-08-16, 2016-08 or 2016"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A scene that a source could fetch.
+
+    Attributes:
+        id: Unique within its source: an asset id, an item id, a path.
+        source: Name of the source, a key of `KINDS`.
+        title: What a list shows.
+        footprint: Outline of the pixels, EPSG:4326.
+        datetime: Moment of acquisition, ISO 8601 UTC, or None.
+        gsd: Metres a pixel on the ground, or None while unknown.
+        cloud: Cloud cover in percent, or None where the service gives none.
+        thumbnail: Address of a small picture, or empty.
+        share: Part of the area inside the footprint, 0 to 1.
+        license: Name of the licence, or empty.
+        url: Page or asset for the provenance record; never carries a signature.
+        facts: What its source needs to fetch it, JSON-serialisable.
+    """
+
+    id: str
+    source: str
+    title: str
+    footprint: BaseGeometry
+    datetime: str | None = None
+    gsd: float | None = None
+    cloud: float | None = None
+    thumbnail: str = ""
+    share: float = 1.0
+    license: str = ""
+    url: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def day(self) -> str:
+        """The date of acquisition, `YYYY-MM-DD`, or "undated"."""
+        return self.datetime[:10] if self.datetime else "undated"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; `from_dict` reads it back."""
+        from shapely.geometry import mapping
+
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return {**plain, "footprint": mapping(self.footprint), "facts": dict(self.facts)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Candidate:
+        """The candidate that `to_dict` wrote."""
+        from shapely.geometry import shape
+
+        plain = {name: data[name] for name in _PLAIN}
+        return cls(**plain, footprint=shape(data["footprint"]), facts=data["facts"])
+
+
+_PLAIN = (
+    "id", "source", "title", "datetime", "gsd", "cloud", "thumbnail", "share", "license", "url",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of an area its candidates cover.
+
+    Attributes:
+        count: Number of candidates.
+        area_km2: Size of the area.
+        covered_km2: Size of the part under at least one candidate.
+        first: Earliest date, or None.
+        last: Latest date, or None.
+        footprint: Union of the candidates inside the area, EPSG:4326.
+    """
+
+    count: int
+    area_km2: float
+    covered_km2: float
+    first: str | None
+    last: str | None
+    footprint: BaseGeometry
+
+    @property
+    def share(self) -> float:
+        """Covered part of the area, 0 to 1."""
+        return min(1.0, self.covered_km2 / self.area_km2) if self.area_km2 else 0.0
+
+    def __str__(self) -> str:
+        if not self.count:
+            return "No images here"
+        dates = "" if not self.first else f", {self.first} to {self.last}"
+        return f"{self.count} images{dates}, {self.share:.0%} of {self.area_km2:.1f} km²"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a fetch will cost, before it starts.
+
+    Attributes:
+        pixels: Pixels of all scenes together.
+        bytes: Bytes to transfer, uncompressed.
+        requests: Requests, tiles or tasks.
+        scenes: Rasters that come out.
+        limits: Limits of the service that matter here, one sentence each.
+        refusal: Why the fetch would be refused, with the remedy, or empty.
+    """
+
+    pixels: int
+    bytes: int
+    requests: int
+    scenes: int
+    limits: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A raster on disk with its provenance.
+
+    Attributes:
+        path: A GeoTIFF, or another format of `scene.DRIVERS`.
+        title: What the scene shall be called.
+        datetime: Moment of acquisition, ISO 8601 UTC, or None.
+        source: Name of the source.
+        source_url: Where the pixels came from, without secrets.
+        license: Name of the licence, or empty.
+        bands: 1-based bands to show as red, green and blue, or None for the default.
+        stretch: Display range of these bands in native units, ((lows), (highs)), or None.
+    """
+
+    path: Path
+    title: str
+    source: str
+    datetime: str | None = None
+    source_url: str = ""
+    license: str = ""
+    bands: tuple[int, int, int] | None = None
+    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+
+    def provenance(self) -> dict[str, Any]:
+        """Keyword arguments of `scene.ingest` and `scene.open_scene`."""
+        from pipeline.scene import Stretch
+
+        return {
+            "title": self.title,
+            "datetime": self.datetime,
+            "source": self.source,
+            "source_url": self.source_url or None,
+            "license": self.license,
+            "bands": self.bands,
+            "stretch": Stretch(*self.stretch) if self.stretch else None,
+        }
