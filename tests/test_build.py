@@ -1,0 +1,284 @@
+"""Builds: from raster to collection, interrupted anywhere, never half done."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.build import BuildRequest, SceneInput, build
+from pipeline.collection import Collection, Store
+from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
+from pipeline.parts import read_embeddings
+from pipeline.progress import Progress
+from tests.rasters import write_raster
+
+pytestmark = pytest.mark.model
+WIDTH, HEIGHT, STRIDE = 4400, 300, 128
+
+
+@pytest.fixture(scope="module")
+def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A strip of five blocks and 66 chips."""
+    return write_raster(tmp_path_factory.mktemp("raster") / "strip.tif", WIDTH, HEIGHT, seed=3)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(module_home: Path, raster: Path) -> Collection:
+    build(request_for(raster), Store(module_home))
+    return Store(module_home).open("strip")
+
+
+def request_for(raster: Path, **changes: object) -> BuildRequest:
+    given = {"name": "strip", "scenes": (SceneInput(raster),), "stride": STRIDE, "mode": "chip"}
+    return BuildRequest(**{**given, **changes})
+
+
+def vectors(collection: Collection) -> np.ndarray:
+    return np.concatenate([read_embeddings(part) for part in collection.parts])
+
+
+def assert_same(one: Collection, other: Collection) -> None:
+    assert one.chips.ids.tolist() == other.chips.ids.tolist()
+    assert one.chips.corners == pytest.approx(other.chips.corners)
+    assert np.array_equal(vectors(one), vectors(other))
+    assert one.version == other.version
+
+
+def command(raster: Path, name: str = "strip") -> list[str]:
+    given = ["--scene", str(raster), "--name", name, "--stride", str(STRIDE), "--mode", "chip"]
+    return [sys.executable, "-m", "pipeline", "build", *given, "--json"]
+
+
+def test_every_chip_of_the_grid_is_made_once(undisturbed: Collection) -> None:
+    chips = undisturbed.chips
+    assert len(chips) == 66 == undisturbed.manifest.chips
+    assert len(set(chips.ids.tolist())) == 66
+    assert sorted(set(chips.rows.tolist())) == [0, HEIGHT - 256]
+    assert chips.cols.max() == WIDTH - 256
+
+
+def test_embeddings_are_those_of_the_chips_pixels(undisturbed: Collection) -> None:
+    from pipeline.embedding import resnet50
+    from pipeline.scene import SceneReader
+
+    chips, row = undisturbed.chips, 41
+    (scene,) = undisturbed.scenes.values()
+    with SceneReader(scene) as reader:
+        pixels, _ = reader.read(int(chips.cols[row]), int(chips.rows[row]), 256, 256)
+    expected = resnet50("chip").embed(pixels[None])[0]
+    found = vectors(undisturbed)[row].astype(np.float32)
+    cosine = expected @ found / np.linalg.norm(expected) / np.linalg.norm(found)
+    assert cosine > 0.9995
+
+
+def test_same_request_again_makes_nothing(undisturbed: Collection, raster: Path) -> None:
+    store = Store(undisturbed.path.parent.parent)
+    summary = build(request_for(raster), store)
+    assert (summary.blocks_made, summary.blocks_kept) == (0, 5)
+    assert_same(store.open("strip"), undisturbed)
+
+
+def test_cancelled_build_keeps_its_blocks_and_continues(
+    home: Path, raster: Path, undisturbed: Collection
+) -> None:
+    def stop_after_two_blocks(step: Progress) -> None:
+        if step.stage == "Embedding" and step.done > 35:
+            raise Cancelled("Stopped")
+
+    store = Store(home)
+    with pytest.raises(Cancelled):
+        build(request_for(raster), store, stop_after_two_blocks)
+    kept = len(store.open("strip").parts)
+    assert 1 <= kept < 5
+    assert not store.open("strip").manifest.complete
+    summary = build(request_for(raster), store)
+    assert (summary.blocks_kept, summary.blocks_made) == (kept, 5 - kept)
+    assert_same(store.open("strip"), undisturbed)
+
+
+def test_killed_at_twenty_random_moments_it_ends_the_same(
+    home: Path, raster: Path, undisturbed: Collection
+) -> None:
+    chance = random.Random(20)
+    for _ in range(20):
+        process = subprocess.Popen(
+            command(raster), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(0.05, 7))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(command(raster), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["chips"] == 66
+    collection = Store(home).open("strip")
+    assert_same(collection, undisturbed)
+    assert not [p for p in collection.path.rglob(".tmp-*") if p.is_file()]
+
+
+def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path) -> None:
+    process = subprocess.Popen(command(raster), stderr=subprocess.PIPE, text=True)
+    while not list((home / "collections").glob("strip/scenes/*.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "same command continues" in message
+    assert "Traceback" not in message
+
+
+def test_damaged_block_is_made_anew(home: Path, raster: Path, undisturbed: Collection) -> None:
+    store = Store(home)
+    build(request_for(raster), store)
+    part = store.open("strip").parts[2].path
+    part.write_bytes(part.read_bytes()[:1000])
+    summary = build(request_for(raster), Store(home))
+    assert (summary.blocks_made, summary.blocks_kept) == (1, 4)
+    assert_same(Store(home).open("strip"), undisturbed)
+
+
+def test_only_chips_whose_centre_lies_in_the_area_are_made(
+    home: Path, raster: Path, undisturbed: Collection
+) -> None:
+    from shapely.geometry import Point, mapping, shape
+
+    whole = undisturbed.scenes[undisturbed.manifest.scenes[0]].footprint
+    west, south, east, north = whole.bounds
+    corner = [(west, south), (west + (east - west) / 3, south), (west, north)]
+    area = {"type": "Polygon", "coordinates": [[*corner, corner[0]]]}
+    store = Store(home)
+    summary = build(request_for(raster, area=area), store)
+    inside = {
+        chip
+        for chip, centre in zip(
+            undisturbed.chips.ids.tolist(), undisturbed.chips.centres, strict=True
+        )
+        if shape(area).contains(Point(centre))
+    }
+    assert set(store.open("strip").chips.ids.tolist()) == inside
+    assert 0 < summary.chips < 66
+    assert json.loads(json.dumps(mapping(shape(area))))["type"] == "Polygon"
+
+
+def test_enlarging_the_area_makes_only_what_is_new(
+    home: Path, raster: Path, undisturbed: Collection
+) -> None:
+    west, south, east, north = undisturbed.scenes[undisturbed.manifest.scenes[0]].footprint.bounds
+    half = [(west, south), ((west + east) / 2, south), ((west + east) / 2, north), (west, north)]
+    store = Store(home)
+    first = build(
+        request_for(raster, area={"type": "Polygon", "coordinates": [[*half, half[0]]]}), store
+    )
+    second = build(request_for(raster), store)
+    assert 20 < first.chips < 46
+    assert second.chips == 66
+    assert second.blocks_kept >= 2
+    grown = store.open("strip").chips.ids.tolist()
+    assert sorted(grown) == sorted(undisturbed.chips.ids.tolist())
+
+
+def test_second_scene_is_added_without_redoing_the_first(
+    home: Path, raster: Path, tmp_path: Path
+) -> None:
+    store = Store(home)
+    build(request_for(raster), store)
+    other = write_raster(tmp_path / "other.tif", 300, 300, seed=4)
+    summary = build(request_for(other), store)
+    assert (summary.blocks_made, summary.blocks_kept) == (1, 5)
+    assert summary.chips == 66 + 4
+    assert len(summary.scenes) == 2
+
+
+def test_other_stride_than_the_collections_is_refused(home: Path, raster: Path) -> None:
+    store = Store(home)
+    build(request_for(raster), store)
+    with pytest.raises(QueryError, match="stride 128, not 256"):
+        build(request_for(raster, stride=256), store)
+
+
+def test_nothing_to_continue_is_said(home: Path) -> None:
+    with pytest.raises(NotFoundError, match="--scene FILE"):
+        build(BuildRequest("nothing"), Store(home))
+
+
+def test_raster_that_cannot_be_used_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
+    small = write_raster(tmp_path / "small.tif", 200, 300, seed=1)
+    text = tmp_path / "text.tif"
+    text.write_text("not a raster")
+    for path in (small, text, tmp_path / "gone.tif"):
+        with pytest.raises(SceneError, match=path.name):
+            build(request_for(path), Store(home))
+    assert Store(home).names() == []
+    assert not list((home / "collections").glob("*"))
+
+
+def test_scene_without_any_data_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
+    empty = write_raster(tmp_path / "empty.tif", 600, 600, fill=0, nodata=0)
+    with pytest.raises(SceneError, match="without data|no valid"):
+        build(request_for(empty), Store(home))
+    assert Store(home).names() == []
+
+
+def test_area_that_misses_the_imagery_is_an_error(home: Path, raster: Path) -> None:
+    away = [(100, 10), (101, 10), (101, 11)]
+    area = {"type": "Polygon", "coordinates": [[*away, away[0]]]}
+    with pytest.raises(SceneError, match="No chip is left"):
+        build(request_for(raster, area=area), Store(home))
+    assert Store(home).names() == []
+
+
+def test_full_disk_in_the_middle_keeps_the_blocks_and_continues(
+    home: Path, raster: Path, undisturbed: Collection
+) -> None:
+    """The third part is refused by the system, as a full disk would."""
+    code = (
+        "import sys; from pathlib import Path; import pipeline.parts as parts, errno\n"
+        "from pipeline.__main__ import main\n"
+        "import pyarrow.parquet as pq\n"
+        "write, calls = pq.write_table, []\n"
+        "def full(table, path, **options):\n"
+        "    calls.append(path)\n"
+        "    if len(calls) == 3:\n"
+        "        path.write_bytes(b'half')\n"
+        "        raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "    write(table, path, **options)\n"
+        "pq.write_table = full\n"
+        "main()"
+    )
+    arguments = command(raster)[3:]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert done.returncode == StorageError.exit_code
+    assert "disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    store = Store(home)
+    assert len(store.open("strip").parts) == 2
+    assert not [p for p in store.open("strip").path.rglob(".tmp-*") if p.is_file()]
+    summary = build(request_for(raster), store)
+    assert summary.blocks_kept == 2
+    assert_same(store.open("strip"), undisturbed)
+
+
+def test_two_builds_of_one_collection_do_not_mix(home: Path, raster: Path) -> None:
+    store = Store(home)
+
+    def again(step: Progress) -> None:
+        if step.stage == "Embedding" and step.done == 0:
+            with pytest.raises(StorageError, match="Another build"):
+                build(request_for(raster), Store(home))
+            raise Cancelled("seen")
+
+    with pytest.raises(Cancelled, match="seen"):
+        build(request_for(raster), store, again)
