@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
 from pipeline.chips import Chips, chip_id
+from pipeline.scene import Scene, Stretch
+
 from pipeline.collection import Collection, Manifest, Store
 from pipeline.files import write_json
 from pipeline.parts import write_part
-from pipeline.scene import Scene, Stretch
 
 MODEL = {
     "name": "resnet50-imagenet",
@@ -73,6 +74,7 @@ def collection(
     stride: int = 256,
     datetimes: tuple[str | None, ...] | None = None,
     seed: int = 0,
+    model: dict[str, Any] = MODEL,
 ) -> Collection:
     """A complete collection of square scenes with seeded random embeddings.
 
@@ -81,7 +83,7 @@ def collection(
     rng = np.random.default_rng(seed)
     store = Store(home)
     ids = tuple(f"scene{i}-0000000{i}" for i in range(len(sizes)))
-    made = store.create(Manifest(name, name.title(), stride, MODEL, scenes=ids))
+    made = store.create(Manifest(name, name.title(), stride, model, scenes=ids))
     total = 0
     for i, size in enumerate(sizes):
         when = datetimes[i] if datetimes else None
@@ -91,6 +93,6 @@ def collection(
         chips = chips_of(place, stride)
         vectors = rng.normal(size=(len(chips.ids), 2048)).astype(np.float32)
         path = made.path / "chips" / place.id / "block-r0000-c0000-all.parquet"
-        write_part(path, place, chips, vectors, MODEL, stride=stride)
+        write_part(path, place, chips, vectors, model, stride=stride)
         total += len(chips.ids)
     return made.write(complete=True, chips=total)

@@ -1,0 +1,185 @@
+"""The command line as others script against it: output, messages, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from shapely.geometry import shape
+
+from tests import made
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def answer(*arguments: str) -> object:
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_search_by_chip_lists_hits_with_the_documented_keys(home: Path) -> None:
+    collection = made.collection(home)
+    chip = collection.chips.ids[0].decode()
+    hits = answer("search", "made", "--chip", chip, "--k", "5", "--json")
+    assert isinstance(hits, list)
+    assert [hit["rank"] for hit in hits] == [1, 2, 3, 4, 5]
+    assert set(hits[0]) == {"rank", "id", "score", "scene_id", "datetime", "geometry"}
+    assert shape(hits[0]["geometry"]).is_valid
+    assert chip not in {hit["id"] for hit in hits}
+
+
+def test_search_by_point_equals_search_by_the_chip_there(home: Path) -> None:
+    collection = made.collection(home)
+    lon, lat = collection.chips.centres[6]
+    chip = collection.chips.ids[6].decode()
+    by_point = answer("search", "made", f"--at={lon},{lat}", "--json")
+    assert by_point == answer("search", "made", "--chip", chip, "--json")
+
+
+def test_geojson_output_is_a_feature_collection(home: Path) -> None:
+    collection = made.collection(home)
+    chip = collection.chips.ids[0].decode()
+    content = answer("search", "made", "--chip", chip, "--geojson")
+    assert isinstance(content, dict)
+    assert content["type"] == "FeatureCollection"
+    assert len(content["features"]) == 10
+    assert content["features"][0]["properties"]["rank"] == 1
+
+
+def test_no_suppress_keeps_overlapping_hits(home: Path) -> None:
+    collection = made.collection(home, stride=64, sizes=(512,))
+    chip = collection.chips.ids[0].decode()
+    kept = answer("search", "made", "--chip", chip, "--k", "100", "--json")
+    everything = answer("search", "made", "--chip", chip, "--k", "100", "--no-suppress", "--json")
+    assert isinstance(kept, list)
+    assert isinstance(everything, list)
+    assert len(kept) < len(everything) == 24
+
+
+@pytest.mark.model
+def test_search_by_picture_finds_hits(home: Path, tmp_path: Path) -> None:
+    from pipeline.embedding import resnet50_identity
+
+    from pipeline.progress import silent
+
+    identity = resnet50_identity("chip", silent).to_dict()
+    made.collection(home, model=identity)
+    path = tmp_path / "query.png"
+    noise = np.random.default_rng(0).integers(0, 255, (300, 280, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    hits = answer("search", "made", "--image", str(path), "--k", "3", "--json")
+    assert isinstance(hits, list)
+    assert len(hits) == 3
+
+
+def test_table_shows_rank_score_and_place(home: Path) -> None:
+    collection = made.collection(home)
+    done = run("search", "made", "--chip", collection.chips.ids[0].decode())
+    assert done.returncode == 0
+    assert "Score" in done.stdout
+    assert "of 15 eligible chips" in done.stdout
+
+
+def test_collections_info_and_chips_describe_what_is_there(home: Path) -> None:
+    collection = made.collection(home, datetimes=("2016-08-16T00:00:00Z",))
+    (listed,) = answer("collections", "--json")  # type: ignore[misc]
+    assert (listed["name"], listed["chips"], listed["state"]) == ("made", 16, "complete")
+    info = answer("info", "made", "--json")
+    assert isinstance(info, dict)
+    assert info["stride"] == 256
+    assert info["model"] == made.MODEL
+    assert info["scenes"][0]["properties"]["datetime"] == "2016-08-16T00:00:00Z"
+    chips = answer("chips", "made", "--json")
+    assert isinstance(chips, list)
+    assert [chip["id"].encode() for chip in chips] == collection.chips.ids.tolist()
+
+
+def test_damaged_collection_is_listed_as_such_beside_the_others(home: Path) -> None:
+    made.collection(home)
+    made.collection(home, "second")
+    (home / "collections" / "made" / "collection.json").write_text("{")
+    listed = answer("collections", "--json")
+    assert isinstance(listed, list)
+    assert [(c["name"], c["state"]) for c in listed] == [
+        ("made", "damaged"),
+        ("second", "complete"),
+    ]
+
+
+def test_delete_can_be_undone(home: Path) -> None:
+    made.collection(home)
+    token = run("delete", "made").stdout.split()[-1]
+    assert answer("collections", "--json") == []
+    assert run("restore", token).returncode == 0
+    assert len(answer("collections", "--json")) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("search", "none", "--chip", "x"), 3, "no collection of this name"),
+        (("search", "made", "--chip", "ffffffffffffffff"), 3, "No such chip"),
+        (("search", "made", "--at", "100,10"), 3, "No chip covers this point"),
+        (("search", "made", "--at", "here"), 2, "not LON,LAT"),
+        (("search", "made", "--chip", "x", "--k", "0"), 2, "between 1 and 1000"),
+        (("search", "made"), 2, "Say what to search from"),
+        (("search", "made", "--image", "gone.png"), 2, "cannot be opened"),
+        (("search", "../made", "--chip", "x"), 2, "1 to 64 small letters"),
+        (("info", "a.b"), 2, "For instance 'a-b'"),
+        (("delete", "none"), 3, "no collection of this name"),
+        (("build", "--name", "new", "--scene", "gone.tif"), 2, "gone.tif"),
+        (("build", "--name", "x" * 300, "--scene", "gone.tif"), 2, "1 to 64 small letters"),
+        (("build", "--name", "new"), 3, "--scene FILE"),
+    ],
+)
+def test_bad_arguments_get_one_message_and_an_exit_code(
+    home: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    made.collection(home)
+    done = run(*arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("Error:") == 1
+
+
+def test_unwritable_home_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.rasters import write_raster
+
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    monkeypatch.setenv("LOOKALIKE_HOME", str(blocked / "home"))
+    raster = write_raster(tmp_path / "fine.tif", 300, 300, seed=1)
+    done = run("build", "--name", "new", "--scene", str(raster))
+    assert done.returncode == 6
+    assert "LOOKALIKE_HOME" in done.stderr
+
+
+def test_doctor_says_what_is_there_and_what_to_do(home: Path) -> None:
+    content = json.loads(run("doctor", "--json").stdout)
+    checks = {check["name"]: check for check in content["checks"]}
+    assert checks["weights"]["ok"]
+    assert checks["tensorflow"]["found"].startswith("2.18")
+    assert content["ok"] == all(check["ok"] for check in checks.values())
+
+
+def test_doctor_names_missing_weights_and_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "new"))
+    monkeypatch.delenv("LOOKALIKE_WEIGHTS", raising=False)
+    done = run("doctor")
+    assert done.returncode == 5
+    assert "python -m pipeline weights" in done.stdout.replace("\n", " ")
