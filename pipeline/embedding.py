@@ -1,0 +1,204 @@
+"""Chips to vectors: ResNet-50 without its top, global average pool, 2048 numbers a chip.
+
+Two modes, which a collection names in its model identity because their vectors do not mix:
+
+- "chip": each 256×256 chip goes through the network alone, zeros around it, as Keras does it;
+- "dense": one pass over a region of the scene, and a chip's vector is the mean of its 8×8 cells of
+  the feature map.  The cost follows the scene's area instead of the number of overlapping chips,
+  and a chip sees its true surroundings.  See `pipeline.dense`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from pipeline import resnet, weights
+from pipeline.errors import ModelMismatchError, QueryError
+from pipeline.progress import OnProgress
+from pipeline.settings import settings
+
+Mode = Literal["chip", "dense"]
+CHIP = 256
+DIMENSIONS = 2048
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model made a vector; vectors of different identities cannot be compared.
+
+    The arithmetic (float32, bfloat16) is not part of it: the vectors agree to a cosine above
+    0.999, so a collection built on one machine is searched on another.
+
+    Attributes:
+        name: The network.
+        weights_sha256: Fingerprint of its weights.
+        preprocessing: What is done to pixels before the first layer.
+        pooling: How a feature map becomes a vector.
+        mode: Whether chips were embedded alone or in their surroundings.
+        dimensions: Length of a vector.
+    """
+
+    name: str
+    weights_sha256: str
+    preprocessing: str
+    pooling: str
+    mode: Mode
+    dimensions: int = DIMENSIONS
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelIdentity:
+        """From `to_dict`'s values; unknown keys of later versions are ignored.
+
+        Raises:
+            ModelMismatchError: If a key is missing.
+        """
+        try:
+            return cls(
+                name=str(values["name"]),
+                weights_sha256=str(values["weights_sha256"]),
+                preprocessing=str(values["preprocessing"]),
+                pooling=str(values["pooling"]),
+                mode=values["mode"],
+                dimensions=int(values.get("dimensions", DIMENSIONS)),
+            )
+        except KeyError as error:
+            raise ModelMismatchError(
+                "The model identity is incomplete",
+                where=error.args[0],
+                remedy="Build the collection again",
+            ) from error
+
+
+class Embedder(Protocol):
+    """Turns chips into vectors."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What the vectors are made by."""
+        ...
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Vectors of chips cut out and embedded alone; the way of a query picture.
+
+        Args:
+            pixels: uint8 RGB (n, 256, 256, 3).
+
+        Returns:
+            float32 (n, dimensions), not normalised.
+        """
+        ...
+
+
+class RegionEmbedder(Embedder, Protocol):
+    """Turns overlapping chips of a region into vectors in one pass."""
+
+    @property
+    def halo(self) -> int:
+        """Pixels around the chips that must be read too, where the scene has them."""
+        ...
+
+    def embed_region(
+        self,
+        pixels: np.ndarray,
+        cols: np.ndarray,
+        rows: np.ndarray,
+        valid: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Vectors of the chips of a region; see `pipeline.dense.DenseEmbedder`."""
+        ...
+
+
+class ChipEmbedder:
+    """ResNet-50 over chips one by one, in batches that suit the machine."""
+
+    def __init__(self, loaded: weights.Weights, machine: resnet.Machine) -> None:
+        import tensorflow as tf
+
+        self.identity = identity_of(loaded, "chip")
+        self.machine = machine
+        self._graph = resnet.compile_graph(
+            loaded, machine.precision, lambda maps: tf.reduce_mean(maps[5], [1, 2])
+        )
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, 2048) of uint8 RGB (n, 256, 256, 3), not normalised."""
+        return in_batches(self._graph, pixels, self.machine.batch, DIMENSIONS)
+
+
+def in_batches(graph: Any, pixels: np.ndarray, batch: int, dimensions: int) -> np.ndarray:
+    """Run a graph over pictures, a batch at a time.
+
+    Args:
+        graph: From uint8 (n, h, w, 3) to float32 (n, dimensions).
+        pixels: uint8 RGB (n, h, w, 3).
+        batch: Pictures a step.
+        dimensions: Length of a vector.
+
+    Raises:
+        QueryError: If `pixels` is not such an array.
+    """
+    import tensorflow as tf
+
+    if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
+        raise QueryError(
+            "Pictures to embed must be uint8 RGB, (n, height, width, 3)",
+            where=f"{pixels.dtype} {pixels.shape}",
+            remedy="Convert them first",
+        )
+    vectors = np.empty((len(pixels), dimensions), np.float32)
+    for start in range(0, len(pixels), batch):
+        part = slice(start, start + batch)
+        vectors[part] = graph(tf.constant(pixels[part])).numpy()
+    return vectors
+
+
+def identity_of(loaded: weights.Weights, mode: Mode) -> ModelIdentity:
+    """The identity of vectors these weights make in this mode."""
+    return ModelIdentity(
+        name="keras/resnet50",
+        weights_sha256=loaded.sha256,
+        preprocessing="caffe/1",
+        pooling="avg",
+        mode=mode,
+    )
+
+
+def resnet50(
+    mode: Mode = "chip", *, threads: int | None = None, progress: OnProgress | None = None
+) -> Embedder:
+    """The ResNet-50 embedder of this process; made at the first call, which takes seconds.
+
+    Args:
+        mode: "chip", or "dense" for one that also has `embed_region`.
+        threads: Processor threads, default `LOOKALIKE_THREADS`.  Only the first call in a process
+            decides: TensorFlow fixes its threads when it starts.
+        progress: Told about fetching the weights.
+
+    Raises:
+        WeightsError: If there are no weights.
+        QueryError: If there is no such mode.
+    """
+    if mode not in ("chip", "dense"):
+        raise QueryError("No such embedding mode", where=mode, remedy="Use chip or dense")
+    path = weights.find(progress=progress)
+    return _resnet50(str(path), mode, threads or settings().threads)
+
+
+@lru_cache(maxsize=2)
+def _resnet50(path: str, mode: Mode, threads: int) -> Embedder:
+    from pathlib import Path
+
+    from pipeline.dense import DenseEmbedder
+
+    loaded = weights.load(Path(path))
+    machine = resnet.prepare(threads)
+    return (DenseEmbedder if mode == "dense" else ChipEmbedder)(loaded, machine)
