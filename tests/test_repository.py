@@ -1,0 +1,221 @@
+"""Promises of the repository as a whole: what loads what, what is pinned, what is documented."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import pipeline
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Packages that take seconds to load, or that have no business in the pipeline.
+HEAVY = {"streamlit", "tensorflow", "keras", "scann", "ee", "geemap", "leafmap"}
+PYTHONS = ("3.10", "3.11", "3.12")
+
+
+def modules() -> list[str]:
+    """Every module of the pipeline, by its dotted name."""
+    return [found.name for found in pkgutil.walk_packages(pipeline.__path__, "pipeline.")]
+
+
+def sources(*suffixes: str) -> list[Path]:
+    """The repository's own text files, without what set-up or a build put there."""
+    folders = ["pipeline", "pages", "assets", "tests", "benchmarks", "docs", ".ci", ".streamlit"]
+    files = [path for path in ROOT.iterdir() if path.is_file()]
+    files += [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    skipped = {"vendor", "__pycache__", "node_modules", ".ipynb_checkpoints"}
+    return [
+        path
+        for path in files
+        if not skipped & set(path.relative_to(ROOT).parts)
+        and (path.suffix in suffixes if suffixes else path.suffix not in {".png", ".jpg", ".webp"})
+    ]
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Top-level packages that a Python process with these arguments loads."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    names = re.findall(r"^import time:.*\|\s*([\w.]+)$", done.stderr, re.MULTILINE)
+    return {name.split(".")[0] for name in names}
+
+
+def test_importing_every_pipeline_module_loads_nothing_heavy() -> None:
+    assert len(modules()) > 10
+    code = "import importlib\n" + "\n".join(
+        f"importlib.import_module({name!r})" for name in modules()
+    )
+    loaded = loaded_by("-c", code)
+    assert "pipeline" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("name", ["pipeline", "pipeline.settings", "pipeline.errors"])
+def test_the_ground_modules_load_only_the_standard_library(name: str) -> None:
+    loaded = loaded_by("-c", f"import {name}")
+    assert not loaded & (HEAVY | {"numpy", "pandas", "pyarrow", "rasterio", "shapely", "dask"})
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    started = time.monotonic()
+    loaded = loaded_by("-m", "pipeline", "--help")
+    assert time.monotonic() - started < 5
+    assert not loaded & (HEAVY | {"rasterio", "geopandas", "distributed", "pandas"})
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned_once_for_every_python(name: str) -> None:
+    pins: dict[str, list[Requirement]] = {}
+    for line in (ROOT / name).read_text().splitlines():
+        if line and not line.startswith(("#", "-r ")):
+            requirement = Requirement(line)
+            assert [part.operator for part in requirement.specifier] == ["=="], line
+            pins.setdefault(requirement.name, []).append(requirement)
+    for package, versions in pins.items():
+        for python in PYTHONS:
+            chosen = [
+                v for v in versions if not v.marker or v.marker.evaluate({"python_version": python})
+            ]
+            assert len(chosen) <= 1, f"{package} is pinned twice for Python {python}"
+
+
+def test_everything_asked_for_by_name_is_pinned_on_every_python() -> None:
+    pinned = [
+        Requirement(line)
+        for name in ("requirements.txt", "requirements-dev.txt")
+        for line in (ROOT / name).read_text().splitlines()
+        if line and not line.startswith(("#", "-r "))
+    ]
+    for name in ("requirements.in", "requirements-dev.in"):
+        asked = [
+            Requirement(line).name
+            for line in (ROOT / name).read_text().splitlines()
+            if line and not line.startswith("#")
+        ]
+        for python in PYTHONS:
+            here = {
+                p.name
+                for p in pinned
+                if not p.marker or p.marker.evaluate({"python_version": python})
+            }
+            assert set(asked) <= here, f"missing on Python {python}: {set(asked) - here}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml",
+        "requirements.txt", "requirements-dev.txt", ".ci/run", ".streamlit/config.toml",
+        "streamlit_app.py", "docs/cli.md", "docs/how_it_works.md", "docs/operations.md",
+        "docs/results.md", "docs/reverse_visual_search.ipynb",
+    ],
+)  # fmt: skip
+def test_a_promised_file_is_there_and_not_empty(name: str) -> None:
+    assert (ROOT / name).stat().st_size > 0
+
+
+def test_the_test_command_of_the_readme_is_what_the_checks_run() -> None:
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    for command in ("make lint", "make test"):
+        assert f"`{command}`" in (ROOT / "README.md").read_text()
+        assert any(line.split(" 2>")[0].strip() == command for line in script)
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_every_make_target_is_listed_by_make_help() -> None:
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", text, re.MULTILINE))
+    steps = {"help", "venv", "runtime", "dev", "npm", "chromium"}
+    listed = set(re.findall(r'@echo "make ([a-z]+) ', text))
+    assert listed == targets - steps
+
+
+def test_relative_links_and_pictures_in_the_documents_lead_somewhere() -> None:
+    broken = []
+    for page in sources(".md"):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+            if "://" not in target and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)} → {target}")
+    assert not broken
+
+
+def test_the_command_reference_names_every_command_and_option() -> None:
+    from typer.main import get_command
+
+    from pipeline.__main__ import app
+
+    text = (ROOT / "docs" / "cli.md").read_text()
+    missing = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        if f"### {name}\n" not in text:
+            missing.append(name)
+            continue
+        section = text.split(f"### {name}\n", 1)[1].split("\n### ", 1)[0]
+        options = [o for p in command.params for o in p.opts if o.startswith("--")]
+        missing += [f"{name} {o}" for o in options if f"`{o}" not in section]
+    assert not missing
+
+
+def test_the_operations_page_names_every_environment_variable() -> None:
+    read = set(re.findall(r"LOOKALIKE_[A-Z_]+", (ROOT / "pipeline" / "settings.py").read_text()))
+    told = set(re.findall(r"LOOKALIKE_[A-Z_]+", (ROOT / "docs" / "operations.md").read_text()))
+    assert read <= told, f"not documented: {read - told}"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = [
+        path.name
+        for path in sources(".py")
+        if path.is_relative_to(ROOT / "pipeline")
+        and re.search(r"os\.(environ|getenv)", path.read_text())
+    ]
+    assert readers == ["settings.py"]
+
+
+def test_our_browser_code_names_no_host() -> None:
+    named = {
+        f"{path.relative_to(ROOT)}: {url}"
+        for path in sources(".js", ".css", ".html")
+        if path.is_relative_to(ROOT / "assets")
+        for url in re.findall(r"https?://[^\s\"'`)]+", path.read_text())
+        if not url.startswith("http://www.w3.org/")
+    }
+    assert not named
+
+
+def test_pages_load_nothing_from_elsewhere() -> None:
+    loads = re.compile(
+        r"<(?:script|link|img|iframe|source)\b[^>]*https?://"
+        r"|url\(\s*['\"]?https?://|@import\s+['\"]?http|from\s+['\"]https?://|fetch\(\s*['\"]https?:",
+        re.IGNORECASE,
+    )
+    pages = [path for path in sources(".py", ".toml") if path.parts[-2] in ("pages", "ui")]
+    pages += [ROOT / "streamlit_app.py", ROOT / ".streamlit" / "config.toml"]
+    assert not [path.name for path in pages if loads.search(path.read_text())]
+
+
+def test_no_package_index_and_no_machine_is_named() -> None:
+    hosts = ("pypi" + ".org", "pythonhosted" + ".org", "registry.npmjs" + ".org", "npmmirror" + ".")
+    flags = ("--index" + "-url", "--find" + "-links", "--registry" + "=")
+    places = ("/ro" + "ot/", "/ho" + "me/", "/wo" + "rk/")
+    named = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in sources()
+        for word in (*hosts, *flags, *places)
+        if word in path.read_text(errors="replace")
+    ]
+    assert not named
