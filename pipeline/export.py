@@ -1,0 +1,198 @@
+"""Export: findings as files that other programs open as they are.
+
+Each writer makes a whole file under a temporary name, which then takes its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import QueryError
+from pipeline.files import replacing
+from pipeline.findings import COLUMNS, Findings
+from pipeline.progress import OnProgress, silent
+
+Writer = Callable[[Findings, Path, OnProgress], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file findings can be written as.
+
+    Attributes:
+        name: Key in `FORMATS`.
+        title: Name for people.
+        suffix: Of the file, with its dot.
+        media_type: For a download.
+        opens_in: Where it opens.
+        writer: `module:function`, imported when used.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    media_type: str
+    opens_in: str
+    writer: str
+
+    def load(self) -> Writer:
+        """The function that writes it."""
+        module, _, function = self.writer.partition(":")
+        writer: Writer = getattr(import_module(module), function)
+        return writer
+
+
+FORMATS: dict[str, Format] = {
+    made.name: made
+    for made in (
+        Format("geojson", "GeoJSON", ".geojson", "application/geo+json",
+               "QGIS, geojson.io, any web map", "pipeline.export:write_geojson"),
+        Format("gpkg", "GeoPackage", ".gpkg", "application/geopackage+sqlite3",
+               "QGIS, styled; ArcGIS", "pipeline.geopackage:write"),
+        Format("kmz", "KML with pictures", ".kmz", "application/vnd.google-earth.kmz",
+               "Google Earth", "pipeline.kml:write"),
+        Format("csv", "CSV", ".csv", "text/csv", "spreadsheets", "pipeline.export:write_csv"),
+        Format("geoparquet", "GeoParquet with embeddings", ".parquet",
+               "application/vnd.apache.parquet", "geopandas, DuckDB, QGIS",
+               "pipeline.export:write_geoparquet"),
+        Format("chips", "Chip pictures", ".zip", "application/zip",
+               "any viewer; with world files in a GIS", "pipeline.chip_zip:write"),
+        Format("html", "Standalone map", ".html", "text/html",
+               "any browser, without Lookalike or network", "pipeline.html_map:write"),
+    )
+}  # fmt: skip
+
+
+def export(findings: Findings, name: str, path: Path, progress: OnProgress = silent) -> Path:
+    """Write findings in a format.
+
+    Args:
+        findings: What to write.
+        name: Key of `FORMATS`.
+        path: Where to; the format's suffix is appended if the path does not end in it.
+        progress: Told how many findings are written, by formats with pictures; may cancel.
+
+    Returns:
+        The file written.
+
+    Raises:
+        QueryError: If there is no such format, or nothing to export.
+        StorageError: If the disk is full or not writable; nothing is left behind.
+    """
+    made = FORMATS.get(name)
+    if made is None:
+        raise QueryError(
+            "No export format has this name",
+            where=name[:40],
+            remedy=f"Choose one of {', '.join(FORMATS)}",
+        )
+    if not findings.items:
+        raise QueryError(
+            "There is nothing to export", remedy="Search first, or lower the threshold"
+        )
+    if not path.name.endswith(made.suffix):
+        path = path.with_name(path.name + made.suffix)
+    write = made.load()
+    with replacing(path) as temporary:
+        write(findings, temporary, progress)
+    return path
+
+
+def write_geojson(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
+    """A FeatureCollection (RFC 7946), its provenance in a foreign member."""
+    from shapely.geometry import mapping
+    from shapely.geometry.polygon import orient
+
+    features = []
+    for item in findings.items:
+        outline = orient(item.outline) if item.outline.geom_type == "Polygon" else item.outline
+        features.append(
+            {
+                "type": "Feature",
+                "id": item.hit.id,
+                "geometry": mapping(outline),
+                "properties": findings.values(item),
+            }
+        )
+    document = {
+        "type": "FeatureCollection",
+        "name": findings.provenance.collection,
+        "provenance": findings.provenance.to_dict(),
+        "features": features,
+    }
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def write_csv(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
+    """One row a finding, its outline as WKT in the last column."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, "wkt"])
+        for item in findings.items:
+            values = findings.values(item).values()
+            writer.writerow([*(_safe_cell(value) for value in values), item.outline.wkt])
+
+
+def _safe_cell(value: Any) -> Any:
+    # A spreadsheet runs a cell that starts like a formula, and titles are other people's text.
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return "'" + value
+    return value
+
+
+def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
+    """GeoParquet 1.1 with the embedding of each finding's chip, as stored."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import shapely
+
+    from pipeline.parts import DIMENSIONS
+
+    kinds: dict[type, Any] = {int: pa.int32(), float: pa.float64(), str: pa.string()}
+    rows = [findings.values(item) for item in findings.items]
+    columns = {
+        name: pa.array([row[name] for row in rows], kinds[kind])
+        for name, (kind, _) in COLUMNS.items()
+    }
+    vectors = _embeddings(findings)
+    flat = pa.array(np.ascontiguousarray(vectors).ravel())
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, DIMENSIONS)
+    outlines = np.array([item.outline for item in findings.items], dtype=object)
+    columns["geometry"] = pa.array(list(shapely.to_wkb(outlines)), pa.binary())
+    geometry = {
+        "encoding": "WKB",
+        "geometry_types": sorted({outline.geom_type for outline in outlines}),
+        "bbox": [float(edge) for edge in shapely.total_bounds(outlines)],
+    }
+    geo = {
+        "version": "1.1.0",
+        "primary_column": "geometry",
+        "columns": {"geometry": geometry},
+    }
+    about = {"geo": geo, "lookalike": findings.provenance.to_dict()}
+    table = pa.table(columns).replace_schema_metadata({k: json.dumps(v) for k, v in about.items()})
+    pq.write_table(table, path, compression="zstd")
+
+
+def _embeddings(findings: Findings) -> Any:
+    """Float16 (n, 2048): the stored, not normalised, embeddings of the findings' chips."""
+    import numpy as np
+
+    from pipeline.parts import DIMENSIONS, read_embeddings
+
+    wanted = np.array([item.hit.row for item in findings.items])
+    vectors = np.empty((len(wanted), DIMENSIONS), np.float16)
+    start = 0
+    for part in findings.collection.parts:
+        here = np.flatnonzero((wanted >= start) & (wanted < start + part.rows))
+        if len(here):
+            vectors[here] = read_embeddings(part)[wanted[here] - start]
+        start += part.rows
+    return vectors
