@@ -13,8 +13,8 @@ HEADLESS ?=
 ARGS ?=
 
 PY := $(VENV)/bin/python
-# An npm that set-up put into the environment is found last, after the machine's own.
-WITH_NPM := PATH="$$PATH:$(abspath $(VENV))/bin"
+# An npm that set-up put into the environment comes first: it is there where the machine has none.
+WITH_NPM := PATH="$(abspath $(VENV))/bin:$$PATH"
 CODE := pipeline pages streamlit_app.py tests benchmarks docs .ci
 
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""Collections: the store on disk.  One folder each; see DESIGN in docs/how_it_works.md.
+"""Collections: the store on disk.  One folder each; see docs/how_it_works.md.
 
     collections/<name>/
       collection.json            what it is and how it was made
