@@ -29,7 +29,7 @@ from pipeline.progress import OnProgress, Progress, silent
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.embedding import Embedder
+    from pipeline.embedding import Embedder, Mode
     from pipeline.scene import Scene
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class BuildRequest:
     scenes: tuple[SceneInput, ...] = ()
     stride: int | None = None
     area: dict[str, Any] | None = None
-    mode: str | None = None
+    mode: Mode | None = None
     title: str | None = None
 
 
@@ -188,7 +188,7 @@ def prepare(
 
     Every raster is opened first, so that one that cannot be used leaves nothing behind.
     """
-    from pipeline.embedding import default_mode, resnet50_identity
+    from pipeline.embedding import resnet50
     from pipeline.scene import Stretch, open_scene
 
     check_name(request.name)
@@ -212,12 +212,12 @@ def prepare(
     if existing:
         _check_agrees(existing, request, stride)
         return existing, False
-    mode = request.mode or default_mode(stride)
+    model = resnet50(request.mode or default_mode(stride), progress=progress)
     manifest = Manifest(
         name=request.name,
         title=request.title or request.name,
         stride=stride,
-        model=resnet50_identity(mode, progress).to_dict(),
+        model=model.identity.to_dict(),
         area=request.area,
         versions=_versions(),
     )
@@ -447,6 +447,11 @@ def sample_requests() -> list[BuildRequest]:
     ]
 
 
+def default_mode(stride: int) -> Mode:
+    """How chips are embedded unless the user says otherwise; docs/quality.md has the reasons."""
+    return "chip"
+
+
 def describe_left_out(left_out: dict[str, int]) -> str:
     """The tally in words: "12 chips over 50 % without data, 3 outside the area"."""
     words = {"nodata": "over 50 % without data", "area": "outside the area"}
@@ -473,7 +478,7 @@ def _read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
 
 def _grown(window: tuple[int, int, int, int], scene: Scene) -> tuple[int, int, int, int]:
     """The window grown by the dense mode's halo, on multiples of 32, clipped to the scene."""
-    from pipeline.embedding import HALO
+    from pipeline.dense import HALO
 
     col, row, width, height = window
     left, top = max(col - HALO, 0) // 32 * 32, max(row - HALO, 0) // 32 * 32
