@@ -60,6 +60,11 @@ export function chipAt(footprints, lon, lat) {
   return best;
 }
 
+// Whether a chip covers a point.
+export function covered(footprints, row, lon, lat) {
+  return covers(footprints, row, ...project(lon, lat));
+}
+
 function covers({ world }, row, x, y) {
   let inside = false;
   for (let j = 0, k = 3; j < 4; k = j++) {
@@ -143,6 +148,6 @@ function drawTile(pen, { total, world, boxes }, coords, size) {
   }
   pen.strokeStyle = '#ffffff';
   pen.lineWidth = width > 24 ? 0.75 : 0.5;
-  pen.globalAlpha = width > 96 ? 0.34 : width > 24 ? 0.22 : width > 6 ? 0.12 : 0.06;
+  pen.globalAlpha = width > 96 ? 0.22 : width > 24 ? 0.16 : width > 6 ? 0.1 : 0.05;
   pen.stroke();
 }

@@ -79,7 +79,13 @@ class Shelf:
         return resnet50(self.collection(name).manifest.model.get("mode", "chip"))
 
 
+_importing = threading.Lock()
+
+
 def _opened(collection: Collection) -> Index:
+    with _importing:
+        import scann  # noqa: F401  # takes seconds and must not be begun by two threads
+
     from pipeline.index import Index
 
     index = Index.open(collection)

@@ -11,6 +11,7 @@ import hashlib
 import io
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 BRIEF = "private, max-age=60"
 _READERS_A_THREAD = 4
 _local = threading.local()
+_importing = threading.Lock()
 
 
 def routes(shelf: Shelf) -> list[BaseRoute]:
@@ -92,15 +94,12 @@ def assets_version() -> str:
 @lru_cache(maxsize=1024)
 def tile_png(source: _Source, z: int, x: int, y: int) -> bytes:
     """One Web Mercator tile of a scene, stretched as its chips are; transparent outside it."""
-    from rio_tiler.errors import TileOutsideBounds
-
     if not (0 <= z <= 24 and 0 <= x < 2**z and 0 <= y < 2**z):
         raise NotFoundError("There is no such tile", where=f"{z}/{x}/{y}")
-    try:
-        image = _reader(source).tile(x, y, z, tilesize=TILE, indexes=source.bands)
-    except TileOutsideBounds:
+    reader = _reader(source)
+    if not reader.tile_exists(x, y, z):
         return _empty_png()
-    return _rendered(image, source)
+    return _rendered(reader.tile(x, y, z, tilesize=TILE, indexes=source.bands), source)
 
 
 @lru_cache(maxsize=64)
@@ -136,35 +135,28 @@ def _chip(source: _Source, scene: Scene, window: tuple[int, int], extent: int, s
         return _png(reader.picture(*window, extent, extent, size))
 
 
-class _Source(tuple[Any, ...]):
-    """What a picture of a scene depends on: file, its age, bands and stretch; hashable."""
+@dataclass(frozen=True)
+class _Source:
+    """What a picture of a scene depends on: its file, the file's age, bands and stretch."""
 
-    __slots__ = ()
+    path: str
+    age: int
+    bands: tuple[int, ...]
+    ranges: tuple[tuple[float, float], ...]
 
     @classmethod
     def of(cls, scene: Scene) -> _Source:
         path = Path(scene.path)
         age = path.stat().st_mtime_ns if path.exists() else 0
         ranges = tuple(zip(scene.stretch.low, scene.stretch.high, strict=True))
-        return cls((scene.path, age, tuple(scene.bands), ranges))
-
-    @property
-    def path(self) -> str:
-        return self[0]
-
-    @property
-    def bands(self) -> tuple[int, ...]:
-        return self[2]
-
-    @property
-    def ranges(self) -> tuple[tuple[float, float], ...]:
-        return self[3]
+        return cls(scene.path, age, tuple(scene.bands), ranges)
 
 
 def _reader(source: _Source) -> Any:
     """An open rio-tiler reader of this thread; a GDAL handle must not be shared by threads."""
-    from rasterio.errors import RasterioIOError
-    from rio_tiler.io import Reader
+    with _importing:  # rio-tiler's modules import one another: two threads at once get halves
+        from rasterio.errors import RasterioIOError
+        from rio_tiler.io import Reader
 
     readers: OrderedDict[_Source, Any] = _local.__dict__.setdefault("readers", OrderedDict())
     if source in readers:

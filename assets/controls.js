@@ -1,0 +1,122 @@
+// The slim row above the map, and the notes over it: what is going on, what went wrong.
+import { h, icon, score } from './dom.js';
+
+export function createControls({ store, root, actions, data, onCollection }) {
+  const row = root.querySelector('.lk-controls');
+  const busy = h('span', { class: 'lk-busy', role: 'status' });
+  row.replaceChildren(
+    collectionChoice(data, onCollection),
+    resultCount(store, actions, data.max_k),
+    leastScore(store, actions),
+    overlaps(store, actions),
+    h('span', { class: 'lk-push' }),
+    busy,
+    pictureButton(actions),
+    clearButton(store, actions),
+  );
+  const note = h('div', { class: 'lk-trouble', role: 'alert' });
+  root.querySelector('.lk-map-pane').append(note);
+  const stops = [
+    store.watch(['busy'], (state) => busy.replaceChildren(...words(state.busy))),
+    store.watch(['trouble'], ({ trouble }) => drawTrouble(note, trouble, store)),
+  ];
+  return {
+    stop() {
+      for (const stop of stops) stop();
+      note.remove();
+    },
+  };
+}
+
+const words = (text) => (text ? [h('span', { class: 'lk-dot' }), text] : []);
+
+function collectionChoice({ collection, collections }, onCollection) {
+  const options = collections.map(({ name, title }) =>
+    h('option', { value: name, selected: name === collection.name }, title),
+  );
+  const choose = (event) => onCollection(event.target.value);
+  return h(
+    'label',
+    { class: 'lk-field lk-collection' },
+    h('span', {}, 'Collection'),
+    h('select', { onchange: choose }, ...options),
+  );
+}
+
+function resultCount(store, actions, most) {
+  const field = h('input', { type: 'number', min: 1, max: most, step: 1, inputmode: 'numeric' });
+  field.addEventListener('change', () => {
+    const k = Math.max(1, Math.min(most, Math.round(Number(field.value)) || 10));
+    field.value = k;
+    if (k !== store.state.options.k) actions.setOption({ k });
+  });
+  store.watch(['options'], ({ options }) => (field.value = options.k));
+  return h('label', { class: 'lk-field' }, h('span', {}, 'Results'), field);
+}
+
+function leastScore(store, actions) {
+  const range = h('input', { type: 'range', min: 0, max: 1, step: 0.01 });
+  const value = h('output', {});
+  range.addEventListener('input', () => actions.setLeast(Number(range.value)));
+  store.watch(['least'], ({ least }) => {
+    range.value = least;
+    value.textContent = score(least);
+  });
+  return h('label', { class: 'lk-field' }, h('span', {}, 'Least score'), range, value);
+}
+
+function overlaps(store, actions) {
+  const box = h('input', { type: 'checkbox' });
+  box.addEventListener('change', () => actions.setOption({ suppress: box.checked }));
+  store.watch(['options'], ({ options }) => (box.checked = options.suppress));
+  const title = 'Leave out a result more than a quarter of which lies under a better one';
+  return h('label', { class: 'lk-field', title }, box, h('span', {}, 'Hide overlaps'));
+}
+
+function pictureButton(actions) {
+  const file = h('input', {
+    type: 'file',
+    accept: 'image/*,.tif,.tiff',
+    class: 'lk-offscreen',
+    tabindex: -1,
+    'aria-label': 'Picture to search by',
+  });
+  file.addEventListener('change', () => {
+    if (file.files[0]) actions.searchPicture(file.files[0]);
+    file.value = '';
+  });
+  const button = { class: 'lk-button', type: 'button', onclick: () => file.click() };
+  return h('span', {}, h('button', button, icon('picture'), 'Search by picture'), file);
+}
+
+function clearButton(store, actions) {
+  const button = h(
+    'button',
+    { class: 'lk-button', type: 'button', title: 'Esc', onclick: actions.clear },
+    icon('clear'),
+    'Clear',
+  );
+  store.watch(['query'], ({ query }) => (button.disabled = !query));
+  return button;
+}
+
+function drawTrouble(note, trouble, store) {
+  note.hidden = !trouble;
+  if (!trouble) return note.replaceChildren();
+  const { title, detail, remedy } = trouble;
+  const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
+  return note.replaceChildren(
+    h(
+      'div',
+      {},
+      h('strong', {}, sentence(title)),
+      detail ? h('code', {}, detail) : null,
+      remedy ? h('p', {}, sentence(remedy)) : null,
+    ),
+    h(
+      'button',
+      { class: 'lk-ghost', type: 'button', 'aria-label': 'Dismiss', onclick: () => store.set({ trouble: null }) },
+      icon('clear'),
+    ),
+  );
+}

@@ -1,0 +1,16 @@
+"""Home: what this is, the collections, what to do next."""
+
+from __future__ import annotations
+
+from pages.ui import cards, trouble
+from pages.ui.server import shelf
+
+cards.hero()
+opened, refused = cards.readable(shelf())
+if opened:
+    cards.collections(opened)
+elif not refused:
+    cards.nothing_yet()
+for error in refused:
+    trouble.show(error)
+cards.steps()

@@ -1,0 +1,21 @@
+"""The frame of every page: title, theme, navigation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import frame
+
+HERE = Path(__file__).parent
+
+frame.begin()
+page = st.navigation(
+    [
+        st.Page(HERE / "home.py", title="Home", icon=":material/home:", default=True),
+        st.Page(HERE / "search.py", title="Search", icon=":material/travel_explore:"),
+    ],
+    position="top",
+)
+page.run()

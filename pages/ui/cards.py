@@ -1,0 +1,109 @@
+"""Home's cards: one a collection, and what to do when there is none."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.ui.server import base_path
+from pipeline.errors import LookalikeError
+
+if TYPE_CHECKING:
+    from pipeline.collection import Collection
+    from pipeline.shelf import Shelf
+
+COLUMNS = 3
+
+
+def thousands(number: int) -> str:
+    """12345 → "12 345", with a thin space."""
+    return f"{number:,}".replace(",", "\u2009")
+
+
+def size(count: float) -> str:
+    """Bytes as people say them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def collections(found: list[Collection]) -> None:
+    """Collections as cards, `COLUMNS` in a row."""
+    for start in range(0, len(found), COLUMNS):
+        for column, collection in zip(
+            st.columns(COLUMNS), found[start : start + COLUMNS], strict=False
+        ):
+            with column:
+                _card(collection)
+
+
+def _card(collection: Collection) -> None:
+    manifest = collection.manifest
+    picture = f"{base_path()}/api/collections/{collection.name}/preview.png?v={collection.version}"
+    facts = [
+        f"{thousands(len(collection.chips))} chips",
+        size(collection.disk_bytes()),
+        f"{manifest.updated[:10]}",
+    ]
+    with st.container(border=True):
+        st.html(
+            f'<article class="lk-collection"><img src="{escape(picture)}" alt="">'
+            f"<h3>{escape(manifest.title)}</h3><p>{escape(' · '.join(facts))}</p></article>"
+        )
+        st.page_link(
+            "search.py",
+            label="Search",
+            icon=":material/travel_explore:",
+            query_params={"collection": collection.name},
+        )
+
+
+def nothing_yet() -> None:
+    """The empty state: how to get a first collection."""
+    st.html(
+        '<section class="lk-empty"><h2>No collection yet</h2>'
+        "<p>A collection is imagery made searchable. Get the two sample scenes:</p>"
+        "<pre>make sample</pre>"
+        "<p>or use your own GeoTIFF:</p>"
+        "<pre>.venv/bin/python -m pipeline build --scene my.tif --name my-area</pre>"
+        "<p>Then reload this page.</p></section>"
+    )
+
+
+def steps() -> None:
+    """What to do, in the order one does it."""
+    st.html(
+        '<ol class="lk-steps">'
+        "<li><b>Search</b> Open a collection and click what you look for, or drop a picture.</li>"
+        "<li><b>Compare</b> Step through the results with the arrow keys; Z zooms and back.</li>"
+        "<li><b>Share</b> The address in your browser reopens the same search.</li></ol>"
+    )
+
+
+def titles(shelf: Shelf) -> dict[str, str]:
+    """Title by name of every collection whose manifest can be read."""
+    return {collection.name: collection.manifest.title for collection in readable(shelf)[0]}
+
+
+def readable(shelf: Shelf) -> tuple[list[Collection], list[LookalikeError]]:
+    """The collections that open, and why the others do not."""
+    opened, refused = [], []
+    for name in shelf.store.names():
+        try:
+            opened.append(shelf.collection(name))
+        except LookalikeError as error:
+            refused.append(error)
+    return opened, refused
+
+
+def hero() -> None:
+    """What this is, in one sentence."""
+    st.html(
+        '<header class="lk-hero"><h1>Find every place that looks like this one</h1>'
+        "<p>Click one thing in satellite imagery – a salt pond, a quarry, a kind of roof – and "
+        "Lookalike shows the places that look most like it, ranked, on the same map.</p></header>"
+    )

@@ -1,0 +1,42 @@
+"""The HTML document of every page: Streamlit's own, told where it lives.
+
+On a deep link Streamlit's front end guesses the server's base from the address and probes
+`/search/_stcore/…` first; the two 404s are noise in every console.  Naming the base avoids them.
+The title and icon are ours from the first byte, and a font we do not use is not preloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+#: Addresses of the pages in `pages/main.py`.
+PATHS = ("/", "/search")
+
+
+def routes(base_path: str) -> list[Route]:
+    """One route a page."""
+
+    def page(request: Request) -> HTMLResponse:
+        return HTMLResponse(_html(base_path), headers={"Cache-Control": "no-cache"})
+
+    return [Route(path, page) for path in PATHS]
+
+
+@lru_cache(maxsize=1)
+def _html(base_path: str) -> str:
+    original = (Path(st.__file__).parent / "static" / "index.html").read_text("utf-8")
+    without_font = re.sub(r"<link\s+rel=\"preload\"[^>]*as=\"font\"[^>]*>", "", original)
+    titled = without_font.replace("<title>Streamlit</title>", "<title>Lookalike</title>")
+    base = f"window.__streamlit = {{ BACKEND_BASE_URL: location.origin + {json.dumps(base_path)} }}"
+    return titled.replace("<head>", f"<head>\n    <script>{base}</script>", 1)

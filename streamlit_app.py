@@ -1,0 +1,20 @@
+"""The app: Streamlit's pages and our own routes, in one process and one origin.
+
+`streamlit run streamlit_app.py` finds `app` here; `pages/main.py` is the script it runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.server import lifespan, our_routes
+from pages.ui.trouble import explain
+
+app = st.App(
+    Path(__file__).parent / "pages" / "main.py",
+    routes=our_routes(),
+    lifespan=lifespan,
+    on_script_error=explain,
+)
