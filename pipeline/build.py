@@ -11,7 +11,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,13 +152,25 @@ class BuildSummary:
     notes: tuple[str, ...] = field(default=())
 
 
-def build(request: BuildRequest, store: Store, progress: OnProgress = silent) -> BuildSummary:
+#: Makes blocks, given the tasks, the parts that exist, and the progress callback.
+RunBlocks = Callable[
+    ["Sequence[BlockTask]", "Sequence[parts.Part]", OnProgress], "list[BlockSummary]"
+]
+
+
+def build(
+    request: BuildRequest,
+    store: Store,
+    progress: OnProgress = silent,
+    run: RunBlocks | None = None,
+) -> BuildSummary:
     """Make, continue or enlarge a collection and its index.
 
     Args:
         request: What to build.
         store: Where.
         progress: Called often; raising `Cancelled` from it stops the build, keeping what is done.
+        run: Makes the blocks; by default `run_blocks`, in this process.
 
     Raises:
         QueryError: If the name, stride or mode cannot be used, or contradict the collection.
@@ -173,7 +185,7 @@ def build(request: BuildRequest, store: Store, progress: OnProgress = silent) ->
         try:
             collection = add_scenes(collection, request, progress)
             tasks, kept = plan(collection)
-            made = run_blocks(tasks, kept, progress)
+            made = (run or run_blocks)(tasks, kept, progress)
             return finish(store, collection, made, kept, started, progress)
         except SceneError:
             if fresh:
