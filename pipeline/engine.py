@@ -1,0 +1,284 @@
+"""Engine: where the blocks of a build are made.
+
+In this process (`build.run_blocks`), or on Dask: worker processes of our own on this machine by
+default, or any scheduler by its address.  One task is one block; the worker writes the block's part
+itself, so a lost worker or driver costs the blocks in hand and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import Cancelled, LookalikeError, ServiceError, StorageError, WeightsError
+from pipeline.progress import OnProgress, Progress
+
+if TYPE_CHECKING:
+    from pipeline.build import BlockSummary, BlockTask
+    from pipeline.parts import Part
+
+log = logging.getLogger(__name__)
+
+#: Tries of one block before it is given up.
+TRIES = 3
+#: Blocks handed out ahead of each worker thread: enough that none waits, few enough to take back.
+AHEAD = 2
+NICENESS = 10
+_CONNECT_SECONDS = 15
+_POLL_SECONDS = 0.3
+_LOST = "The Dask scheduler went away"
+_CONTINUE = "Resume the job once it answers again; finished blocks are kept"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A block that could not be made.
+
+    Attributes:
+        block: `scene/block`.
+        reason: What went wrong at the last try.
+        tries: How often it was tried.
+    """
+
+    block: str
+    reason: str
+    tries: int
+
+
+class BlocksFailed(LookalikeError):
+    """Some blocks could not be made; the others are kept."""
+
+    def __init__(self, failures: Sequence[Failure], total: int) -> None:
+        self.failures = tuple(failures)
+        super().__init__(
+            f"{len(failures)} of {total} blocks could not be made",
+            where=f"{failures[0].block}: {failures[0].reason}",
+            remedy="Retry the job; finished blocks are kept",
+        )
+
+
+@dataclass
+class DaskEngine:
+    """Makes blocks on Dask.
+
+    Attributes:
+        scheduler: Address of a scheduler that shares our disk, or None for workers of our own.
+        workers: Worker processes, where they are our own.
+        threads: Processor threads of all workers together.
+        stop: File whose existence stops workers between two pieces of a block.
+        on_block: Told every block that is finished, for a preview.
+    """
+
+    scheduler: str | None = None
+    workers: int = 1
+    threads: int = 1
+    stop: Path | None = None
+    on_block: Callable[[BlockTask], None] | None = None
+    failures: list[Failure] = field(default_factory=list)
+
+    def run_blocks(
+        self, tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
+    ) -> list[BlockSummary]:
+        """Make the blocks; the counterpart of `build.run_blocks`.
+
+        Raises:
+            BlocksFailed: If blocks failed at every try; the others were made first.
+            ServiceError: If the scheduler cannot be reached or goes away.
+            StorageError: If the disk is full; going on would not help.
+            Cancelled: If `progress` raises it.
+        """
+        done = sum(part.rows + sum(part.left_out.values()) for part in kept)
+        total = done + sum(task.size for task in tasks)
+        progress(Progress("Embedding", done, total, "chips", "starting workers" if tasks else ""))
+        if not tasks:
+            return []
+        self.failures.clear()
+        with self._client() as client:
+            return self._drain(client, tasks, done, total, progress)
+
+    def _drain(
+        self, client: Any, tasks: Sequence[BlockTask], done: int, total: int, progress: OnProgress
+    ) -> list[BlockSummary]:
+        """Hand out blocks a few at a time, until all are made or given up."""
+        from distributed import CancelledError
+        from distributed.comm import CommClosedError
+
+        waiting = deque((task, 1) for task in tasks)
+        running: dict[Any, tuple[BlockTask, int]] = {}
+        summaries: list[BlockSummary] = []
+        silent_since = time.monotonic()
+        try:
+            while waiting or running:
+                slots = AHEAD * max(_slots(client), 1)
+                while waiting and len(running) < slots:
+                    task, tries = waiting.popleft()
+                    running[self._submit(client, task)] = task, tries
+                progress(Progress("Embedding", done, total, "chips"))
+                for future in _finished(running):
+                    task, tries = running.pop(future)
+                    silent_since = time.monotonic()
+                    error = self._error_of(future)
+                    if error is None:
+                        summaries.append(future.result())
+                        done += task.size
+                        progress(_made(task, done, total))
+                        if self.on_block:
+                            self.on_block(task)
+                    elif tries < TRIES:
+                        log.warning("block %s, try %d: %s", _named(task), tries, error)
+                        waiting.append((task, tries + 1))
+                    else:
+                        log.error("block %s given up: %s", _named(task), error)
+                        self.failures.append(Failure(_named(task), str(error), tries))
+                _check_alive(client, silent_since)
+        except (CommClosedError, CancelledError, TimeoutError) as error:
+            raise ServiceError(_LOST, where=self.scheduler or "local", remedy=_CONTINUE) from error
+        except BaseException:
+            client.cancel(list(running), force=True)
+            raise
+        if self.failures:
+            raise BlocksFailed(self.failures, len(tasks))
+        return summaries
+
+    def _submit(self, client: Any, task: BlockTask) -> Any:
+        threads = max(self.threads // max(self.workers, 1), 1) if self.scheduler is None else None
+        return client.submit(
+            work,
+            task,
+            threads,
+            self.stop,
+            pure=False,
+            retries=0,
+            key=f"block-{os.urandom(8).hex()}",
+        )
+
+    @staticmethod
+    def _error_of(future: Any) -> BaseException | None:
+        """Why a block failed; errors that another try cannot help are raised."""
+        if future.status == "finished":
+            return None
+        error: BaseException = future.exception()
+        if isinstance(error, (StorageError, WeightsError, Cancelled)):
+            raise error
+        return error
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        import dask
+        from distributed import Client, LocalCluster
+
+        quiet = {
+            "distributed.scheduler.allowed-failures": TRIES,
+            "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s",
+            "distributed.logging.distributed": "error",
+        }
+        with dask.config.set(quiet):
+            if self.scheduler is not None:
+                try:
+                    client = Client(
+                        self.scheduler,
+                        timeout=_CONNECT_SECONDS,
+                        set_as_default=False,
+                        name="lookalike",
+                    )
+                except (OSError, TimeoutError, ValueError) as error:
+                    raise ServiceError(
+                        "The Dask scheduler does not answer",
+                        where=self.scheduler,
+                        remedy="Check its address and that it runs, or unset LOOKALIKE_SCHEDULER "
+                        "to use workers of our own",
+                    ) from error
+                try:
+                    yield client
+                finally:
+                    client.close(timeout=5)
+                return
+            with LocalCluster(
+                n_workers=max(self.workers, 1),
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                host="127.0.0.1",
+                memory_limit=0,
+                preload_nanny=[],
+                silence_logs=logging.ERROR,
+            ) as cluster:
+                client = Client(cluster, set_as_default=False)
+                try:
+                    yield client
+                finally:
+                    client.close(timeout=5)
+
+
+def engine_from(
+    scheduler: str | None, workers: int, threads: int, stop: Path | None = None
+) -> DaskEngine | None:
+    """The engine that the settings ask for; None means in this process."""
+    if scheduler is None and workers == 0:
+        return None
+    return DaskEngine(scheduler, workers, threads, stop)
+
+
+def work(task: BlockTask, threads: int | None, stop: Path | None) -> BlockSummary:
+    """Make one block; runs in a worker, whose process keeps the model from block to block."""
+    from pipeline.build import make_block
+    from pipeline.embedding import resnet50
+
+    _be_nice()
+
+    def between_pieces(_: int) -> None:
+        if stop is not None and stop.exists():
+            raise Cancelled("Stopped", where=_named(task))
+
+    between_pieces(0)
+    return make_block(task, resnet50(task.mode, threads=threads), between_pieces)
+
+
+def _be_nice() -> None:
+    """Yield to searches: a build takes the processor only while nobody else wants it."""
+    missing = NICENESS - os.nice(0)
+    if missing > 0:
+        os.nice(missing)
+
+
+def _slots(client: Any) -> int:
+    """Threads of all workers that are there now."""
+    return sum(client.nthreads().values())
+
+
+def _finished(running: dict[Any, Any]) -> list[Any]:
+    """The futures that are done, waiting a moment for the first of them."""
+    from distributed import wait
+
+    if not running:
+        return []
+    try:
+        done = wait(list(running), timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED").done
+    except TimeoutError:
+        return []
+    return list(done)
+
+
+def _check_alive(client: Any, since: float) -> None:
+    """Raise when a scheduler that we do not own has gone away.
+
+    Raises:
+        TimeoutError: If it no longer answers.
+    """
+    if client.status != "running" and time.monotonic() - since > _CONNECT_SECONDS:
+        raise TimeoutError
+
+
+def _made(task: BlockTask, done: int, total: int) -> Progress:
+    return Progress("Embedding", done, total, "chips", f"block {_named(task)}")
+
+
+def _named(task: BlockTask) -> str:
+    return f"{task.scene_id}/{task.block.name}"
