@@ -1,0 +1,304 @@
+"""Rasters opened safely: known formats only, and no file may lead to another one.
+
+GDAL opens some two hundred formats, several of which are recipes that name further files or
+addresses (VRT, WMS, STACIT, ...).  A stranger's upload must not be one, whatever its name says: the
+format is judged by the first bytes and given to GDAL as its only choice, and files beside the
+raster are kept from GDAL.  What a raster may need from beside it, a world file and a CRS, is read
+here as plain numbers and text.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import SceneError
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio import DatasetReader
+    from rasterio.crs import CRS
+
+#: GDAL drivers that may open a scene, by the first bytes of the file.
+SIGNATURES = (
+    (b"II*\x00", "GTiff"),
+    (b"MM\x00*", "GTiff"),
+    (b"II+\x00", "GTiff"),
+    (b"MM\x00+", "GTiff"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
+    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+)
+DRIVERS = tuple(dict.fromkeys(driver for _, driver in SIGNATURES))
+
+#: Numeric types a scene may have; complex radar data is not one.
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+
+#: GDAL's settings while a scene is opened or read.  EMPTY_DIR and PAM off: sidecars (.ovr, .msk,
+#: .aux.xml, .vrt) are never looked for.  The block cache is kept small, so that memory does not
+#: grow with the scene.
+ENVIRONMENT: dict[str, Any] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": False,
+    "GDAL_CACHEMAX": 64 << 20,
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    "GDAL_HTTP_TIMEOUT": 60,
+    "GDAL_HTTP_MAX_RETRY": 3,
+    "GDAL_HTTP_RETRY_DELAY": 1,
+    "VSI_CACHE": True,
+}
+_FORMATS = "Lookalike opens GeoTIFF, COG, JPEG 2000, and PNG or JPEG with a world file"
+
+
+@contextmanager
+def open_raster(path: str | Path) -> Iterator[DatasetReader]:
+    """A raster opened for reading, with nothing but itself, for the length of the block.
+
+    Args:
+        path: A local file, or an https address of a GeoTIFF or JPEG 2000.
+
+    Raises:
+        SceneError: If it is not a raster of a known format, or damaged at its beginning.
+    """
+    from rasterio import Env
+
+    with Env(**ENVIRONMENT):
+        dataset = open_dataset(path)
+        try:
+            yield dataset
+        finally:
+            dataset.close()
+
+
+def open_dataset(path: str | Path) -> DatasetReader:
+    """As `open_raster`, for a caller that keeps the handle and its own `rasterio.Env`."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+    drivers = ["GTiff", "JP2OpenJPEG"] if is_url(path) else [driver_of(Path(path))]
+    for driver in drivers:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                return rasterio.open(str(path), driver=driver, sharing=False)
+        except RasterioIOError as error:
+            reason = error
+    if is_url(path):
+        raise SceneError(
+            "No GeoTIFF or JPEG 2000 can be read at this address",
+            where=path,
+            remedy="Check the address and the network, or download the file and name it",
+        ) from reason
+    raise SceneError(
+        "The raster is damaged or incomplete",
+        where=path,
+        remedy="Copy or download it again",
+    ) from reason
+
+
+def is_url(path: str | Path) -> bool:
+    """Whether `path` is an https address (or http on this very machine)."""
+    if isinstance(path, Path):
+        return False
+    parts = urlsplit(path)
+    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and local)
+
+
+def driver_of(path: Path) -> str:
+    """The GDAL driver for a file, judged by its first bytes and never by its name.
+
+    Raises:
+        SceneError: If there is no such file, or it is of no format Lookalike opens.
+    """
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(512)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SceneError("There is no such file", where=path, remedy="Check the path") from error
+    except IsADirectoryError as error:
+        raise SceneError(
+            "This is a folder, not a raster", where=path, remedy="Name a file in it"
+        ) from error
+    except OSError as error:
+        raise SceneError(
+            f"The file cannot be read ({os.strerror(error.errno or 0)})",
+            where=path,
+            remedy="Check its permissions",
+        ) from error
+    for signature, driver in SIGNATURES:
+        if start.startswith(signature):
+            return driver
+    if not start:
+        raise SceneError("The file is empty", where=path, remedy="Copy or download it again")
+    if b"<VRTDataset" in start:
+        raise SceneError(
+            "This is a VRT, which only points at other files",
+            where=path,
+            remedy="Make a raster of it first: gdal_translate IN.vrt OUT.tif",
+        )
+    raise SceneError("This is not a raster Lookalike knows", where=path, remedy=_FORMATS)
+
+
+def check_whole(dataset: DatasetReader, path: Path) -> None:
+    """Refuse a TIFF whose tiles or strips lie beyond its end, without decoding any.
+
+    Raises:
+        SceneError: If the file was cut off.
+    """
+    if dataset.driver != "GTiff":
+        return
+    size = path.stat().st_size
+    high, wide = dataset.block_shapes[0]
+    rows, cols = -(-dataset.height // high), -(-dataset.width // wide)
+    apart = dataset.interleaving is not None and dataset.interleaving.value == "BAND"
+    for band in dataset.indexes if apart else (1,):
+        for row in range(rows):
+            for col in range(cols):
+                at = dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
+                if not at:
+                    continue
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band) or 0
+                if int(at) + int(length) > size:
+                    raise SceneError(
+                        "The raster is cut off: its data goes on beyond the end of the file",
+                        where=path,
+                        remedy="Copy or download it again",
+                    )
+
+
+def georeference(
+    dataset: DatasetReader, path: str | Path, crs: str | None = None
+) -> tuple[CRS, Affine, bool]:
+    """Where a raster lies.
+
+    Args:
+        dataset: The open raster.
+        path: Its file; a world file, `.prj` or `.aux.xml` beside it is used where it has no
+            georeference inside.
+        crs: CRS to assume where none is given.
+
+    Returns:
+        The CRS, the affine transform from pixel to CRS, and whether either came from outside.
+
+    Raises:
+        SceneError: If the CRS or the transform is missing or of no use.
+    """
+    own_crs, transform = dataset.crs, dataset.transform
+    outside = False
+    beside = None if is_url(path) else Path(path)
+    if transform.is_identity and beside:
+        found = _world_file(beside) or _pam(beside)[1]
+        if found is not None:
+            transform, outside = found, True
+    if not own_crs and beside:
+        own_crs = _projection_file(beside) or _pam(beside)[0]
+        outside = outside or bool(own_crs)
+    if not own_crs and crs:
+        own_crs, outside = _parsed_crs(crs, path), True
+    if transform.is_identity and dataset.gcps[0]:
+        raise SceneError(
+            "The raster is placed by ground control points only",
+            where=path,
+            remedy="Warp it to a map projection first: gdalwarp -t_srs EPSG:4326 IN.tif OUT.tif",
+        )
+    if not own_crs:
+        raise SceneError(
+            "The raster has no coordinate reference system",
+            where=path,
+            remedy="State it: gdal_translate -a_srs EPSG:CODE IN OUT.tif, or put a .prj beside it",
+        )
+    if transform.is_identity or not transform.determinant:
+        raise SceneError(
+            "The raster has no position on the ground",
+            where=path,
+            remedy="Georeference it in a GIS, or put its world file beside it",
+        )
+    return own_crs, transform, outside
+
+
+def _parsed_crs(text: str, path: str | Path) -> CRS:
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise SceneError(
+            f"{text!r} is not a coordinate reference system",
+            where=path,
+            remedy="Give it as EPSG:CODE",
+        ) from error
+
+
+def _beside(path: Path, suffixes: tuple[str, ...], limit: int) -> str | None:
+    """The text of the first small file beside `path` with one of these endings."""
+    for suffix in suffixes:
+        for name in (suffix, suffix.upper()):
+            file = path.with_name(path.stem + name)
+            if file.is_file() and file.stat().st_size <= limit:
+                return file.read_text("utf-8", errors="replace")
+    return None
+
+
+def _world_file(path: Path) -> Affine | None:
+    from affine import Affine
+
+    ending = path.suffix.lower()
+    short = f".{ending[1:2]}{ending[-1:]}w"
+    text = _beside(path, (short, f"{ending}w", ".wld"), limit=4096)
+    if text is None:
+        return None
+    try:
+        a, d, b, e, x, y = (float(number.replace(",", ".")) for number in text.split()[:6])
+    except ValueError as error:
+        raise SceneError(
+            "The world file beside the raster does not hold six numbers",
+            where=path,
+            remedy="Write it again: pixel size, two rotations, pixel size, x and y",
+        ) from error
+    # A world file places the centre of the first pixel, an affine transform its corner.
+    return Affine(a, b, x - (a + b) / 2, d, e, y - (d + e) / 2)
+
+
+def _projection_file(path: Path) -> CRS | None:
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    text = _beside(path, (".prj",), limit=65536)
+    if text is None:
+        return None
+    try:
+        return CRS.from_wkt(text.strip(), morph_from_esri_dialect=True)
+    except CRSError as error:
+        raise SceneError(
+            "The .prj beside the raster holds no coordinate reference system",
+            where=path,
+            remedy="Write it again as WKT, or remove it",
+        ) from error
+
+
+def _pam(path: Path) -> tuple[CRS | None, Affine | None]:
+    """CRS and transform from GDAL's `.aux.xml`; everything else in it is ignored."""
+    from affine import Affine
+    from defusedxml.ElementTree import ParseError, fromstring
+
+    file = path.with_name(path.name + ".aux.xml")
+    if not file.is_file() or file.stat().st_size > 1 << 20:
+        return None, None
+    try:
+        root = fromstring(file.read_bytes())
+        srs, numbers = root.findtext("SRS"), root.findtext("GeoTransform")
+        crs = _parsed_crs(srs, path) if srs else None
+        gdal = [float(number) for number in numbers.split(",")] if numbers else None
+        return crs, Affine.from_gdal(*gdal) if gdal else None
+    except (ParseError, ValueError, TypeError) as error:
+        raise SceneError(
+            "The .aux.xml beside the raster is damaged", where=path, remedy="Remove it"
+        ) from error
