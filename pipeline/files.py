@@ -82,6 +82,17 @@ def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for whoever has it: for changes that take an instant."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock file `path`."""
     try:
