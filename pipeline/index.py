@@ -8,6 +8,7 @@ Quantization", ICML 2020; the sizes at which the method changes follow its own a
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
 import secrets
@@ -201,7 +202,7 @@ def _build(folder: Path, collection: Collection, progress: OnProgress) -> None:
                 searcher = _searcher(np.asarray(vectors, np.float32), parameters)
                 searcher.serialize(str(temporary / "scann"), relative_path=True)
             header = Header(
-                collection.version, collection.manifest.model, n, parameters, scann.__version__
+                collection.version, collection.manifest.model, n, parameters, importlib.metadata.version("scann")
             )
             write_json(temporary / "index.json", asdict(header))
             _swap(temporary, folder)
