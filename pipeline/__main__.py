@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,24 @@ def main() -> None:
         _fail(Cancelled("Stopped", remedy="The same command continues where it stopped"))
     except LookalikeError as error:
         _fail(error)
+    except Exception as error:
+        _fail(_unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> LookalikeError:
+    """A message for the user; the details go to a log file for a developer."""
+    log = settings().home / "logs" / "errors.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        traceback.print_exception(error)
+    return LookalikeError(
+        f"Something went wrong that should not ({type(error).__name__})",
+        where=error,
+        remedy=f"The details are in {log}; please report them",
+    )
 
 
 def _fail(error: LookalikeError) -> None:
