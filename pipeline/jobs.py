@@ -12,7 +12,6 @@ job that says it runs while nobody holds its lock was interrupted: the next runn
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import secrets
@@ -20,8 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,9 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.collection import check_name, now
 from pipeline.errors import LookalikeError, NotFoundError, QueryError, storage_errors
-from pipeline.files import is_locked, read_json, write_json
+from pipeline.files import exclusive, is_locked, read_json, write_json
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pipeline.build import BuildRequest
     from pipeline.settings import Settings
 
@@ -390,14 +390,9 @@ class Jobs:
                 return replace(job, state=CANCELLING)
         return job
 
-    @contextmanager
-    def _mutex(self) -> Iterator[None]:
+    def _mutex(self) -> AbstractContextManager[None]:
         """Held while a job changes its state, so that two requests do not interleave."""
-        with storage_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            with (self.root / ".mutex").open("a") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                yield
+        return exclusive(self.root / ".mutex")
 
     def _tidy(self) -> None:
         for job in self.all()[KEPT:]:
