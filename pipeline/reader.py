@@ -186,16 +186,20 @@ class SceneReader:
         self, col: int, row: int, width: int, height: int, shape: tuple[int, int]
     ) -> np.ndarray:
         """Whether each pixel of a window lies where nodata reaches the scene's border."""
-        scene = self.scene
-        path = _place(scene.path)
-        age = path.stat().st_mtime_ns if isinstance(path, Path) else 0
-        collar = _collar(scene.path, age, scene.nodata, scene.dtype)
+        scene, collar = self.scene, collar_of(self.scene)
         high, wide = collar.shape
         ys = row + (np.arange(shape[0]) + 0.5) * height / shape[0]
         xs = col + (np.arange(shape[1]) + 0.5) * width / shape[1]
         y = (ys * high / scene.height).astype(np.intp)
         x = (xs * wide / scene.width).astype(np.intp)
         return collar[np.ix_(y, x)]
+
+
+def collar_of(scene: Scene) -> np.ndarray:
+    """Where a scene's nodata value reaches its border, on a decimated grid: bool (h, w)."""
+    path = _place(scene.path)
+    age = path.stat().st_mtime_ns if isinstance(path, Path) else 0
+    return _collar(scene.path, age, scene.nodata, scene.dtype)
 
 
 def read_bands(
