@@ -6,12 +6,10 @@ members; the status is that of the error (`pipeline.errors`).
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +17,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipeline.errors import LookalikeError, NotFoundError, PictureError, QueryError
-from pipeline.files import replacing
+from pipeline.errors import LookalikeError, PictureError, QueryError
+from pipeline.recipe import HOW, Recipe, query_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.requests import Request
 
     from pipeline.collection import Collection
@@ -38,64 +34,11 @@ MAX_JSON_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class SearchRequest:
-    """A validated search: one of chip, point, stored picture or uploaded picture.
+class Upload:
+    """An uploaded picture: its bytes and what the file was called."""
 
-    Attributes:
-        chip: Chip id.
-        at: Longitude and latitude.
-        picture: Id of a picture uploaded before.
-        image: The bytes of an uploaded picture.
-        label: The uploaded file's name.
-        k: Hits wanted.
-        suppress: Whether overlapping hits are dropped.
-        threshold: Least score, or None.
-    """
-
-    chip: str | None = None
-    at: tuple[float, float] | None = None
-    picture: str | None = None
-    image: bytes | None = None
-    label: str = "picture"
-    k: int = 10
-    suppress: bool = True
-    threshold: float | None = None
-
-    @classmethod
-    def from_fields(
-        cls, fields: dict[str, Any], image: bytes | None = None, label: str = "picture"
-    ) -> SearchRequest:
-        """Check the fields of a JSON body or a form.
-
-        Raises:
-            QueryError: If one is missing, unknown or of the wrong kind.
-        """
-        unknown = sorted(set(fields) - {"chip", "at", "picture", "k", "suppress", "threshold"})
-        if unknown:
-            raise QueryError("Unknown search parameter", where=unknown[0], remedy=_PARAMETERS)
-        given = [name for name in ("chip", "at", "picture") if fields.get(name) is not None]
-        if len(given) + (image is not None) != 1:
-            raise QueryError(
-                "A search starts from one thing",
-                where=", ".join([*given, *(["image"] if image else [])]) or "nothing was given",
-                remedy=_PARAMETERS,
-            )
-        return cls(
-            chip=_text(fields, "chip"),
-            at=_point(fields.get("at")),
-            picture=_text(fields, "picture"),
-            image=image,
-            label=label,
-            k=_whole(fields.get("k", 10)),
-            suppress=_flag(fields.get("suppress", True)),
-            threshold=_number(fields.get("threshold"), "threshold"),
-        )
-
-
-_PARAMETERS = (
-    "Give one of chip (an id), at ([longitude, latitude]), picture (an id) or image (a file), "
-    "and, if you like, k, suppress and threshold"
-)
+    content: bytes
+    name: str
 
 
 def routes(shelf: Shelf) -> list[Route]:
@@ -114,21 +57,22 @@ def routes(shelf: Shelf) -> list[Route]:
         return JSONResponse({"chips": len(index), "kind": index.header.parameters.kind})
 
     def picture(request: Request) -> Response:
+        from pipeline import kept_pictures
+
         opened = shelf.collection(request.path_params["name"])
-        path = _picture_path(opened, request.path_params["picture"])
         return Response(
-            path.read_bytes(),
+            kept_pictures.png(opened, request.path_params["picture"]),
             media_type="image/png",
             headers={"Cache-Control": "private, max-age=31536000, immutable"},
         )
 
     async def search(request: Request) -> Response:
         try:
-            wanted = await _read_search(request)
-            answer = await run_in_threadpool(_search, shelf, request.path_params["name"], wanted)
+            recipe, upload = await _read_search(request)
+            name = request.path_params["name"]
+            return JSONResponse(await run_in_threadpool(_search, shelf, name, recipe, upload))
         except LookalikeError as error:
             return problem(error)
-        return JSONResponse(answer)
 
     return [
         Route(root, guarded(collections)),
@@ -197,22 +141,22 @@ def _bounds(corners: np.ndarray) -> list[float]:
     return [*flat.min(axis=0).tolist(), *flat.max(axis=0).tolist()]
 
 
-async def _read_search(request: Request) -> SearchRequest:
+async def _read_search(request: Request) -> tuple[Recipe, Upload | None]:
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await _read_form(request)
-    body = await _limited_body(request, MAX_JSON_BYTES)
+    body = await _limited_body(request)
     try:
         fields = json.loads(body)
-    except ValueError as error:
-        raise QueryError(
-            "The request is not JSON", where=str(error), remedy="Send a JSON object"
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise QueryError("The request is not JSON", where=str(error)[:80], remedy=HOW) from error
     if not isinstance(fields, dict):
-        raise QueryError("The request is not a JSON object", remedy=_PARAMETERS)
-    return SearchRequest.from_fields(fields)
+        raise QueryError("The request is not a JSON object", remedy=HOW)
+    return Recipe.from_fields(fields), None
 
 
-async def _read_form(request: Request) -> SearchRequest:
+async def _read_form(request: Request) -> tuple[Recipe, Upload]:
+    from starlette.datastructures import UploadFile
+
     from pipeline.picture import MAX_BYTES
 
     if int(request.headers.get("content-length") or 0) > MAX_BYTES + MAX_JSON_BYTES:
@@ -220,41 +164,80 @@ async def _read_form(request: Request) -> SearchRequest:
             f"This picture is larger than {MAX_BYTES >> 20} MB",
             remedy="Crop it to the thing you look for",
         )
-    async with request.form(max_files=1, max_fields=10) as form:
+    async with request.form(max_files=1, max_fields=20) as form:
         upload = form.get("image")
-        if upload is None or isinstance(upload, str):
-            raise QueryError("The form has no picture", where="image", remedy=_PARAMETERS)
+        if not isinstance(upload, UploadFile):
+            raise QueryError("The form has no picture", where="image", remedy=HOW)
         fields = {name: value for name, value in form.items() if name != "image"}
-        return SearchRequest.from_fields(fields, await upload.read(), upload.filename or "picture")
+        recipe = Recipe.from_fields(fields, image=True)
+        return recipe, Upload(await upload.read(), upload.filename or "picture")
 
 
-async def _limited_body(request: Request, limit: int) -> bytes:
+async def _limited_body(request: Request) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > limit:
+        if len(body) > MAX_JSON_BYTES:
             raise QueryError(
                 "The request is too large",
-                where=f"more than {limit // 1_000_000} MB",
+                where=f"more than {MAX_JSON_BYTES // 1_000_000} MB",
                 remedy="Send pictures as multipart/form-data",
             )
     return bytes(body)
 
 
-def _search(shelf: Shelf, name: str, wanted: SearchRequest) -> dict[str, Any]:
+def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> dict[str, Any]:
+    from pipeline import kept_pictures
     from pipeline.search import search
 
     collection, index = shelf.collection(name), shelf.index(name)
-    query, shown = _query(shelf, collection, wanted)
+    if upload:
+        recipe = replace(
+            recipe, picture=kept_pictures.keep(collection, upload.content, upload.name)
+        )
+    query = query_of(recipe, collection, index, lambda start: _start(shelf, collection, start))
     result = search(
         collection,
         index,
         query,
-        k=wanted.k,
-        suppress=wanted.suppress,
-        threshold=wanted.threshold,
+        k=recipe.k,
+        suppress=recipe.suppress,
+        threshold=recipe.threshold,
+        filters=recipe.filters(),
     )
-    return {"version": collection.version, "query": shown, **_answer(result)}
+    return {
+        "version": collection.version,
+        "query": _shown(collection, recipe, query),
+        **_answer(result),
+    }
+
+
+def _start(shelf: Shelf, collection: Collection, recipe: Recipe) -> Query:
+    """The query of a recipe that starts from a picture."""
+    from pipeline import kept_pictures
+    from pipeline.search import by_picture
+
+    if not recipe.picture:
+        raise QueryError("A search starts from a chip, a point or a picture", remedy=HOW)
+    pixels = kept_pictures.pixels(collection, recipe.picture)
+    return by_picture(pixels, shelf.embedder(collection.name))
+
+
+def _shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, Any]:
+    """The query as a client shows it, and repeats it."""
+    if recipe.picture:
+        return {"kind": "picture", "picture": recipe.picture}
+    table = collection.chips
+    row = table.row_of(query.chips[0])
+    lon, lat = table.centres[row].tolist()
+    return {
+        "kind": "chip",
+        "chip": query.chips[0],
+        "row": row,
+        "lon": lon,
+        "lat": lat,
+        "datetime": table.datetimes[int(table.scene[row])],
+    }
 
 
 def _answer(result: Result) -> dict[str, Any]:
@@ -267,115 +250,3 @@ def _answer(result: Result) -> dict[str, Any]:
         "total": result.total,
         "seconds": round(result.seconds, 4),
     }
-
-
-def _query(
-    shelf: Shelf, collection: Collection, wanted: SearchRequest
-) -> tuple[Query, dict[str, Any]]:
-    """The query and how a client shows and repeats it."""
-    from pipeline.search import by_chip, by_picture, by_point
-
-    index = shelf.index(collection.name)
-    if wanted.chip is not None or wanted.at is not None:
-        query = (
-            by_point(collection, index, *wanted.at)
-            if wanted.at is not None
-            else by_chip(collection, index, str(wanted.chip))
-        )
-        return query, _chip_shown(collection, query.chips[0])
-    if wanted.image is not None:
-        pixels, picture = _keep_picture(collection, wanted.image, wanted.label)
-    else:
-        picture = str(wanted.picture)
-        pixels = _decoded(_picture_path(collection, picture).read_bytes(), picture)
-    embedder = shelf.embedder(collection.name)
-    return by_picture(pixels, embedder), {"kind": "picture", "picture": picture}
-
-
-def _chip_shown(collection: Collection, chip: str) -> dict[str, Any]:
-    table = collection.chips
-    row = table.row_of(chip)
-    lon, lat = table.centres[row].tolist()
-    when = table.datetimes[int(table.scene[row])]
-    return {"kind": "chip", "chip": chip, "row": row, "lon": lon, "lat": lat, "datetime": when}
-
-
-def _keep_picture(collection: Collection, content: bytes, name: str) -> tuple[np.ndarray, str]:
-    """Decode an upload and keep it as the 256-pixel query it becomes, so that a link reopens it."""
-    from PIL import Image
-
-    pixels = _decoded(content, name)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    picture = hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
-    path = _pictures(collection) / f"{picture}.png"
-    if not path.exists():
-        with replacing(path) as temporary:
-            temporary.write_bytes(buffer.getvalue())
-    return pixels, picture
-
-
-def _decoded(content: bytes, name: str) -> np.ndarray:
-    from pipeline import picture
-
-    return picture.load(content, name=name)
-
-
-def _pictures(collection: Collection) -> Path:
-    return collection.path / "searches" / "pictures"
-
-
-def _picture_path(collection: Collection, picture: str) -> Path:
-    path = _pictures(collection) / f"{picture}.png"
-    if not (picture.isalnum() and path.is_file()):
-        raise NotFoundError(
-            "This query picture is not kept here", where=picture[:40], remedy="Upload it again"
-        )
-    return path
-
-
-def _text(fields: dict[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    if value is not None and not isinstance(value, str):
-        raise QueryError(f"{name} must be text", where=value, remedy=_PARAMETERS)
-    return value
-
-
-def _point(value: Any) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        value = value.split(",")
-    try:
-        lon, lat = (float(part) for part in value)
-    except (TypeError, ValueError) as error:
-        raise QueryError(
-            "at must be a longitude and a latitude", where=value, remedy="For instance [-122, 37.5]"
-        ) from error
-    return lon, lat
-
-
-def _whole(value: Any) -> int:
-    try:
-        if isinstance(value, bool) or float(value) != int(value):
-            raise ValueError
-        return int(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise QueryError("k must be a whole number", where=value, remedy="Ask for 10") from error
-
-
-def _number(value: Any, name: str) -> float | None:
-    if value is None or value == "":
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise QueryError(f"{name} must be a number", where=value, remedy="Leave it out") from error
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("true", "1", "false", "0"):
-        return str(value).lower() in ("true", "1")
-    raise QueryError("suppress must be true or false", where=value, remedy="Leave it out")

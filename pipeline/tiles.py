@@ -11,7 +11,8 @@ import hashlib
 import io
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pipeline.api import guarded
-from pipeline.errors import DamagedError, NotFoundError, QueryError
+from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError
 from pipeline.frontend import ASSETS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def routes(shelf: Shelf) -> list[BaseRoute]:
     def tile(request: Request) -> Response:
         place = request.path_params
         scene = _scene(shelf.collection(place["name"]), place["scene"])
-        content = tile_png(_Source.of(scene), place["z"], place["x"], place["y"])
+        content = tile_png(scene, age_of(scene), place["z"], place["x"], place["y"])
         return _answer(request, content, "image/png")
 
     def footprints(request: Request) -> Response:
@@ -92,26 +93,44 @@ def assets_version() -> str:
 
 
 @lru_cache(maxsize=1024)
-def tile_png(source: _Source, z: int, x: int, y: int) -> bytes:
-    """One Web Mercator tile of a scene, stretched as its chips are; transparent outside it."""
+def tile_png(scene: Scene, age: int, z: int, x: int, y: int) -> bytes:
+    """One Web Mercator tile of a scene, stretched as its chips are; transparent where it is not.
+
+    Args:
+        scene: The scene.
+        age: Modification time of its file, see `age_of`.
+        z: Zoom level, 0 to 24.
+        x: Column.
+        y: Row, from the north.
+
+    Raises:
+        NotFoundError: If there is no such tile.
+        DamagedError: If the scene's file cannot be read.
+    """
     if not (0 <= z <= 24 and 0 <= x < 2**z and 0 <= y < 2**z):
         raise NotFoundError("There is no such tile", where=f"{z}/{x}/{y}")
-    reader = _reader(source)
-    if not reader.tile_exists(x, y, z):
-        return _empty_png()
-    return _rendered(reader.tile(x, y, z, tilesize=TILE, indexes=source.bands), source)
+    with _reading(scene, age) as reader:
+        if not reader.tile_exists(x, y, z):
+            return _empty_png()
+        return _rendered(reader.tile(x, y, z, tilesize=TILE, indexes=scene.bands), scene)
 
 
 @lru_cache(maxsize=64)
-def _preview(source: _Source) -> bytes:
-    image = _reader(source).preview(max_size=PREVIEW, indexes=source.bands)
-    return _rendered(image, source)
+def _preview(scene: Scene, age: int) -> bytes:
+    with _reading(scene, age) as reader:
+        return _rendered(reader.preview(max_size=PREVIEW, indexes=scene.bands), scene)
+
+
+def age_of(scene: Scene) -> int:
+    """Modification time of a scene's file in nanoseconds, 0 for one elsewhere."""
+    path = Path(scene.path)
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def preview_png(collection: Collection) -> bytes:
     """A small picture of a collection: its first scene."""
     scenes = list(collection.scenes.values())
-    return _preview(_Source.of(scenes[0])) if scenes else _empty_png()
+    return _preview(scenes[0], age_of(scenes[0])) if scenes else _empty_png()
 
 
 def chip_png(collection: Collection, chip: str, size: int = 256) -> bytes:
@@ -124,61 +143,118 @@ def chip_png(collection: Collection, chip: str, size: int = 256) -> bytes:
     row = table.row_of(chip)
     scene = collection.scenes[table.scene_ids[int(table.scene[row])]]
     window = (int(table.cols[row]), int(table.rows[row]))
-    return _chip(_Source.of(scene), scene, window, collection.manifest.chip_size, size)
+    return _chip(scene, age_of(scene), window, collection.manifest.chip_size, size)
 
 
 @lru_cache(maxsize=1024)
-def _chip(source: _Source, scene: Scene, window: tuple[int, int], extent: int, size: int) -> bytes:
-    from pipeline.scene import SceneReader
+def _chip(scene: Scene, age: int, window: tuple[int, int], extent: int, size: int) -> bytes:
+    from pipeline.reader import SceneReader
 
     with SceneReader(scene) as reader:
         return _png(reader.picture(*window, extent, extent, size))
 
 
-@dataclass(frozen=True)
-class _Source:
-    """What a picture of a scene depends on: its file, the file's age, bands and stretch."""
+@contextmanager
+def _reading(scene: Scene, age: int) -> Iterator[Any]:
+    """This thread's open rio-tiler reader of a scene; a GDAL handle must not be shared by threads.
 
-    path: str
-    age: int
-    bands: tuple[int, ...]
-    ranges: tuple[tuple[float, float], ...]
+    Raises:
+        DamagedError: If the file is missing or cannot be read.
+    """
+    from rasterio import Env
+    from rasterio.errors import RasterioError
 
-    @classmethod
-    def of(cls, scene: Scene) -> _Source:
-        path = Path(scene.path)
-        age = path.stat().st_mtime_ns if path.exists() else 0
-        ranges = tuple(zip(scene.stretch.low, scene.stretch.high, strict=True))
-        return cls(scene.path, age, tuple(scene.bands), ranges)
+    from pipeline.raster import ENVIRONMENT
 
-
-def _reader(source: _Source) -> Any:
-    """An open rio-tiler reader of this thread; a GDAL handle must not be shared by threads."""
-    with _importing:  # rio-tiler's modules import one another: two threads at once get halves
-        from rasterio.errors import RasterioIOError
-        from rio_tiler.io import Reader
-
-    readers: OrderedDict[_Source, Any] = _local.__dict__.setdefault("readers", OrderedDict())
-    if source in readers:
-        readers.move_to_end(source)
-        return readers[source]
+    readers: OrderedDict[tuple[str, int], Any] = _local.__dict__.setdefault(
+        "readers", OrderedDict()
+    )
+    key = (scene.path, age)
     try:
-        readers[source] = Reader(source.path)
-    except RasterioIOError as error:
+        with Env(**ENVIRONMENT):
+            if key not in readers:
+                readers[key] = _opened(scene)
+            readers.move_to_end(key)
+            yield readers[key]
+    except (RasterioError, SceneError) as error:
         raise DamagedError(
             "A scene's imagery cannot be read",
-            where=source.path,
+            where=scene.path,
             remedy="Put the file back, or delete the collection and build it again",
         ) from error
     while len(readers) > _READERS_A_THREAD:
         readers.popitem(last=False)[1].close()
-    return readers[source]
 
 
-def _rendered(image: Any, source: _Source) -> bytes:
-    if image.data.dtype != "uint8" or source.ranges != ((0.0, 255.0),) * 3:
-        image.rescale(in_range=source.ranges)
-    return image.render(img_format="PNG", zlevel=1)
+def _opened(scene: Scene) -> Any:
+    """A rio-tiler reader over a safely opened file.
+
+    Where the nodata value may be a measurement, GDAL is told to ignore it; `_valid` judges it.
+    """
+    with _importing:  # rio-tiler's modules import one another: two threads at once get halves
+        from rasterio.vrt import WarpedVRT
+        from rio_tiler.io import Reader
+
+    from pipeline.raster import is_url, open_dataset
+    from pipeline.reader import ambiguous
+
+    path = scene.path if is_url(scene.path) else Path(scene.path)
+    dataset = open_dataset(path)
+    if ambiguous(scene.nodata):
+        dataset = WarpedVRT(dataset, nodata=None, src_nodata=None, add_alpha=True)
+    return Reader(scene.path, dataset=dataset)
+
+
+def _rendered(image: Any, scene: Scene) -> bytes:
+    """RGBA PNG of a rio-tiler image, by the scene's own stretch."""
+    import numpy as np
+
+    from pipeline.reader import stretched
+
+    bands = image.array.data
+    rgba = np.empty((*bands.shape[1:], 4), np.uint8)
+    for i in range(3):
+        rgba[..., i] = stretched(bands[i], scene.stretch, i)
+    rgba[..., 3] = np.where(_valid(image, scene), 255, 0)
+    return _png(rgba)
+
+
+def _valid(image: Any, scene: Scene) -> np.ndarray:
+    """Bool (h, w): where the image shows the scene, by the rule its chips follow."""
+    import numpy as np
+    from rasterio.warp import Resampling, reproject
+
+    from pipeline.reader import ambiguous, collar_of, equals
+
+    bands = image.array.data
+    valid = image.mask > 0
+    if bands.dtype.kind == "f":
+        valid &= np.isfinite(bands).all(axis=0)
+    if not ambiguous(scene.nodata):
+        return valid
+    doubtful = valid & equals(bands, scene.nodata, scene.dtype)
+    if doubtful.any():
+        collar = collar_of(scene)
+        there = np.zeros(doubtful.shape, np.uint8)
+        reproject(
+            collar.astype(np.uint8),
+            there,
+            src_transform=_grid_of(scene, collar.shape),
+            src_crs=scene.crs,
+            dst_transform=image.transform,
+            dst_crs=image.crs,
+            resampling=Resampling.nearest,
+        )
+        valid &= ~(doubtful & (there > 0))
+    return valid
+
+
+def _grid_of(scene: Scene, shape: tuple[int, ...]) -> Any:
+    """The affine transform of a decimated grid of the scene."""
+    from affine import Affine
+
+    full = Affine(*scene.transform[:6])
+    return full * Affine.scale(scene.width / shape[1], scene.height / shape[0])
 
 
 def _png(pixels: np.ndarray) -> bytes:
