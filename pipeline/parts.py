@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +172,9 @@ def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, An
     low, high = (xy.min(axis=1), xy.max(axis=1)) if n else (np.empty((0, 2)), np.empty((0, 2)))
     half = np.ascontiguousarray(embeddings, dtype=np.float16).reshape(n, DIMENSIONS)
     pixels = np.stack([chips.cols, chips.rows, chips.cols + 256, chips.rows + 256], axis=1)
-    when = np.datetime64(scene.datetime.rstrip("Z"), "us") if scene.datetime else None
+    moment = (
+        datetime.fromisoformat(scene.datetime.replace("Z", "+00:00")) if scene.datetime else None
+    )
     names = ("xmin", "ymin", "xmax", "ymax")
     edges = (low[:, 0], low[:, 1], high[:, 0], high[:, 1])
     return {
@@ -181,7 +184,7 @@ def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, An
         ),
         "geometry": pa.array(list(shapely.to_wkb(polygons)) if n else [], pa.binary()),
         "bbox": pa.StructArray.from_arrays([pa.array(edge) for edge in edges], names),
-        "datetime": pa.array([when] * n, pa.timestamp("us", tz="UTC")),
+        "datetime": pa.array([moment] * n, pa.timestamp("us", tz="UTC")),
         "scene_id": [scene.id] * n,
         "source_url": [scene.source_url] * n,
         "row": np.asarray(chips.rows, np.int32),
