@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import parts
+from pipeline import native, parts
 from pipeline.errors import DamagedError, ModelMismatchError, storage_errors
 from pipeline.files import TEMPORARY, read_json, write_json
 from pipeline.progress import OnProgress, Progress, silent
@@ -107,7 +107,7 @@ class Index:
 
     @classmethod
     def _load(cls, folder: Path, collection: Collection) -> Index:
-        import scann
+        scann = native.load("scann")
 
         content = read_json(folder / "index.json", what="The index", remedy=REBUILD)
         try:
@@ -188,7 +188,7 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
 
 def _build(folder: Path, collection: Collection, progress: OnProgress) -> None:
     """Make the index in a temporary folder and rename it when whole."""
-    import scann
+    scann = native.load("scann")
 
     n = sum(part.rows for part in collection.parts)
     parameters = Parameters.for_size(n)
@@ -202,7 +202,11 @@ def _build(folder: Path, collection: Collection, progress: OnProgress) -> None:
                 searcher = _searcher(np.asarray(vectors, np.float32), parameters)
                 searcher.serialize(str(temporary / "scann"), relative_path=True)
             header = Header(
-                collection.version, collection.manifest.model, n, parameters, importlib.metadata.version("scann")
+                collection.version,
+                collection.manifest.model,
+                n,
+                parameters,
+                importlib.metadata.version("scann"),
             )
             write_json(temporary / "index.json", asdict(header))
             _swap(temporary, folder)
@@ -212,7 +216,7 @@ def _build(folder: Path, collection: Collection, progress: OnProgress) -> None:
 
 
 def _searcher(vectors: np.ndarray, parameters: Parameters) -> Any:
-    import scann
+    scann = native.load("scann")
 
     builder = scann.scann_ops_pybind.builder(vectors, 10, "dot_product")
     builder = builder.set_n_training_threads(len(os.sched_getaffinity(0)))

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pipeline import native
 from pipeline.weights import Weights
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def prepare(threads: int | None) -> Machine:
     Args:
         threads: Processor threads to use, or None for TensorFlow's choice.
     """
-    import tensorflow as tf
+    tf = native.load("tensorflow")
 
     gpus = tf.config.list_physical_devices("GPU")
     if threads is not None and not gpus:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from pipeline import native
 from pipeline.collection import Collection, Store
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ _importing = threading.Lock()
 
 def _opened(collection: Collection) -> Index:
     with _importing:
-        import scann  # noqa: F401  # takes seconds and must not be begun by two threads
+        native.load("scann")  # takes seconds and must not be begun by two threads
 
     from pipeline.index import Index
 
