@@ -90,7 +90,7 @@ class Hit:
     scene_id: str
     datetime: str | None
     row: int
-    corners: np.ndarray
+    corners: np.ndarray = field(compare=False, repr=False)
 
     @property
     def centre(self) -> tuple[float, float]:
