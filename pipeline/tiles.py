@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -201,7 +202,8 @@ def _opened(scene: Scene) -> Any:
     path = scene.path if is_url(scene.path) else Path(scene.path)
     dataset = open_dataset(path)
     if ambiguous(scene.nodata):
-        dataset = WarpedVRT(dataset, nodata=None, src_nodata=None, add_alpha=True)
+        # Without a value of its own here GDAL falls back to the file's; nothing equals NaN.
+        dataset = WarpedVRT(dataset, nodata=None, src_nodata=math.nan, add_alpha=True)
     return Reader(scene.path, dataset=dataset)
 
 
