@@ -188,8 +188,6 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
 
 def _build(folder: Path, collection: Collection, progress: OnProgress) -> None:
     """Make the index in a temporary folder and rename it when whole."""
-    scann = native.load("scann")
-
     n = sum(part.rows for part in collection.parts)
     parameters = Parameters.for_size(n)
     progress(Progress("Indexing", 0, n, "chips"))

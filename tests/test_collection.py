@@ -104,10 +104,11 @@ def test_truncated_part_is_named(home: Path) -> None:
 
 def test_rename_keeps_everything_but_the_name(home: Path) -> None:
     before = made.collection(home)
+    ids = before.chips.ids.tolist()
     after = Store(home).rename("made", "renamed")
     assert after.name == "renamed"
     assert after.manifest.title == before.manifest.title
-    assert after.chips.ids.tolist() == before.chips.ids.tolist()
+    assert after.chips.ids.tolist() == ids
     assert Store(home).names() == ["renamed"]
 
 
@@ -120,11 +121,11 @@ def test_rename_to_a_taken_name_changes_nothing(home: Path) -> None:
 
 
 def test_deleted_collection_can_be_restored(home: Path) -> None:
-    before = made.collection(home)
+    ids = made.collection(home).chips.ids.tolist()
     store = Store(home)
     token = store.delete("made")
     assert store.names() == []
-    assert store.restore(token).chips.ids.tolist() == before.chips.ids.tolist()
+    assert store.restore(token).chips.ids.tolist() == ids
 
 
 def test_second_of_two_deletions_is_told(home: Path) -> None:
