@@ -320,27 +320,39 @@ def _collar(path: str, age: int, nodata: float, dtype: str) -> np.ndarray:
 def reaching_border(mask: np.ndarray) -> np.ndarray:
     """The part of a bool mask (h, w) that is connected to its border, by edges.
 
-    Sweeps along rows and columns until nothing is added; each sweep carries a mark along the
-    whole run it lies in, so the number of sweeps is the number of bends on the longest way.
+    The mask is taken as horizontal runs; marks spread from run to touching run, all at once, so
+    the time follows the number of runs and not the area.
     """
-    marked = np.zeros_like(mask)
-    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        marked[edge] = mask[edge]
-    views = (np.s_[:, :], np.s_[:, ::-1])
-    count = -1
-    while count != (count := int(marked.sum())):
-        for view in views:
-            _carry(marked[view], mask[view])
-            _carry(marked.T[view], mask.T[view])
-    return marked
+    high, wide = mask.shape
+    padded = np.zeros((high, wide + 2), np.int8)
+    padded[:, 1:-1] = mask
+    change = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(change == 1)
+    ends = np.nonzero(change == -1)[1]
+    marked = (rows == 0) | (rows == high - 1) | (starts == 0) | (ends == wide)
+    # Runs in reading order: those that touch a run in the row above or below are neighbours here.
+    opening, closing = rows * (wide + 1) + starts, rows * (wide + 1) + ends
+    fresh = np.flatnonzero(marked)
+    while len(fresh):
+        touched = []
+        for step in (-(wide + 1), wide + 1):
+            first = np.searchsorted(closing, opening[fresh] + step, side="right")
+            after = np.searchsorted(opening, closing[fresh] + step, side="left")
+            touched.append(_ranges(first, after))
+        candidates = np.concatenate(touched)
+        fresh = np.unique(candidates[~marked[candidates]])
+        marked[fresh] = True
+    edges = np.zeros((high, wide + 1), np.int8)
+    edges[rows[marked], starts[marked]] = 1
+    edges[rows[marked], ends[marked]] -= 1
+    return np.cumsum(edges, axis=1, dtype=np.int8)[:, :wide].astype(bool)
 
 
-def _carry(marked: np.ndarray, mask: np.ndarray) -> None:
-    """Carry marks rightwards through each run of the mask, in place."""
-    place = np.arange(1, mask.shape[1] + 1, dtype=np.int32)
-    last_mark = np.maximum.accumulate(np.where(marked, place, 0), axis=1)
-    last_break = np.maximum.accumulate(np.where(mask, 0, place), axis=1)
-    marked |= mask & (last_mark > last_break)
+def _ranges(first: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The integers of several half-open ranges, one range after the other."""
+    lengths = np.maximum(after - first, 0)
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(first - before, lengths)
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:
