@@ -200,10 +200,17 @@ def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, An
 
 
 def _metadata(chips: Chips, model: dict[str, Any], stride: int) -> dict[str, str]:
+    from pyproj import CRS
+
     corners = np.asarray(chips.corners).reshape(-1, 2)
     bbox = [*corners.min(axis=0), *corners.max(axis=0)] if len(corners) else [0.0, 0.0, 0.0, 0.0]
     covering = {"bbox": {name: ["bbox", name] for name in ("xmin", "ymin", "xmax", "ymax")}}
-    geometry = {"encoding": "WKB", "geometry_types": ["Polygon"], "covering": covering}
+    geometry = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": CRS.from_epsg(4326).to_json_dict(),
+        "covering": covering,
+    }
     geo = {
         "version": "1.1.0",
         "primary_column": "geometry",
