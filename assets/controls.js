@@ -86,7 +86,9 @@ function pictureButton(actions) {
     file.value = '';
   });
   const button = { class: 'lk-button', type: 'button', onclick: () => file.click() };
-  return h('span', {}, h('button', button, icon('picture'), 'Search by picture'), file);
+  const words = h('span', {}, h('span', { class: 'lk-wide' }, 'Search by '), 'picture');
+  words.className = 'lk-capital';
+  return h('span', { class: 'lk-picture' }, h('button', button, icon('picture'), words), file);
 }
 
 function clearButton(store, actions) {

@@ -147,7 +147,10 @@ function drawTile(pen, { total, world, boxes }, coords, size) {
     pen.closePath();
   }
   pen.strokeStyle = '#ffffff';
-  pen.lineWidth = width > 24 ? 0.75 : 0.5;
-  pen.globalAlpha = width > 96 ? 0.22 : width > 24 ? 0.16 : width > 6 ? 0.1 : 0.05;
+  pen.lineWidth = width > 24 ? 1 : 0.5;
   pen.stroke();
+  // Chips share edges, and strokes on one another add up: draw solid, then thin the whole.
+  pen.globalCompositeOperation = 'destination-in';
+  pen.globalAlpha = width > 96 ? 0.3 : width > 24 ? 0.22 : width > 6 ? 0.14 : 0.07;
+  pen.fillRect(0, 0, size, size);
 }

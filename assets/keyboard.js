@@ -36,7 +36,7 @@ function busyElsewhere({ target, key }, root) {
   if (target.closest?.('input[type=range], input[type=number], select, textarea')) {
     return key !== 'Escape';
   }
-  return target !== document.body && !root.contains(target);
+  return !target.contains(root) && !root.contains(target);
 }
 
 // Enter on a button presses that button, except on a result: there it searches from it.

@@ -188,7 +188,7 @@ function drawGrid(L, map, { store }) {
   });
 }
 
-function outline(L, corners, colour, pane, { weight = 2.5, fill = 0.08 } = {}) {
+function outline(L, corners, colour, pane, { weight = 2.5, fill = 0.05 } = {}) {
   const still = { pane, interactive: false, fill: false };
   return L.layerGroup([
     L.polygon(corners, { ...still, color: DARK, weight: weight + 2.5, opacity: 0.65 }),
@@ -212,7 +212,7 @@ function drawQuery(L, map, store) {
     group.clearLayers();
     if (query?.row === undefined || query.row === null || !footprints) return;
     const corners = ring(footprints, query.row);
-    group.addLayer(outline(L, corners, CYAN, 'lk-query', { weight: 3.5, fill: 0.18 }));
+    group.addLayer(outline(L, corners, CYAN, 'lk-query', { weight: 3.5, fill: 0.1 }));
   });
 }
 
@@ -236,8 +236,8 @@ function drawHits(L, map, store) {
       const hit = shown[place];
       if (!hit) continue;
       const corners = ring(footprints, hit.row);
-      const weight = place === selected ? 5 : 4;
-      marked.addLayer(outline(L, corners, '#ffffff', 'lk-hits', { weight, fill: 0.12 }));
+      const weight = place === selected ? 4.5 : 3.5;
+      marked.addLayer(outline(L, corners, '#ffffff', 'lk-hits', { weight, fill: 0 }));
       marked.addLayer(badge(L, hit, '#ffffff', footprints));
     }
   };

@@ -256,7 +256,7 @@ def _grid_of(scene: Scene, shape: tuple[int, ...]) -> Any:
     from affine import Affine
 
     full = Affine(*scene.transform[:6])
-    return full * Affine.scale(scene.width / shape[1], scene.height / shape[0])
+    return full @ Affine.scale(scene.width / shape[1], scene.height / shape[0])
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -49,15 +49,14 @@ def _card(collection: Collection) -> None:
         size(collection.disk_bytes()),
         f"{manifest.updated[:10]}",
     ]
-    with st.container(border=True):
+    with st.container(border=True, key=f"card-{collection.name}"):
         st.html(
             f'<article class="lk-collection"><img src="{escape(picture)}" alt="">'
             f"<h3>{escape(manifest.title)}</h3><p>{escape(' · '.join(facts))}</p></article>"
         )
         st.page_link(
             "search.py",
-            label="Search",
-            icon=":material/travel_explore:",
+            label=f"Search {manifest.title}",
             query_params={"collection": collection.name},
         )
 
