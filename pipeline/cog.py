@@ -98,6 +98,7 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
         OSError: If the disk is full or the target not writable.
     """
     from rasterio import shutil as raster_shutil
+    from rasterio._err import CPLE_BaseError
     from rasterio.enums import ColorInterp
     from rasterio.errors import RasterioError
 
@@ -114,7 +115,7 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
         if restated.exists():
             with open_raster(restated) as dataset:
                 raster_shutil.copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
-    except RasterioError as error:
+    except (RasterioError, CPLE_BaseError) as error:
         _raise_disk(error, target)
         raise SceneError(
             "The raster is damaged: it cannot be read to its end",
@@ -235,15 +236,15 @@ def _itemsize(dataset: DatasetReader) -> int:
 
 
 def _raise_disk(error: BaseException, target: Path) -> None:
-    """Raise OSError where GDAL's failure was the disk's: it reports no errno of its own."""
+    """Raise OSError where GDAL's failure was the disk's: it passes no errno on."""
     reasons = []
     cause: BaseException | None = error
     while cause is not None:
         reasons.append(str(cause))
         cause = cause.__cause__ or cause.__context__
     said = " ".join(reasons).lower()
-    full = "no space left" in said or shutil.disk_usage(target.parent).free < 1 << 20
-    if full or "file too large" in said:
+    full = shutil.disk_usage(target.parent).free < 1 << 20
+    if full or any(words in said for words in ("no space left", "file too large", "write error")):
         raise OSError(errno.ENOSPC, "No space left on device") from error
     if "permission denied" in said or "read-only file system" in said:
         raise OSError(errno.EACCES, "Permission denied") from error

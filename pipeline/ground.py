@@ -109,10 +109,11 @@ def _around_pole(lon: np.ndarray, lat: np.ndarray) -> Polygon:
     from shapely.geometry import Polygon
 
     wrapped = nearest_turn(lon, 0.0)
-    order = np.argsort(wrapped)
-    ring_lon, ring_lat = wrapped[order], lat[order]
+    edge = float(np.interp(180.0, wrapped, lat, period=360))
+    between = np.abs(wrapped) < 180 - 1e-6
+    order = np.argsort(wrapped[between])
+    ring_lon, ring_lat = wrapped[between][order], lat[between][order]
     pole = 90.0 if lat.mean() > 0 else -90.0
-    edge = (ring_lat[0] + ring_lat[-1]) / 2
     xs = np.concatenate([[-180.0], ring_lon, [180.0, 180.0, -180.0]])
     ys = np.concatenate([[edge], ring_lat, [edge, pole, pole]])
     return Polygon(np.column_stack([xs, ys]))

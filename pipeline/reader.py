@@ -265,10 +265,11 @@ def equals(data: np.ndarray, nodata: float | None, dtype: str) -> np.ndarray:
 def stretched(values: np.ndarray, stretch: Stretch, band: int) -> np.ndarray:
     """Values of one display band as uint8; what is not a number becomes 0."""
     low, high = stretch.low[band], stretch.high[band]
-    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
-    if values.dtype.kind == "f":
-        scaled = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0)
-    return np.rint(scaled.clip(0, 255)).astype(np.uint8)
+    # Clipped first: a value far outside, such as an odd nodata, would overflow.
+    scaled = (values.astype(np.float32).clip(low, high) - np.float32(low)) * np.float32(
+        255.0 / (high - low)
+    )
+    return np.rint(np.nan_to_num(scaled.clip(0, 255))).astype(np.uint8)
 
 
 def sample(

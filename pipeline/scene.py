@@ -466,14 +466,10 @@ def _crs_text(crs: Any) -> str:
 def _tagged_date(dataset: DatasetReader) -> str | None:
     tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
     for name in _DATE_TAGS:
-        text = tags.get(name, "").strip()
         try:
-            return (
-                calendar.datetime.fromisoformat(text.replace("Z", "+00:00")).isoformat()
-                if text
-                else None
-            )
-        except ValueError:
+            text = tags[name].strip().replace("Z", "+00:00")
+            return calendar.datetime.fromisoformat(text).isoformat()
+        except (KeyError, ValueError):
             continue
     return None
 
