@@ -43,7 +43,7 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        _fail(Cancelled("Stopped", remedy="The same command continues where it stopped"))
+        _fail(Cancelled("Stopped"))
     except LookalikeError as error:
         _fail(error)
     except Exception as error:
@@ -511,7 +511,12 @@ def _progress() -> Iterator[OnProgress]:
         bars.update(task, rate=f"{speed:.1f}/s" if speed else "")
 
     with bars:
-        yield report
+        try:
+            yield report
+        except KeyboardInterrupt:
+            raise Cancelled(
+                "Stopped", remedy="What is done is kept: the same command continues"
+            ) from None
 
 
 if __name__ == "__main__":
