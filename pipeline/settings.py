@@ -29,6 +29,8 @@ class Settings:
             private, and by plain http (`LOOKALIKE_PRIVATE_HOSTS`, separated by commas).
         google_credentials: Google credentials as JSON: a service account's key or a workload
             identity configuration (`GOOGLE_APPLICATION_CREDENTIALS`), or None.
+        google_metadata: Use the identity that Google's cloud gives this machine
+            (`LOOKALIKE_GOOGLE_METADATA=1`), as GKE's workload identity does.
         ee_project: Google Cloud project that Earth Engine counts against (`LOOKALIKE_EE_PROJECT`).
         ee_url: Address of the Earth Engine API (`LOOKALIKE_EE_URL`).
         drive_url: Address of the Drive API (`LOOKALIKE_DRIVE_URL`).
@@ -48,6 +50,7 @@ class Settings:
     basemap: str | None = None
     private_hosts: tuple[str, ...] = ()
     google_credentials: Path | None = None
+    google_metadata: bool = False
     ee_project: str | None = None
     ee_url: str = "https://earthengine-highvolume.googleapis.com"
     drive_url: str = "https://www.googleapis.com"
@@ -93,6 +96,7 @@ def from_environment(env: dict[str, str]) -> Settings:
         google_credentials=Path(env["GOOGLE_APPLICATION_CREDENTIALS"]).expanduser()
         if env.get("GOOGLE_APPLICATION_CREDENTIALS")
         else None,
+        google_metadata=env.get("LOOKALIKE_GOOGLE_METADATA", "") not in ("", "0"),
         ee_project=env.get("LOOKALIKE_EE_PROJECT") or None,
         ee_url=_address(env, "LOOKALIKE_EE_URL", defaults.ee_url),
         drive_url=_address(env, "LOOKALIKE_DRIVE_URL", defaults.drive_url),

@@ -118,7 +118,25 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(
-            "raster", "Files and URLs", "a GeoTIFF, COG or other raster", "raster", "RasterSource"
+            "raster",
+            "Files and URLs",
+            "a GeoTIFF, COG or other raster",
+            "raster",
+            "RasterSource",
+        ),
+        Kind(
+            "earth_engine",
+            "Google Earth Engine",
+            "a Google Cloud project registered for Earth Engine",
+            "earth_engine",
+            "EarthEngine",
+        ),
+        Kind(
+            "drive",
+            "Google Drive folder",
+            "a folder shared with the Google account in use",
+            "drive",
+            "DriveSource",
         ),
     )
 }

@@ -111,6 +111,7 @@ class Http:
         base: Seconds of the first wait between two tries.
         session: Another `requests` session to use, such as google-auth's; its redirects are its
             own affair.
+        translate: What a failure of that session's own, its sign-in, means; None if it is none.
     """
 
     private_hosts: tuple[str, ...] = field(default_factory=lambda: settings().private_hosts)
@@ -119,6 +120,7 @@ class Http:
     base: float = 0.5
     timeout: tuple[float, float] = TIMEOUT
     session: requests.Session | None = field(default=None, repr=False)
+    translate: Callable[[Exception], Exception | None] = field(default=lambda _: None, repr=False)
 
     def __post_init__(self) -> None:
         if self.session is None:
@@ -205,6 +207,11 @@ class Http:
             raise TransientError(unreachable(url, error)) from error
         except RefusedAddressError as error:
             raise _private(url) from error
+        except Exception as error:
+            known = self.translate(error)
+            if known is None:
+                raise
+            raise known from error
         if answer.status_code < 400:
             return answer
         failure = refused(url, answer)

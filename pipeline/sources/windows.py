@@ -16,6 +16,7 @@ from pipeline.progress import OnProgress, Progress, silent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.sources.http import Http
@@ -92,7 +93,10 @@ class PixelGrid:
         return (self.scale, 0.0, left, 0.0, -self.scale, top)
 
     def tiles(self, size: int, geometry: BaseGeometry | None = None) -> list[Tile]:
-        """Parts of at most `size` pixels a side; only those that touch the geometry, if given."""
+        """Parts of at most `size` pixels a side; only those near the geometry, if given.
+
+        Near is within one chip, so that a chip whose centre lies in the area is complete.
+        """
         tiles = [
             Tile(col, row, min(size, self.width - col), min(size, self.height - row))
             for row in range(0, self.height, size)
@@ -102,13 +106,26 @@ class PixelGrid:
             return tiles
         from shapely import box, prepared
 
-        inside = prepared.prep(projected(geometry, self.crs))
+        inside = prepared.prep(projected(geometry, self.crs).buffer(CHIP * self.scale))
         kept = []
         for tile in tiles:
             _, _, left, _, _, top = self.transform_of(tile)
             right, bottom = left + tile.width * self.scale, top - tile.height * self.scale
             if inside.intersects(box(left, bottom, right, top)):
                 kept.append(tile)
+        return kept
+
+    def cells(self, geometry: BaseGeometry) -> np.ndarray:
+        """Which squares of one chip lie near the geometry, bool (rows, columns).
+
+        What lies farther off is left empty, however large the tiles were that fetched it: so a
+        scene does not depend on the road it came by.
+        """
+        import numpy as np
+
+        kept = np.zeros((-(-self.height // CHIP), -(-self.width // CHIP)), bool)
+        for tile in self.tiles(CHIP, geometry):
+            kept[tile.row // CHIP, tile.col // CHIP] = True
         return kept
 
 
@@ -261,7 +278,9 @@ def describe(dataset: Any, where: str) -> Facts:
     epsg = dataset.crs.to_epsg()
     crs = f"EPSG:{epsg}" if epsg else dataset.crs.to_wkt()
     width, height, affine = dataset.width, dataset.height, dataset.transform
-    ring = [affine * corner for corner in ((0, 0), (width, 0), (width, height), (0, height))]
+    a, b, c, d, e, f = tuple(affine)[:6]
+    corners = ((0, 0), (width, 0), (width, height), (0, height))
+    ring = [(a * x + b * y + c, d * x + e * y + f) for x, y in corners]
     footprint = projected(Polygon(ring), crs, back=True)
     tagged = dataset.tags().get("TIFFTAG_DATETIME", "")
     moment = None
@@ -302,7 +321,9 @@ def window_under(
     from shapely import get_coordinates
 
     points = get_coordinates(projected(geometry, crs))
-    cols, rows = ~Affine(*transform) * (points[:, 0], points[:, 1])
+    a, b, c, d, e, f = tuple(~Affine(*transform))[:6]
+    cols = a * points[:, 0] + b * points[:, 1] + c
+    rows = d * points[:, 0] + e * points[:, 1] + f
     low = np.floor([cols.min() + 1e-6, rows.min() + 1e-6]).astype(int)
     high = np.ceil([cols.max() - 1e-6, rows.max() - 1e-6]).astype(int)
     limits = np.array([width, height])

@@ -1,0 +1,247 @@
+"""Tiles on disk become one Cloud-Optimised GeoTIFF."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DamagedError, ServiceError, storage_errors
+from pipeline.files import replacing
+from pipeline.progress import OnProgress, Progress, silent
+from pipeline.sources.http import TransientError
+from pipeline.sources.windows import CHIP, PixelGrid, Tile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from shapely.geometry.base import BaseGeometry
+
+log = logging.getLogger(__name__)
+STRIPE = 512  # rows read and written at once, so that memory does not grow with the tile
+
+
+class _StoppedError(Exception):
+    """The crew was stopped while a job waited between two tries."""
+
+
+class Crew:
+    """Threads that fetch tiles, all stopped by the first error or by the user."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._stop = threading.Event()
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two tries, unless the crew is stopped meanwhile: then the job ends."""
+        if self._stop.wait(seconds):
+            raise _StoppedError
+
+    def run(
+        self,
+        jobs: Sequence[Tile],
+        fetch: Callable[[Tile], object],
+        progress: OnProgress,
+        *,
+        stage: str,
+        total: int,
+        unit: str = "tiles",
+    ) -> None:
+        """Fetch every tile; `total` counts those that were there before, too.
+
+        Raises:
+            LookalikeError: The first error of a job, or what `progress` raised; jobs that ran
+                then have ended, and what they fetched is kept.
+        """
+        done = total - len(jobs)
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="fetch") as pool:
+            running: set[Future[object]] = {pool.submit(self._job, fetch, job) for job in jobs}
+            try:
+                progress(Progress(stage, done, total, unit))
+                while running:
+                    ended, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        future.result()
+                    done += len(ended)
+                    progress(Progress(stage, done, total, unit))
+            except BaseException:
+                self._stop.set()
+                for future in running:
+                    future.cancel()
+                raise
+
+    def _job(self, fetch: Callable[[Tile], object], job: Tile) -> object:
+        if self._stop.is_set():
+            return None
+        try:
+            return fetch(job)
+        except _StoppedError:
+            return None
+        except BaseException:
+            self._stop.set()
+            raise
+
+
+def check_tile(
+    data: bytes | Path, grid: PixelGrid, tile: Tile, count: int, dtype: str, where: str
+) -> None:
+    """Decode a tile whole and compare it with the grid: a 200 can carry half a file.
+
+    Raises:
+        TransientError: If it is damaged, or not what was asked for.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+    from rasterio.io import MemoryFile
+    from rasterio.windows import Window
+
+    def fault(dataset: Any) -> str:
+        if (dataset.width, dataset.height) != (tile.width, tile.height):
+            return f"it has {dataset.width}×{dataset.height} pixels"
+        if (dataset.count, dataset.dtypes[0]) != (count, dtype):
+            return f"it has {dataset.count} bands of {dataset.dtypes[0]}"
+        if dataset.crs is None or dataset.crs != rasterio.CRS.from_user_input(grid.crs):
+            return "it is in another coordinate system"
+        wanted = grid.transform_of(tile)
+        if any(abs(a - b) > 1e-6 for a, b in zip(tuple(dataset.transform)[:6], wanted)):  # noqa: B905
+            return "it lies elsewhere"
+        for row in range(0, tile.height, STRIPE):
+            dataset.read(window=Window(0, row, tile.width, min(STRIPE, tile.height - row)))
+        return ""
+
+    try:
+        if isinstance(data, bytes):
+            with MemoryFile(data) as memory, memory.open(driver="GTiff") as dataset:
+                wrong = fault(dataset)
+        else:
+            with rasterio.open(data, driver="GTiff") as dataset:
+                wrong = fault(dataset)
+    except RasterioError:
+        wrong = "it cannot be decoded"
+    if wrong:
+        raise TransientError(
+            ServiceError(
+                f"A tile that arrived is not the one asked for: {wrong}, not "
+                f"{tile.width}×{tile.height} pixels with {count} bands of {dtype}",
+                where=where,
+                remedy="Run the same command again; what was fetched is kept",
+            )
+        )
+
+
+def keep_tile(folder: Path, tile: Tile, data: bytes) -> None:
+    """Store a checked tile under its name."""
+    with replacing(folder / f"{tile.name}.tif") as temporary:
+        temporary.write_bytes(data)
+
+
+def missing(folder: Path, tiles: Sequence[Tile]) -> list[Tile]:
+    """Tiles that are not there yet; a file with a tile's name is a whole and checked tile."""
+    return [tile for tile in tiles if not (folder / f"{tile.name}.tif").exists()]
+
+
+def assemble(
+    folder: Path,
+    grid: PixelGrid,
+    tiles: Sequence[Tile],
+    path: Path,
+    *,
+    outline: BaseGeometry,
+    count: int,
+    dtype: str,
+    names: Sequence[str] = (),
+    nodata: float | None = 0,
+    progress: OnProgress = silent,
+) -> Path:
+    """One COG of a grid from its tiles.
+
+    Squares of one chip that do not lie near `outline` (EPSG:4326) hold `nodata`, whether a tile
+    covers them or not.
+
+    Raises:
+        DamagedError: If a tile on disk was altered; it is removed, so that the next run fetches it.
+        StorageError: If the disk is full.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+    from rasterio.shutil import copy
+    from rasterio.transform import Affine
+    from rasterio.windows import Window
+
+    stage = "Putting tiles together"
+    profile = {
+        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": count,
+        "dtype": dtype, "crs": grid.crs, "transform": Affine(*grid.transform), "nodata": nodata,
+        "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1,
+        "bigtiff": "if_safer", "interleave": "pixel",
+    }  # fmt: skip
+    cog = {
+        "driver": "COG", "compress": "deflate", "predictor": "yes", "bigtiff": "if_safer",
+        "overview_resampling": "average", "num_threads": 2,
+    }  # fmt: skip
+    whole = folder / "whole.tif"
+    cells = grid.cells(outline)
+    with storage_errors(path):
+        try:
+            with rasterio.open(whole, "w", **profile) as out:
+                for done, tile in enumerate(tiles):
+                    progress(Progress(stage, done, len(tiles), "tiles"))
+                    source = folder / f"{tile.name}.tif"
+                    try:
+                        with rasterio.open(source, driver="GTiff") as piece:
+                            for row in range(0, tile.height, STRIPE):
+                                rows = min(STRIPE, tile.height - row)
+                                data = piece.read(window=Window(0, row, tile.width, rows))
+                                data[:, ~_spread(cells, tile, row, rows)] = nodata or 0
+                                out.write(
+                                    data,
+                                    window=Window(tile.col, tile.row + row, tile.width, rows),
+                                )
+                    except RasterioError as error:
+                        if not _readable(source):
+                            source.unlink(missing_ok=True)
+                            raise DamagedError(
+                                "A fetched tile is damaged",
+                                where=source,
+                                remedy="Run the same command again; it fetches this tile anew",
+                            ) from error
+                        raise OSError(28, "No space left on device") from error
+                if names:
+                    out.descriptions = tuple(names)
+            progress(Progress(stage, len(tiles), len(tiles), "tiles", "writing overviews"))
+            with replacing(path) as temporary:
+                copy(whole, temporary, **cog)
+        finally:
+            whole.unlink(missing_ok=True)
+    return path
+
+
+def _spread(cells: np.ndarray, tile: Tile, row: int, rows: int) -> np.ndarray:
+    """The cells' flags for the pixels of some rows of a tile, bool (rows, tile.width)."""
+    import numpy as np
+
+    down = (np.arange(rows) + tile.row + row) // CHIP
+    across = (np.arange(tile.width) + tile.col) // CHIP
+    spread: np.ndarray = cells[down[:, None], across[None]]
+    return spread
+
+
+def _readable(path: Path) -> bool:
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        with rasterio.open(path, driver="GTiff") as dataset:
+            dataset.read()
+    except RasterioError:
+        return False
+    return True
+
+
+def discard(folder: Path) -> None:
+    """Remove the tiles of a scene that is finished."""
+    import shutil
+
+    shutil.rmtree(folder)
