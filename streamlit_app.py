@@ -9,12 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.server import lifespan, our_routes
+from pages.ui.server import our_routes
 from pages.ui.trouble import explain
 
 app = st.App(
     Path(__file__).parent / "pages" / "main.py",
     routes=our_routes(),
-    lifespan=lifespan,
     on_script_error=explain,
 )

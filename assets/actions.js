@@ -11,10 +11,9 @@ export function createActions({ data, store, service, root }) {
   async function begin() {
     const link = readLink(collection.name);
     store.set({ options: { k: link.k, suppress: link.suppress }, least: link.least });
-    const footprints = loadFootprints();
-    const warm = warmIndex();
-    if (link.query) await search(link.query);
-    await Promise.all([footprints, warm]);
+    if (link.query) search(link.query);
+    await loadFootprints(); // first what is seen, then the seconds of warming
+    if (!stopped) await warmIndex();
   }
 
   async function loadFootprints() {

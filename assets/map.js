@@ -176,7 +176,7 @@ function toolButtons(L, store, fit) {
 
 function creditLine(L, text) {
   const control = L.control({ position: 'bottomright' });
-  control.onAdd = () => h('div', { class: 'lk-credit' }, text);
+  control.onAdd = () => h('div', { class: 'lk-credit', title: text }, text);
   return control;
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import frame, server
 
 HERE = Path(__file__).parent
 
@@ -19,3 +19,4 @@ page = st.navigation(
     position="top",
 )
 page.run()
+server.warm_soon()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 log = logging.getLogger(__name__)
+
+_PAINT_SECONDS = 1.5
 
 
 @lru_cache(maxsize=1)
@@ -49,17 +49,21 @@ def our_routes() -> list[BaseRoute]:
     return [Mount(base_path(), routes=routes)] if base_path() else routes
 
 
-@asynccontextmanager
-async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
-    """Warm the newest collection's index while the first page is being looked at."""
-    threading.Thread(target=_warm_newest, name="warm", daemon=True).start()
-    yield {}
+@lru_cache(maxsize=1)
+def warm_soon() -> None:
+    """Load the newest collection's index once the first page has been painted.
+
+    The libraries behind it take seconds to import; begun earlier they would delay that paint.
+    """
+    timer = threading.Timer(_PAINT_SECONDS, _warm_newest)
+    timer.daemon = True
+    timer.start()
 
 
 def _warm_newest() -> None:
     try:
-        names = shelf().store.names()
-        if names:
-            shelf().index(max(names, key=lambda name: shelf().collection(name).manifest.updated))
+        opened = [shelf().collection(name) for name in shelf().store.names()]
+        if opened:
+            shelf().index(max(opened, key=lambda found: found.manifest.updated).name)
     except LookalikeError as error:
         log.warning("the index could not be warmed: %s", error)

@@ -1,0 +1,235 @@
+"""The real app in a real browser: a Streamlit server of its own and headless Chromium.
+
+A test module imports the fixtures it uses.  `visit` opens pages that fail the test afterwards if
+the browser logged an error or asked any other machine for anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+DESKTOP, PHONE = (1440, 900), (390, 844)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+#: Long, because a test machine may be busy; nothing waits when it need not.
+PATIENCE_MS = 60_000
+LIVE = (
+    "() => window.lookalike?.store.state.footprints && window.lookalike.map.leaflet() && "
+    "document.querySelector('.lk-explorer[data-state=live]')"
+)
+STATE = "() => { const {hits, shown, selected, query, away} = lookalike.store.state;"
+
+
+def chromium_path() -> str:
+    """Where Chromium is; `make test` installs it where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found, "Chromium is missing: run `make test`, which installs it"
+    return found
+
+
+@dataclass(frozen=True)
+class App:
+    """A running app."""
+
+    url: str
+    log: Path
+
+
+@contextmanager
+def serving(home: Path, log: Path, *options: str, base: str = "") -> Iterator[App]:
+    """The app on a free port with its own home, until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    flags = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless=true"]
+    if base:
+        flags += ["--server.baseUrlPath", base.strip("/")]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, *flags, *options],
+            cwd=ROOT,
+            env={**os.environ, "LOOKALIKE_HOME": str(home)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}{base}"
+    try:
+        _await_health(f"{url}/_stcore/health", process, log)
+        yield App(url, log)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        assert process.poll() is None, f"the app did not start:\n{log.read_text()}"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"the app did not answer:\n{log.read_text()}")
+
+
+def build(home: Path, scene: Path, name: str, *options: str) -> None:
+    """Build a collection with the command line, as a user does."""
+    command = [sys.executable, "-m", "pipeline", "build", "--scene", str(scene), "--name", name]
+    done = subprocess.run(
+        [*command, *options],
+        cwd=ROOT,
+        env={**os.environ, "LOOKALIKE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def ponds(size: int = 1024) -> np.ndarray:
+    """Two kinds of country in one scene: fields in the west, round ponds in the east."""
+    from tests.rasters import ground
+
+    picture = ground(size, size, seed=7)
+    y, x = np.mgrid[:size, :size]
+    inside = ((x % 128 - 64) ** 2 + (y % 128 - 64) ** 2 < 44**2) & (x >= size // 2)
+    for band, level in enumerate((20, 70, 140)):
+        picture[band][x >= size // 2] = 190 - 20 * band
+        picture[band][inside] = level
+    return picture
+
+
+@pytest.fixture(scope="module")
+def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app with one collection, `ponds`, of 49 chips."""
+    from tests.rasters import write
+
+    folder = tmp_path_factory.mktemp("app")
+    scene = write(folder / "ponds.tif", ponds())
+    build(module_home, scene, "ponds", "--stride", "128", "--title", "Fields and ponds")
+    with serving(module_home, folder / "log") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for a module's tests."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watch:
+    """What a page's browser complained about, and whom it asked."""
+
+    complaints: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> None:
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._on_request)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def _on_request(self, request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            self.outside.append(request.url)
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Visit]:
+    """Opens an address in a fresh browser session: `visit(url, size=DESKTOP, dark=False)`.
+
+    Tests that provoke a refusal pass `expect="…"`, the part of the complaint that is meant.
+    """
+    opened: list[tuple[Any, Watch, str]] = []
+
+    def open_page(
+        url: str, *, size: tuple[int, int] = DESKTOP, dark: bool = False, expect: str = ""
+    ) -> Page:
+        context = chromium.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            has_touch=size == PHONE,
+            is_mobile=size == PHONE,
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        watch = Watch()
+        opened.append((context, watch, expect))
+        page = context.new_page()
+        watch.listen(page)
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context, watch, expect in opened:
+        context.close()
+        meant = [line for line in watch.complaints if not (expect and expect in line)]
+        assert meant == []
+        assert watch.outside == []
+
+
+def live(page: Page) -> Page:
+    """The page once its map is drawn and can be clicked."""
+    page.wait_for_function(LIVE)
+    return page
+
+
+def click_map(page: Page, lon: float, lat: float) -> None:
+    """Click a place on the map."""
+    spot = page.evaluate(
+        "([lon, lat]) => lookalike.map.leaflet().latLngToContainerPoint([lat, lon])", [lon, lat]
+    )
+    box = page.locator(".lk-map").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + spot["x"], box["y"] + spot["y"])
+
+
+def state(page: Page, name: str) -> Any:
+    """One value of the explorer's state."""
+    return page.evaluate("(name) => lookalike.store.state[name]", name)
+
+
+def results(page: Page) -> list[str]:
+    """Ids of the results shown, once a search has ended."""
+    page.wait_for_function(
+        "() => lookalike.store.state.summary && !lookalike.store.state.busy.includes('Search')"
+    )
+    return page.evaluate("() => lookalike.store.state.shown.map((hit) => hit.id)")

@@ -1,0 +1,297 @@
+"""The app as people use it, in real Chromium against the real server."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.browser import (
+    PHONE,
+    App,
+    Visit,
+    app,
+    chromium,
+    click_map,
+    live,
+    results,
+    serving,
+    state,
+    visit,
+)
+
+__all__ = ["app", "chromium", "visit"]
+pytestmark = pytest.mark.browser
+
+#: A pond in the east of the scene and a field in the west of it.
+POND = "east"
+FIELD = "west"
+
+
+def place(page, side: str) -> tuple[float, float]:
+    """Longitude and latitude of a place well inside one side of the scene."""
+    west, south, east, north = page.evaluate(
+        "() => { const b = lookalike.map.leaflet().getBounds();"
+        " const s = lookalike.store.state.footprints.centres;"
+        " const x = [...s].filter((_, i) => i % 2 === 0), y = [...s].filter((_, i) => i % 2);"
+        " return [Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)]; }"
+    )
+    share = 0.85 if side == "east" else 0.15
+    return west + share * (east - west), south + 0.5 * (north - south)
+
+
+def search(app: App, visit: Visit, side: str = "east", **options):
+    page = live(visit(f"{app.url}/search?collection=ponds", **options))
+    click_map(page, *place(page, side))
+    return page, results(page)
+
+
+def test_home_shows_the_collection_and_leads_to_its_search(app: App, visit: Visit) -> None:
+    page = visit(app.url)
+    page.get_by_role("heading", name="Fields and ponds").wait_for()
+    assert "49 chips" in page.locator(".lk-collection").inner_text()
+    page.wait_for_function("() => document.querySelector('.lk-collection img').naturalWidth > 100")
+    page.get_by_role("link", name="Search Fields and ponds").click()
+    live(page)
+    assert "collection=ponds" in page.url
+
+
+def test_a_click_ranks_the_lookalikes_on_the_map_and_in_the_gallery(app, visit) -> None:
+    page, ids = search(app, visit)
+    assert len(ids) == 10
+    assert page.locator(".lk-cards .lk-card").count() == 10
+    assert page.locator(".lk-map .lk-rank").count() == 10
+    ranks = page.locator(".lk-card .lk-rank").all_inner_texts()
+    assert ranks == [str(n) for n in range(1, 11)]
+    scores = page.locator(".lk-score").all_inner_texts()
+    assert all(re.fullmatch(r"[01]\.\d\d", score) for score in scores)
+    assert scores == sorted(scores, reverse=True)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth === 256)"
+    )
+
+
+def test_ponds_find_ponds_and_fields_find_fields(app, visit) -> None:
+    for side in ("east", "west"):
+        page, _ = search(app, visit, side)
+        hits = state(page, "hits")[:3]
+        middle = (place(page, "east")[0] + place(page, "west")[0]) / 2
+        assert all((hit["lon"] > middle) == (side == "east") for hit in hits)
+
+
+def test_pointing_at_a_card_marks_it_on_the_map(app, visit) -> None:
+    page, _ = search(app, visit)
+    page.locator(".lk-card").nth(2).hover()
+    assert page.locator(".lk-map .lk-rank").count() == 11
+    page.mouse.move(700, 20)
+    page.wait_for_function("() => lookalike.store.state.hovered === -1")
+    assert page.locator(".lk-map .lk-rank").count() == 10
+
+
+def test_pointing_at_a_result_on_the_map_marks_its_card(app, visit) -> None:
+    page, _ = search(app, visit)
+    hit = state(page, "hits")[0]
+    spot = page.evaluate(
+        "([lon, lat]) => lookalike.map.leaflet().latLngToContainerPoint([lat, lon])",
+        [hit["lon"], hit["lat"]],
+    )
+    box = page.locator(".lk-map").bounding_box()
+    page.mouse.move(box["x"] + spot["x"], box["y"] + spot["y"], steps=3)
+    page.locator(".lk-card.lk-hovered").wait_for()
+    click_map(page, hit["lon"], hit["lat"])
+    page.locator(".lk-card.lk-selected").wait_for()
+
+
+def test_keys_step_search_and_clear(app, visit) -> None:
+    page, ids = search(app, visit)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    columns = page.evaluate(
+        "() => getComputedStyle(document.querySelector('.lk-cards'))"
+        ".gridTemplateColumns.split(' ').length"
+    )
+    chosen = columns
+    assert state(page, "selected") == chosen
+    page.keyboard.press("Enter")
+    page.wait_for_function("(id) => lookalike.store.state.query?.chip === id", arg=ids[chosen])
+    assert results(page) != ids
+    page.keyboard.press("Escape")
+    assert state(page, "query") is None
+    assert page.locator(".lk-card").count() == 0
+    assert "chip=" not in page.url
+
+
+def test_a_search_needs_no_mouse(app, visit) -> None:
+    page = live(visit(f"{app.url}/search?collection=ponds"))
+    page.keyboard.press("ArrowRight")
+    first = state(page, "cursor")
+    page.keyboard.press("ArrowRight")
+    assert state(page, "cursor") not in (None, first)
+    page.keyboard.press("Enter")
+    assert len(results(page)) == 10
+    assert state(page, "query")["row"] == state(page, "cursor")
+
+
+def test_zooming_to_a_result_and_back_restores_the_view(app, visit) -> None:
+    page, _ = search(app, visit)
+    view = (
+        "() => { const m = lookalike.map.leaflet(); const c = m.getCenter();"
+        " return [c.lng, c.lat, m.getZoom()].map((n) => n.toFixed(4)).join(); }"
+    )
+    before = page.evaluate(view)
+    page.get_by_role("button", name="Zoom to result 3").click()
+    page.wait_for_function(f"(before) => ({view})() !== before", arg=before)
+    page.get_by_role("button", name="Back", exact=True).click()
+    page.wait_for_function(f"(before) => ({view})() === before", arg=before)
+    page.keyboard.press("z")
+    page.get_by_role("button", name="Back", exact=True).wait_for()
+    page.keyboard.press("z")
+    page.wait_for_function(f"(before) => ({view})() === before", arg=before)
+
+
+def test_number_of_results_least_score_and_overlaps(app, visit) -> None:
+    page, ids = search(app, visit)
+    page.get_by_label("Results", exact=True).fill("3")
+    page.keyboard.press("Tab")
+    page.wait_for_function("() => lookalike.store.state.shown.length === 3")
+    assert results(page) == ids[:3]
+    assert "k=3" in page.url
+    middle = state(page, "hits")[1]["score"]
+    page.get_by_label("Least score").fill(f"{middle - 0.005:.2f}")
+    shown = state(page, "shown")
+    assert all(hit["score"] >= state(page, "least") for hit in shown)
+    page.get_by_label("Least score").fill("0")
+    page.get_by_label("Hide overlaps").uncheck()
+    page.wait_for_function("() => lookalike.store.state.options.suppress === false")
+    assert len(results(page)) == 3
+    assert "overlaps=1" in page.url
+
+
+def test_a_link_reopens_the_same_search(app, visit) -> None:
+    page, ids = search(app, visit)
+    page.reload()
+    live(page)
+    assert results(page) == ids
+    other = live(visit(page.url))
+    assert results(other) == ids
+
+
+def test_an_uploaded_picture_is_searched_and_its_link_reopens(app, visit, tmp_path) -> None:
+    from PIL import Image
+
+    from tests.browser import ponds
+
+    picture = tmp_path / "pond.png"
+    Image.fromarray(ponds()[:, 256:512, 640:896].transpose(1, 2, 0)).save(picture)
+    page = live(visit(f"{app.url}/search?collection=ponds"))
+    page.get_by_label("Picture to search by").set_input_files(picture)
+    page.wait_for_function("() => lookalike.store.state.query?.picture")
+    ids = results(page)
+    assert len(ids) == 10
+    page.get_by_role("img", name="Your picture").wait_for()
+    assert "picture=" in page.url
+    assert results(live(visit(page.url))) == ids
+
+
+def test_a_text_file_named_png_is_refused_in_words(app, visit, tmp_path) -> None:
+    page = live(visit(f"{app.url}/search?collection=ponds", expect="400"))
+    fake = tmp_path / "notes.png"
+    fake.write_text("these are only words")
+    page.get_by_label("Picture to search by").set_input_files(fake)
+    words = page.get_by_role("alert").inner_text()
+    assert "not a picture" in words
+    assert "notes.png" in words
+    page.get_by_role("button", name="Dismiss").click()
+    click_map(page, *place(page, "east"))
+    assert len(results(page)) == 10
+
+
+def test_an_unknown_chip_in_a_link_is_explained(app, visit) -> None:
+    page = live(visit(f"{app.url}/search?collection=ponds&chip=nosuchchip", expect="404"))
+    assert "No such chip" in page.get_by_role("alert").inner_text()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "../../etc", "<b>x</b>"])
+def test_an_unknown_collection_in_a_link_is_explained(app, visit, name) -> None:
+    page = visit(f"{app.url}/search?collection={name}")
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    words = page.locator("body").inner_text()
+    assert "Traceback" not in words
+    assert "collection" in alert.inner_text().lower()
+
+
+def test_leaving_the_page_and_coming_back_keeps_the_search(app, visit) -> None:
+    page, ids = search(app, visit)
+    page.get_by_role("link", name="Home").first.click()
+    page.get_by_role("heading", name="Fields and ponds").wait_for()
+    page.get_by_role("link", name="Search", exact=True).first.click()
+    live(page)
+    assert results(page) == ids
+
+
+def test_the_map_and_gallery_fill_the_window_without_page_scroll(app, visit) -> None:
+    page, _ = search(app, visit)
+    scrolls, map_box, gallery = _layout(page)
+    assert not scrolls
+    assert gallery["x"] >= map_box["x"] + map_box["width"] - 1
+    assert map_box["y"] + map_box["height"] == pytest.approx(900, abs=1)
+    assert map_box["width"] + gallery["width"] == pytest.approx(1440, abs=2)
+
+
+def test_on_a_phone_the_gallery_lies_under_the_map(app, visit) -> None:
+    page, _ = search(app, visit, size=PHONE)
+    scrolls, map_box, gallery = _layout(page)
+    assert not scrolls
+    assert gallery["y"] >= map_box["y"] + map_box["height"] - 1
+    assert map_box["width"] == pytest.approx(390, abs=1)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_the_dark_theme_is_ours_too(app, visit) -> None:
+    page, _ = search(app, visit, dark=True)
+    ground = page.evaluate(
+        "() => getComputedStyle(document.querySelector('.lk-explorer')).backgroundColor"
+    )
+    assert ground == "rgb(15, 23, 42)"
+
+
+def test_an_empty_home_says_what_to_type(chromium, visit, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with serving(empty, tmp_path / "log", base="/tools/lookalike") as bare:
+        page = visit(f"{bare.url}/")
+        page.get_by_role("heading", name="No collection yet").wait_for()
+        assert "make sample" in page.locator(".lk-empty").inner_text()
+        page.get_by_role("link", name="Search", exact=True).first.click()
+        page.wait_for_url("**/tools/lookalike/search")
+        page.get_by_role("heading", name="No collection yet").wait_for()
+
+
+def test_the_app_works_under_a_base_path(app, module_home, visit, tmp_path: Path) -> None:
+    with serving(module_home, tmp_path / "log", base="/tools/lookalike") as prefixed:
+        page = live(visit(f"{prefixed.url}/search?collection=ponds"))
+        click_map(page, *place(page, "east"))
+        assert len(results(page)) == 10
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth)"
+        )
+
+
+def test_the_server_log_has_no_traceback(app: App) -> None:
+    assert "Traceback" not in app.log.read_text()
+
+
+def _layout(page) -> tuple[bool, dict[str, float], dict[str, float]]:
+    scrolls = page.evaluate(
+        "() => { const m = document.querySelector('[data-testid=stMain]');"
+        " return m.scrollHeight > m.clientHeight + 1; }"
+    )
+    return (
+        scrolls,
+        page.locator(".lk-map-pane").bounding_box(),
+        page.locator(".lk-gallery").bounding_box(),
+    )
