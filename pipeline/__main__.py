@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline import cli_jobs
 from pipeline.errors import Cancelled, InputError, LookalikeError, QueryError
 from pipeline.settings import settings
+from pipeline.terminal import Json, count, escaped, fail, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from pipeline.build import BuildRequest, BuildSummary
     from pipeline.collection import Collection, Store
-    from pipeline.progress import OnProgress
     from pipeline.search import Query, Result
 
 app = typer.Typer(
@@ -31,9 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-F = TypeVar("F", bound=Callable[..., Any])
+cli_jobs.register(app)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Name = Annotated[str, typer.Argument(help="Name of a collection.")]
 
 
@@ -43,35 +36,9 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        _fail(Cancelled("Stopped"))
-    except LookalikeError as error:
-        _fail(error)
+        fail(Cancelled("Stopped"))
     except Exception as error:
-        _fail(_unforeseen(error))
-
-
-def _unforeseen(error: Exception) -> LookalikeError:
-    """A message for the user; the details go to a log file for a developer."""
-    log = settings().home / "logs" / "errors.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            traceback.print_exception(error, file=file)
-    except OSError:
-        traceback.print_exception(error)
-    return LookalikeError(
-        f"Something went wrong that should not ({type(error).__name__})",
-        where=error,
-        remedy=f"The details are in {log}; please report them",
-    )
-
-
-def _fail(error: LookalikeError) -> None:
-    from rich.console import Console
-
-    Console(stderr=True).print(f"[bold red]Error:[/] {_escaped(str(error))}", soft_wrap=True)
-    logging.getLogger(__name__).debug("details", exc_info=error)
-    sys.exit(error.exit_code)
+        fail(error)
 
 
 @app.command()
@@ -151,9 +118,9 @@ def search(
     index = Index.open(collection)
     result = find(collection, index, query, k=k, suppress=not no_suppress, threshold=threshold)
     if geojson:
-        _print_json(_feature_collection(collection, result))
+        print_json(_feature_collection(collection, result))
     elif as_json:
-        _print_json([hit.to_dict() for hit in result.hits])
+        print_json([hit.to_dict() for hit in result.hits])
     else:
         _hits_table(collection, query, result)
 
@@ -164,7 +131,7 @@ def collections(as_json: Json = False) -> None:
     store = _store()
     rows = [_summary(store, name) for name in store.names()]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     if not rows:
         typer.echo("No collection yet. Make one: python -m pipeline build --scene FILE --name NAME")
@@ -173,14 +140,16 @@ def collections(as_json: Json = False) -> None:
         (
             r["name"],
             r["title"],
-            _count(r["chips"]),
+            count(r["chips"]),
             str(r["stride"] or ""),
             r["state"],
             r["updated"],
         )
         for r in rows
     ]
-    _table(["Name", "Title", "Chips", "Stride", "State", "Updated"], cells, right={2, 3})
+    print_table(
+        ["Name", "Title", "Chips", "Stride", "State", "Updated"], cells, right=frozenset({2, 3})
+    )
 
 
 @app.command()
@@ -195,14 +164,14 @@ def info(name: Name, as_json: Json = False) -> None:
     content["path"] = str(collection.path)
     content["state"] = _state(collection)
     if as_json:
-        _print_json(content)
+        print_json(content)
         return
     manifest = collection.manifest
     model = manifest.model
     rows = [
         ("Title", manifest.title),
         ("State", content["state"]),
-        ("Chips", f"{_count(manifest.chips)} at stride {manifest.stride}"),
+        ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
         ("Left out", ", ".join(f"{n} {why}" for why, n in manifest.left_out.items()) or "none"),
         ("Model", f"{model['name']}, {model['mode']} mode, {str(model['weights_sha256'])[:12]}…"),
         ("Disk", f"{content['bytes'] / 1e6:.1f} MB in {collection.path}"),
@@ -215,7 +184,7 @@ def info(name: Name, as_json: Json = False) -> None:
         )
         for n, s in enumerate(collection.scenes.values(), 1)
     ]
-    _table(["", name], rows)
+    print_table(["", name], rows)
 
 
 @app.command()
@@ -223,7 +192,7 @@ def chips(name: Name, as_json: Json = False, limit: int = 0) -> None:
     """List a collection's chips with their footprints."""
     collection = _store().open(name)
     table = collection.chips
-    count = min(limit, len(table)) if limit else len(table)
+    shown = min(limit, len(table)) if limit else len(table)
     rows = [
         {
             "id": table.ids[i].decode(),
@@ -237,15 +206,15 @@ def chips(name: Name, as_json: Json = False, limit: int = 0) -> None:
             "sharpness": round(float(table.sharpness[i]), 2),
             "geometry": _geometry(table.corners[i]),
         }
-        for i in range(count)
+        for i in range(shown)
     ]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     keys = ["id", "scene_id", "col", "row", "lon", "lat", "nodata_percent", "sharpness"]
-    _table(keys, [tuple(str(row[key]) for key in keys) for row in rows[: limit or 40]])
-    if count > 40 and not limit:
-        typer.echo(f"{_count(count)} chips; --limit N shows more, --json all.")
+    print_table(keys, [tuple(str(row[key]) for key in keys) for row in rows[: limit or 40]])
+    if shown > 40 and not limit:
+        typer.echo(f"{count(shown)} chips; --limit N shows more, --json all.")
 
 
 @app.command()
@@ -290,7 +259,7 @@ def weights(
     """Fetch and verify the ImageNet weights of ResNet-50."""
     from pipeline.weights import find
 
-    with _progress() as report:
+    with progress() as report:
         path = find(source, progress=report)
     typer.echo(f"The weights are ready: {path}")
 
@@ -302,11 +271,11 @@ def doctor(as_json: Json = False) -> None:
 
     findings = examine(settings())
     if as_json:
-        _print_json({"ok": all(f.ok for f in findings), "checks": [f.to_dict() for f in findings]})
+        print_json({"ok": all(f.ok for f in findings), "checks": [f.to_dict() for f in findings]})
     else:
         marks = {True: "[green]ok[/]", False: "[red]missing[/]"}
-        rows = [(f.name, marks[f.ok], _escaped(f.found), _escaped(f.remedy)) for f in findings]
-        _table(["What", "", "Found", "What to do"], rows)
+        rows = [(f.name, marks[f.ok], escaped(f.found), escaped(f.remedy)) for f in findings]
+        print_table(["What", "", "Found", "What to do"], rows)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(5)
 
@@ -320,7 +289,7 @@ def _store() -> Store:
 def _run(request: BuildRequest) -> BuildSummary:
     from pipeline.build import build as make
 
-    with _progress() as report:
+    with progress() as report:
         return make(request, _store(), report)
 
 
@@ -403,13 +372,13 @@ def _report(summary: BuildSummary, as_json: bool) -> None:
     from pipeline.build import describe_left_out
 
     if as_json:
-        _print_json(asdict(summary))
+        print_json(asdict(summary))
         return
     left = describe_left_out(summary.left_out) or "none"
-    _table(
+    print_table(
         ["", summary.name],
         [
-            ("Chips", _count(summary.chips)),
+            ("Chips", count(summary.chips)),
             ("Left out", left),
             ("Scenes", ", ".join(summary.scenes)),
             ("Blocks", f"{summary.blocks_made} made, {summary.blocks_kept} already finished"),
@@ -425,9 +394,9 @@ def _hits_table(collection: Collection, query: Query, result: Result) -> None:
          h.scene_id, (h.datetime or "")[:10])
         for h in result.hits
     ]  # fmt: skip
-    _table(["#", "Score", "Chip", "Lon, lat", "Scene", "Date"], rows, right={0, 1})
+    print_table(["#", "Score", "Chip", "Lon, lat", "Scene", "Date"], rows, right=frozenset({0, 1}))
     typer.echo(
-        f"{len(result.hits)} of {_count(result.eligible)} eligible chips like {query.label} "
+        f"{len(result.hits)} of {count(result.eligible)} eligible chips like {query.label} "
         f"in {collection.manifest.title}, {result.seconds * 1000:.0f} ms"
     )
 
@@ -445,78 +414,6 @@ def _geometry(corners: Any) -> dict[str, Any]:
     from pipeline.search import polygon
 
     return polygon(corners)
-
-
-def _print_json(content: Any) -> None:
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
-
-
-def _table(
-    headers: list[str], rows: list[tuple[str, ...]], right: set[int] | frozenset[int] = frozenset()
-) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """A progress bar a stage, on standard error; silent where that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import (
-        Progress as Bars,
-    )
-
-    from pipeline.progress import Progress
-
-    bars: Bar = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    tasks: dict[str, Any] = {}
-
-    def report(step: Progress) -> None:
-        if step.stage not in tasks:
-            tasks[step.stage] = bars.add_task(step.stage, total=None, unit=step.unit, rate="")
-        task = tasks[step.stage]
-        bars.update(task, completed=step.done, total=step.total or None)
-        speed = next((t.speed for t in bars.tasks if t.id == task), None)
-        bars.update(task, rate=f"{speed:.1f}/s" if speed else "")
-
-    with bars:
-        try:
-            yield report
-        except KeyboardInterrupt:
-            raise Cancelled(
-                "Stopped", remedy="What is done is kept: the same command continues"
-            ) from None
 
 
 if __name__ == "__main__":

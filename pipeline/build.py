@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from pipeline.progress import OnProgress, Progress, silent
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.embedding import Embedder, Mode
+    from pipeline.embedding import Embedder, RegionEmbedder
     from pipeline.scene import Scene
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class BuildRequest:
     scenes: tuple[SceneInput, ...] = ()
     stride: int | None = None
     area: dict[str, Any] | None = None
-    mode: Mode | None = None
+    mode: str | None = None
     title: str | None = None
 
 
@@ -383,7 +383,9 @@ def make_block(
     chips = read.chips
     if read.region is not None:
         col, row = read.origin
-        embeddings = embedder.embed_region(read.region, chips.cols - col, chips.rows - row)
+        embeddings = cast("RegionEmbedder", embedder).embed_region(
+            read.region, chips.cols - col, chips.rows - row
+        )
     else:
         embeddings = np.empty((len(chips.ids), parts.DIMENSIONS), np.float32)
         for start in range(0, len(chips.ids), PIECE):
@@ -459,7 +461,7 @@ def sample_requests() -> list[BuildRequest]:
     ]
 
 
-def default_mode(stride: int) -> Mode:
+def default_mode(stride: int) -> str:
     """How chips are embedded unless the user says otherwise; docs/quality.md has the reasons."""
     return "chip"
 

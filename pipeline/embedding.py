@@ -173,7 +173,7 @@ def identity_of(loaded: weights.Weights, mode: Mode) -> ModelIdentity:
 
 
 def resnet50(
-    mode: Mode = "chip", *, threads: int | None = None, progress: OnProgress | None = None
+    mode: str = "chip", *, threads: int | None = None, progress: OnProgress | None = None
 ) -> Embedder:
     """The ResNet-50 embedder of this process; made at the first call, which takes seconds.
 
@@ -194,7 +194,7 @@ def resnet50(
 
 
 @lru_cache(maxsize=2)
-def _resnet50(path: str, mode: Mode, threads: int) -> Embedder:
+def _resnet50(path: str, mode: str, threads: int) -> Embedder:
     from pathlib import Path
 
     from pipeline.dense import DenseEmbedder

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.chips import CHIP
 from pipeline.errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 64 * 2**20
@@ -92,11 +96,10 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
-def _eight_bit(image: object) -> object:
-    """An 8-bit RGB version of a Pillow image of any mode."""
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """An 8-bit RGB version of a picture of any mode."""
     from PIL import Image
 
-    assert isinstance(image, Image.Image)
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, np.float32)
         finite = values[np.isfinite(values)]

@@ -1,0 +1,117 @@
+"""What the command line shows: tables, JSON, progress bars, and errors as one message."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import Cancelled, LookalikeError
+from pipeline.progress import OnProgress, Progress
+from pipeline.settings import settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def fail(error: Exception) -> None:
+    """Print an error as one message and exit with its code; unforeseen ones are logged whole."""
+    from rich.console import Console
+
+    known = error if isinstance(error, LookalikeError) else _unforeseen(error)
+    Console(stderr=True).print(f"[bold red]Error:[/] {escaped(str(known))}", soft_wrap=True)
+    logging.getLogger(__name__).debug("details", exc_info=error)
+    sys.exit(known.exit_code)
+
+
+def print_json(content: Any) -> None:
+    """Print a JSON-ready value."""
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
+
+
+def print_table(
+    headers: Sequence[str],
+    rows: Sequence[tuple[str, ...]],
+    right: frozenset[int] = frozenset(),
+) -> None:
+    """Print rows under headers; the columns numbered in `right` are set to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for place, header in enumerate(headers):
+        table.add_column(header, justify="right" if place in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def count(number: int) -> str:
+    """A count with thin spaces between thousands."""
+    return f"{number:,}".replace(",", "\u2009")
+
+
+def escaped(text: str) -> str:
+    """Text that Rich shows as it is."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@contextmanager
+def progress() -> Iterator[OnProgress]:
+    """A callback that draws one bar a stage on standard error, with rate and time left.
+
+    Raises:
+        Cancelled: When the user presses Ctrl-C within.
+    """
+    from rich import progress as bars
+    from rich.console import Console
+
+    shown = bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[unit]}"),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, bars.TaskID] = {}
+
+    def report(step: Progress) -> None:
+        if step.stage not in tasks:
+            tasks[step.stage] = shown.add_task(step.stage, total=None, unit=step.unit, rate="")
+        task = tasks[step.stage]
+        shown.update(task, completed=step.done, total=step.total or None)
+        speed = shown.tasks[shown.task_ids.index(task)].speed
+        shown.update(task, rate=f"{speed:.1f}/s" if speed else "")
+
+    with shown:
+        try:
+            yield report
+        except KeyboardInterrupt:
+            raise Cancelled(
+                "Stopped", remedy="What is done is kept: the same command continues"
+            ) from None
+
+
+def _unforeseen(error: Exception) -> LookalikeError:
+    """A message for the user; the details go to a log file for a developer."""
+    log = settings().home / "logs" / "errors.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        traceback.print_exception(error)
+    return LookalikeError(
+        f"Something went wrong that should not ({type(error).__name__})",
+        where=error,
+        remedy=f"The details are in {log}; please report them",
+    )
