@@ -193,22 +193,12 @@ class RasterSource:
                 facts = describe(dataset, place)
             name, url = Path(urlsplit(place).path).name, shown(place)
         else:
-            from pipeline.scene import open_scene
+            from pipeline.raster import open_raster
 
-            scene = open_scene(place)
-            from pipeline.sources.windows import Facts
-
-            facts = Facts(
-                footprint=scene.footprint,
-                crs=scene.crs,
-                transform=scene.transform,
-                width=scene.width,
-                height=scene.height,
-                gsd=scene.gsd,
-                bytes_per_pixel=_itemsize(scene.dtype) * scene.count,
-                datetime=scene.datetime,
-            )
-            name, url = Path(place).name, Path(place).as_uri()
+            with open_raster(Path(place)) as dataset:
+                facts = describe(dataset, place)
+            # Without its folder, as collections are shared.
+            name = url = Path(place).name
         return Candidate(
             id=place,
             source=self.name,
@@ -333,9 +323,3 @@ def receive(
         finally:
             part.unlink(missing_ok=True)
     return path
-
-
-def _itemsize(dtype: str) -> int:
-    import numpy as np
-
-    return int(np.dtype(dtype).itemsize)

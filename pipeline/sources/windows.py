@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.sources.http import Http
 
 CHIP = 256
+DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED")
 STRIP = 1024  # pixels; side of the squares that a window is copied in
 
 
@@ -282,10 +283,9 @@ def describe(dataset: Any, where: str) -> Facts:
     corners = ((0, 0), (width, 0), (width, height), (0, height))
     ring = [(a * x + b * y + c, d * x + e * y + f) for x, y in corners]
     footprint = projected(Polygon(ring), crs, back=True)
-    tagged = dataset.tags().get("TIFFTAG_DATETIME", "")
-    moment = None
-    if len(tagged) == 19 and tagged[4] == tagged[7] == ":":
-        moment = f"{tagged[:10].replace(':', '-')}T{tagged[11:]}Z"
+    # The TIFF's own date says when it was written, not when the picture was taken.
+    tags = {name.upper(): value for name, value in dataset.tags().items()}
+    moment = next((tags[name] for name in DATE_TAGS if tags.get(name)), None)
     size = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
     return Facts(
         footprint,

@@ -1,0 +1,285 @@
+"""Files, folders, addresses and uploads as sources."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from shapely.geometry import box
+
+from pipeline.errors import Cancelled, InputError, NotFoundError, SceneError, ServiceError
+from pipeline.sources import Dates, open_source, provide
+from pipeline.sources.http import Http
+from pipeline.sources.raster import date_in, receive, safe_name
+from tests.loopback.files import Files
+from tests.loopback.server import Loopback
+from tests.rasters import ground, write, write_cog
+
+SIZE = 3000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    write_cog(folder / "big_20160816.tif", ground(SIZE, SIZE))
+    return folder
+
+
+@pytest.fixture
+def server(folder: Path):
+    with Loopback(Files(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def http() -> Http:
+    return Http(("127.0.0.1",), base=0.001)
+
+
+def under(place: Path, window: tuple[int, int, int, int]):
+    """The area of a pixel window (col, row, width, height) of a 10 m raster, EPSG:4326."""
+    from pipeline.sources.windows import projected
+
+    with rasterio.open(place) as dataset:
+        left, top = dataset.transform.c, dataset.transform.f
+    col, row, width, height = window
+    outline = box(
+        left + col * 10, top - (row + height) * 10, left + (col + width) * 10, top - row * 10
+    )
+    return projected(outline, "EPSG:32632", back=True)
+
+
+# ---------------------------------------------------------------- local files
+
+
+def test_a_file_is_used_where_it_lies(tmp_path: Path) -> None:
+    path = write(tmp_path / "flight_2016-08-16.tif")
+    source = open_source("raster", locations=[path], license="CC-BY 4.0")
+    (found,) = source.search()
+    assert (found.day, found.title, found.url) == ("2016-08-16", "flight_2016-08-16", path.name)
+    assert found.gsd == pytest.approx(10, rel=0.01)
+    (fetched,) = source.fetch(None, [found], tmp_path / "out")
+    assert fetched.path == path
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_files_and_a_folder_become_several_scenes(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        write(tmp_path / "in" / f"s{number}.tif", ground(300, 300, seed=number))
+    (tmp_path / "in" / "notes.txt").write_text("no raster")
+    source = open_source("raster", locations=[tmp_path / "in"])
+    scenes = provide(source, None, source.search(), tmp_path / "scratch", tmp_path / "scenes")
+    assert [scene.title for scene in scenes] == ["s0", "s1", "s2"]
+    assert len({scene.id for scene in scenes}) == 3
+
+
+def test_what_is_fetched_is_what_a_build_takes(tmp_path: Path) -> None:
+    from pipeline.build import SceneInput
+
+    path = write(tmp_path / "a.tif")
+    source = open_source("raster", locations=[path])
+    (fetched,) = source.fetch(None, source.search(), tmp_path)
+    assert SceneInput(**asdict(fetched)).path == path
+
+
+def test_area_and_dates_select(tmp_path: Path) -> None:
+    old, new = write(tmp_path / "a_20120731.tif"), write(tmp_path / "a_20160816.tif")
+    source = open_source("raster", locations=[old, new])
+    assert [one.day for one in source.search(None, Dates.parse("2016"))] == ["2016-08-16"]
+    assert source.search(box(0, 0, 1, 1)) == []
+    part = under(old, (0, 0, 100, 100))
+    (first, _) = source.search(part)
+    assert first.share == pytest.approx(1, abs=0.01)
+    assert source.coverage(part, [first]).share == pytest.approx(1, abs=0.01)
+
+
+def test_a_path_outside_the_allowed_folders_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "allowed").mkdir()
+    path = write(tmp_path / "secret.tif")
+    link = tmp_path / "allowed" / "link.tif"
+    link.symlink_to(path)
+    for place in (path, link, tmp_path / "allowed" / ".." / "secret.tif"):
+        source = open_source("raster", locations=[place], folders=[tmp_path / "allowed"])
+        with pytest.raises(SceneError, match=r"outside the folders.*LOOKALIKE_FOLDERS"):
+            source.search()
+    inside = write(tmp_path / "allowed" / "fine.tif")
+    assert open_source("raster", locations=[inside], folders=[tmp_path / "allowed"]).search()
+
+
+def test_missing_files_empty_folders_and_other_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such file"):
+        open_source("raster", locations=[tmp_path / "none.tif"]).search()
+    with pytest.raises(NotFoundError, match="no raster in this folder"):
+        open_source("raster", locations=[tmp_path]).search()
+    (tmp_path / "x.tif").write_text("hello")
+    with pytest.raises(SceneError):
+        open_source("raster", locations=[tmp_path / "x.tif"]).search()
+
+
+# ---------------------------------------------------------------- addresses
+
+
+def test_only_the_windows_under_the_area_are_read(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    local = folder / "big_20160816.tif"
+    area = under(local, (1000, 1200, 300, 280))
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    (found,) = source.search(area)
+    assert found.day == "2016-08-16"
+    (fetched,) = source.fetch(area, [found], tmp_path)
+    with rasterio.open(fetched.path) as part, rasterio.open(local) as whole:
+        col = round((part.transform.c - whole.transform.c) / 10)
+        row = round((whole.transform.f - part.transform.f) / 10)
+        assert 990 <= col <= 1000
+        assert 300 <= part.width < 340
+        window = rasterio.windows.Window(col, row, part.width, part.height)
+        assert (part.read() == whole.read(window=window)).all()
+    sent = sum(request.sent for request in server.log)
+    assert sent < local.stat().st_size / 4
+    count = len(server.log)
+    source.fetch(area, [found], tmp_path)
+    assert len(server.log) == count
+
+
+def test_a_small_area_still_gives_a_whole_chip(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    area = under(folder / "big_20160816.tif", (2950, 2950, 40, 40))
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    (fetched,) = source.fetch(area, source.search(area), tmp_path)
+    with rasterio.open(fetched.path) as dataset:
+        assert dataset.shape == (256, 256)
+
+
+def test_without_an_area_the_whole_file_comes(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    server.fail("big", cut=0.4, skip=2)
+    (fetched,) = source.fetch(None, source.search(), tmp_path)
+    assert fetched.path.read_bytes() == (folder / "big_20160816.tif").read_bytes()
+    assert fetched.source_url == server.url + "/files/big_20160816.tif"
+
+
+def test_a_cut_connection_inside_a_window_is_read_again(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    area = under(folder / "big_20160816.tif", (1000, 1200, 300, 280))
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    (first,) = source.fetch(area, source.search(area), tmp_path / "a")
+    server.fail("big", cut=0.5, times=3, skip=1)
+    server.fail("big", status=503, times=2, skip=1)
+    (second,) = source.fetch(area, source.search(area), tmp_path / "b")
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
+def test_a_file_that_vanishes_while_it_is_read_leaves_nothing(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    area = under(folder / "big_20160816.tif", (1000, 1200, 900, 900))
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    found = source.search(area)
+    server.fail("big", status=404, times=99, skip=2)
+    with pytest.raises(ServiceError, match="404"):
+        source.fetch(area, found, tmp_path / "out")
+    assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == []
+
+
+def test_a_page_in_place_of_a_raster_is_named(server: Loopback, http: Http) -> None:
+    server.fail("big", body=b"<html>sign in</html>", times=9)
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    with pytest.raises(SceneError, match="not a GeoTIFF"):
+        source.search()
+
+
+def test_an_address_inside_the_network_is_refused() -> None:
+    source = open_source("raster", locations=["https://192.168.0.1/x.tif"], http=Http(()))
+    with pytest.raises(ServiceError, match="private network"):
+        source.search()
+
+
+# ---------------------------------------------------------------- uploads, names, dates
+
+
+def test_an_upload_is_streamed_to_disk_under_a_safe_name(tmp_path: Path) -> None:
+    path = receive(io.BytesIO(b"x" * 3_000_000), "../../été 1.tif", tmp_path, limit=4_000_000)
+    assert path == tmp_path / "ete-1.tif"
+    assert path.stat().st_size == 3_000_000
+
+
+def test_an_upload_over_the_limit_or_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="larger than the 1 MB allowed"):
+        receive(io.BytesIO(b"x" * 3_000_000), "a.tif", tmp_path, limit=1_000_000)
+    with pytest.raises(InputError, match="empty"):
+        receive(io.BytesIO(b""), "a.tif", tmp_path)
+
+    def stop(_) -> None:
+        raise Cancelled("Stopped")
+
+    with pytest.raises(Cancelled):
+        receive(io.BytesIO(b"x"), "a.tif", tmp_path, progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("a b.tif", "a-b.tif"), ("..", "scene"), ("C:\\x\\y.tif", "y.tif"), ("日本.tif", "tif"),
+     ("a" * 300 + ".tif", "a" * 76 + ".tif")],
+)  # fmt: skip
+def test_names_become_safe(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [("m_4709963_se_14_1_20090818.tif", "2009-08-18"), ("x-2016-08-16", "2016-08-16"),
+     ("20161399", None), ("s123456789.tif", None)],
+)  # fmt: skip
+def test_dates_are_found_in_names(name: str, day: str | None) -> None:
+    found = date_in(name)
+    assert (found and found[:10]) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [("2016", "2016-01-01", "2016-12-31"), ("2016-02", "2016-02-01", "2016-02-29"),
+     ("2016-08-16", "2016-08-16", "2016-08-16"), ("2015/2016-03", "2015-01-01", "2016-03-31"),
+     ("../2016", None, "2016-12-31"), ("2016/", "2016-01-01", None)],
+)  # fmt: skip
+def test_spans_of_dates_are_read(text: str, start: str | None, end: str | None) -> None:
+    assert Dates.parse(text) == Dates(start, end)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2016-13", "2017/2016", "16-08-2016"])
+def test_what_is_no_date_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        Dates.parse(text)
+
+
+def test_nothing_heavy_is_imported_with_the_package() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, pipeline.sources, pipeline.sources.raster, pipeline.sources.earth_engine;"
+        "print(sorted({'ee', 'rasterio', 'tensorflow', 'geopandas', 'shapely'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_grids_are_snapped_and_never_smaller_than_a_chip() -> None:
+    from pipeline.sources.windows import PixelGrid, Tile
+
+    grid = PixelGrid.over(box(-74.01, 40.70, -74.0099, 40.7001), 0.8)
+    assert (grid.crs, grid.width, grid.height) == ("EPSG:32618", 256, 256)
+    assert np.allclose(np.array(grid.transform)[[2, 5]] / 0.8, [grid.col, grid.row])
+    assert grid.tiles(200) == [
+        Tile(0, 0, 200, 200), Tile(200, 0, 56, 200), Tile(0, 200, 200, 56), Tile(200, 200, 56, 56),
+    ]  # fmt: skip
