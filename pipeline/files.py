@@ -49,7 +49,8 @@ def read_json(path: Path, *, what: str, remedy: str) -> Any:
     """The JSON in `path`.
 
     Raises:
-        DamagedError: If the file is missing or does not hold JSON; `what` names it, `remedy` says what to do.
+        DamagedError: If the file is missing or does not hold JSON; `what` names it, `remedy`
+            says what to do.
     """
     try:
         return json.loads(path.read_text("utf-8"))
