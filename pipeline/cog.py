@@ -140,8 +140,10 @@ def _restate(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> 
         palette = np.zeros((256, 4), np.uint8)
         for value, colour in dataset.colormap(1).items():
             palette[value] = colour
+        if dataset.nodata is not None and 0 <= dataset.nodata < len(palette):
+            palette[int(dataset.nodata), 3] = 0
         kinds = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
-        if (palette[:, 3] == 255).all() or dataset.nodata is not None:
+        if all(palette[value, 3] == 255 for value in dataset.colormap(1)):
             kinds = kinds[:3]
     profile = {
         "driver": "GTiff",

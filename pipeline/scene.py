@@ -10,7 +10,6 @@ look alike and so do their features.
 
 from __future__ import annotations
 
-import datetime as calendar
 import hashlib
 import math
 import os
@@ -22,15 +21,15 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.describe import crs_text, display_bands, numeric_type, tagged_date, utc
 from pipeline.errors import DamagedError, NotFoundError, SceneError
 from pipeline.files import read_json, replacing, write_json
 from pipeline.ground import Grounds, footprint, gsd, nearest_turn
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.raster import DRIVERS, DTYPES, check_whole, georeference, is_url, open_raster
+from pipeline.raster import DRIVERS, check_whole, georeference, is_url, open_raster
 from pipeline.reader import SceneReader, percentiles, sample
 
 if TYPE_CHECKING:
-    from rasterio import DatasetReader
     from shapely.geometry import Polygon
 
 __all__ = [
@@ -49,7 +48,6 @@ Bounds = tuple[float, float, float, float]
 
 #: What a STAC Item of an unknown date says: at some time.
 _EVER = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
-_DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED", "datetime")
 
 
 @dataclass(frozen=True)
@@ -269,10 +267,10 @@ def open_scene(
     place: str | Path = str(path) if is_url(str(path)) else Path(path).expanduser().absolute()
     with open_raster(place) as dataset:
         own_crs, transform, _ = georeference(dataset, place, crs)
-        dtype = _dtype(dataset, place)
+        dtype = numeric_type(dataset, place)
         if isinstance(place, Path):
             check_whole(dataset, place)
-        chosen = _bands(dataset, bands, place)
+        chosen = display_bands(dataset, bands, place)
         nodata = dataset.nodata
         nodata = None if nodata is None else float(nodata)
         try:
@@ -298,11 +296,11 @@ def open_scene(
             content = _fingerprint(place, progress or silent)
         else:
             content = hashlib.sha256(str(place).encode() + data.tobytes()).hexdigest()
-        if stretch is not None or chosen != _bands(dataset, None, place):
+        if stretch is not None or chosen != display_bands(dataset, None, place):
             # Shown differently it is another scene: its chips have other pixels.
             shown = f"{content} {chosen} {stretch}"
             content = hashlib.sha256(shown.encode()).hexdigest()
-        grounds = Grounds(_crs_text(own_crs), tuple(transform)[:6])
+        grounds = Grounds(crs_text(own_crs), tuple(transform)[:6])
         stem = Path(str(place).split("?", maxsplit=1)[0]).stem
         scene = Scene(
             id=f"{_slug(stem)}-{content[:8]}",
@@ -318,7 +316,7 @@ def open_scene(
             stretch=measured,
             nodata=nodata,
             gsd=0.0,
-            datetime=_moment(datetime or _tagged_date(dataset), place),
+            datetime=utc(datetime or tagged_date(dataset), place),
             source=source,
             source_url=source_url if source_url is not None else _origin(place),
             license=license,
@@ -365,7 +363,7 @@ def ingest(
     target = folder / f"{found.id}.tif"
     with replacing(target) as temporary:
         write_cog(Path(found.path), temporary, crs=described.get("crs"), progress=told)
-        kept = _as_kept(temporary, found)
+        kept = _as_kept(temporary, found, described.get("stretch"))
     write_json(folder / f"{found.id}.json", replace(kept, path=f"./{target.name}").to_item())
     return replace(kept, path=str(target.absolute()))
 
@@ -395,7 +393,7 @@ def load_scene(folder: Path, scene_id: str) -> Scene:
     return replace(scene, path=str((folder / scene.path).absolute()))
 
 
-def _as_kept(path: Path, found: Scene) -> Scene:
+def _as_kept(path: Path, found: Scene, stretch: Stretch | None) -> Scene:
     """The description of what was written, whose bands differ where a palette was spelt out."""
     with open_raster(path) as dataset:
         if (dataset.width, dataset.height) != (found.width, found.height):
@@ -405,88 +403,10 @@ def _as_kept(path: Path, found: Scene) -> Scene:
         if dataset.count == found.count:
             return found
         nodata = dataset.nodata
-        bands = _bands(dataset, None, path)
+        bands = display_bands(dataset, None, path)
         low, high = percentiles(*sample(dataset, bands, nodata))
-        return replace(
-            found,
-            count=dataset.count,
-            bands=bands,
-            nodata=nodata,
-            stretch=Stretch((low[0], low[1], low[2]), (high[0], high[1], high[2])),
-        )
-
-
-def _bands(
-    dataset: DatasetReader, asked: Sequence[int] | None, path: str | Path
-) -> tuple[int, int, int]:
-    """The display bands asked for, or those the raster suggests."""
-    from rasterio.enums import ColorInterp
-
-    if asked is not None:
-        chosen = tuple(asked) * 3 if len(asked) == 1 else tuple(asked)
-        if len(chosen) != 3 or any(band not in dataset.indexes for band in chosen):
-            raise SceneError(
-                f"Bands {', '.join(map(str, asked))} cannot be shown: the raster has bands 1 to "
-                f"{dataset.count}",
-                where=path,
-                remedy="Name three of them as red, green and blue, or one for grey",
-            )
-        return chosen[0], chosen[1], chosen[2]
-    kinds = list(dataset.colorinterp)
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(colour in kinds for colour in colours):
-        red, green, blue = (kinds.index(colour) + 1 for colour in colours)
-        return red, green, blue
-    plain = [i for i, kind in enumerate(kinds, 1) if kind != ColorInterp.alpha]
-    if not plain:
-        raise SceneError(
-            "The raster has an alpha band and nothing to show", where=path, remedy="Use another"
-        )
-    if len(plain) < 3:
-        return plain[0], plain[0], plain[0]
-    return plain[0], plain[1], plain[2]
-
-
-def _dtype(dataset: DatasetReader, path: str | Path) -> str:
-    types = set(dataset.dtypes)
-    if len(types) != 1 or not types <= set(DTYPES):
-        raise SceneError(
-            f"The raster's numeric type is {' and '.join(sorted(types))}",
-            where=path,
-            remedy="Convert it: gdal_translate -ot Float32 IN.tif OUT.tif",
-        )
-    return str(types.pop())
-
-
-def _crs_text(crs: Any) -> str:
-    code = crs.to_epsg()
-    return f"EPSG:{code}" if code else crs.to_wkt()
-
-
-def _tagged_date(dataset: DatasetReader) -> str | None:
-    tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
-    for name in _DATE_TAGS:
-        try:
-            text = tags[name].strip().replace("Z", "+00:00")
-            return calendar.datetime.fromisoformat(text).isoformat()
-        except (KeyError, ValueError):
-            continue
-    return None
-
-
-def _moment(text: str | None, path: str | Path) -> str | None:
-    """A date or time as ISO 8601 in UTC, to the second."""
-    if text is None:
-        return None
-    try:
-        moment = calendar.datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError as error:
-        raise SceneError(
-            f"{text!r} is not a date or time", where=path, remedy="Write it as 2016-08-16T17:05:00Z"
-        ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=calendar.timezone.utc)
-    return moment.astimezone(calendar.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        shown = stretch or Stretch((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+        return replace(found, count=dataset.count, bands=bands, nodata=nodata, stretch=shown)
 
 
 def _slug(stem: str) -> str:

@@ -494,19 +494,23 @@ def test_stretch_is_the_same_each_time_and_can_be_set(tmp_path: Path) -> None:
             Stretch((0.0, 0.0, low), (1.0, 1.0, high))
 
 
-def test_palette_is_spelt_out_as_colours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nodata", [None, 3])
+def test_palette_is_spelt_out_as_colours(tmp_path: Path, nodata: int | None) -> None:
     import rasterio
 
     index = rasters.ground(300, 280, 1) % 4
-    path = rasters.write(tmp_path / "s.tif", index, photometric="PALETTE")
+    path = rasters.write(tmp_path / "s.tif", index, photometric="PALETTE", nodata=nodata)
     colours = {0: (10, 20, 30), 1: (200, 0, 0), 2: (0, 200, 0), 3: (0, 0, 200)}
     with rasterio.open(path, "r+") as dataset:
         dataset.write_colormap(1, {k: (*v, 255) for k, v in colours.items()})
-    scene = ingest(path, tmp_path / "out", crs=None)
-    assert (scene.count, scene.bands) == (3, (1, 2, 3))
+    scene = ingest(path, tmp_path / "out")
+    assert (scene.count, scene.bands) == (3 if nodata is None else 4, (1, 2, 3))
     with rasterio.open(scene.path) as dataset:
-        kept = dataset.read()
+        kept = dataset.read((1, 2, 3))
     assert (np.moveaxis(kept, 0, -1) == np.array(list(colours.values()))[index[0]]).all()
+    with SceneReader(scene) as reader:
+        _, valid = reader.read(0, 0, 300, 280)
+    assert (valid == (index[0] != nodata)).all()
 
 
 # No data
