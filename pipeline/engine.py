@@ -100,7 +100,7 @@ class DaskEngine:
         if not tasks:
             return []
         self.failures.clear()
-        with self._client() as client:
+        with self._client() as client, client.as_current():
             return self._drain(client, tasks, done, total, progress)
 
     def _drain(

@@ -42,7 +42,7 @@ ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
 KEPT = 200
 #: Interrupted jobs are resumed by themselves up to so many starts.
 MOST_ATTEMPTS = 5
-_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+_ID = re.compile(r"\d{8}-\d{9}-[0-9a-f]{4}")
 
 
 @dataclass(frozen=True)
@@ -203,9 +203,9 @@ class Jobs:
                     where=f"{name}, job {busy[0].id}",
                     remedy="Wait for it to end, or cancel it",
                 )
-            stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+            stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S%f")[:-3]
             job = Job(
-                id=f"{stamp}-{secrets.token_hex(3)}",
+                id=f"{stamp}-{secrets.token_hex(2)}",
                 collection=name,
                 title=request.build.title or name,
                 request=request.to_dict(),

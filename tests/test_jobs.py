@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.build import BuildRequest, SceneInput, build
+from pipeline.collection import Store
+from pipeline.engine import BlocksFailed, DaskEngine
+from pipeline.errors import NotFoundError, QueryError, ServiceError
+from pipeline.files import is_locked, locked
+from pipeline.jobs import JobRequest, Jobs, Meter
+from pipeline.parts import read_embeddings
+from pipeline.runner import run, work_through
+from pipeline.settings import Settings, settings
+from tests.rasters import ground, write
+
+
+def request(name: str = "fields", **changes) -> BuildRequest:
+    return BuildRequest(**{"name": name, **changes})
+
+
+def wait_for(condition, seconds: float = 240.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def test_request_round_trips_through_its_record(tmp_path):
+    asked = JobRequest(
+        BuildRequest(
+            "bay",
+            (SceneInput(tmp_path / "a.tif", (3, 2, 1), ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),),
+            64,
+            {"type": "Polygon", "coordinates": [[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]]},
+            "dense",
+            "The Bay",
+        ),
+        "raster",
+        {"locations": ["a.tif"]},
+        ({"id": "a"},),
+    )
+    assert JobRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
+
+
+def test_submitted_job_waits_and_everybody_sees_it(tmp_path):
+    job = Jobs(tmp_path).submit(request(title="Fields"), start=False)
+    assert job.state == "queued"
+    (seen,) = Jobs(tmp_path).all()
+    assert seen == job
+    assert Jobs(tmp_path).get(job.id).title == "Fields"
+    assert "queued" in Jobs(tmp_path).log(job.id)[0]
+
+
+def test_a_collection_has_one_job_under_way(tmp_path):
+    jobs = Jobs(tmp_path)
+    jobs.submit(request(), start=False)
+    with pytest.raises(QueryError, match="under way"):
+        jobs.submit(request(), start=False)
+    jobs.submit(request("other"), start=False)
+    assert [job.collection for job in jobs.queue()] == ["fields", "other"]
+
+
+def test_bad_name_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(QueryError):
+        Jobs(tmp_path).submit(request("No Such/Name"), start=False)
+    assert Jobs(tmp_path).all() == []
+
+
+@pytest.mark.parametrize("job_id", ["nothing", "../../etc", "20260101-000000000-abcd", ""])
+def test_unknown_job_is_told(tmp_path, job_id):
+    with pytest.raises(NotFoundError):
+        Jobs(tmp_path).get(job_id)
+
+
+def test_queued_job_is_cancelled_at_once_and_can_be_resumed(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(), start=False)
+    assert jobs.cancel(job.id).state == "cancelled"
+    assert jobs.queue() == []
+    with pytest.raises(QueryError, match="cancelled already"):
+        jobs.cancel(job.id)
+    assert jobs.resume(job.id, start=False).state == "queued"
+    with pytest.raises(QueryError, match="queued"):
+        jobs.resume(job.id, start=False)
+    with pytest.raises(QueryError, match="under way"):
+        jobs.remove(job.id)
+
+
+def test_job_whose_process_is_gone_is_interrupted_and_waits_for_a_runner(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(), start=False)
+    jobs.write(replace(job, state="running", attempts=1))
+    assert jobs.get(job.id).state == "interrupted"
+    assert [waiting.id for waiting in jobs.queue()] == [job.id]
+    with locked(jobs.root / job.id / ".running", RuntimeError()):
+        assert jobs.get(job.id).state == "running"
+        jobs.cancel(job.id)
+        assert jobs.get(job.id).state == "cancelling"
+    assert jobs.get(job.id).state == "cancelled"
+
+
+def test_job_that_is_interrupted_again_and_again_waits_for_a_person(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(), start=False)
+    jobs.write(replace(job, state="running", attempts=5))
+    assert jobs.queue() == []
+    assert jobs.resume(job.id, start=False).attempts == 0
+    assert len(jobs.queue()) == 1
+
+
+def test_damaged_record_does_not_hide_the_others(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(), start=False)
+    other = jobs.root / "20200101-000000000-abcd"
+    other.mkdir()
+    (other / "job.json").write_text("{")
+    assert [seen.id for seen in jobs.all()] == [job.id]
+
+
+def test_ended_job_can_be_forgotten(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(), start=False)
+    jobs.cancel(job.id)
+    jobs.remove(job.id)
+    assert jobs.all() == []
+
+
+def test_build_that_cannot_start_fails_with_the_reason_and_the_remedy(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(scenes=(SceneInput(tmp_path / "no.tif"),)), start=False)
+    ended = run(jobs, job, Settings(home=tmp_path, workers=0))
+    assert ended.state == "failed"
+    assert ended.error["kind"] == "SceneError"
+    assert ended.error["remedy"]
+    assert "failed" in jobs.log(job.id)[-1]
+    assert jobs.get(job.id) == ended
+
+
+def test_meter_tells_rate_and_time_left():
+    meter = Meter()
+    assert meter.read("Embedding", 0, 100, at=0) == (None, None)
+    assert meter.read("Embedding", 20, 100, at=2) == (10.0, 8.0)
+    rate, left = meter.read("Embedding", 20, 100, at=4)
+    assert (rate, left) == (5.0, 16.0)
+    assert meter.read("Indexing", 0, 10, at=5) == (None, None)
+
+
+def test_meter_forgets_a_slow_beginning():
+    meter = Meter()
+    for second in range(100):
+        meter.read("Embedding", second, 0, at=second)
+    for second in range(100, 150):
+        rate, left = meter.read("Embedding", 100 + (second - 99) * 10, 0, at=second)
+    assert rate == pytest.approx(10, rel=0.05)
+    assert left is None
+
+
+def test_scheduler_that_does_not_answer_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.engine._CONNECT_SECONDS", 1)
+    engine = DaskEngine(scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(ServiceError, match="does not answer"), engine._client():
+        pass
+
+
+@pytest.fixture(scope="module")
+def raster(tmp_path_factory):
+    """A strip of five blocks and 66 chips at stride 128."""
+    return write(tmp_path_factory.mktemp("raster") / "fields.tif", ground(4400, 300))
+
+
+@pytest.fixture
+def present(home) -> Settings:
+    return replace(settings(), home=home, workers=1, threads=2)
+
+
+@pytest.fixture
+def jobs(home):
+    """Jobs whose runner, if one was started, does not outlive the test."""
+    jobs = Jobs(home)
+    yield jobs
+    if is_locked(jobs.root / ".runner"):
+        os.kill(runner_of(jobs), signal.SIGKILL)
+
+
+def runner_of(jobs: Jobs) -> int:
+    """Process that started the newest job last."""
+    log = jobs.log(jobs.all()[0].id)
+    return int([line for line in log if "process" in line][-1].split()[-1])
+
+
+def ended(job):
+    return None if job.active or job.state == "interrupted" else job
+
+
+@pytest.mark.model
+def test_job_on_dask_makes_the_same_collection_as_a_plain_build(home, present, raster):
+    scenes = (SceneInput(raster),)
+    build(request("plain", scenes=scenes, stride=128), Store(home))
+    jobs = Jobs(home)
+    jobs.submit(request("dask", scenes=scenes, stride=128), start=False)
+    assert work_through(jobs, present) == 1
+    (job,) = jobs.all()
+    assert job.state == "done", job.error
+    assert job.engine == "1 worker"
+    assert jobs.preview(job.id).stat().st_size > 1000
+    one, other = Store(home).open("plain"), Store(home).open("dask")
+    assert one.chips.ids.tolist() == other.chips.ids.tolist()
+    for mine, theirs in zip(one.parts, other.parts, strict=True):
+        np.testing.assert_array_equal(read_embeddings(mine), read_embeddings(theirs))
+    assert job.summary["made"] == len(one.chips)
+    assert jobs.seconds_a_chip(job.summary["mode"], present) > 0
+
+
+@pytest.mark.model
+def test_killed_runner_loses_nothing_and_the_next_one_finishes(home, jobs, raster):
+    job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128))
+    wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
+    os.kill(runner_of(jobs), signal.SIGKILL)
+    wait_for(lambda: jobs.get(job.id).state == "interrupted")
+    before = {p.name for p in (home / "collections").glob("fields/chips/*/block-*.parquet")}
+    assert jobs.start_runner()
+    done = wait_for(lambda: ended(jobs.get(job.id)))
+    assert done.state == "done", done.error
+    assert done.attempts == 2
+    assert done.summary["blocks_kept"] >= len(before) > 0
+    wait_for(lambda: not is_locked(jobs.root / ".runner"), 20)
+
+
+@pytest.mark.model
+def test_running_job_stops_within_seconds_and_keeps_its_blocks(home, present, raster):
+    jobs = Jobs(home)
+    job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
+    runner = threading.Thread(target=work_through, args=(jobs, present))
+    runner.start()
+    wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
+    asked = time.monotonic()
+    jobs.cancel(job.id)
+    wait_for(lambda: jobs.get(job.id).state == "cancelled")
+    assert time.monotonic() - asked < 8
+    runner.join()
+    kept = len(list((home / "collections").glob("fields/chips/*/block-*.parquet")))
+    jobs.resume(job.id, start=False)
+    work_through(jobs, present)
+    done = jobs.get(job.id)
+    assert done.state == "done"
+    assert done.summary["blocks_kept"] >= kept
+
+
+@pytest.mark.model
+def test_block_that_keeps_failing_is_told_and_a_retry_makes_only_it(home, present, raster):
+    jobs = Jobs(home)
+    job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
+
+    # A folder in the place of a part: the worker cannot write it, whatever it tries.
+    def block_the_second(step) -> None:
+        for folder in (home / "collections" / "fields" / "scenes").glob("*.json"):
+            (home / "collections/fields/chips" / folder.stem / _SECOND).mkdir(
+                parents=True, exist_ok=True
+            )
+
+    failed = run(jobs, job, present, block_the_second)
+    assert failed.state == "failed", failed.error
+    assert failed.error["kind"] == BlocksFailed.__name__
+    (failure,) = failed.failures
+    assert failure["tries"] == 3
+    assert failure["block"].endswith("r0000-c0001")
+    next((home / "collections/fields/chips").glob(f"*/{_SECOND}")).rmdir()
+    done = run(jobs, jobs.resume(job.id, start=False), present)
+    assert done.state == "done"
+    assert done.summary["blocks_made"] == 1
+
+
+_SECOND = "block-r0000-c0001-all.parquet"
+
+
+@pytest.mark.model
+def test_cluster_of_ones_own_is_used_by_its_address(home, present, raster):
+    scheduler = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+         "--port", "0", "--no-dashboard", "--scheduler-file", str(home / "scheduler.json")],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    worker = None
+    try:
+        wait_for((home / "scheduler.json").exists)
+        address = json.loads((home / "scheduler.json").read_text())["address"]
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1",
+             "--no-dashboard", "--local-directory", str(home / "scratch")],
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        jobs = Jobs(home)
+        job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
+        done = run(jobs, job, replace(present, scheduler=address))
+        assert done.state == "done", done.error
+        assert done.engine == address
+        scheduler.kill()
+        scheduler.wait()
+        (next((home / "collections/fields/chips").glob("*/block-*"))).unlink()
+        job = jobs.submit(request(stride=128), start=False)
+        lost = run(jobs, job, replace(present, scheduler=address))
+        assert lost.state == "failed"
+        assert lost.error["kind"] == "ServiceError"
+    finally:
+        for process in (worker, scheduler):
+            if process is not None:
+                process.kill()
+                process.wait()
