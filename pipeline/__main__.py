@@ -58,6 +58,15 @@ def build(
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title, any text.")] = None,
     mode: Annotated[str | None, typer.Option(help="Embedding: chip or dense.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Worker processes on this machine; 0 for none.")
+    ] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, tcp://…, to build on.")
+    ] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Queue it as a job and return at once.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make rasters searchable.  Interrupt it at will: the same command continues."""
@@ -72,7 +81,10 @@ def build(
         mode=mode,
         title=title,
     )
-    _report(_run(request), as_json)
+    if background:
+        cli_jobs.submit(request, as_json)
+        return
+    _report(_run(request, workers, scheduler), as_json)
 
 
 @app.command()
@@ -286,11 +298,14 @@ def _store() -> Store:
     return Store(settings().home)
 
 
-def _run(request: BuildRequest) -> BuildSummary:
-    from pipeline.build import build as make
+def _run(request: BuildRequest, workers: int = 0, scheduler: str | None = None) -> BuildSummary:
+    from dataclasses import replace
+
+    from pipeline.runner import build_attended
 
     with progress() as report:
-        return make(request, _store(), report)
+        engine = replace(settings(), workers=workers, scheduler=scheduler)
+        return build_attended(request, engine, report)
 
 
 def _query(collection: Collection, chip: str | None, at: str | None, image: Path | None) -> Query:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.settings import settings
+from pipeline.terminal import Json, print_json, print_table
 
 if TYPE_CHECKING:
+    from pipeline.build import BuildRequest
     from pipeline.jobs import Job, Jobs
 
 jobs_app = typer.Typer(
@@ -20,7 +21,6 @@ jobs_app = typer.Typer(
 )
 
 JobId = Annotated[str, typer.Argument(help="Id of a job, as `jobs list` shows it.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,22 +28,36 @@ def register(app: typer.Typer) -> None:
     app.add_typer(jobs_app, name="jobs")
 
 
+def submit(request: BuildRequest, as_json: bool) -> None:
+    """Queue a build and say how to follow it."""
+    job = _jobs().submit(request)
+    if as_json:
+        print_json(job.to_dict())
+    else:
+        typer.echo(f"Queued {job.id}; follow it with: python -m pipeline jobs follow {job.id}")
+
+
 @jobs_app.command("list")
 def list_jobs(as_json: Json = False) -> None:
     """Show all jobs, the newest first."""
     found = _jobs().all()
     if as_json:
-        _print_json([job.to_dict() for job in found])
+        print_json([job.to_dict() for job in found])
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for header in ("Job", "Collection", "State", "Progress", "Left", "Asked for"):
-        table.add_column(header, overflow="fold")
-    for job in found:
-        table.add_row(job.id, job.collection, job.state, _progress(job), _left(job), job.created)
-    Console().print(table)
+    print_table(
+        ["Job", "Collection", "State", "Progress", "Left", "Asked for"],
+        [
+            (
+                job.id,
+                job.collection,
+                job.state,
+                _progress(job),
+                _left(job),
+                job.created[:16].replace("T", " "),
+            )
+            for job in found
+        ],
+    )
 
 
 @jobs_app.command()
@@ -51,7 +65,7 @@ def show(job: JobId, as_json: Json = False) -> None:
     """Show one job."""
     found = _jobs().get(job)
     if as_json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
         return
     typer.echo(f"{found.id}  {found.collection}  {found.state}")
     if found.stage:
@@ -133,7 +147,3 @@ def _left(job: Job) -> str:
         return ""
     minutes, seconds = divmod(round(job.left), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def _print_json(content: Any) -> None:
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))

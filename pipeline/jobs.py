@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -42,7 +41,7 @@ ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
 KEPT = 200
 #: Interrupted jobs are resumed by themselves up to so many starts.
 MOST_ATTEMPTS = 5
-_ID = re.compile(r"\d{8}-\d{9}-[0-9a-f]{4}")
+_ID = re.compile(r"\d{6}-\d{9}")
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,12 @@ class JobRequest:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; `from_dict` reads it back."""
+        build = asdict(self.build)
+        # The runner works in another folder than whoever asks.
+        for scene in build["scenes"]:
+            scene["path"] = str(scene["path"].absolute())
         plain = {
-            "build": asdict(self.build),
+            "build": build,
             "source": self.source,
             "options": dict(self.options),
             "candidates": [dict(candidate) for candidate in self.candidates],
@@ -196,16 +199,18 @@ class Jobs:
             request = JobRequest(request)
         name = check_name(request.build.name)
         with self._mutex():
-            busy = [job for job in self.all() if job.active and job.collection == name]
-            if busy:
-                raise QueryError(
-                    "A job for this collection is under way",
-                    where=f"{name}, job {busy[0].id}",
-                    remedy="Wait for it to end, or cancel it",
-                )
-            stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S%f")[:-3]
+            for other in self.all():
+                if other.collection == name and other.active:
+                    raise QueryError(
+                        "A job for this collection is under way",
+                        where=f"{name}, job {other.id}",
+                        remedy="Wait for it to end, or cancel it",
+                    )
+                if other.collection == name and other.state == INTERRUPTED:
+                    # The new job continues it; two would make the same blocks.
+                    self.write(replace(other, state=CANCELLED, note="Continued by a later job"))
             job = Job(
-                id=f"{stamp}-{secrets.token_hex(2)}",
+                id=self._free_id(),
                 collection=name,
                 title=request.build.title or name,
                 request=request.to_dict(),
@@ -393,6 +398,14 @@ class Jobs:
     def _mutex(self) -> AbstractContextManager[None]:
         """Held while a job changes its state, so that two requests do not interleave."""
         return exclusive(self.root / ".mutex")
+
+    def _free_id(self) -> str:
+        """The present to the millisecond, which sorts; called with the mutex held."""
+        while True:
+            job_id = datetime.now(timezone.utc).strftime("%y%m%d-%H%M%S%f")[:-3]
+            if not (self.root / job_id).exists():
+                return job_id
+            time.sleep(0.001)
 
     def _tidy(self) -> None:
         for job in self.all()[KEPT:]:

@@ -66,7 +66,9 @@ def work_through(jobs: Jobs, settings: Settings) -> int:
     return ran
 
 
-def run(jobs: Jobs, job: Job, settings: Settings, also: OnProgress = silent) -> Job:
+def run(
+    jobs: Jobs, job: Job, settings: Settings, also: OnProgress = silent, *, attended: bool = False
+) -> Job:
     """Run one job to its end, whatever that is, and return its record.
 
     Args:
@@ -74,6 +76,8 @@ def run(jobs: Jobs, job: Job, settings: Settings, also: OnProgress = silent) -> 
         job: A queued or interrupted job.
         settings: Home and engine.
         also: Told the progress besides, for a terminal.
+        attended: Whether somebody waits for it: then what ended it early is raised again after it
+            was recorded, and Ctrl-C cancels the job instead of leaving it to the next runner.
     """
     busy = LookalikeError("This job runs already", where=job.id)
     folder = jobs.folder(job.id)
@@ -92,17 +96,23 @@ def run(jobs: Jobs, job: Job, settings: Settings, also: OnProgress = silent) -> 
         jobs.tell(job.id, f"started, attempt {job.attempts}, {job.engine}, process {os.getpid()}")
         report = _Report(jobs, job, also)
         end: dict[str, Any]
+        cause: BaseException | None = None
         try:
             summary = _perform(jobs, job, settings, report)
-        except Cancelled as error:
-            end = {"state": CANCELLED, "note": "Finished blocks are kept"}
-            jobs.tell(job.id, f"cancelled: {error}")
+        except (Cancelled, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt) and not attended:
+                raise
+            cause, end = error, {"state": CANCELLED, "note": "Finished blocks are kept"}
+            jobs.tell(job.id, "cancelled")
         except LookalikeError as error:
+            cause = error
             end = {"state": FAILED, "error": _told(error), "failures": _failures(error)}
             jobs.tell(job.id, f"failed: {error}")
         except Exception as error:
             # The record must say so even when it is our own fault; the traceback goes to the log.
-            log.exception("job %s", job.id)
+            cause = error
+            if not attended:
+                log.exception("job %s", job.id)
             fault = LookalikeError(
                 f"An unexpected {type(error).__name__}",
                 where=str(error)[:300],
@@ -116,7 +126,25 @@ def run(jobs: Jobs, job: Job, settings: Settings, also: OnProgress = silent) -> 
         (folder / "stop").unlink(missing_ok=True)
         job = replace(report.job, **end, ended=now(), rate=None, left=None)
         jobs.write(job)
+    if attended and cause is not None:
+        raise cause
     return job
+
+
+def build_attended(
+    request: BuildRequest, settings: Settings, also: OnProgress = silent
+) -> BuildSummary:
+    """Build here and now, as a job that the app shows and may cancel.
+
+    Raises:
+        LookalikeError: What `build.build` raises.
+    """
+    from pipeline.build import BuildSummary
+
+    jobs = Jobs(settings.home)
+    done = run(jobs, jobs.submit(request, start=False), settings, also, attended=True)
+    made = {k: v for k, v in (done.summary or {}).items() if k in BuildSummary.__dataclass_fields__}
+    return BuildSummary(**{**made, "scenes": tuple(made["scenes"]), "notes": tuple(made["notes"])})
 
 
 def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[str, Any]:

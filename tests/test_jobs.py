@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ import pytest
 from pipeline.build import BuildRequest, SceneInput, build
 from pipeline.collection import Store
 from pipeline.engine import BlocksFailed, DaskEngine
-from pipeline.errors import NotFoundError, QueryError, ServiceError
+from pipeline.errors import NotFoundError, QueryError, SceneError, ServiceError
 from pipeline.files import is_locked, locked
 from pipeline.jobs import JobRequest, Jobs, Meter
 from pipeline.parts import read_embeddings
-from pipeline.runner import run, work_through
+from pipeline.runner import build_attended, run, work_through
 from pipeline.settings import Settings, settings
 from tests.rasters import ground, write
 
@@ -78,7 +79,7 @@ def test_bad_name_is_refused_before_anything_is_written(tmp_path):
     assert Jobs(tmp_path).all() == []
 
 
-@pytest.mark.parametrize("job_id", ["nothing", "../../etc", "20260101-000000000-abcd", ""])
+@pytest.mark.parametrize("job_id", ["nothing", "../../etc", "260101-000000000", ""])
 def test_unknown_job_is_told(tmp_path, job_id):
     with pytest.raises(NotFoundError):
         Jobs(tmp_path).get(job_id)
@@ -111,6 +112,65 @@ def test_job_whose_process_is_gone_is_interrupted_and_waits_for_a_runner(tmp_pat
     assert jobs.get(job.id).state == "cancelled"
 
 
+def test_interrupted_job_is_continued_by_a_new_one_and_not_twice(tmp_path):
+    jobs = Jobs(tmp_path)
+    first = jobs.submit(request(), start=False)
+    jobs.write(replace(first, state="running", attempts=1))
+    second = jobs.submit(request(), start=False)
+    assert [job.id for job in jobs.queue()] == [second.id]
+    assert jobs.get(first.id).state == "cancelled"
+
+
+def test_attended_job_is_cancelled_by_control_c_and_says_so(tmp_path, monkeypatch):
+    def interrupted(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.build.build", interrupted)
+    jobs = Jobs(tmp_path)
+    present = Settings(home=tmp_path, workers=0)
+    with pytest.raises(KeyboardInterrupt):
+        build_attended(request(), present)
+    assert jobs.all()[0].state == "cancelled"
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs, jobs.resume(jobs.all()[0].id, start=False), present)
+    assert jobs.all()[0].state == "interrupted"
+
+
+def test_attended_job_raises_what_ended_it(tmp_path):
+    with pytest.raises(SceneError):
+        build_attended(
+            request(scenes=(SceneInput(tmp_path / "no.tif"),)), Settings(home=tmp_path, workers=0)
+        )
+    assert Jobs(tmp_path).all()[0].error["kind"] == "SceneError"
+
+
+def test_paths_are_those_of_whoever_asks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = JobRequest(request(scenes=(SceneInput(Path("a.tif")),)))
+    assert JobRequest.from_dict(asked.to_dict()).build.scenes[0].path == tmp_path / "a.tif"
+
+
+def test_background_build_is_queued_and_seen_by_every_command(home, monkeypatch):
+    from typer.testing import CliRunner
+
+    from pipeline.__main__ import app
+
+    monkeypatch.setattr(Jobs, "start_runner", lambda self: False)
+    called = CliRunner().invoke(app, ["build", "--name", "fields", "--background"])
+    assert called.exit_code == 0, called.output
+    (job,) = Jobs(home).all()
+    assert job.id in called.output
+    assert job.id in CliRunner().invoke(app, ["jobs", "list"]).output
+    shown = CliRunner().invoke(app, ["jobs", "show", job.id, "--json"])
+    assert json.loads(shown.output)["state"] == "queued"
+    assert "cancelled" in CliRunner().invoke(app, ["jobs", "cancel", job.id]).output
+    assert "queued" in CliRunner().invoke(app, ["jobs", "resume", job.id]).output
+    assert "queued again" in CliRunner().invoke(app, ["jobs", "log", job.id]).output
+    CliRunner().invoke(app, ["jobs", "cancel", job.id])
+    assert CliRunner().invoke(app, ["jobs", "remove", job.id]).exit_code == 0
+    assert Jobs(home).all() == []
+
+
 def test_job_that_is_interrupted_again_and_again_waits_for_a_person(tmp_path):
     jobs = Jobs(tmp_path)
     job = jobs.submit(request(), start=False)
@@ -123,7 +183,7 @@ def test_job_that_is_interrupted_again_and_again_waits_for_a_person(tmp_path):
 def test_damaged_record_does_not_hide_the_others(tmp_path):
     jobs = Jobs(tmp_path)
     job = jobs.submit(request(), start=False)
-    other = jobs.root / "20200101-000000000-abcd"
+    other = jobs.root / "200101-000000000"
     other.mkdir()
     (other / "job.json").write_text("{")
     assert [seen.id for seen in jobs.all()] == [job.id]
