@@ -1,77 +1,77 @@
-"""The index: ScaNN over a collection's normalised embeddings.
+"""The index: what finds the nearest of a collection's embeddings.
 
-Everything here is derived from the parts and rebuilt whenever it is missing, stale, damaged or of
-another model.  ScaNN: Guo et al., "Accelerating Large-Scale Inference with Anisotropic Vector
-Quantization", ICML 2020; the sizes at which the method changes follow its own advice
-(https://github.com/google-research/google-research/blob/master/scann/docs/algorithms.md).
+Everything here is derived from the parts.  It is made when missing, of another model or damaged,
+and brought up to date when chips were added or removed: an index is a few immutable segments
+(`pipeline.segment`), so new chips become a new segment, and removed ones are passed over at once.
+
+    index/<version>/index.json         what it is of
+    index/<version>/000/ 001/ …        segments, largest first; links to the last version's files
+
+A new segment swallows every segment no larger than itself, so there are never more than about
+log₂ n of them, and one of which over a quarter was removed is written anew without it.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import secrets
 import shutil
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from pipeline import native, parts
+from pipeline import parts, segment
 from pipeline.errors import DamagedError, ModelMismatchError, storage_errors
+from pipeline.exact import NEIGHBOURS, PROBES, Truth, best, nearest, probes
 from pipeline.files import TEMPORARY, read_json, write_json
 from pipeline.progress import OnProgress, Progress, silent
+from pipeline.projection import normalised
+from pipeline.rows import Place, Rows, places
+from pipeline.segment import REBUILD, Parameters, Segment
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
 
+__all__ = ["Header", "Index", "Parameters", "merge", "normalised"]
+
 log = logging.getLogger(__name__)
 
-EXACT_BELOW = 20_000
-TREE_FROM = 100_000
-CANDIDATES = 200
-REBUILD = "It is rebuilt from the chips by the next search"
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """How an index of a given size is built, recorded beside it.
-
-    Attributes:
-        kind: "exact", "hashed" (asymmetric hashing) or "tree" (tree + asymmetric hashing).
-        leaves: Leaves of the tree, about √n.
-        leaves_searched: Leaves looked at for a query.
-        candidates: Nearest by hash that are scored again on the full vectors.
-    """
-
-    kind: str
-    leaves: int = 0
-    leaves_searched: int = 0
-    candidates: int = 0
-
-    @classmethod
-    def for_size(cls, n: int) -> Parameters:
-        """What suits n chips."""
-        if n < EXACT_BELOW:
-            return cls("exact")
-        if n < TREE_FROM:
-            return cls("hashed", candidates=CANDIDATES)
-        leaves = round(n**0.5)
-        return cls("tree", leaves, max(leaves // 8, 1), CANDIDATES)
+SCHEMA = 2
+#: Largest segment, which bounds the memory a build takes: about 1.2 KB a chip of it.
+LARGEST = 4_000_000
+#: Share of a segment's chips that must remain for it to be kept.
+KEPT = 0.75
+DAY = 86_400.0
 
 
 @dataclass(frozen=True)
 class Header:
-    """`index.json`: what an index is of."""
+    """`index.json`: what an index is of.
+
+    Attributes:
+        version: The collection's version.
+        model: Identity of the model that made the embeddings, JSON-ready.
+        chips: Rows in the collection.
+        parameters: How the largest segment is searched.
+        recall_at_10: Share of the ten nearest chips that searches found when it was made.
+        segments: Chips in each segment, removed ones among them.
+        scann: Version of ScaNN.
+    """
 
     version: str
     model: dict[str, Any]
     chips: int
     parameters: Parameters
+    recall_at_10: float
+    segments: tuple[int, ...]
     scann: str
-    schema: int = 1
+    schema: int = SCHEMA
 
 
 @dataclass
@@ -80,20 +80,29 @@ class Index:
 
     Attributes:
         header: What it is of.
-        vectors: Float16 memory map (n, 2048), L2-normalised, in the collection's row order.
+        vectors: Float16 (n, 2048), L2-normalised, in the collection's row order; memory-mapped.
     """
 
     header: Header
     vectors: np.ndarray
-    _searcher: Any = field(repr=False, default=None)
+    segments: tuple[Segment, ...] = field(repr=False, default=())
+    places: tuple[Place, ...] = field(repr=False, default=())
 
     @classmethod
-    def open(cls, collection: Collection, progress: OnProgress = silent) -> Index:
-        """Load a collection's index, building it first when that is needed.
+    def open(
+        cls, collection: Collection, progress: OnProgress = silent, *, pieces: int = 1
+    ) -> Index:
+        """Load a collection's index, making it or bringing it up to date when that is needed.
+
+        Args:
+            collection: Whose index.
+            progress: Told about the making.
+            pieces: Segments to make of it, if it is made from nothing; one a worker when it is to
+                be searched by several (`pipeline.shards`).
 
         Raises:
             DamagedError: If the parts themselves are damaged.
-            StorageError: If it must be built and the disk is full or not writable.
+            StorageError: If it must be made and the disk is full or not writable.
         """
         folder = collection.index_folder / collection.version
         if folder.is_dir():
@@ -102,29 +111,24 @@ class Index:
             except DamagedError as error:
                 log.warning("rebuilding the index of %s: %s", collection.name, error)
                 shutil.rmtree(folder, ignore_errors=True)
-        _build(folder, collection, progress)
+        _make(folder, collection, progress, pieces)
         return cls._load(folder, collection)
 
     @classmethod
     def _load(cls, folder: Path, collection: Collection) -> Index:
-        scann = native.load("scann")
-
-        content = read_json(folder / "index.json", what="The index", remedy=REBUILD)
-        try:
-            header = Header(**{**content, "parameters": Parameters(**content["parameters"])})
-            if header.model != collection.manifest.model:
-                raise ModelMismatchError(
-                    "The index was made by another model", where=folder, remedy=REBUILD
-                )
-            vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-            if vectors.shape != (header.chips, parts.DIMENSIONS):
-                raise ValueError(f"{vectors.shape} vectors for {header.chips} chips")
-            searcher = None
-            if header.chips:
-                searcher = scann.scann_ops_pybind.load_searcher(str(folder / "scann"))
-        except (TypeError, KeyError, ValueError, OSError, RuntimeError) as error:
-            raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
-        return cls(header, vectors, searcher)
+        header = _header(folder)
+        if header.model != collection.manifest.model:
+            raise ModelMismatchError(
+                "The index was made by another model", where=folder, remedy=REBUILD
+            )
+        segments = tuple(
+            Segment.open(folder / f"{number:03d}") for number in range(len(header.segments))
+        )
+        located = places(collection.parts, [segment.content.parts for segment in segments])
+        if sum(place.live for place in located) != header.chips:
+            raise DamagedError("The index is damaged", where=folder, remedy=REBUILD)
+        vectors = Rows.of(segments, located, header.chips)
+        return cls(header, cast("np.ndarray", vectors), segments, located)
 
     def __len__(self) -> int:
         return self.header.chips
@@ -143,111 +147,226 @@ class Index:
         Returns:
             Row numbers int64 (m,) and cosines float32 (m,), best first, m = min(k, eligible).
         """
-        unit = normalised(query[None])[0]
-        n = len(self)
-        if eligible is not None:
-            return self._among(unit, np.flatnonzero(eligible), k)
-        if not n or k < 1:
+        if k < 1:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        parameters = self.header.parameters
-        if k * 4 > n and parameters.kind != "exact":
-            return self._among(unit, np.arange(n), k)
-        widened = max(k * 2, parameters.candidates)
-        rows, _ = self._searcher.search(
-            unit,
-            final_num_neighbors=min(widened if parameters.candidates else k, n),
-        )
-        return self._among(unit, rows.astype(np.int64), k)
+        unit = normalised(query[None])[0]
+        found = []
+        for segment_, place in zip(self.segments, self.places, strict=True):
+            rows, scores = segment_.search(unit, k, place.mask(eligible))
+            found.append((place.rows_of(rows), scores))
+        return merge(found, k)
+
+    def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest chips of many queries, on all processors.
+
+        Args:
+            queries: Float array (q, 2048), of any length.
+            k: How many each.
+
+        Returns:
+            Row numbers int64 and cosines float32, (q, min(k, n)), best first.
+        """
+        if len(self.segments) == 1 and self.places[0].whole and k >= 1:
+            return self.segments[0].search_many(normalised(queries), min(k, len(self)))
+        found = [self.search(query, k) for query in queries]
+        width = min(max(k, 0), len(self))
+        rows = np.array([rows for rows, _ in found], np.int64).reshape(-1, width)
+        return rows, np.array([scores for _, scores in found], np.float32).reshape(-1, width)
 
     def cosines(self, query: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Exact cosine of the query (2048,) to the given rows, or to all: float32 (m,)."""
         unit = normalised(query[None])[0]
-        chosen = np.arange(len(self)) if rows is None else rows
-        scores = np.empty(len(chosen), np.float32)
-        for start in range(0, len(chosen), 8192):
-            piece = slice(start, start + 8192)
-            block = self.vectors[piece] if rows is None else self.vectors[chosen[piece]]
-            scores[piece] = block.astype(np.float32) @ unit
-        return scores
+        chosen = None if rows is None else np.asarray(rows, np.int64)
+        if len(self.segments) == 1 and self.places[0].whole:
+            return self.segments[0].cosines(unit, chosen)
+        scores = np.empty(len(self), np.float32)
+        wanted = None
+        if chosen is not None:
+            wanted = np.zeros(len(self), bool)
+            wanted[chosen] = True
+        for segment_, place in zip(self.segments, self.places, strict=True):
+            mask = place.mask(wanted)
+            own = np.arange(len(segment_)) if mask is None else np.flatnonzero(mask)
+            scores[place.rows_of(own)] = segment_.cosines(unit, own)
+        return scores if chosen is None else scores[chosen]
 
-    def _among(self, unit: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k best of `rows` by exact cosine; ties go to the lower row, so it is repeatable."""
-        scores = self.cosines(unit, rows)
-        if k < len(rows):
-            best = np.argpartition(-scores, k - 1)[:k] if k > 0 else np.empty(0, np.int64)
-            rows, scores = rows[best], scores[best]
-        order = np.lexsort((rows, -scores))
-        return rows[order], scores[order]
+    def recall(self, sample: int = PROBES, k: int = NEIGHBOURS) -> float:
+        """Measure anew which share of the k nearest chips a search finds, against an exact scan.
+
+        Half the queries are chips, half lie between two chips as a picture's do.  The scan reads
+        every vector once: about 10 s a million chips.
+
+        Args:
+            sample: Queries.
+            k: Neighbours of each.
+        """
+        if not len(self):
+            return 1.0
+        queries = probes(self.vectors, sample)
+        truth = Truth(queries, nearest(self.vectors, queries, k)[0])
+        found = [self.search(query, k)[0] for query in truth.queries]
+        hits = [len(np.intersect1d(a, b)) for a, b in zip(found, truth.rows, strict=True)]
+        return float(sum(hits) / truth.rows.size)
 
 
-def normalised(vectors: np.ndarray) -> np.ndarray:
-    """Float32 copy of (n, 2048) vectors, each of length one; a zero vector stays zero."""
-    wide = np.asarray(vectors, np.float32)
-    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
+def merge(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best of several answers (rows, cosines), best first; ties go to the lower row."""
+    rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in found)])
+    scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in found)])
+    return best(rows, scores, k)
 
 
-def _build(folder: Path, collection: Collection, progress: OnProgress) -> None:
+@dataclass(frozen=True)
+class _Source:
+    """Vectors of one part: in an older segment, or None for the part itself."""
+
+    part: parts.Part
+    segment: Segment | None = None
+    start: int = 0
+
+    def vectors(self) -> np.ndarray:
+        if self.segment is None:
+            return parts.read_embeddings(self.part)
+        return self.segment.vectors[self.start : self.start + self.part.rows]
+
+
+def _make(folder: Path, collection: Collection, progress: OnProgress, pieces: int) -> None:
     """Make the index in a temporary folder and rename it when whole."""
     n = sum(part.rows for part in collection.parts)
-    parameters = Parameters.for_size(n)
     progress(Progress("Indexing", 0, n, "chips"))
-    temporary = collection.index_folder / f"{TEMPORARY}{secrets.token_hex(6)}"
     with storage_errors(collection.index_folder):
+        temporary = collection.index_folder / f"{TEMPORARY}{secrets.token_hex(6)}"
+        temporary.mkdir(parents=True)
         try:
-            (temporary / "scann").mkdir(parents=True)
-            vectors = _write_vectors(temporary / "vectors.npy", collection, n, progress)
-            if n:
-                searcher = _searcher(np.asarray(vectors, np.float32), parameters)
-                searcher.serialize(str(temporary / "scann"), relative_path=True)
-            header = Header(
-                collection.version,
-                collection.manifest.model,
-                n,
-                parameters,
-                importlib.metadata.version("scann"),
-            )
-            write_json(temporary / "index.json", asdict(header))
+            kept, groups = _plan(collection, pieces)
+            for number, old in enumerate(kept):
+                _link(old.folder, temporary / f"{number:03d}")
+            done = n - sum(source.part.rows for group in groups for source in group)
+            for number, group in enumerate(groups, len(kept)):
+                rows = sum(source.part.rows for source in group)
+                _write(temporary / f"{number:03d}", group, rows, done, n, progress)
+                done += rows
+            _conclude(temporary, collection, len(kept) + len(groups), n)
             _swap(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     progress(Progress("Indexing", n, n, "chips"))
 
 
-def _searcher(vectors: np.ndarray, parameters: Parameters) -> Any:
-    scann = native.load("scann")
+def _plan(collection: Collection, pieces: int) -> tuple[list[Segment], list[list[_Source]]]:
+    """Which older segments stay, and which parts become which new ones."""
+    wanted = {_key(part): part for part in collection.parts if part.rows}
+    kept: list[Segment] = []
+    older: dict[tuple[str, str, str], _Source] = {}
+    for old in _previous(collection):
+        sources, start = [], 0
+        for scene, name, stamp, rows in old.content.parts:
+            if (scene, name, stamp) in wanted:
+                sources.append(_Source(wanted[scene, name, stamp], old, start))
+            start += rows
+        if sum(source.part.rows for source in sources) >= KEPT * len(old):
+            kept.append(old)
+        older.update({_key(source.part): source for source in sources})
+    held = {part[:3] for old in kept for part in old.content.parts}
+    new = [key for key in wanted if key not in held]
+    while kept and new and len(kept[-1]) <= sum(wanted[key].rows for key in new):
+        added = {part[:3] for part in kept.pop().content.parts}.union(new)
+        new = [key for key in wanted if key in added]
+    sources = [older.get(key, _Source(wanted[key])) for key in new]
+    return kept, _divided(sources, 1 if kept else pieces)
 
-    builder = scann.scann_ops_pybind.builder(vectors, 10, "dot_product")
-    builder = builder.set_n_training_threads(len(os.sched_getaffinity(0)))
-    if parameters.kind == "exact":
-        return builder.score_brute_force().build()
-    if parameters.kind == "tree":
-        builder = builder.tree(
-            num_leaves=parameters.leaves,
-            num_leaves_to_search=parameters.leaves_searched,
-            training_sample_size=min(len(vectors), 250_000),
-        )
-    hashed = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
-    return hashed.reorder(parameters.candidates, quantize=True).build()
+
+def _divided(sources: list[_Source], pieces: int) -> list[list[_Source]]:
+    """The sources in groups of about equal rows, in order, none above the largest segment."""
+    total = sum(source.part.rows for source in sources)
+    pieces = max(pieces, -(-total // LARGEST))
+    groups: list[list[_Source]] = [[] for _ in range(pieces)]
+    before = 0
+    for source in sources:
+        groups[min((before + source.part.rows // 2) * pieces // total, pieces - 1)].append(source)
+        before += source.part.rows
+    return sorted(filter(None, groups), key=lambda g: -sum(source.part.rows for source in g))
 
 
-def _write_vectors(path: Path, collection: Collection, n: int, progress: OnProgress) -> np.ndarray:
-    """Write all vectors normalised, in row order, part by part; returns the memory map."""
-    if not n:
-        np.save(path, np.empty((0, parts.DIMENSIONS), np.float16))
-        return np.load(path)
-    shape = (n, parts.DIMENSIONS)
-    vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-    start = 0
-    for part in collection.parts:
-        vectors[start : start + part.rows] = normalised(parts.read_embeddings(part))
-        start += part.rows
-        progress(Progress("Indexing", start, n, "chips"))
-    vectors.flush()
-    return vectors
+def _write(
+    folder: Path, group: list[_Source], rows: int, before: int, n: int, progress: OnProgress
+) -> None:
+    def pieces() -> Iterator[np.ndarray]:
+        for source in group:
+            vectors = source.vectors()
+            for start in range(0, len(vectors), 8192):
+                yield vectors[start : start + 8192]
+
+    segment.write(
+        folder,
+        rows,
+        pieces(),
+        [(*_key(source.part), source.part.rows) for source in group],
+        lambda done: progress(Progress("Indexing", before + done, n, "chips")),
+    )
+
+
+def _conclude(folder: Path, collection: Collection, count: int, n: int) -> None:
+    """Write the header, from what the segments say of themselves."""
+    contents = [Segment.open(folder / f"{number:03d}").content for number in range(count)]
+    sizes = [content.rows for content in contents]
+    recall = float(np.average([c.recall_at_10 for c in contents], weights=sizes)) if n else 1.0
+    header = Header(
+        version=collection.version,
+        model=collection.manifest.model,
+        chips=n,
+        parameters=contents[0].parameters if contents else Parameters("exact"),
+        recall_at_10=round(recall, 4),
+        segments=tuple(sizes),
+        scann=installed("scann"),
+    )
+    write_json(folder / "index.json", asdict(header))
+
+
+def _header(folder: Path) -> Header:
+    content = read_json(folder / "index.json", what="The index", remedy=REBUILD)
+    try:
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema {content['schema']}")
+        known = {"parameters": Parameters(**content["parameters"])}
+        return Header(**{**content, **known, "segments": tuple(content["segments"])})
+    except (TypeError, KeyError, ValueError) as error:
+        raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
+
+
+def _previous(collection: Collection) -> tuple[Segment, ...]:
+    """The segments of an earlier version of this index, if one is there and of this model."""
+    headers = collection.index_folder.glob("*/index.json")
+    for file in sorted(headers, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            header = _header(file.parent)
+            if header.model != collection.manifest.model:
+                continue
+            numbers = range(len(header.segments))
+            return tuple(Segment.open(file.parent / f"{number:03d}") for number in numbers)
+        except DamagedError as error:
+            log.warning("an earlier index cannot be built upon: %s", error)
+    return ()
+
+
+def _link(old: Path, new: Path) -> None:
+    """The same files under a new folder, without copying where the file system allows it."""
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+    shutil.copytree(old, new, copy_function=link)
+
+
+def _key(part: parts.Part) -> tuple[str, str, str]:
+    return part.scene_id, part.path.name, part.stamp
 
 
 def _swap(temporary: Path, folder: Path) -> None:
-    """Put the new index in place and drop those of earlier versions.
+    """Put the new index in place and drop earlier versions and what killed builds left behind.
 
     Another process may have built the same index meanwhile: then its one stays.
     """
@@ -258,5 +377,6 @@ def _swap(temporary: Path, folder: Path) -> None:
             raise
         log.info("another process built %s first", folder)
     for other in folder.parent.iterdir():
-        if other != folder and not other.name.startswith(TEMPORARY) and other.is_dir():
+        abandoned = other.stat().st_mtime < time.time() - DAY
+        if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
             shutil.rmtree(other, ignore_errors=True)

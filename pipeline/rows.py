@@ -1,0 +1,123 @@
+"""Which row of a collection lies where in an index's segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import parts
+
+if TYPE_CHECKING:
+    from pipeline.segment import Segment
+
+Origin = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one segment's rows are in the collection.
+
+    Attributes:
+        start: The collection's row of the segment's first, when `rows` is None.
+        count: Rows in the segment.
+        rows: Int64 (count,): the collection's row of each, -1 for a removed one; None when all are
+            there and follow each other from `start`.
+        whole: Whether the segment holds the whole collection in its order.
+    """
+
+    start: int
+    count: int
+    rows: np.ndarray | None = None
+    whole: bool = False
+
+    @property
+    def live(self) -> int:
+        """Rows that are still in the collection."""
+        return self.count if self.rows is None else int(np.count_nonzero(self.rows >= 0))
+
+    def rows_of(self, own: np.ndarray) -> np.ndarray:
+        """The collection's rows of the segment's own."""
+        return own + self.start if self.rows is None else self.rows[own]
+
+    def mask(self, eligible: np.ndarray | None) -> np.ndarray | None:
+        """Bool (count,) of the segment's rows that may be returned, or None for all."""
+        if self.rows is None:
+            return None if eligible is None else eligible[self.start : self.start + self.count]
+        present = self.rows >= 0
+        return present if eligible is None else present & eligible[self.rows]
+
+
+def places(
+    current: Sequence[parts.Part], segments: Sequence[Sequence[Origin]]
+) -> tuple[Place, ...]:
+    """Each segment's place in a collection of these parts.
+
+    Args:
+        current: The collection's parts in row order.
+        segments: For each segment the parts its rows came from, in its order.
+    """
+    first: dict[tuple[str, str, str], int] = {}
+    total = 0
+    for part in current:
+        first[part.scene_id, part.path.name, part.stamp] = total
+        total += part.rows
+    return tuple(_place(first, origins, total) for origins in segments)
+
+
+def _place(first: dict[tuple[str, str, str], int], origins: Sequence[Origin], total: int) -> Place:
+    starts = [first.get((scene, name, stamp), -1) for scene, name, stamp, _ in origins]
+    counts = [rows for *_, rows in origins]
+    count = sum(counts)
+    follows = np.cumsum([starts[0], *counts[:-1]]).tolist() == starts
+    if starts[0] >= 0 and follows:
+        return Place(starts[0], count, whole=count == total)
+    rows = [
+        np.arange(start, start + n) if start >= 0 else np.full(n, -1)
+        for start, n in zip(starts, counts, strict=True)
+    ]
+    return Place(0, count, np.concatenate(rows))
+
+
+class Rows:
+    """The vectors of several segments, read as one array in the collection's row order."""
+
+    dtype = np.dtype(np.float16)
+
+    def __init__(self, segments: Sequence[Segment], located: Sequence[Place], n: int) -> None:
+        self.shape = (n, parts.DIMENSIONS)
+        self._vectors = [segment.vectors for segment in segments]
+        self._owner = np.zeros(n, np.int32)
+        self._own = np.zeros(n, np.int64)
+        for number, place in enumerate(located):
+            own = np.arange(place.count)
+            rows = place.rows_of(own)
+            present = rows >= 0
+            self._owner[rows[present]] = number
+            self._own[rows[present]] = own[present]
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment], located: Sequence[Place], n: int) -> np.ndarray | Rows:
+        """The plain memory map where one segment holds everything in order."""
+        if not segments:
+            return np.empty((0, parts.DIMENSIONS), np.float16)
+        return segments[0].vectors if located[0].whole else cls(segments, located, n)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        owner, own = self._owner[rows], self._own[rows]
+        if np.ndim(owner) == 0:
+            return np.asarray(self._vectors[int(owner)][int(own)])
+        found = np.empty((len(owner), self.shape[1]), np.float16)
+        for number, vectors in enumerate(self._vectors):
+            here = owner == number
+            found[here] = vectors[own[here]]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        everything = self[:]
+        return everything if dtype is None else everything.astype(dtype)

@@ -1,0 +1,393 @@
+"""A segment: some chips' vectors and what finds the nearest of them.  An index is a few segments.
+
+    vectors.npy       float16 (n, 2048), of length one; memory-mapped
+    projection.npy    float32 (2048, 127), see `pipeline.projection`
+    scann/            ScaNN over the (n, 128) reduced vectors
+    segment.json      written last: what it is, and the size of every other file
+
+A segment is written once and never changed.  A search has two stages: ScaNN proposes by reduced
+vectors, the full vectors decide.  Below 20,000 chips ScaNN scores every chip by an upper bound of
+its cosine, and the answer is proven equal to an exact scan.  Above, a tree with asymmetric hashing
+(Guo et al., "Accelerating Large-Scale Inference with Anisotropic Vector Quantization", ICML 2020)
+proposes, with as many leaves and candidates as a self-check at build time asks for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pipeline import native, parts
+from pipeline.errors import DamagedError
+from pipeline.exact import BLOCK, NEIGHBOURS, Truth, best, merged, nearest, probes
+from pipeline.files import read_json, write_json
+from pipeline.projection import Projection, normalised, products, widened
+
+EXACT_BELOW = 20_000
+#: Recall that the self-check asks for.
+WANTED = 0.995
+#: What the self-check may choose from: full vectors read, hashes scored again.
+EFFORTS = ((100, 500), (150, 1000), (200, 2000), (300, 4000), (500, 8000))
+#: Above so many proposals the eligible chips are scored one by one instead.
+PROPOSALS = 4_000
+#: Cosines closer than this may be ordered either way by rounding.
+ROUNDING = 1e-5
+REBUILD = "It is rebuilt from the chips by the next search"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How a segment of a given size is searched, recorded beside it.
+
+    Attributes:
+        kind: "exact" or "tree".
+        leaves: Leaves of the tree, about √n.
+        leaves_searched: Leaves looked at for a query.
+        hashed: Best by hash that are scored again on the reduced vectors.
+        candidates: Best of those that are scored again on the full vectors.
+    """
+
+    kind: str
+    leaves: int = 0
+    leaves_searched: int = 0
+    hashed: int = 0
+    candidates: int = 0
+
+    @classmethod
+    def for_size(cls, n: int) -> Parameters:
+        """What suits n chips before the self-check."""
+        if n < EXACT_BELOW:
+            return cls("exact")
+        leaves = round(n**0.5)
+        candidates, hashed = EFFORTS[0]
+        return cls("tree", leaves, max(leaves // 4, 1), hashed, candidates)
+
+
+@dataclass(frozen=True)
+class Content:
+    """`segment.json`.
+
+    Attributes:
+        rows: Chips in the segment.
+        parts: The parts its rows come from in order: (scene id, file name, stamp, rows).
+        parameters: How it is searched.
+        recall_at_10: Share of the ten nearest that searches of the self-check found.
+        files: Bytes of each other file, so that a cut or missing one is noticed when opening.
+    """
+
+    rows: int
+    parts: tuple[tuple[str, str, str, int], ...]
+    parameters: Parameters
+    recall_at_10: float
+    files: dict[str, int]
+
+
+class Segment:
+    """An open segment.  Rows are counted from its own first.
+
+    Attributes:
+        folder: Where it lies.
+        content: What it is.
+        vectors: Float16 memory map (n, 2048) of unit vectors.
+    """
+
+    def __init__(self, folder: Path, content: Content) -> None:
+        self.folder, self.content = folder, content
+        self.vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        if self.vectors.shape != (content.rows, parts.DIMENSIONS):
+            raise ValueError(f"{self.vectors.shape} vectors for {content.rows} chips")
+        self._projection = Projection(np.load(folder / "projection.npy"))
+        exact = content.parameters.kind == "exact"
+        kept = "dataset.npy" if exact else "int8_dataset.npy"
+        self._reduced = np.load(folder / "scann" / kept, mmap_mode="r")
+        scale = 1 if exact else np.load(folder / "scann" / "int8_multipliers.npy")
+        self._scale = np.float32(1) / np.asarray(scale, np.float32)
+        self._searcher = _scann().load_searcher(str(folder / "scann"))
+
+    @classmethod
+    def open(cls, folder: Path) -> Segment:
+        """Open a segment's folder.
+
+        Raises:
+            DamagedError: If anything in it is missing, cut short or not ours.
+        """
+        content = read_json(folder / "segment.json", what="The index", remedy=REBUILD)
+        try:
+            known = Content(
+                **{
+                    **content,
+                    "parts": tuple(tuple(part) for part in content["parts"]),
+                    "parameters": Parameters(**content["parameters"]),
+                }
+            )
+            for name, size in known.files.items():
+                if (folder / name).stat().st_size != size:
+                    raise ValueError(f"{name} is not {size} bytes long")
+            if "scann/scann_docids.pkl" in _files(folder):
+                raise ValueError("a pickle, which ScaNN would open and we never write")
+            return cls(folder, known)
+        except (TypeError, KeyError, ValueError, OSError, RuntimeError) as error:
+            raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
+
+    def __len__(self) -> int:
+        return self.content.rows
+
+    def search(
+        self, unit: np.ndarray, k: int, eligible: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest rows to a unit vector.
+
+        Args:
+            unit: Float32 (2048,), of length one.
+            k: How many, at least 1.
+            eligible: Bool (n,) of the rows that may be returned, or None for all.
+
+        Returns:
+            Rows int64 (m,) and cosines float32 (m,), best first, m = min(k, eligible).
+        """
+        n = len(self) if eligible is None else int(np.count_nonzero(eligible))
+        if k * 4 >= n:
+            rows = np.arange(n) if eligible is None else np.flatnonzero(eligible)
+            return self.best_of(unit, rows, k)
+        if self.content.parameters.kind == "exact":
+            return self._proven(unit, k, eligible)
+        return self.best_of(unit, self._likely(unit, k, eligible, n), k)
+
+    def search_many(self, units: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows int64 (q, k) and cosines float32 (q, k) for q unit vectors, k ≤ n.
+
+        The first stage runs on all processors at once.
+        """
+        parameters = self.content.parameters
+        if parameters.kind == "exact" or k * 4 >= len(self):
+            return nearest(self.vectors, units, k)
+        candidates, hashed, leaves = self._effort(k)
+        proposed, _ = self._searcher.search_batched_parallel(
+            self._projection.of_queries(units), candidates, hashed, leaves
+        )
+        found = [
+            self.best_of(unit, rows.astype(np.int64), k)
+            for unit, rows in zip(units, proposed, strict=True)
+        ]
+        return np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])
+
+    def cosines(self, unit: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Exact cosines float32 (m,) of a unit vector to the given rows, or to all."""
+        count = len(self) if rows is None else len(rows)
+        scores = np.empty(count, np.float32)
+        for start in range(0, count, BLOCK):
+            piece = slice(start, start + BLOCK)
+            chosen = piece if rows is None else rows[piece]
+            scores[piece] = products(self.vectors[chosen], unit)
+        return scores
+
+    def best_of(self, unit: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best of `rows` by exact cosine; ties go to the lower row."""
+        return best(rows, self.cosines(unit, rows), k)
+
+    def recall(self, truth: Truth) -> float:
+        """Share of the probes' exact neighbours that a search finds."""
+        found = [self.search(query, truth.rows.shape[1])[0] for query in truth.queries]
+        hits = [len(np.intersect1d(a, b)) for a, b in zip(found, truth.rows, strict=True)]
+        return float(sum(hits) / max(truth.rows.size, 1))
+
+    def tuned(self, truth: Truth) -> Segment:
+        """This segment with the least effort whose recall on the probes is as wanted."""
+        parameters = self.content.parameters
+        if parameters.kind == "exact":
+            return self._with(parameters, truth)
+        for candidates, hashed in EFFORTS:
+            parameters = replace(parameters, candidates=candidates, hashed=hashed)
+            found = self._with(parameters, truth)
+            if found.content.recall_at_10 >= WANTED:
+                break
+        while parameters.leaves_searched > 1:
+            parameters = replace(parameters, leaves_searched=parameters.leaves_searched // 2)
+            fewer = self._with(parameters, truth)
+            if fewer.content.recall_at_10 < min(WANTED, found.content.recall_at_10):
+                break
+            found = fewer
+        return found
+
+    def _with(self, parameters: Parameters, truth: Truth) -> Segment:
+        changed = Segment.__new__(Segment)
+        changed.__dict__.update(self.__dict__)
+        changed.content = replace(self.content, parameters=parameters)
+        changed.content = replace(changed.content, recall_at_10=round(changed.recall(truth), 4))
+        return changed
+
+    def _proven(
+        self, unit: np.ndarray, k: int, eligible: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The answer of an exact scan, from as few full vectors as its proof needs."""
+        bound = self._projection.of_queries(unit[None], share=1.0)[0]
+        proposed = min(max(2 * k, 64), len(self))
+        among = None if eligible is None else np.flatnonzero(eligible)
+        if among is None:
+            rows, bounds = self._searcher.search(bound, final_num_neighbors=proposed)
+            rows = rows.astype(np.int64)
+        else:
+            every = self._reduced[among] @ bound
+            first = np.argpartition(-every, min(proposed, len(every)) - 1)[:proposed]
+            rows, bounds = among[first], every[first]
+        found, scores = self.best_of(unit, rows, k)
+        worst = scores[-1] - ROUNDING
+        if bounds.min() < worst:
+            return found, scores
+        if among is None:
+            return self.best_of(unit, np.flatnonzero(self._reduced @ bound >= worst), k)
+        return self.best_of(unit, among[every >= worst], k)
+
+    def _likely(
+        self, unit: np.ndarray, k: int, eligible: np.ndarray | None, count: int
+    ) -> np.ndarray:
+        """Rows that very likely hold the k nearest of the eligible."""
+        query = self._projection.of_queries(unit[None])[0]
+        wanted = self._effort(k)[0]
+        if eligible is None:
+            return self._proposed(query, wanted)
+        if wanted * len(self) < count * PROPOSALS:
+            rows = self._proposed(query, wanted * len(self) // count * 3 // 2)
+            rows = rows[eligible[rows]]
+            if len(rows) >= wanted:
+                return rows[:wanted]
+        rows = np.flatnonzero(eligible)
+        if len(rows) <= wanted:
+            return rows
+        scores = self._scores(query, rows)
+        return rows[np.argpartition(-scores, wanted - 1)[:wanted]]
+
+    def _proposed(self, query: np.ndarray, wanted: int) -> np.ndarray:
+        candidates, hashed, leaves = self._effort(0, wanted)
+        rows, _ = self._searcher.search(query, candidates, hashed, leaves)
+        return rows.astype(np.int64)
+
+    def _effort(self, k: int, wanted: int = 0) -> tuple[int, int, int]:
+        """Candidates, hashes and leaves for k neighbours; more than ten ask for more of each."""
+        base, n = self.content.parameters, len(self)
+        candidates = min(max(wanted, base.candidates, 2 * k + base.candidates // 2), n)
+        grown = candidates / base.candidates
+        leaves = min(round(base.leaves_searched * grown**0.5), base.leaves)
+        return candidates, min(max(round(base.hashed * grown), candidates), n), leaves
+
+    def _scores(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """First-stage scores float32 (m,) of some rows, which only order them."""
+        scaled = query * self._scale
+        scores = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), BLOCK):
+            piece = slice(start, start + BLOCK)
+            scores[piece] = np.take(self._reduced, rows[piece], axis=0).astype(np.float32) @ scaled
+        return scores
+
+
+def write(
+    folder: Path,
+    rows: int,
+    pieces: Iterable[np.ndarray],
+    made_of: Iterable[tuple[str, str, str, int]],
+    done: Callable[[int], None],
+) -> None:
+    """Write a segment.
+
+    Args:
+        folder: An empty folder.
+        rows: How many vectors there are.
+        pieces: The vectors in row order, float arrays (m, 2048) of any length, piece by piece.
+        made_of: Where they come from, as `Content.parts`.
+        done: Told how many vectors have been written so far.
+    """
+    (folder / "scann").mkdir(parents=True)
+    shape = (rows, parts.DIMENSIONS)
+    vectors = np.lib.format.open_memmap(
+        folder / "vectors.npy", mode="w+", dtype=np.float16, shape=shape
+    )
+    start = 0
+    for piece in pieces:
+        vectors[start : start + len(piece)] = normalised(piece)
+        start += len(piece)
+        done(start)
+    vectors.flush()
+    projection = Projection.fit(vectors)
+    np.save(folder / "projection.npy", projection.axes)
+    reduced, truth = _reduce(vectors, projection)
+    parameters = Parameters.for_size(rows)
+    searcher = _built(reduced, parameters)
+    searcher.serialize(str(folder / "scann"), relative_path=True)
+    del reduced, searcher
+    content = Content(rows, tuple(made_of), parameters, 0.0, _files(folder))
+    tuned = Segment(folder, content).tuned(truth)
+    write_json(folder / "segment.json", asdict(tuned.content))
+
+
+def _reduce(vectors: np.ndarray, projection: Projection) -> tuple[np.ndarray, Truth]:
+    """Reduced vectors float32 (n, 128) and the self-check's truth, in one pass over the vectors."""
+    n, queries = len(vectors), probes(vectors)
+    k = min(NEIGHBOURS, n)
+    reduced = np.empty((n, projection.axes.shape[1] + 1), np.float32)
+    rows = np.empty((len(queries), 0), np.int64)
+    scores = np.empty((len(queries), 0), np.float32)
+    for start in range(0, n, BLOCK):
+        block = widened(vectors[start : start + BLOCK])
+        reduced[start : start + BLOCK] = projection.of_chips(block)
+        rows, scores = merged(rows, scores, queries @ block.T, start, k)
+    return reduced, Truth(queries, rows)
+
+
+def _built(reduced: np.ndarray, parameters: Parameters) -> Any:
+    """ScaNN's searcher of reduced vectors, which are changed."""
+    exact = parameters.kind == "exact"
+    if not exact:
+        # A shift leaves the order alone, and codes spend no digits on what all chips share.
+        reduced -= reduced.mean(axis=0)
+    builder = _scann().builder(reduced, NEIGHBOURS, "dot_product")
+    builder = builder.set_n_training_threads(len(os.sched_getaffinity(0)))
+    if exact:
+        return builder.score_brute_force().build()
+    builder = builder.tree(
+        num_leaves=parameters.leaves,
+        num_leaves_to_search=parameters.leaves_searched,
+        training_sample_size=min(len(reduced), 100_000),
+    )
+    hashed = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
+    return hashed.reorder(parameters.hashed, quantize=True).build()
+
+
+def _files(folder: Path) -> dict[str, int]:
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != "segment.json")
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
+
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _scann() -> ModuleType:
+    """ScaNN's operations on numpy arrays, without TensorFlow.
+
+    `import scann` also loads ScaNN's TensorFlow operations, and with them TensorFlow: seconds that
+    a search has no use for.  A bare package in its place lets the one module be imported alone.
+    """
+    name = "scann.scann_ops.py.scann_ops_pybind"
+    with _loading:
+        if "scann" in sys.modules:
+            return native.load(name)
+        spec = importlib.util.find_spec("scann")
+        if spec is None or spec.submodule_search_locations is None:
+            return native.load(name)
+        bare = ModuleType("scann")
+        bare.__path__ = list(spec.submodule_search_locations)
+        sys.modules["scann"] = bare
+        try:
+            return native.load(name)
+        finally:
+            del sys.modules["scann"]
