@@ -138,6 +138,20 @@ KINDS: dict[str, Kind] = {
             "drive",
             "DriveSource",
         ),
+        Kind(
+            "stac",
+            "STAC catalogues (Sentinel-2, NAIP, Landsat)",
+            "nothing: these catalogues are open",
+            "stac",
+            "StacSource",
+        ),
+        Kind(
+            "openaerialmap",
+            "OpenAerialMap",
+            "nothing: this catalogue is open",
+            "openaerialmap",
+            "OpenAerialMap",
+        ),
     )
 }
 

@@ -11,6 +11,7 @@ from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources import Candidate, Coverage, Dates, Estimate, Fetched, cover, share_of
 from pipeline.sources.google_files import Drive, Stored
 from pipeline.sources.google_identity import Identity, identity
+from pipeline.sources.ranges import RangeFile
 from pipeline.sources.raster import date_in, safe_name
 from pipeline.sources.windows import describe, open_remote
 
@@ -57,7 +58,7 @@ class DriveSource:
         ]
 
     def _describe(self, drive: Drive, stored: Stored, geometry: Any) -> Candidate:
-        with open_remote(drive.http, drive.address(stored)) as dataset:
+        with open_remote(RangeFile(drive.http, drive.address(stored), stored.size)) as dataset:
             facts = describe(dataset, stored.name)
         return Candidate(
             id=stored.id,

@@ -188,8 +188,9 @@ class RasterSource:
 
         if is_url(place):
             from pipeline.sources.http import shown
+            from pipeline.sources.ranges import RangeFile
 
-            with open_remote(self._client(), place) as dataset:
+            with open_remote(RangeFile(self._client(), place)) as dataset:
                 facts = describe(dataset, place)
             name, url = Path(urlsplit(place).path).name, shown(place)
         else:
@@ -233,6 +234,7 @@ class RasterSource:
     def _remote(
         self, candidate: Candidate, geometry: Any, destination: Path, progress: OnProgress
     ) -> Path:
+        from pipeline.sources.ranges import RangeFile
         from pipeline.sources.windows import copy_window, open_remote
 
         http = self._client()
@@ -250,7 +252,7 @@ class RasterSource:
             return download(
                 http, candidate.id, path, limit=settings().upload_mb * 1_000_000, progress=progress
             )
-        with open_remote(http, candidate.id) as dataset:
+        with open_remote(RangeFile(http, candidate.id)) as dataset:
             return copy_window(dataset, window, path, progress)
 
 

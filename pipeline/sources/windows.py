@@ -14,12 +14,10 @@ from pipeline.errors import AreaError, SceneError, storage_errors
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.sources.http import Http
+    from pipeline.sources.ranges import RangeFile
 
 CHIP = 256
 DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED")
@@ -186,7 +184,7 @@ def projected(geometry: BaseGeometry, crs: str, back: bool = False) -> BaseGeome
 
 
 @contextmanager
-def open_remote(http: Http, href: str | Callable[[], str]) -> Iterator[Any]:
+def open_remote(remote: RangeFile) -> Iterator[Any]:
     """A GeoTIFF at an address as a rasterio dataset; only the ranges needed are read.
 
     GDAL asks our client for the bytes, so that timeouts, retries, refused addresses and renewed
@@ -202,11 +200,7 @@ def open_remote(http: Http, href: str | Callable[[], str]) -> Iterator[Any]:
     from rasterio.errors import RasterioIOError
 
     from pipeline.errors import LookalikeError
-    from pipeline.sources.http import shown
-    from pipeline.sources.ranges import RangeFile
 
-    where = shown(href() if callable(href) else href)
-    remote = RangeFile(http, href if callable(href) else lambda: href)
     failures: list[LookalikeError] = []
 
     class Cursor(io.RawIOBase):
@@ -255,10 +249,8 @@ def open_remote(http: Http, href: str | Callable[[], str]) -> Iterator[Any]:
         if failures:
             raise failures[0] from error
         raise SceneError(
-            "This is not a GeoTIFF that can be read", where=where, remedy="Check the address"
+            "This is not a GeoTIFF that can be read", where=remote.where, remedy="Check the address"
         ) from error
-    finally:
-        remote.close()
 
 
 def describe(dataset: Any, where: str) -> Facts:

@@ -1,0 +1,190 @@
+"""OpenAerialMap: pictures by drones and aircraft, shared by whoever took them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import QueryError, ServiceError
+from pipeline.progress import OnProgress, Progress, silent
+from pipeline.settings import settings
+from pipeline.sources import (
+    Candidate,
+    Coverage,
+    Dates,
+    Estimate,
+    Fetched,
+    area_km2,
+    cover,
+    fingerprint,
+    geometry_of,
+    share_of,
+)
+from pipeline.sources.http import Http, shown
+from pipeline.sources.raster import safe_name
+from pipeline.sources.stac import MOST_PIXELS
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class OpenAerialMap:
+    """The public catalogue of OpenAerialMap.
+
+    Attributes:
+        http: Client, or None for the default one.
+        base: Seconds of the first wait between two tries.
+    """
+
+    http: Http | None = field(default=None, repr=False)
+    base: float = 0.5
+    name: str = "openaerialmap"
+
+    def _client(self) -> Http:
+        return self.http or Http(base=self.base)
+
+    def search(
+        self,
+        area: Any,
+        dates: Dates | None = None,
+        *,
+        cloud: float | None = None,
+        limit: int = 500,
+    ) -> list[Candidate]:
+        """Images that touch the area, those that cover most of it first.
+
+        Raises:
+            ServiceError: If the catalogue refuses or fails.
+        """
+        geometry = geometry_of(area)
+        query: dict[str, Any] = {
+            "bbox": ",".join(f"{edge:.7f}" for edge in geometry.bounds),
+            "limit": PAGE,
+        }
+        if dates and dates.start:
+            query["acquisition_from"] = dates.start
+        if dates and dates.end:
+            query["acquisition_to"] = dates.end
+        found: list[Candidate] = []
+        page = 1
+        while len(found) < limit:
+            url = f"{settings().openaerialmap_url}/meta"
+            answer = self._client().json(url, params={**query, "page": page})
+            try:
+                results = answer["results"]
+                found += [self._candidate(one, geometry) for one in results]
+            except (KeyError, TypeError, ValueError) as error:
+                raise ServiceError(
+                    "OpenAerialMap's catalogue answered in an unknown form",
+                    where=shown(url),
+                    remedy="Try again later, or download the image and build from the file",
+                ) from error
+            if len(results) < PAGE:
+                break
+            page += 1
+        kept = [
+            one for one in found if one.share > 0 and (dates is None or dates.holds(one.datetime))
+        ]
+        kept.sort(key=lambda one: one.datetime or "", reverse=True)
+        kept.sort(key=lambda one: -round(one.share, 2))
+        return kept[:limit]
+
+    def _candidate(self, one: Mapping[str, Any], geometry: BaseGeometry) -> Candidate:
+        from shapely.geometry import box, shape
+
+        outline = one.get("geojson")
+        footprint = (shape(outline) if outline else box(*one["bbox"])).buffer(0)
+        told = one.get("properties") or {}
+        moment = one.get("acquisition_end") or one.get("acquisition_start")
+        return Candidate(
+            id=str(one["_id"]),
+            source=self.name,
+            title=str(one.get("title") or one["_id"]),
+            footprint=footprint,
+            datetime=f"{moment[:19]}Z" if moment else None,
+            gsd=float(one["gsd"]) if one.get("gsd") else None,
+            thumbnail=str(told.get("thumbnail") or ""),
+            share=share_of(geometry, footprint),
+            license=str(told.get("license") or "CC-BY 4.0")
+            + (f", {one['provider']}" if one.get("provider") else ""),
+            url=f"https://map.openaerialmap.org/#/image/{one['_id']}",
+            facts={"href": str(one["uuid"])},
+        )
+
+    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+        """See `Source.coverage`."""
+        return cover(area, candidates)
+
+    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+        """Pixels under the area, from the images' own pixel sizes."""
+        geometry = geometry_of(area)
+        pixels = 0
+        for one in candidates:
+            inside = area_km2(one.footprint.intersection(geometry).envelope)
+            pixels += int(inside * 1e6 / (one.gsd or 0.1) ** 2)
+        refusal = "" if candidates else "There is no image to fetch. Draw another area."
+        if pixels > MOST_PIXELS:
+            refusal = (
+                f"{pixels / 1e9:.0f} billion pixels are more than one fetch may have "
+                f"({MOST_PIXELS / 1e9:.0f}). Draw a smaller area."
+            )
+        return Estimate(pixels, pixels * 3, len(candidates), len(candidates), refusal=refusal)
+
+    def fetch(
+        self,
+        area: Any,
+        candidates: Sequence[Candidate],
+        destination: Path,
+        progress: OnProgress = silent,
+    ) -> list[Fetched]:
+        """The part of each image under the area, with its own pixels.
+
+        Raises:
+            ServiceError: If an image cannot be read; those that were are kept.
+        """
+        from pipeline.sources.ranges import RangeFile
+        from pipeline.sources.windows import copy_window, describe, open_remote, window_under
+
+        estimate = self.estimate(area, candidates)
+        if estimate.refusal:
+            what, _, remedy = estimate.refusal.rstrip(".").rpartition(". ")
+            raise QueryError(what, where="OpenAerialMap", remedy=remedy)
+        geometry = geometry_of(area)
+        fetched = []
+        for number, one in enumerate(candidates):
+            progress(Progress("Fetching scenes", number, len(candidates), "scenes", one.title))
+            href = one.facts["href"]
+            mark = fingerprint(href, geometry.wkb_hex)
+            path = destination / f"{safe_name(one.title)[:60]}-{mark}.tif"
+            if not path.exists():
+                if urlsplit(href).scheme == "http" and not self._listed(href):
+                    href = "https" + href[4:]  # old entries; the same store speaks https
+                with open_remote(RangeFile(self._client(), href)) as dataset:
+                    facts = describe(dataset, one.title)
+                    window = window_under(
+                        geometry, facts.crs, facts.transform, facts.width, facts.height
+                    )
+                    copy_window(dataset, window, path, progress)
+            fetched.append(
+                Fetched(
+                    path,
+                    one.title,
+                    source=self.name,
+                    datetime=one.datetime,
+                    source_url=one.url,
+                    license=one.license,
+                )
+            )
+        progress(Progress("Fetching scenes", len(candidates), len(candidates), "scenes"))
+        return fetched
+
+    def _listed(self, href: str) -> bool:
+        """Whether the operator allowed plain http for this host."""
+        allowed = self._client().private_hosts
+        return urlsplit(href).hostname in allowed or urlsplit(href).netloc in allowed
