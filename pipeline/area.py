@@ -265,11 +265,16 @@ class Area:
         return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
 
     def contains(self, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-        """Bool (n,): which of the points (n,) and (n,), in degrees, lie inside."""
+        """Bool (n,): which of the points (n,) and (n,), in degrees, lie inside.
+
+        Longitudes beyond ±180°, as chips near the antimeridian have them, mean the same place.
+        """
         import shapely
 
+        from pipeline.ground import nearest_turn
+
         shapely.prepare(self.geometry)
-        inside: np.ndarray = shapely.intersects_xy(self.geometry, lon, lat)
+        inside: np.ndarray = shapely.intersects_xy(self.geometry, nearest_turn(lon, 0.0), lat)
         return inside
 
     def to_geojson(self) -> dict[str, Any]:

@@ -503,11 +503,14 @@ def _grown(window: tuple[int, int, int, int], scene: Scene) -> tuple[int, int, i
 
 def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:
     """Whether a chip's centre may lie in the area: the block's window meets it."""
+    from shapely.affinity import translate
     from shapely.geometry import Polygon
 
     from pipeline.chips import window_corners
 
-    return bool(Polygon(window_corners(scene, block.window)).intersects(area))
+    window = Polygon(window_corners(scene, block.window))
+    # Either may be written a whole turn away from the other near the antimeridian.
+    return any(window.intersects(translate(area, xoff=turn)) for turn in (-360, 0, 360))
 
 
 def _finished(collection: Collection, scene_id: str) -> dict[str, parts.Part]:

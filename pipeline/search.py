@@ -271,8 +271,11 @@ def eligible_rows(table: ChipTable, filters: Filters, query: Query | None = None
     if filters.within is not None:
         import shapely
 
+        from pipeline.ground import nearest_turn
+
         shapely.prepare(filters.within)
-        mask &= shapely.contains_xy(filters.within, table.centres[:, 0], table.centres[:, 1])
+        lon = nearest_turn(table.centres[:, 0], 0.0)
+        mask &= shapely.contains_xy(filters.within, lon, table.centres[:, 1])
     if filters.away and query is not None and len(query.corners):
         for lon, lat in query.corners.mean(axis=1):
             mask &= metres_from(table.centres, lon, lat) >= filters.away

@@ -437,8 +437,8 @@ def test_antimeridian_is_cut_and_measured_once(shape):
     assert area.geometry.bounds[0] >= -180
     assert area.geometry.bounds[2] <= 180
     assert area.area_km2 == pytest.approx(Area.of(box(10, -18, 12, -17)).area_km2)
-    inside = area.contains(np.array([179.5, -179.5, 0.0, 178.0]), np.full(4, -17.5))
-    assert inside.tolist() == [True, True, False, False]
+    inside = area.contains(np.array([179.5, -179.5, 180.5, 0.0, 178.0]), np.full(5, -17.5))
+    assert inside.tolist() == [True, True, True, False, False]
     assert Area.from_geojson(area.to_geojson()).geometry.equals(area.geometry)
 
 
