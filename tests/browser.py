@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 DESKTOP, PHONE = (1440, 900), (390, 844)
@@ -46,11 +46,15 @@ LIVE = (
 STATE = "() => { const {hits, shown, selected, query, away} = lookalike.store.state;"
 
 
-def chromium_path() -> str:
-    """Where Chromium is; `make test` installs it where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "Chromium is missing: run `make test`, which installs it"
-    return found
+def chromium_path(playwright: Playwright) -> str:
+    """A Chromium that runs, as `.ci/chromium.sh` looks for it: on PATH, else Playwright's own."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"):
+        found = shutil.which(name)
+        if found and not subprocess.run([found, "--version"], capture_output=True).returncode:
+            return found
+    own = playwright.chromium.executable_path
+    assert Path(own).is_file(), "Chromium is missing: run `make test`, which installs it"
+    return own
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def chromium() -> Iterator[Browser]:
     """One browser for a module's tests."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(playwright), args=FLAGS)
         yield browser
         browser.close()
 
