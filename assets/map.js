@@ -304,8 +304,9 @@ function listenToPointer(map, { store, actions }) {
 
 // To a result and back to where one was.
 function zooming(map, store) {
-  let before = null;
+  const still = stillness(map);
   const animate = !STILL.matches;
+  let before = null;
   return {
     zoomTo(place) {
       const { shown, footprints } = store.state;
@@ -313,16 +314,26 @@ function zooming(map, store) {
       before ??= { centre: map.getCenter(), zoom: map.getZoom() };
       const { x, y } = map.getSize();
       const padding = [x / 5, y / 5];
-      map.fitBounds(ring(footprints, shown[place].row), { padding, animate, duration: 0.2 });
+      const corners = ring(footprints, shown[place].row);
+      still(() => map.fitBounds(corners, { padding, animate, duration: 0.2 }));
       store.set({ selected: place, away: true });
     },
     back() {
       if (!before) return;
-      map.setView(before.centre, before.zoom, { animate, duration: 0.2 });
+      const { centre, zoom } = before;
       before = null;
+      still(() => map.setView(centre, zoom, { animate, duration: 0.2 }));
       store.set({ away: false });
     },
   };
+}
+
+// While a zoom is animated Leaflet ignores every other move: such a move waits for its end.
+function stillness(map) {
+  let moving = false;
+  map.on('zoomstart', () => (moving = true));
+  map.on('zoomend', () => (moving = false));
+  return (move) => (moving ? map.once('zoomend', () => setTimeout(move)) : move());
 }
 
 function followSize(map, element) {

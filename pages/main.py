@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import frame, server
+from pages.ui import frame, server, trouble
+from pipeline.errors import LookalikeError
 
 HERE = Path(__file__).parent
 
@@ -18,5 +19,8 @@ page = st.navigation(
     ],
     position="top",
 )
-page.run()
+try:
+    page.run()
+except LookalikeError as error:
+    trouble.show(error)
 server.warm_soon()

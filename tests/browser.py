@@ -206,8 +206,8 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     for context, watch, expect in opened:
         context.close()
         meant = [line for line in watch.complaints if not (expect and expect in line)]
-        assert meant == []
-        assert watch.outside == []
+        assert not meant, meant
+        assert not watch.outside, watch.outside
 
 
 def live(page: Page) -> Page:

@@ -24,16 +24,11 @@ from tests.browser import (
 __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
 
-#: A pond in the east of the scene and a field in the west of it.
-POND = "east"
-FIELD = "west"
-
 
 def place(page, side: str) -> tuple[float, float]:
-    """Longitude and latitude of a place well inside one side of the scene."""
+    """Longitude and latitude of a place well inside the west (fields) or the east (ponds)."""
     west, south, east, north = page.evaluate(
-        "() => { const b = lookalike.map.leaflet().getBounds();"
-        " const s = lookalike.store.state.footprints.centres;"
+        "() => { const s = lookalike.store.state.footprints.centres;"
         " const x = [...s].filter((_, i) => i % 2 === 0), y = [...s].filter((_, i) => i % 2);"
         " return [Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)]; }"
     )
@@ -269,6 +264,7 @@ def test_an_empty_home_says_what_to_type(chromium, visit, tmp_path: Path) -> Non
         page.get_by_role("link", name="Search", exact=True).first.click()
         page.wait_for_url("**/tools/lookalike/search")
         page.get_by_role("heading", name="No collection yet").wait_for()
+        page.context.close()
 
 
 def test_the_app_works_under_a_base_path(app, module_home, visit, tmp_path: Path) -> None:
@@ -279,6 +275,7 @@ def test_the_app_works_under_a_base_path(app, module_home, visit, tmp_path: Path
         page.wait_for_function(
             "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth)"
         )
+        page.context.close()
 
 
 def test_the_server_log_has_no_traceback(app: App) -> None:

@@ -36,8 +36,6 @@ def base_path() -> str:
 
 def our_routes() -> list[BaseRoute]:
     """Every route of ours, under the base path: Streamlit does not prefix them itself."""
-    from starlette.routing import Mount
-
     from pages.ui import document
     from pipeline import api, tiles
 
@@ -46,7 +44,17 @@ def our_routes() -> list[BaseRoute]:
         *tiles.routes(shelf()),
         *api.routes(shelf()),
     ]
-    return [Mount(base_path(), routes=routes)] if base_path() else routes
+    return [_below(base_path(), route) for route in routes]
+
+
+def _below(prefix: str, route: BaseRoute) -> BaseRoute:
+    """The route under a prefix.  One `Mount` for all would also swallow Streamlit's own routes."""
+    from starlette.routing import Mount, Route
+
+    if isinstance(route, Mount):
+        return Mount(prefix + route.path, app=route.app)
+    assert isinstance(route, Route)
+    return Route(prefix + route.path, route.endpoint, methods=list(route.methods or []))
 
 
 @lru_cache(maxsize=1)
