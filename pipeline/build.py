@@ -11,16 +11,14 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from pipeline import parts
-from pipeline.chips import Block, Chips, Grid, cut
+from pipeline.blocks import BlockSummary, BlockTask, make_block, read_ahead
+from pipeline.chips import Block, Grid
 from pipeline.collection import Collection, Manifest, Store, check_name, merged_counts
 from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
@@ -29,12 +27,10 @@ from pipeline.progress import OnProgress, Progress, silent
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.embedding import Embedder, RegionEmbedder
     from pipeline.scene import Scene
 
 log = logging.getLogger(__name__)
 
-PIECE = 32
 PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
 
 
@@ -81,50 +77,6 @@ class BuildRequest:
     area: dict[str, Any] | None = None
     mode: str | None = None
     title: str | None = None
-
-
-@dataclass(frozen=True)
-class BlockTask:
-    """One block to make; small, picklable, and all a worker needs.
-
-    Attributes:
-        folder: The collection's folder.
-        scene_id: Scene of the block.
-        block: Which chips.
-        part: File name of the part to write.
-        area: WKB of the area in EPSG:4326, or None.
-        mode: How chips are embedded.
-        stride: Pixels between neighbouring chips.
-        known: Ids of chips of this block that other parts hold already.
-    """
-
-    folder: Path
-    scene_id: str
-    block: Block
-    part: str
-    area: bytes | None
-    mode: str
-    stride: int
-    known: frozenset[str] = frozenset()
-
-    @property
-    def path(self) -> Path:
-        """The part's file."""
-        return self.folder / "chips" / self.scene_id / self.part
-
-    @property
-    def size(self) -> int:
-        """Chips the block may hold."""
-        return len(self.block.rows) * len(self.block.cols)
-
-
-@dataclass(frozen=True)
-class BlockSummary:
-    """What came of one block."""
-
-    chips: int
-    left_out: dict[str, int]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -186,7 +138,7 @@ def build(
             collection = add_scenes(collection, request, progress)
             tasks, kept = plan(collection)
             made = (run or run_blocks)(tasks, kept, progress)
-            return finish(store, collection, made, kept, started, progress)
+            return finish(collection, made, kept, started, progress)
         except SceneError:
             if fresh:
                 _discard(collection)
@@ -283,7 +235,7 @@ def plan(collection: Collection) -> tuple[list[BlockTask], list[parts.Part]]:
             if name in found or (geometry is not None and not _touches(scene, block, geometry)):
                 continue
             older = [p for n, p in found.items() if n.startswith(f"block-{block.name}-")]
-            if any(part.path.name.endswith("-all.parquet") for part in older):
+            if any(not part.left_out.get("area") for part in older):
                 continue
             known = frozenset(
                 chip for p in older for chip in parts.read_columns(p, ["id"])["id"].to_pylist()
@@ -316,7 +268,7 @@ def run_blocks(
         return []
     embedder = resnet50(tasks[0].mode, progress=progress)
     summaries = []
-    for task, read in _read_ahead(tasks):
+    for task, read in read_ahead(tasks):
 
         def within(count: int, base: int = done, name: str = task.block.name) -> None:
             progress(Progress("Embedding", base + count, total, "chips", f"block {name}"))
@@ -327,79 +279,7 @@ def run_blocks(
     return summaries
 
 
-@dataclass(frozen=True)
-class Read:
-    """What is read from a scene for one block.
-
-    Attributes:
-        scene: The scene.
-        chips: The kept chips, with pixels.
-        region: For the dense mode, uint8 (h, w, 3): the block's window grown by the halo.
-        origin: Column and row of the region's upper left pixel.
-    """
-
-    scene: Scene
-    chips: Chips
-    region: np.ndarray | None = None
-    origin: tuple[int, int] = (0, 0)
-
-
-def read_block(task: BlockTask) -> Read:
-    """Read and cut one block; no model is needed."""
-    import shapely
-
-    from pipeline.scene import SceneReader, load_scene
-
-    scene = load_scene(task.folder / "scenes", task.scene_id)
-    area = shapely.from_wkb(task.area) if task.area else None
-    with SceneReader(scene) as reader:
-        chips = cut(reader, scene, task.block, area=area)
-        if task.known:
-            chips = chips.select([chip not in task.known for chip in chips.ids])
-        if task.mode != "dense" or not chips.ids:
-            return Read(scene, chips)
-        col, row, width, height = _grown(task.block.window, scene)
-        region, _ = reader.read(col, row, width, height)
-    return Read(scene, chips, region, (col, row))
-
-
-def make_block(
-    task: BlockTask,
-    embedder: Embedder,
-    progress: Any = None,
-    *,
-    read: Read | None = None,
-) -> BlockSummary:
-    """Make one block: read, cut, embed, write its part.  What a worker runs.
-
-    Args:
-        task: Which block.
-        embedder: The model, loaded once in each process.
-        progress: Called with the number of chips embedded so far; may raise `Cancelled`.
-        read: The block's pixels, if they were read ahead.
-    """
-    started = time.monotonic()
-    read = read or read_block(task)
-    chips = read.chips
-    if read.region is not None:
-        col, row = read.origin
-        embeddings = cast("RegionEmbedder", embedder).embed_region(
-            read.region, chips.cols - col, chips.rows - row
-        )
-    else:
-        embeddings = np.empty((len(chips.ids), parts.DIMENSIONS), np.float32)
-        for start in range(0, len(chips.ids), PIECE):
-            piece = slice(start, start + PIECE)
-            embeddings[piece] = embedder.embed(chips.pixels[piece])
-            if progress:
-                progress(min(start + PIECE, len(chips.ids)))
-    model = embedder.identity.to_dict()
-    parts.write_part(task.path, read.scene, chips, embeddings, model, stride=task.stride)
-    return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
-
-
 def finish(
-    store: Store,
     collection: Collection,
     made: Sequence[BlockSummary],
     kept: Sequence[parts.Part],
@@ -411,7 +291,7 @@ def finish(
 
     whole = Collection(collection.path, collection.manifest)
     chips = sum(part.rows for part in whole.parts)
-    left_out = merged_counts([part.left_out for part in whole.parts])
+    left_out = _left_out(whole.parts)
     if not chips:
         raise SceneError(
             "No chip is left: " + (describe_left_out(left_out) or "the area misses the imagery"),
@@ -472,33 +352,25 @@ def describe_left_out(left_out: dict[str, int]) -> str:
     return ", ".join(f"{n} {words.get(reason, reason)}" for reason, n in left_out.items())
 
 
+def _left_out(made: Sequence[parts.Part]) -> dict[str, int]:
+    """Chips left out in all, by reason.
+
+    A block whose area grew has several parts; that of the largest area, which leaves out the
+    fewest, tells what is left out now.
+    """
+    blocks: dict[tuple[str, str], dict[str, int]] = {}
+    for part in made:
+        block = (part.scene_id, part.path.name.rpartition("-")[0])
+        if part.left_out.get("area", 0) <= blocks.get(block, part.left_out).get("area", 0):
+            blocks[block] = part.left_out
+    return merged_counts(list(blocks.values()))
+
+
 def area_of(manifest: Manifest) -> BaseGeometry | None:
     """The collection's area as a geometry in EPSG:4326, or None for whole scenes."""
     from shapely.geometry import shape
 
     return shape(manifest.area) if manifest.area else None
-
-
-def _read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
-    """Each task with its pixels, the next one being read meanwhile."""
-    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
-        coming: Future[Read] = pool.submit(read_block, tasks[0])
-        for task, following in zip(tasks, [*tasks[1:], None], strict=True):
-            read = coming.result()
-            if following is not None:
-                coming = pool.submit(read_block, following)
-            yield task, read
-
-
-def _grown(window: tuple[int, int, int, int], scene: Scene) -> tuple[int, int, int, int]:
-    """The window grown by the dense mode's halo, on multiples of 32, clipped to the scene."""
-    from pipeline.dense import HALO
-
-    col, row, width, height = window
-    left, top = max(col - HALO, 0) // 32 * 32, max(row - HALO, 0) // 32 * 32
-    right = min(col + width + HALO, scene.width)
-    bottom = min(row + height + HALO, scene.height)
-    return left, top, right - left, bottom - top
 
 
 def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:

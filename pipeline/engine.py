@@ -21,7 +21,7 @@ from pipeline.errors import Cancelled, LookalikeError, ServiceError, StorageErro
 from pipeline.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
-    from pipeline.build import BlockSummary, BlockTask
+    from pipeline.blocks import BlockSummary, BlockTask
     from pipeline.parts import Part
 
 log = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ def engine_from(
 
 def work(task: BlockTask, threads: int | None, stop: Path | None) -> BlockSummary:
     """Make one block; runs in a worker, whose process keeps the model from block to block."""
-    from pipeline.build import make_block
+    from pipeline.blocks import make_block
     from pipeline.embedding import resnet50
 
     _be_nice()

@@ -34,7 +34,8 @@ from pipeline.jobs import (
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
-    from pipeline.build import BlockTask, BuildRequest, BuildSummary
+    from pipeline.blocks import BlockTask
+    from pipeline.build import BuildRequest, BuildSummary
     from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)

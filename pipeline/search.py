@@ -21,8 +21,9 @@ from pipeline.index import Index, normalised
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.collection import ChipTable, Collection
+    from pipeline.collection import Collection
     from pipeline.embedding import Embedder
+    from pipeline.table import ChipTable
 
 MAX_K = 1_000
 OVERLAP = 0.25

@@ -27,7 +27,8 @@ from pipeline.recipe import Recipe
 from pipeline.search import Hit, Result
 
 if TYPE_CHECKING:
-    from pipeline.collection import ChipTable, Collection
+    from pipeline.collection import Collection
+    from pipeline.table import ChipTable
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 MARKS = (GOOD, BAD, SKIP)

@@ -1,0 +1,162 @@
+"""Blocks: the unit of work of a build.  Read, cut, embed, write one part.
+
+A block's task is all a worker needs, wherever it runs; the part it writes is its checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from pipeline import parts
+from pipeline.chips import Block, Chips, cut
+
+if TYPE_CHECKING:
+    from pipeline.embedding import Embedder, RegionEmbedder
+    from pipeline.scene import Scene
+
+#: Chips embedded between two looks at whether to stop.
+PIECE = 32
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """One block to make; small, picklable, and all a worker needs.
+
+    Attributes:
+        folder: The collection's folder.
+        scene_id: Scene of the block.
+        block: Which chips.
+        part: File name of the part to write.
+        area: WKB of the area in EPSG:4326, or None.
+        mode: How chips are embedded.
+        stride: Pixels between neighbouring chips.
+        known: Ids of chips of this block that other parts hold already.
+    """
+
+    folder: Path
+    scene_id: str
+    block: Block
+    part: str
+    area: bytes | None
+    mode: str
+    stride: int
+    known: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> Path:
+        """The part's file."""
+        return self.folder / "chips" / self.scene_id / self.part
+
+    @property
+    def size(self) -> int:
+        """Chips the block may hold."""
+        return len(self.block.rows) * len(self.block.cols)
+
+
+@dataclass(frozen=True)
+class BlockSummary:
+    """What came of one block."""
+
+    chips: int
+    left_out: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is read from a scene for one block.
+
+    Attributes:
+        scene: The scene.
+        chips: The kept chips, with pixels.
+        region: For the dense mode, uint8 (h, w, 3): the block's window grown by the halo.
+        origin: Column and row of the region's upper left pixel.
+    """
+
+    scene: Scene
+    chips: Chips
+    region: np.ndarray | None = None
+    origin: tuple[int, int] = (0, 0)
+
+
+def read_block(task: BlockTask) -> Read:
+    """Read and cut one block; no model is needed."""
+    import shapely
+
+    from pipeline.scene import SceneReader, load_scene
+
+    scene = load_scene(task.folder / "scenes", task.scene_id)
+    area = shapely.from_wkb(task.area) if task.area else None
+    with SceneReader(scene) as reader:
+        chips = cut(reader, scene, task.block, area=area)
+        if task.known:
+            chips = chips.select([chip not in task.known for chip in chips.ids])
+        if task.mode != "dense" or not chips.ids:
+            return Read(scene, chips)
+        col, row, width, height = _grown(task.block.window, scene)
+        region, _ = reader.read(col, row, width, height)
+    return Read(scene, chips, region, (col, row))
+
+
+def make_block(
+    task: BlockTask,
+    embedder: Embedder,
+    progress: Callable[[int], None] | None = None,
+    *,
+    read: Read | None = None,
+) -> BlockSummary:
+    """Make one block: read, cut, embed, write its part.  What a worker runs.
+
+    Args:
+        task: Which block.
+        embedder: The model, loaded once in each process.
+        progress: Called with the number of chips embedded so far; may raise `Cancelled`.
+        read: The block's pixels, if they were read ahead.
+    """
+    started = time.monotonic()
+    read = read or read_block(task)
+    chips = read.chips
+    if read.region is not None:
+        col, row = read.origin
+        embeddings = cast("RegionEmbedder", embedder).embed_region(
+            read.region, chips.cols - col, chips.rows - row
+        )
+    else:
+        embeddings = np.empty((len(chips.ids), parts.DIMENSIONS), np.float32)
+        for start in range(0, len(chips.ids), PIECE):
+            piece = slice(start, start + PIECE)
+            embeddings[piece] = embedder.embed(chips.pixels[piece])
+            if progress:
+                progress(min(start + PIECE, len(chips.ids)))
+    model = embedder.identity.to_dict()
+    parts.write_part(task.path, read.scene, chips, embeddings, model, stride=task.stride)
+    return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
+
+
+def read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
+    """Each task with its pixels, the next one being read meanwhile."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
+        coming: Future[Read] = pool.submit(read_block, tasks[0])
+        for task, following in zip(tasks, [*tasks[1:], None], strict=True):
+            read = coming.result()
+            if following is not None:
+                coming = pool.submit(read_block, following)
+            yield task, read
+
+
+def _grown(window: tuple[int, int, int, int], scene: Scene) -> tuple[int, int, int, int]:
+    """The window grown by the dense mode's halo, on multiples of 32, clipped to the scene."""
+    from pipeline.dense import HALO
+
+    col, row, width, height = window
+    left, top = max(col - HALO, 0) // 32 * 32, max(row - HALO, 0) // 32 * 32
+    right = min(col + width + HALO, scene.width)
+    bottom = min(row + height + HALO, scene.height)
+    return left, top, right - left, bottom - top
