@@ -144,7 +144,7 @@ def _bounds(corners: np.ndarray) -> list[float]:
 async def _read_search(request: Request) -> tuple[Recipe, Upload | None]:
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await _read_form(request)
-    body = await _limited_body(request)
+    body = await limited_body(request)
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -173,7 +173,12 @@ async def _read_form(request: Request) -> tuple[Recipe, Upload]:
         return recipe, Upload(await upload.read(), upload.filename or "picture")
 
 
-async def _limited_body(request: Request) -> bytes:
+async def limited_body(request: Request) -> bytes:
+    """The body of a request that should be small.
+
+    Raises:
+        QueryError: If it is not.
+    """
     body = bytearray()
     async for piece in request.stream():
         body += piece
@@ -186,7 +191,23 @@ async def _limited_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Found:
+    """A search that was run: where, how to repeat it, and what came of it."""
+
+    collection: Collection
+    recipe: Recipe
+    query: Query
+    result: Result
+
+
+def find(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None = None) -> Found:
+    """Run a search; an uploaded picture is kept and becomes part of the recipe.
+
+    Raises:
+        NotFoundError: If there is no such collection, chip or picture.
+        InputError: If the search cannot be run as it is.
+    """
     from pipeline import kept_pictures
     from pipeline.search import search
 
@@ -205,6 +226,26 @@ def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> d
         threshold=recipe.threshold,
         filters=recipe.filters(),
     )
+    return Found(collection, recipe, query, result)
+
+
+def repeat(shelf: Shelf, name: str, recipe: Recipe) -> tuple[Collection, Result]:
+    """Search as a recipe says; returns the collection it was searched in, and the result.
+
+    Raises:
+        LookalikeError: What the query or the search raise.
+    """
+    collection, _, result = _searched(shelf, name, recipe)
+    return collection, result
+
+
+def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> dict[str, Any]:
+    from pipeline import kept_pictures
+
+    if upload:
+        picture = kept_pictures.keep(shelf.collection(name), upload.content, upload.name)
+        recipe = replace(recipe, picture=picture)
+    collection, query, result = _searched(shelf, name, recipe)
     return {
         "version": collection.version,
         "query": _shown(collection, recipe, query),
@@ -212,21 +253,45 @@ def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> d
     }
 
 
+def _searched(shelf: Shelf, name: str, recipe: Recipe) -> tuple[Collection, Query, Result]:
+    from pipeline.search import search
+
+    collection, index = shelf.collection(name), shelf.index(name)
+    query = query_of(recipe, collection, index, lambda start: _start(shelf, collection, start))
+    result = search(
+        collection,
+        index,
+        query,
+        k=recipe.k,
+        suppress=recipe.suppress,
+        threshold=recipe.threshold,
+        filters=recipe.filters(),
+    )
+    return collection, query, result
+
+
 def _start(shelf: Shelf, collection: Collection, recipe: Recipe) -> Query:
-    """The query of a recipe that starts from a picture."""
+    """The query of a recipe that starts from a picture or a drawn box."""
     from pipeline import kept_pictures
+    from pipeline.boxes import cut_out
     from pipeline.search import by_picture
 
-    if not recipe.picture:
-        raise QueryError("A search starts from a chip, a point or a picture", remedy=HOW)
-    pixels = kept_pictures.pixels(collection, recipe.picture)
-    return by_picture(pixels, shelf.embedder(collection.name))
+    embedder = shelf.embedder(collection.name)
+    if recipe.box:
+        cutout = cut_out(collection, recipe.box)
+        query = by_picture(cutout.pixels, embedder, label=recipe.label)
+        return replace(query, corners=cutout.corners[None])
+    return by_picture(kept_pictures.pixels(collection, str(recipe.picture)), embedder)
 
 
 def _shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, Any]:
     """The query as a client shows it, and repeats it."""
     if recipe.picture:
         return {"kind": "picture", "picture": recipe.picture}
+    if recipe.box:
+        return {"kind": "box", "box": list(recipe.box), "corners": query.corners[0].tolist()}
+    if not (recipe.chip or recipe.at):
+        return {"kind": "examples", "good": list(recipe.good), "bad": list(recipe.bad)}
     table = collection.chips
     row = table.row_of(query.chips[0])
     lon, lat = table.centres[row].tolist()

@@ -61,7 +61,8 @@ def routes(shelf: Shelf) -> list[BaseRoute]:
 
     def chip(request: Request) -> Response:
         collection = shelf.collection(request.path_params["name"])
-        content = chip_png(collection, request.path_params["chip"], _size(request))
+        chip = request.path_params["chip"]
+        content = chip_png(collection, chip, _size(request), _around(request))
         return _answer(request, content, "image/png")
 
     def preview(request: Request) -> Response:
@@ -134,8 +135,15 @@ def preview_png(collection: Collection) -> bytes:
     return _preview(scenes[0], age_of(scenes[0])) if scenes else _empty_png()
 
 
-def chip_png(collection: Collection, chip: str, size: int = 256) -> bytes:
+def chip_png(collection: Collection, chip: str, size: int = 256, around: int = 1) -> bytes:
     """The picture of one chip, `size` pixels a side.
+
+    Args:
+        collection: Where the chip is.
+        chip: Its id.
+        size: Pixels a side.
+        around: How many chips wide the picture is, the chip in its middle: 3 shows its
+            surroundings; what lies outside the scene is filled.
 
     Raises:
         NotFoundError: If the collection has no such chip.
@@ -143,8 +151,10 @@ def chip_png(collection: Collection, chip: str, size: int = 256) -> bytes:
     table = collection.chips
     row = table.row_of(chip)
     scene = collection.scenes[table.scene_ids[int(table.scene[row])]]
-    window = (int(table.cols[row]), int(table.rows[row]))
-    return _chip(scene, age_of(scene), window, collection.manifest.chip_size, size)
+    extent = collection.manifest.chip_size
+    margin = (around - 1) * extent // 2
+    window = (int(table.cols[row]) - margin, int(table.rows[row]) - margin)
+    return _chip(scene, age_of(scene), window, extent * around, size)
 
 
 @lru_cache(maxsize=1024)
@@ -292,6 +302,17 @@ def _size(request: Request) -> int:
             "A chip picture's size is one of " + ", ".join(map(str, PICTURE_SIZES)),
             where=text[:20],
             remedy="Leave size out for 256",
+        )
+    return int(text)
+
+
+def _around(request: Request) -> int:
+    text = request.query_params.get("around", "1")
+    if text not in ("1", "3", "5"):
+        raise QueryError(
+            "A chip picture is 1, 3 or 5 chips wide",
+            where=text[:20],
+            remedy="Leave around out for the chip alone",
         )
     return int(text)
 
