@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline import cli_jobs
+from pipeline import cli_chips, cli_jobs, cli_sources
 from pipeline.errors import Cancelled, InputError, LookalikeError, QueryError
 from pipeline.settings import settings
 from pipeline.terminal import Json, count, escaped, fail, print_json, print_table, progress
@@ -26,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 cli_jobs.register(app)
+cli_sources.register(app)
+app.add_typer(cli_chips.chips_app, name="chips")
 
 Name = Annotated[str, typer.Argument(help="Name of a collection.")]
 
@@ -199,7 +201,7 @@ def info(name: Name, as_json: Json = False) -> None:
     print_table(["", name], rows)
 
 
-@app.command()
+@cli_chips.chips_app.command("list")
 def chips(name: Name, as_json: Json = False, limit: int = 0) -> None:
     """List a collection's chips with their footprints."""
     collection = _store().open(name)

@@ -61,7 +61,7 @@ class EarthEngine:
         drive_folder: Name of the folder in Drive for road B.
         bucket: Bucket for road C.
         tidy: Remove the exported files once they are downloaded.
-        poll: Seconds between two looks at running exports.
+        poll: Seconds between the first looks at running exports; grows to a minute.
         patience: Hours to wait for an export.
         base: Seconds of the first wait between two tries.
     """
@@ -75,7 +75,7 @@ class EarthEngine:
     drive_folder: str = "lookalike"
     bucket: str | None = None
     tidy: bool = False
-    poll: float = 10.0
+    poll: float = 2.0
     patience: float = 24.0
     base: float = 0.5
     name: str = "earth_engine"

@@ -1,0 +1,250 @@
+"""Chips as files: pictures that a GIS puts in their place, with a manifest of them all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import QueryError
+from pipeline.files import replacing
+from pipeline.progress import OnProgress, Progress, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.collection import Collection
+    from pipeline.scene import Scene
+    from pipeline.sources.google_files import Drive
+
+SIDE = 256
+#: Suffix of the picture, suffix of its world file, media type.
+FORMATS = {
+    "png": (".png", ".pgw", "image/png"),
+    "jpeg": (".jpg", ".jgw", "image/jpeg"),
+    "geotiff": (".tif", "", "image/tiff"),
+}
+COLUMNS = (
+    "file", "id", "scene", "datetime", "lon", "lat", "col", "row", "gsd", "crs",
+    "nodata_percent", "sharpness", "source", "license",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ChipFiles:
+    """What an export made.
+
+    Attributes:
+        folder: Where the files are.
+        chips: Chips in the manifest.
+        written: Chips written by this run; the others were there before.
+        uploaded: Files brought to Drive.
+    """
+
+    folder: Path
+    chips: int
+    written: int
+    uploaded: int = 0
+
+
+@dataclass(frozen=True)
+class _Chip:
+    row: int
+    id: str
+    scene: Scene
+    col: int
+    line: int
+
+    @property
+    def transform(self) -> tuple[float, ...]:
+        """Six affine coefficients of the chip's upper left corner."""
+        a, b, c, d, e, f = self.scene.transform[:6]
+        return (
+            a, b, a * self.col + b * self.line + c,
+            d, e, d * self.col + e * self.line + f,
+        )  # fmt: skip
+
+
+def export(
+    collection: Collection,
+    folder: Path,
+    *,
+    format: str = "png",
+    chips: Sequence[str] = (),
+    drive: Drive | None = None,
+    progress: OnProgress = silent,
+) -> ChipFiles:
+    """Write chips as files, with `manifest.csv` and `manifest.geojson`.
+
+    Pictures show what the collection shows: red, green and blue after the scene's stretch.  A
+    GeoTIFF chip carries its place itself, PNG and JPEG have a world file and a `.prj` beside them.
+    The same call after an interruption writes only what is missing.
+
+    Args:
+        collection: Whose chips.
+        folder: Where to; made if new.
+        format: Key of `FORMATS`.
+        chips: Ids, or empty for all.
+        drive: Upload everything to this Drive folder as well.
+        progress: Told the chips; may cancel.
+
+    Raises:
+        QueryError: If there is no such format.
+        NotFoundError: If there is no such chip.
+        StorageError: If the disk is full.
+        ServiceError: If Drive refuses.
+    """
+    if format not in FORMATS:
+        raise QueryError(
+            "There is no such picture format", where=format, remedy=f"One of {', '.join(FORMATS)}"
+        )
+    wanted = _wanted(collection, chips)
+    written = 0
+    for done, (chip, pixels) in enumerate(_missing(wanted, folder, format)):
+        progress(Progress("Writing chips", done, len(wanted), "chips", chip.id))
+        _write(chip, pixels, folder, format)
+        written += 1
+    _write_manifest(collection, wanted, folder, format)
+    progress(Progress("Writing chips", len(wanted), len(wanted), "chips"))
+    uploaded = 0
+    if drive is not None:
+        uploaded = _upload(drive, wanted, folder, format, progress)
+    return ChipFiles(folder, len(wanted), written, uploaded)
+
+
+def _wanted(collection: Collection, ids: Sequence[str]) -> list[_Chip]:
+    table, scenes = collection.chips, collection.scenes
+    rows = [table.row_of(chip) for chip in ids] if ids else range(len(table))
+    return [
+        _Chip(
+            row,
+            table.ids[row].decode(),
+            scenes[table.scene_ids[int(table.scene[row])]],
+            int(table.cols[row]),
+            int(table.rows[row]),
+        )
+        for row in rows
+    ]
+
+
+def _names(chip: _Chip, format: str) -> list[str]:
+    """Files of a chip; the picture comes last, so that where it is the others are."""
+    picture, world, _ = FORMATS[format]
+    beside = [chip.id + world, chip.id + ".prj"] if world else []
+    return [*beside, chip.id + picture]
+
+
+def _missing(
+    wanted: Sequence[_Chip], folder: Path, format: str
+) -> Iterator[tuple[_Chip, np.ndarray]]:
+    """Chips whose picture is not there yet, with their pixels uint8 (256, 256, 3)."""
+    from pipeline.reader import SceneReader
+
+    left = [chip for chip in wanted if not (folder / _names(chip, format)[-1]).exists()]
+    left.sort(key=lambda chip: (chip.scene.id, chip.line, chip.col))
+    reader: SceneReader | None = None
+    scene = ""
+    try:
+        for chip in left:
+            if reader is None or chip.scene.id != scene:
+                if reader is not None:
+                    reader.close()
+                reader, scene = SceneReader(chip.scene), chip.scene.id
+            yield chip, reader.read(chip.col, chip.line, SIDE, SIDE)[0]
+    finally:
+        if reader is not None:
+            reader.close()
+
+
+def _write(chip: _Chip, pixels: np.ndarray, folder: Path, format: str) -> None:
+    from pipeline.chip_zip import references
+
+    for name in _names(chip, format):
+        with replacing(folder / name) as temporary:
+            if name.endswith(".prj"):
+                temporary.write_text(references(chip.scene)[0])
+            elif name.endswith("gw"):
+                temporary.write_text(_world(chip.transform))
+            elif format == "geotiff":
+                _write_geotiff(chip, pixels, temporary)
+            else:
+                temporary.write_bytes(_encoded(pixels, format))
+
+
+def _world(transform: Sequence[float]) -> str:
+    """The six lines of a world file, which names the centre of the upper left pixel."""
+    a, b, c, d, e, f = transform
+    centre = (c + (a + b) / 2, f + (d + e) / 2)
+    return "".join(f"{float(value)!r}\n" for value in (a, d, b, e, *centre))
+
+
+def _encoded(pixels: np.ndarray, format: str) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(
+        out, format.upper(), **({"quality": 92} if format == "jpeg" else {})
+    )
+    return out.getvalue()
+
+
+def _write_geotiff(chip: _Chip, pixels: np.ndarray, path: Path) -> None:
+    import rasterio
+    from rasterio.transform import Affine
+
+    with rasterio.open(
+        path, "w", driver="GTiff", width=SIDE, height=SIDE, count=3, dtype="uint8",
+        crs=chip.scene.crs, transform=Affine(*chip.transform), compress="deflate",
+        photometric="RGB",
+    ) as dataset:  # fmt: skip
+        dataset.write(pixels.transpose(2, 0, 1))
+
+
+def _write_manifest(
+    collection: Collection, wanted: Sequence[_Chip], folder: Path, format: str
+) -> None:
+    from pipeline.search import polygon
+
+    table = collection.chips
+    rows = [_described(chip, table, format) for chip in wanted]
+    with replacing(folder / "manifest.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    features = [
+        {"type": "Feature", "geometry": polygon(table.corners[chip.row]), "properties": row}
+        for chip, row in zip(wanted, rows, strict=True)
+    ]
+    with replacing(folder / "manifest.geojson") as temporary:
+        temporary.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+
+
+def _described(chip: _Chip, table: Any, format: str) -> dict[str, Any]:
+    lon, lat = table.centres[chip.row]
+    scene = chip.scene
+    values = (
+        _names(chip, format)[-1], chip.id, scene.id, scene.datetime or "",
+        round(float(lon), 7), round(float(lat), 7), chip.col, chip.line,
+        round(float(table.gsd[chip.row]), 4), scene.crs,
+        round(float(table.nodata_percent[chip.row]), 2),
+        round(float(table.sharpness[chip.row]), 2), scene.source_url, scene.license,
+    )  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _upload(
+    drive: Drive, wanted: Sequence[_Chip], folder: Path, format: str, progress: OnProgress
+) -> int:
+    names = [name for chip in wanted for name in _names(chip, format)]
+    names += ["manifest.csv", "manifest.geojson"]
+    kinds = {FORMATS[format][0]: FORMATS[format][2], ".csv": "text/csv"}
+    parent = drive.make_folder()
+    for done, name in enumerate(names):
+        progress(Progress("Uploading to Drive", done, len(names), "files", name))
+        drive.put(folder / name, parent, kinds.get(Path(name).suffix, "text/plain"))
+    progress(Progress("Uploading to Drive", len(names), len(names), "files"))
+    return len(names)

@@ -1,0 +1,219 @@
+"""`sources`, `scenes`, `fetch` and `chips export` in the terminal, against loopback servers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from tests.loopback.fixtures import MANHATTAN, Google, google
+from tests.rasters import ground, write
+from tests.test_cli import answer, run
+
+BBOX = "--bbox=" + ",".join(map(str, MANHATTAN))
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "home"))
+    with google(tmp_path, monkeypatch) as server:
+        yield server
+
+
+def test_sources_tell_what_they_need_and_who_is_signed_in(server: Google) -> None:
+    rows = {row["name"]: row for row in answer("sources", "--json")}
+    assert set(rows) == {"raster", "earth_engine", "drive", "stac", "openaerialmap"}
+    assert "lookalike@test-project" in rows["earth_engine"]["state"]
+    assert answer("sources", "--check", "--json")["ok"] is True
+    assert len(answer("sources", "earth_engine", "--json")) >= 9
+    assert "earth-search" in {api["name"] for api in answer("sources", "stac", "--json")}
+
+
+def test_a_failed_check_has_its_exit_code(server: Google) -> None:
+    server.tokens.revoked = True
+    done = run("sources", "--check")
+    assert done.returncode == 5
+    assert "Make a new key" in done.stdout
+
+
+def test_scenes_are_listed_with_coverage_and_estimate(server: Google) -> None:
+    done = run("scenes", "earth_engine", BBOX, "--dates", "2015-01/2015-02")
+    assert done.returncode == 0, done.stderr
+    assert "2 images, 2015-01-15 to 2015-02-15" in done.stdout
+    assert "48 MiB" in done.stdout
+    rows = answer("scenes", "earth_engine", BBOX, "--json")
+    assert {row["datetime"][:10] for row in rows} == {"2015-01-15", "2015-02-15", "2015-03-15"}
+
+
+def test_an_empty_answer_is_explained(server: Google) -> None:
+    done = run("scenes", "earth_engine", BBOX, "--dates", "2016")
+    assert done.returncode == 0
+    assert "SkySat has no image here between 2016-01-01 and 2016-12-31" in done.stdout
+
+
+def test_fetch_by_every_road_gives_files(server: Google, tmp_path: Path) -> None:
+    made = {}
+    for road in ("direct", "storage"):
+        options = ["--road", road, "--bucket", "test-bucket", "--to", str(tmp_path / road)]
+        (one,) = answer("fetch", "earth_engine", BBOX, *options, "--json")
+        with rasterio.open(one["path"]) as dataset:
+            made[road] = dataset.read()
+    assert (made["direct"] == made["storage"]).all()
+
+
+def test_one_candidate_can_be_picked(server: Google, tmp_path: Path) -> None:
+    rows = answer("scenes", "earth_engine", BBOX, "--json")
+    (one,) = answer(
+        "fetch",
+        "earth_engine",
+        BBOX,
+        "--pick",
+        rows[1]["id"],
+        "--to",
+        str(tmp_path / "x"),
+        "--json",
+    )
+    assert one["datetime"] == rows[1]["datetime"]
+    done = run("fetch", "earth_engine", BBOX, "--pick", "nothing")
+    assert done.returncode == 3
+    assert "No candidate has this id" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("scenes", "moon"), 3, "Choose one of raster"),
+        (("scenes", "raster"), 2, "--location"),
+        (("scenes", "drive"), 2, "--folder"),
+        (("scenes", "stac", "--location", "x.tif"), 2, "no option --location"),
+        (("scenes", "earth_engine"), 2, "needs an area"),
+        (("scenes", "earth_engine", BBOX, "--dates", "2016-99"), 2, "not a date"),
+        (("fetch", "earth_engine", BBOX, "--road", "air"), 2, "One of direct"),
+        (("fetch", "earth_engine", BBOX, "--dates", "2016"), 3, "no image here"),
+    ],
+)
+def test_wrong_wishes_are_refused(
+    server: Google, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == code
+    assert says in done.stderr
+
+
+def test_the_best_choice_of_a_catalogue_is_one_clear_day() -> None:
+    from shapely.geometry import box
+
+    from pipeline.sources import Candidate
+    from pipeline.sources.choice import best
+
+    area = box(0, 0, 1, 1)
+
+    def one(name: str, day: str, footprint, cloud: float) -> Candidate:
+        return Candidate(name, "stac", name, footprint, f"{day}T00:00:00Z", cloud=cloud)
+
+    west, east = box(0, 0, 0.6, 1), box(0.4, 0, 1, 1)
+    found = [
+        one("cloudy", "2020-01-01", area, 80.0),
+        one("west", "2019-01-01", west, 1.0),
+        one("east", "2019-01-01", east, 2.0),
+        one("within", "2019-01-01", box(0.5, 0, 0.55, 1), 0.0),
+        one("half", "2021-01-01", west, 0.0),
+    ]
+    assert [c.id for c in best(area, found)] == ["west", "east"]
+    assert best(area, []) == []
+
+
+# ---------------------------------------------------------------- chips as files
+
+
+@pytest.fixture
+def built(home: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A collection of one real raster whose vectors are made up: export needs none."""
+    from pipeline.chips import Grid, cut
+    from pipeline.collection import Manifest, Store
+    from pipeline.parts import write_part
+    from pipeline.reader import SceneReader
+    from pipeline.scene import ingest
+    from tests.made import MODEL
+
+    path = write(tmp_path_factory.mktemp("in") / "a.tif", ground(600, 520))
+    store = Store(home)
+    collection = store.create(Manifest(name="files", title="files", model=MODEL, stride=128))
+    scene = ingest(path, collection.scenes_folder)
+    with SceneReader(scene) as reader:
+        for block in Grid.for_scene(scene, 128).blocks():
+            chips = cut(reader, scene, block)
+            vectors = np.zeros((len(chips.ids), 2048), np.float32)
+            folder = collection.path / "chips" / scene.id
+            write_part(
+                folder / f"block-{block.name}-all.parquet", scene, chips, vectors, MODEL, stride=128
+            )
+    collection.write(scenes=(scene.id,), complete=True)
+    return store.open("files"), path
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "geotiff"])
+def test_chips_become_files_that_lie_where_they_should(built, tmp_path: Path, format: str) -> None:
+    from pipeline import chip_files
+
+    collection, path = built
+    made = chip_files.export(collection, tmp_path, format=format)
+    assert made.chips == made.written == len(collection.chips)
+    rows = list(csv.DictReader((tmp_path / "manifest.csv").open()))
+    assert len(rows) == made.chips
+    features = json.loads((tmp_path / "manifest.geojson").read_text())["features"]
+    assert features[0]["properties"]["id"] == rows[0]["id"]
+    row = rows[-1]
+    with rasterio.open(tmp_path / row["file"]) as chip, rasterio.open(path) as whole:
+        col, line = int(row["col"]), int(row["row"])
+        left = whole.transform.c + whole.transform.a * col
+        top = whole.transform.f + whole.transform.e * line
+        assert (chip.transform.c, chip.transform.f) == pytest.approx((left, top))
+        assert chip.transform.a == pytest.approx(whole.transform.a)
+        assert chip.read().shape == (3, 256, 256)
+
+
+def test_an_interrupted_export_writes_only_what_is_missing(built, tmp_path: Path) -> None:
+    from pipeline import chip_files
+    from pipeline.errors import Cancelled
+
+    collection, _ = built
+
+    def stop(report) -> None:
+        if report.done == 3:
+            raise Cancelled("Stopped")
+
+    with pytest.raises(Cancelled):
+        chip_files.export(collection, tmp_path, progress=stop)
+    made = chip_files.export(collection, tmp_path)
+    assert made.written == made.chips - 3
+    assert chip_files.export(collection, tmp_path).written == 0
+
+
+def test_chips_go_to_drive_once(built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import chip_files
+    from pipeline.sources.google_files import Drive
+
+    collection, _ = built
+    ids = [chip.decode() for chip in collection.chips.ids[:2]]
+    with google(tmp_path, monkeypatch) as server:
+        for _ in range(2):
+            chip_files.export(
+                collection, tmp_path / "out", chips=ids, drive=Drive("chips", base=0.001)
+            )
+        stored = {server.drive.files[key]["name"]: d for key, d in server.drive.contents.items()}
+    assert set(stored) == {path.name for path in (tmp_path / "out").iterdir()}
+    assert all((tmp_path / "out" / name).read_bytes() == data for name, data in stored.items())
+
+
+def test_export_and_list_share_the_command(built, tmp_path: Path) -> None:
+    assert len(answer("chips", "files", "--json")) == len(built[0].chips)
+    made = answer("chips", "export", "files", "--to", str(tmp_path), "--json")
+    assert made["written"] == len(built[0].chips)
+    done = run("chips", "export", "files", "--to", str(tmp_path), "--format", "gif")
+    assert done.returncode == 2
+    assert "One of png, jpeg, geotiff" in done.stderr
