@@ -229,45 +229,13 @@ def find(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None = None) 
     return Found(collection, recipe, query, result)
 
 
-def repeat(shelf: Shelf, name: str, recipe: Recipe) -> tuple[Collection, Result]:
-    """Search as a recipe says; returns the collection it was searched in, and the result.
-
-    Raises:
-        LookalikeError: What the query or the search raise.
-    """
-    collection, _, result = _searched(shelf, name, recipe)
-    return collection, result
-
-
 def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> dict[str, Any]:
-    from pipeline import kept_pictures
-
-    if upload:
-        picture = kept_pictures.keep(shelf.collection(name), upload.content, upload.name)
-        recipe = replace(recipe, picture=picture)
-    collection, query, result = _searched(shelf, name, recipe)
+    found = find(shelf, name, recipe, upload)
     return {
-        "version": collection.version,
-        "query": _shown(collection, recipe, query),
-        **_answer(result),
+        "version": found.collection.version,
+        "query": _shown(found.collection, found.recipe, found.query),
+        **_answer(found.result),
     }
-
-
-def _searched(shelf: Shelf, name: str, recipe: Recipe) -> tuple[Collection, Query, Result]:
-    from pipeline.search import search
-
-    collection, index = shelf.collection(name), shelf.index(name)
-    query = query_of(recipe, collection, index, lambda start: _start(shelf, collection, start))
-    result = search(
-        collection,
-        index,
-        query,
-        k=recipe.k,
-        suppress=recipe.suppress,
-        threshold=recipe.threshold,
-        filters=recipe.filters(),
-    )
-    return collection, query, result
 
 
 def _start(shelf: Shelf, collection: Collection, recipe: Recipe) -> Query:
