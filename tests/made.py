@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pipeline.chips import Chips, chip_id
-from pipeline.scene import Scene, Stretch
 
+from pipeline.chips import Chips, chip_id
 from pipeline.collection import Collection, Manifest, Store
 from pipeline.files import write_json
 from pipeline.parts import write_part
+from pipeline.scene import Scene, Stretch
 
 MODEL = {
     "name": "resnet50-imagenet",
