@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -118,46 +119,45 @@ class RegionEmbedder(Embedder, Protocol):
 
 
 class ChipEmbedder:
-    """ResNet-50 over chips one by one, in batches that suit the machine."""
+    """ResNet-50 over chips one by one.
 
-    def __init__(self, loaded: weights.Weights, machine: resnet.Machine) -> None:
-        import tensorflow as tf
+    Args:
+        loaded: The weights.
+        network: What runs them.
+    """
 
+    def __init__(self, loaded: weights.Weights, network: resnet.Network) -> None:
         self.identity = identity_of(loaded, "chip")
-        self.machine = machine
-        self._graph = resnet.compile_graph(
-            loaded, machine.precision, lambda maps: tf.reduce_mean(maps[5], [1, 2])
-        )
+        self.network = network
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, 2048) of uint8 RGB (n, 256, 256, 3), not normalised."""
-        return in_batches(self._graph, pixels, self.machine.batch, DIMENSIONS)
+        return pooled(self.network, pixels)
 
 
-def in_batches(graph: Any, pixels: np.ndarray, batch: int, dimensions: int) -> np.ndarray:
-    """Run a graph over pictures, a batch at a time.
+def pooled(network: resnet.Network, pixels: np.ndarray) -> np.ndarray:
+    """Global average of the last feature map of pictures.
 
     Args:
-        graph: From uint8 (n, h, w, 3) to float32 (n, dimensions).
+        network: What runs ResNet-50.
         pixels: uint8 RGB (n, h, w, 3).
-        batch: Pictures a step.
-        dimensions: Length of a vector.
+
+    Returns:
+        float32 (n, 2048).
 
     Raises:
         QueryError: If `pixels` is not such an array.
     """
-    import tensorflow as tf
-
     if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
         raise QueryError(
             "Pictures to embed must be uint8 RGB, (n, height, width, 3)",
             where=f"{pixels.dtype} {pixels.shape}",
             remedy="Convert them first",
         )
-    vectors = np.empty((len(pixels), dimensions), np.float32)
-    for start in range(0, len(pixels), batch):
-        part = slice(start, start + batch)
-        vectors[part] = graph(tf.constant(pixels[part])).numpy()
+    vectors = np.empty((len(pixels), DIMENSIONS), np.float32)
+    for start in range(0, len(pixels), 256):  # bounds the feature maps held at once to 128 MB
+        part = slice(start, start + 256)
+        vectors[part] = network.maps(pixels[part]).mean((1, 2))
     return vectors
 
 
@@ -190,15 +190,18 @@ def resnet50(
     if mode not in ("chip", "dense"):
         raise QueryError("No such embedding mode", where=mode, remedy="Use chip or dense")
     path = weights.find(progress=progress)
-    return _resnet50(str(path), mode, threads or settings().threads)
+    return _resnet50(path, mode, threads or settings().threads)
 
 
 @lru_cache(maxsize=2)
-def _resnet50(path: str, mode: str, threads: int) -> Embedder:
-    from pathlib import Path
-
+def _resnet50(path: Path, mode: Mode, threads: int) -> Embedder:
     from pipeline.dense import DenseEmbedder
 
-    loaded = weights.load(Path(path))
-    machine = resnet.prepare(threads)
-    return (DenseEmbedder if mode == "dense" else ChipEmbedder)(loaded, machine)
+    loaded, network = _network(path, threads)
+    return (DenseEmbedder if mode == "dense" else ChipEmbedder)(loaded, network)
+
+
+@lru_cache(maxsize=1)
+def _network(path: Path, threads: int) -> tuple[weights.Weights, resnet.Network]:
+    loaded = weights.load(path)
+    return loaded, resnet.network(loaded, threads)

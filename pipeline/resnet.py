@@ -14,24 +14,22 @@ choice out of process-global state: a Keras model beside this one still runs in 
 
 from __future__ import annotations
 
+import importlib.util
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from pipeline import native
 from pipeline.weights import Weights
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
 log = logging.getLogger(__name__)
 
 Precision = Literal["float32", "bfloat16", "float16"]
+Runtime = Literal["tensorflow", "openvino"]
 
 #: Keras's "caffe" preprocessing: ImageNet's mean blue, green and red.
 MEAN_BGR = (103.939, 116.779, 123.68)
@@ -40,50 +38,96 @@ EPSILON = 1.001e-5
 #: Pixels of a scene between neighbouring cells of the last feature map.
 CELL = 32
 
-_STAGES = {2: 3, 3: 4, 4: 6, 5: 3}
+#: Residual blocks of each stage.
+STAGES = {2: 3, 3: 4, 4: 6, 5: 3}
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the embedding may run on.
+class Network(Protocol):
+    """ResNet-50 up to its last feature map.
 
     Attributes:
-        device: "gpu" or "cpu".
-        precision: Arithmetic of the graph.
-        batch: Chips a step that run fastest.
+        name: Runtime and arithmetic, for reports ("TensorFlow 2.18.1 bfloat16").
+        batch: Pictures a step.
     """
 
-    device: Literal["cpu", "gpu"]
-    precision: Precision
+    name: str
     batch: int
 
+    def maps(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, ceil(h/32), ceil(w/32), 2048) of uint8 RGB (n, h, w, 3)."""
+        ...
 
-def prepare(threads: int | None) -> Machine:
-    """Look at the machine and set TensorFlow's threads, as far as it has not started yet.
+
+def network(weights: Weights, threads: int, runtime: Runtime | None = None) -> Network:
+    """The fastest way this machine has to run ResNet-50.
+
+    A graphics card is used when TensorFlow has one; else OpenVINO where it is installed; else
+    TensorFlow on the processor.
 
     Args:
-        threads: Processor threads to use, or None for TensorFlow's choice.
+        weights: ResNet-50's.
+        threads: Processor threads.
+        runtime: Take this one instead, for measuring and testing.
     """
-    tf = native.load("tensorflow")
+    if runtime is None:
+        openvino = importlib.util.find_spec("openvino") is not None
+        runtime = "openvino" if openvino and not _may_have_gpu() else "tensorflow"
+    if runtime == "openvino":
+        from pipeline.resnet_openvino import OpenVinoNetwork
 
-    gpus = tf.config.list_physical_devices("GPU")
-    if threads is not None and not gpus:
+        precision: Precision = "bfloat16" if _cpu_has_bfloat16() else "float32"
+        return OpenVinoNetwork(weights, precision, threads)
+    return TensorFlowNetwork(weights, threads)
+
+
+def _may_have_gpu() -> bool:
+    """Whether a graphics card's driver is loaded; asking TensorFlow would mean importing it."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/kfd").exists()
+
+
+class TensorFlowNetwork:
+    """ResNet-50's last feature map, computed by TensorFlow on whatever it finds.
+
+    Args:
+        weights: ResNet-50's.
+        threads: Processor threads.  TensorFlow fixes them when it starts, so that only the first
+            network of a process decides.
+        precision: Arithmetic, default the fastest here.
+    """
+
+    def __init__(self, weights: Weights, threads: int, precision: Precision | None = None) -> None:
+        tf = native.load("tensorflow")
+
+        gpus = tf.config.list_physical_devices("GPU")
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        except RuntimeError:
-            log.debug("TensorFlow already runs; its thread count stays as it is")
-    if gpus:
-        for gpu in gpus:
-            try:
+            for gpu in gpus:
                 tf.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:
-                log.debug("TensorFlow already runs; its memory policy stays as it is")
-        details = tf.config.experimental.get_device_details(gpus[0])
-        major = details.get("compute_capability", (0, 0))[0]
-        precision: Precision = "bfloat16" if major >= 8 else "float16" if major >= 7 else "float32"
-        return Machine("gpu", precision, batch=256)
-    return Machine("cpu", "bfloat16" if _cpu_has_bfloat16() else "float32", batch=8)
+        except RuntimeError:
+            log.debug("TensorFlow already runs; its threads and memory policy stay as they are")
+        if precision is None:
+            precision = _gpu_precision(gpus[0]) if gpus else None
+        if precision is None:
+            precision = "bfloat16" if _cpu_has_bfloat16() else "float32"
+        self.batch = 256 if gpus else 8
+        self.name = f"TensorFlow {tf.__version__} {precision}{' on GPU' if gpus else ''}"
+        self._graph = compile_graph(weights, precision)
+
+    def maps(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, ceil(h/32), ceil(w/32), 2048) of uint8 RGB (n, h, w, 3)."""
+        tf = native.load("tensorflow")
+
+        steps = range(0, len(pixels), self.batch)
+        parts = [self._graph(tf.constant(pixels[i : i + self.batch])).numpy() for i in steps]
+        return np.concatenate(parts)
+
+
+def _gpu_precision(gpu: Any) -> Precision:
+    tf = native.load("tensorflow")
+
+    details = tf.config.experimental.get_device_details(gpu)
+    major = details.get("compute_capability", (0, 0))[0]
+    return "bfloat16" if major >= 8 else "float16" if major >= 7 else "float32"
 
 
 @lru_cache(maxsize=1)
@@ -113,51 +157,45 @@ def fold(weights: Weights) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return folded
 
 
-Head = Callable[[Mapping[int, "tf.Tensor"]], "tf.Tensor"]
-
-
-def compile_graph(weights: Weights, precision: Precision, head: Head) -> Callable[[Any], Any]:
-    """A TensorFlow function from pixels to what `head` makes of the feature maps.
+def compile_graph(weights: Weights, precision: Precision) -> Callable[[Any], Any]:
+    """A TensorFlow function from pixels to the last feature map.
 
     Args:
         weights: ResNet-50's.
         precision: Arithmetic of the convolutions.
-        head: From the feature map of each stage (2 to 5; float32, (n, h, w, channels)) to the
-            result.  Stage 5 has one cell every 32 pixels and 2048 channels.
 
     Returns:
-        A concrete function of uint8 RGB (n, height, width, 3), any n, height and width.
+        A concrete function of uint8 RGB (n, height, width, 3), any n, height and width, to
+        float32 (n, ceil(height/32), ceil(width/32), 2048).
     """
-    import tensorflow as tf
+    tf = native.load("tensorflow")
 
     folded = fold(weights)
     dtype = tf.as_dtype(precision)
 
-    def convolve(x: tf.Tensor, name: str, stride: int, padding: str, relu: bool) -> tf.Tensor:
+    def convolve(x: Any, name: str, stride: int, padding: str, relu: bool) -> Any:
         kernel, bias = folded[name]
         x = tf.nn.conv2d(x, tf.constant(kernel, dtype), stride, padding)
         x = tf.nn.bias_add(x, tf.constant(bias, dtype))
         return tf.nn.relu(x) if relu else x
 
-    def block(x: tf.Tensor, name: str, stride: int, first: bool) -> tf.Tensor:
+    def block(x: Any, name: str, stride: int, first: bool) -> Any:
         shortcut = convolve(x, f"{name}_0", stride, "VALID", relu=False) if first else x
         x = convolve(x, f"{name}_1", stride, "VALID", relu=True)
         x = convolve(x, f"{name}_2", 1, "SAME", relu=True)
         return tf.nn.relu(convolve(x, f"{name}_3", 1, "VALID", relu=False) + shortcut)
 
-    def graph(pixels: tf.Tensor) -> tf.Tensor:
+    def graph(pixels: Any) -> Any:
         x = tf.cast(pixels[..., ::-1], tf.float32) - tf.constant(MEAN_BGR)
         x = tf.cast(tf.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]]), dtype)
         x = convolve(x, "conv1", 2, "VALID", relu=True)
         # After a ReLU nothing is below zero, so padding with zeros is what Keras does.
         x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID")
-        maps = {}
-        for stage, blocks in _STAGES.items():
+        for stage, blocks in STAGES.items():
             for number in range(1, blocks + 1):
                 stride = 2 if number == 1 and stage > 2 else 1
                 x = block(x, f"conv{stage}_block{number}", stride, first=number == 1)
-            maps[stage] = tf.cast(x, tf.float32)
-        return head(maps)
+        return tf.cast(x, tf.float32)
 
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
     return tf.function(graph, input_signature=signature, autograph=False).get_concrete_function()
