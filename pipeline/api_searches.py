@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,20 @@ from starlette.routing import Route
 
 from pipeline.api import find, guarded
 from pipeline.api_jobs import posted
-from pipeline.errors import NotFoundError, QueryError
+from pipeline.collection import proposed_name
+from pipeline.errors import LookalikeError, NotFoundError, QueryError
 from pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from pipeline.searches import Reopened, Saved, Searches
+    from pipeline.api import Found
+    from pipeline.search import Hit
+    from pipeline.searches import Precision, Reopened, Saved, Searches
     from pipeline.shelf import Shelf
 
 KINDS = ("hits", "sites")
+UNMARKED = "none"
 
 
 def routes(shelf: Shelf) -> list[Route]:
@@ -35,7 +40,11 @@ def routes(shelf: Shelf) -> list[Route]:
         return Searches(shelf.collection(request.path_params["name"]))
 
     def collection(request: Request) -> Response:
-        return JSONResponse([_brief(saved) for saved in opened(request).all()])
+        searches = opened(request)
+        return JSONResponse([_brief(searches, saved) for saved in searches.all()])
+
+    def everywhere(request: Request) -> Response:
+        return JSONResponse(everything(shelf))
 
     def save(request: Request, body: dict[str, Any]) -> Response:
         searches = opened(request)
@@ -43,11 +52,12 @@ def routes(shelf: Shelf) -> list[Route]:
         fields = {key: value for key, value in body.items() if key != "name"}
         recipe = Recipe.from_fields(fields)
         found = find(shelf, searches.collection.name, recipe)
-        saved = searches.save(name, recipe, found.result)
-        return JSONResponse(_whole(searches.reopen(saved.id)), 201)
+        saved = searches.save(name, found.recipe, found.result, _picture(found))
+        return JSONResponse(_whole(searches, searches.reopen(saved.id)), 201)
 
     def show(request: Request) -> Response:
-        return JSONResponse(_whole(opened(request).reopen(_id(request))))
+        searches = opened(request)
+        return JSONResponse(_whole(searches, searches.reopen(_id(request))))
 
     def change(request: Request, body: dict[str, Any]) -> Response:
         searches, key = opened(request), _id(request)
@@ -56,7 +66,7 @@ def routes(shelf: Shelf) -> list[Route]:
             saved = searches.rename(key, _text(body, "name"))
         if "note" in body:
             saved = searches.describe(key, _text(body, "note"))
-        return JSONResponse(_brief(saved))
+        return JSONResponse(_brief(searches, saved))
 
     def remove(request: Request) -> Response:
         opened(request).delete(_id(request))
@@ -65,19 +75,22 @@ def routes(shelf: Shelf) -> list[Route]:
     def mark(request: Request, body: dict[str, Any]) -> Response:
         searches, key = opened(request), _id(request)
         chip = _text(body, "chip")
-        saved = searches.get(key)
         if "mark" in body:
-            saved = searches.mark(key, chip, body["mark"])
+            searches.mark(key, chip, body["mark"])
         if "note" in body:
-            saved = searches.note(key, chip, _text(body, "note"))
-        return JSONResponse({"marks": dict(saved.marks), "notes": dict(saved.notes)})
+            searches.note(key, chip, _text(body, "note"))
+        return JSONResponse(_review(searches.reopen(key)))
 
     def precision(request: Request) -> Response:
-        from pipeline.searches import precision_at
+        return JSONResponse(_review(opened(request).reopen(_id(request)))["precision"])
 
-        reopened = opened(request).reopen(_id(request))
-        found = precision_at(reopened.result.hits, reopened.saved.marks)
-        return JSONResponse([asdict(one) for one in found])
+    def compare(request: Request) -> Response:
+        from pipeline.searches import Searches
+
+        asked = request.query_params
+        name = asked.get("in") or request.path_params["name"]
+        other = Searches(shelf.collection(name)).reopen(asked.get("with", ""))
+        return JSONResponse(_compared(opened(request).reopen(_id(request)), other))
 
     def picture(request: Request) -> Response:
         path = opened(request).picture(_id(request))
@@ -90,9 +103,9 @@ def routes(shelf: Shelf) -> list[Route]:
         saved = reopened.saved
         marks = {"marks": saved.marks, "notes": saved.notes}
         collection = shelf.collection(request.path_params["name"])
-        return _file(
-            collection, reopened.result.hits, saved.recipe, dict(request.query_params), **marks
-        )
+        options = dict(request.query_params)
+        hits = chosen(reopened, options.get("min"), options.get("marks"))
+        return _file(collection, hits, saved.recipe, options, saved.name, **marks)
 
     def export_now(request: Request, body: dict[str, Any]) -> Response:
         options: dict[str, Any] = {key: body.pop(key) for key in ("format", "what") if key in body}
@@ -103,6 +116,7 @@ def routes(shelf: Shelf) -> list[Route]:
     root = "/api/collections/{name}"
     one = f"{root}/searches/{{search}}"
     return [
+        Route("/api/searches", guarded(everywhere)),
         Route(f"{root}/searches", guarded(collection)),
         Route(f"{root}/searches", posted(save), methods=["POST"]),
         Route(one, guarded(show)),
@@ -110,14 +124,70 @@ def routes(shelf: Shelf) -> list[Route]:
         Route(one, guarded(remove), methods=["DELETE"]),
         Route(f"{one}/marks", posted(mark), methods=["POST"]),
         Route(f"{one}/precision", guarded(precision)),
+        Route(f"{one}/compare", guarded(compare)),
         Route(f"{one}/picture.png", guarded(picture)),
         Route(f"{one}/export", guarded(export_saved)),
         Route(f"{root}/export", posted(export_now), methods=["POST"]),
     ]
 
 
+def everything(shelf: Shelf) -> dict[str, Any]:
+    """Every saved search of every collection, the latest first, and what could not be shown.
+
+    Returns:
+        `searches`: briefly; `refused`: collections that do not open, with the reason; `trashed`:
+        deleted collections that hold saved searches, with how many.
+    """
+    from pipeline.searches import Searches
+
+    found, refused = [], []
+    for name in shelf.store.names():
+        try:
+            searches = Searches(shelf.collection(name))
+            found += [_brief(searches, saved) for saved in searches.all()]
+        except LookalikeError as error:
+            refused.append({"collection": name, "title": error.what, "remedy": error.remedy})
+    found.sort(key=lambda one: (one["created"], one["id"]), reverse=True)
+    trashed = [asdict(gone) for gone in shelf.store.trashed() if gone.searches]
+    return {"searches": found, "refused": refused, "trashed": trashed}
+
+
+def chosen(reopened: Reopened, least: str | None, marks: str | None) -> tuple[Hit, ...]:
+    """The hits at or above a score whose mark is one of those named, ranked anew.
+
+    Args:
+        reopened: The search.
+        least: Least score as text, or None for all.
+        marks: "good", "bad", "skip" and "none", separated by commas, or None for all.
+
+    Raises:
+        QueryError: If either cannot be understood.
+    """
+    from pipeline.searches import MARKS
+
+    try:
+        limit = float(least) if least else -math.inf
+    except ValueError:
+        raise QueryError("The least score is a number", where=str(least)[:40]) from None
+    wanted = set(marks.split(",")) if marks else {*MARKS, UNMARKED}
+    if unknown := wanted - {*MARKS, UNMARKED}:
+        known = ", ".join((*MARKS, UNMARKED))
+        raise QueryError("No such mark", where=min(unknown)[:40], remedy=f"Use {known}")
+    kept = [
+        hit
+        for hit in reopened.result.hits
+        if hit.score >= limit and reopened.saved.marks.get(hit.id, UNMARKED) in wanted
+    ]
+    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1))
+
+
 def _file(
-    collection: Any, hits: Any, recipe: Recipe, options: Mapping[str, Any], **review: Any
+    collection: Any,
+    hits: Any,
+    recipe: Recipe,
+    options: Mapping[str, Any],
+    name: str = "",
+    **review: Any,
 ) -> Response:
     """An export as a download; the file is removed once it was sent."""
     from pipeline.export import FORMATS, export
@@ -130,14 +200,15 @@ def _file(
     findings = Findings.of(
         collection,
         merge(hits) if what == "sites" else hits,
-        query=recipe.label,
+        query=f"{name} ({recipe.label})" if name else recipe.label,
         recipe=recipe.to_dict(),
         parameters=recipe.parameters,
         **review,
     )
+    stem = f"{proposed_name(name) if name else collection.name}-{what}"
     folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
     try:
-        path = export(findings, made, Path(folder.name) / f"{collection.name}-{what}")
+        path = export(findings, made, Path(folder.name) / stem)
     except BaseException:
         folder.cleanup()
         raise
@@ -149,31 +220,92 @@ def _file(
     )
 
 
-def _brief(saved: Saved) -> dict[str, Any]:
+def _brief(searches: Searches, saved: Saved) -> dict[str, Any]:
     return {
         "id": saved.id,
+        "collection": searches.collection.name,
+        "collection_title": searches.collection.manifest.title,
         "name": saved.name,
         "note": saved.note,
         "created": saved.created,
         "updated": saved.updated,
         "hits": len(saved.hits),
         "reviewed": saved.reviewed,
+        "eligible": saved.eligible,
+        "total": saved.total,
         "query": saved.recipe.label,
         "recipe": saved.recipe.to_dict(),
+        "parameters": saved.recipe.parameters,
+        "picture": searches.picture(saved.id) is not None,
     }
 
 
-def _whole(reopened: Reopened) -> dict[str, Any]:
+def _whole(searches: Searches, reopened: Reopened) -> dict[str, Any]:
     return {
-        **_brief(reopened.saved),
-        "hits": [hit.to_dict() for hit in reopened.result.hits],
-        "marks": dict(reopened.saved.marks),
-        "notes": dict(reopened.saved.notes),
-        "eligible": reopened.result.eligible,
-        "total": reopened.result.total,
+        **_brief(searches, reopened.saved),
+        "version": searches.collection.version,
+        "hits": [_shown(hit) for hit in reopened.result.hits],
         "changed": reopened.changed,
         "missing": list(reopened.missing),
+        **_review(reopened),
     }
+
+
+def _review(reopened: Reopened) -> dict[str, Any]:
+    """Marks, notes, and the precision they let one expect at each threshold."""
+    from pipeline.searches import precision_at, review_order
+
+    saved, hits = reopened.saved, reopened.result.hits
+    found = precision_at(hits, saved.marks, _thresholds(hits))
+    return {
+        "marks": dict(saved.marks),
+        "notes": dict(saved.notes),
+        "order": review_order(len(hits)),
+        "precision": [_plain(one) for one in found],
+    }
+
+
+def _plain(precision: Precision) -> dict[str, Any]:
+    return {**asdict(precision), "threshold": round(precision.threshold, 6)}
+
+
+def _thresholds(hits: Sequence[Hit]) -> list[float]:
+    """About every twentieth of the hits' scores: cuts where hits are, not where none are."""
+    step = max(1, len(hits) // 20)
+    return sorted({hit.score for hit in hits[step - 1 :: step]} | {hit.score for hit in hits[-1:]})
+
+
+def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:
+    from pipeline.searches import compare
+
+    found = compare(first.result.hits, second.result.hits)
+    return {
+        "agreement": found.agreement,
+        "both": [[_shown(one), _shown(other)] for one, other in found.both],
+        "first": [_shown(hit) for hit in found.first],
+        "second": [_shown(hit) for hit in found.second],
+    }
+
+
+def _shown(hit: Hit) -> dict[str, Any]:
+    lon, lat = hit.centre
+    return {**hit.to_dict(), "row": hit.row, "lon": lon, "lat": lat}
+
+
+def _picture(found: Found) -> bytes:
+    """What was looked for: the picture, the chip, the first good example."""
+    from pipeline import kept_pictures
+    from pipeline.tiles import chip_png
+
+    recipe, table = found.recipe, found.collection.chips
+    if recipe.picture:
+        return kept_pictures.png(found.collection, recipe.picture)
+    if recipe.box:
+        west, south, east, north = recipe.box
+        row = table.row_at((west + east) / 2, (south + north) / 2)
+        return chip_png(found.collection, table.ids[row].decode())
+    start = found.query.chips if recipe.chip or recipe.at else recipe.good
+    return chip_png(found.collection, start[0])
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

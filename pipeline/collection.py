@@ -201,6 +201,25 @@ class Collection:
         return locked(self.path / ".lock", busy)
 
 
+@dataclass(frozen=True)
+class Trashed:
+    """A deleted collection that can still be brought back.
+
+    Attributes:
+        token: What `Store.restore` takes.
+        name: The name it had.
+        title: The title it had.
+        deleted: When, ISO 8601 UTC.
+        searches: Saved searches that lie in it.
+    """
+
+    token: str
+    name: str
+    title: str
+    deleted: str
+    searches: int
+
+
 class Store:
     """All collections under one home folder.
 
@@ -340,6 +359,22 @@ class Store:
             source.rename(target)
         return self.open(name)
 
+    def trashed(self) -> list[Trashed]:
+        """What lies in the trash, the last deleted first."""
+        found = []
+        for path in self.trash.glob("*/collection.json"):
+            token = path.parent.name
+            name, _, stamp = token.rpartition(".")
+            if not (NAME.fullmatch(name) and stamp.isdecimal()):
+                continue
+            when = datetime.fromtimestamp(int(stamp) / 1e9, timezone.utc)
+            searches = sum(1 for _ in (path.parent / "searches").glob("*.json"))
+            found.append((int(stamp), token, name, when, searches, path.parent))
+        return [
+            Trashed(token, name, _title_of(folder, name), f"{when:%Y-%m-%dT%H:%M:%SZ}", searches)
+            for _, token, name, when, searches, folder in sorted(found, reverse=True)
+        ]
+
     def empty_trash(self, *, older_than_days: float = 0) -> int:
         """Remove what has lain in the trash for longer; returns how many collections went."""
         if not self.trash.is_dir():
@@ -412,6 +447,14 @@ def _read_manifest(path: Path) -> Manifest:
         raise DamagedError(
             "The collection's manifest is damaged", where=file, remedy=remedy
         ) from error
+
+
+def _title_of(folder: Path, name: str) -> str:
+    """The title in a folder's manifest; the name if it cannot be read."""
+    try:
+        return _read_manifest(folder).title
+    except DamagedError:
+        return name
 
 
 def _state(path: Path) -> object | None:
