@@ -1,0 +1,88 @@
+"""`python -m pipeline changes`: where a thing appeared, disappeared or persists."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import QueryError
+from pipeline.settings import settings
+from pipeline.terminal import Json, count, print_json, print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(changes)
+
+
+def changes(
+    name: Annotated[str, typer.Argument(help="Name of a collection.")],
+    chip: Annotated[str | None, typer.Option(help="Look for what this chip shows.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Look for what is at LON,LAT.", metavar="LON,LAT")
+    ] = None,
+    before: Annotated[str | None, typer.Option(help="Earlier date; default the first.")] = None,
+    after: Annotated[str | None, typer.Option(help="Later date; default the last.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which on a chip shows the thing.")
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Most places of each kind.")] = 10,
+    geojson: Annotated[bool, typer.Option("--geojson", help="Print a FeatureCollection.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two dates: where did the thing appear, disappear, persist?"""
+    from pipeline.changes import KINDS, between, compare
+    from pipeline.collection import Store
+    from pipeline.index import Index
+    from pipeline.search import by_chip, by_point
+
+    if (chip is None) == (at is None):
+        raise QueryError("Say what to look for", remedy="Give one of --chip, --at")
+    collection = Store(settings().home).open(name)
+    first, last = between(collection)
+    index = Index.open(collection)
+    if chip is not None:
+        query = by_chip(collection, index, chip)
+    else:
+        query = by_point(collection, index, *_lon_lat(at or ""))
+    found = compare(
+        collection, index, query, before or first, after or last, threshold=threshold, k=k
+    )
+    if geojson:
+        print_json(found.to_geojson())
+        return
+    if as_json:
+        print_json(found.to_dict())
+        return
+    print_table(
+        ["What", "Rank", "Before", "After", "Longitude", "Latitude", "Chip"],
+        [
+            (
+                one.kind,
+                str(one.rank),
+                f"{one.before.score:.2f}",
+                f"{one.after.score:.2f}",
+                f"{one.shown.centre[0]:.5f}",
+                f"{one.shown.centre[1]:.5f}",
+                one.shown.id,
+            )
+            for kind in KINDS
+            for one in getattr(found, kind)
+        ],
+        right=frozenset({1, 2, 3}),
+    )
+    typer.echo(
+        f"{found.before} → {found.after}: {count(found.matched)} places compared, "
+        f"{count(found.unmatched)} seen on one date only, threshold {found.threshold:.2f}."
+    )
+
+
+def _lon_lat(text: str) -> tuple[float, float]:
+    try:
+        lon, lat = (float(number) for number in text.split(","))
+    except ValueError as error:
+        raise QueryError(
+            "This is not a longitude and a latitude", where=text, remedy="Write --at=-99.1,47.2"
+        ) from error
+    return lon, lat
