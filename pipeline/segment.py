@@ -36,8 +36,12 @@ from pipeline.projection import Projection, normalised, products, widened
 EXACT_BELOW = 20_000
 #: Recall that the self-check asks for.
 WANTED = 0.995
-#: What the self-check may choose from: full vectors read, hashes scored again.
-EFFORTS = ((100, 500), (150, 1000), (200, 2000), (300, 4000), (500, 8000))
+#: What the self-check may choose from: candidates, hashes scored again.
+EFFORTS = ((200, 1000), (300, 2000), (500, 4000), (1000, 8000))
+#: At least so many leaves are searched and one in sixteen, however easy the probes were.
+FEWEST = 32
+#: Deviations of the first stage's error beyond which a candidate is not looked at again.
+DEVIATIONS = 4.0
 #: Above so many proposals the eligible chips are scored one by one instead.
 PROPOSALS = 4_000
 #: Cosines closer than this may be ordered either way by rounding.
@@ -54,7 +58,7 @@ class Parameters:
         leaves: Leaves of the tree, about √n.
         leaves_searched: Leaves looked at for a query.
         hashed: Best by hash that are scored again on the reduced vectors.
-        candidates: Best of those that are scored again on the full vectors.
+        candidates: Best of those, of which the promising are scored again on the full vectors.
     """
 
     kind: str
@@ -161,7 +165,7 @@ class Segment:
             return self.best_of(unit, rows, k)
         if self.content.parameters.kind == "exact":
             return self._proven(unit, k, eligible)
-        return self.best_of(unit, self._likely(unit, k, eligible, n), k)
+        return self._decided(unit, *self._likely(unit, k, eligible, n), k)
 
     def search_many(self, units: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows int64 (q, k) and cosines float32 (q, k) for q unit vectors, k ≤ n.
@@ -172,12 +176,12 @@ class Segment:
         if parameters.kind == "exact" or k * 4 >= len(self):
             return nearest(self.vectors, units, k)
         candidates, hashed, leaves = self._effort(k)
-        proposed, _ = self._searcher.search_batched_parallel(
+        proposed = self._searcher.search_batched_parallel(
             self._projection.of_queries(units), candidates, hashed, leaves
         )
         found = [
-            self.best_of(unit, rows.astype(np.int64), k)
-            for unit, rows in zip(units, proposed, strict=True)
+            self._decided(unit, rows.astype(np.int64), guesses, k)
+            for unit, rows, guesses in zip(units, *proposed, strict=True)
         ]
         return np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])
 
@@ -192,8 +196,8 @@ class Segment:
         return scores
 
     def best_of(self, unit: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k best of `rows` by exact cosine; ties go to the lower row."""
-        return best(rows, self.cosines(unit, rows), k)
+        """The k best of `rows` by exact cosine, to six decimals; ties go to the lower row."""
+        return best(rows, self.cosines(unit, rows).round(6), k)
 
     def recall(self, truth: Truth) -> float:
         """Share of the probes' exact neighbours that a search finds."""
@@ -211,8 +215,11 @@ class Segment:
             found = self._with(parameters, truth)
             if found.content.recall_at_10 >= WANTED:
                 break
-        while parameters.leaves_searched > 1:
-            parameters = replace(parameters, leaves_searched=parameters.leaves_searched // 2)
+        fewest = min(max(parameters.leaves // 16, FEWEST), parameters.leaves)
+        while parameters.leaves_searched > fewest:
+            parameters = replace(
+                parameters, leaves_searched=max(parameters.leaves_searched // 2, fewest)
+            )
             fewer = self._with(parameters, truth)
             if fewer.content.recall_at_10 < min(WANTED, found.content.recall_at_10):
                 break
@@ -250,27 +257,44 @@ class Segment:
 
     def _likely(
         self, unit: np.ndarray, k: int, eligible: np.ndarray | None, count: int
-    ) -> np.ndarray:
-        """Rows that very likely hold the k nearest of the eligible."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that very likely hold the k nearest of the eligible, and guesses, best first."""
         query = self._projection.of_queries(unit[None])[0]
         wanted = self._effort(k)[0]
         if eligible is None:
             return self._proposed(query, wanted)
         if wanted * len(self) < count * PROPOSALS:
-            rows = self._proposed(query, wanted * len(self) // count * 3 // 2)
-            rows = rows[eligible[rows]]
-            if len(rows) >= wanted:
-                return rows[:wanted]
+            rows, guesses = self._proposed(query, wanted * len(self) // count * 3 // 2)
+            passed = eligible[rows]
+            if np.count_nonzero(passed) >= wanted:
+                return rows[passed][:wanted], guesses[passed][:wanted]
         rows = np.flatnonzero(eligible)
-        if len(rows) <= wanted:
-            return rows
-        scores = self._scores(query, rows)
-        return rows[np.argpartition(-scores, wanted - 1)[:wanted]]
+        guesses = self._guesses(query, rows)
+        return best(rows, guesses, wanted)
 
-    def _proposed(self, query: np.ndarray, wanted: int) -> np.ndarray:
+    def _proposed(self, query: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+        """ScaNN's rows and guesses, best first."""
         candidates, hashed, leaves = self._effort(0, wanted)
-        rows, _ = self._searcher.search(query, candidates, hashed, leaves)
-        return rows.astype(np.int64)
+        rows, guesses = self._searcher.search(query, candidates, hashed, leaves)
+        return rows.astype(np.int64), guesses
+
+    def _decided(
+        self, unit: np.ndarray, rows: np.ndarray, guesses: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k best of the candidates, reading no more full vectors than are promising.
+
+        The first ones show how far guesses are off; of the others only those are read that an
+        error of four deviations would lift above the k-th best.
+        """
+        first = 2 * k + 44
+        scores = self.cosines(unit, rows[:first])
+        if len(rows) > first:
+            off = scores - guesses[:first]
+            worst = np.partition(scores, -k)[-k]
+            reach = guesses[first:] + off.mean() + DEVIATIONS * off.std() > worst
+            rows = np.concatenate([rows[:first], rows[first:][reach]])
+            scores = np.concatenate([scores, self.cosines(unit, rows[first:])])
+        return best(rows, scores.round(6), k)
 
     def _effort(self, k: int, wanted: int = 0) -> tuple[int, int, int]:
         """Candidates, hashes and leaves for k neighbours; more than ten ask for more of each."""
@@ -280,8 +304,8 @@ class Segment:
         leaves = min(round(base.leaves_searched * grown**0.5), base.leaves)
         return candidates, min(max(round(base.hashed * grown), candidates), n), leaves
 
-    def _scores(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """First-stage scores float32 (m,) of some rows, which only order them."""
+    def _guesses(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """First-stage scores float32 (m,) of some rows: cosines but for a constant."""
         scaled = query * self._scale
         scores = np.empty(len(rows), np.float32)
         for start in range(0, len(rows), BLOCK):

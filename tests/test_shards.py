@@ -1,0 +1,74 @@
+"""Search by several workers: the answer of a single index, also when a worker is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from pipeline.collection import Collection
+from pipeline.index import Index
+from pipeline.shards import Shards
+from tests import made
+
+QUERIES = np.random.default_rng(5).normal(size=(6, 2048))
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as connected,
+    ):
+        yield connected
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Collection:
+    return made.collection(tmp_path, sizes=(1536, 1024, 1024, 512))
+
+
+def test_sharded_search_equals_a_single_index(
+    collection: Collection, client: Client, tmp_path: Path
+) -> None:
+    single = Index.open(made.collection(tmp_path / "single", sizes=(1536, 1024, 1024, 512)))
+    shards = Shards.open(collection, client)
+    assert len(single.segments) == 1
+    assert len(shards.index.segments) == len(set(shards.owners)) == 2
+    mask = np.arange(len(single)) % 3 == 0
+    for query in QUERIES:
+        for k in (1, 7, 40, 1000):
+            for eligible in (None, mask):
+                expected, got = single.search(query, k, eligible), shards.search(query, k, eligible)
+                assert got[0].tolist() == expected[0].tolist()
+                assert got[1] == pytest.approx(expected[1], abs=2e-6)
+
+
+def test_many_queries_in_one_round_equal_one_by_one(collection: Collection, client: Client) -> None:
+    shards = Shards.open(collection, client)
+    for query, (rows, scores) in zip(QUERIES, shards.search_many(QUERIES, 5), strict=True):
+        alone = shards.search(query, 5)
+        assert (rows.tolist(), scores.tolist()) == (alone[0].tolist(), alone[1].tolist())
+
+
+def test_nothing_asked_for_is_nothing(collection: Collection, client: Client) -> None:
+    shards = Shards.open(collection, client)
+    assert len(shards.search(QUERIES[0], 0)[0]) == 0
+    assert [len(rows) for rows, _ in shards.search_many(QUERIES, 0)] == [0] * 6
+
+
+def test_a_lost_worker_is_replaced_and_the_answer_is_the_same(
+    collection: Collection, client: Client
+) -> None:
+    shards = Shards.open(collection, client)
+    before = shards.search(QUERIES[0], 9)[0].tolist()
+    lost = client.run(os.getpid, workers=[shards.owners[0]])
+    os.kill(lost[shards.owners[0]], signal.SIGKILL)
+    assert shards.search(QUERIES[0], 9)[0].tolist() == before
