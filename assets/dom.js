@@ -20,6 +20,10 @@ const ICONS = {
   back: 'M10 6l-6 6 6 6M4 12h16',
   fit: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',
   grid: 'M4 4h16v16H4zM4 9.3h16M4 14.7h16M9.3 4v16M14.7 4v16',
+  rectangle: 'M4 6h16v12H4zM4 6h.01M20 6h.01M20 18h.01M4 18h.01',
+  polygon: 'M12 3.5l8.5 6.3-3.2 10H6.7l-3.2-10z',
+  view: 'M4 9V5h5M20 9V5h-5M4 15v4h5M20 15v4h-5M9 12h6M12 9v6',
+  trash: 'M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13M10.5 10.5v6M13.5 10.5v6',
   copy: 'M9 9h11v11H9zM15 9V4H4v11h5',
   help: 'M9 9a3 3 0 1 1 4 2.8c-.8.4-1 1-1 2.2M12 17.5h.01',
 };

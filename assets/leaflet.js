@@ -1,13 +1,26 @@
-// Leaflet, loaded once a page. Its build is a classic script; leaflet-draw even breaks in a module.
+// Leaflet and leaflet-draw, loaded once a page. Both are classic scripts; leaflet-draw even breaks
+// in a module.
 import { h } from './dom.js';
 
 let loading;
+let drawing;
 
 export function loadLeaflet() {
   loading ??= Promise.all([stylesheet('leaflet/leaflet.css'), script('leaflet/leaflet.js')]).then(
     () => window.L,
   );
   return loading;
+}
+
+// Leaflet with its drawing tools.
+export function loadDraw() {
+  drawing ??= loadLeaflet().then((L) =>
+    Promise.all([
+      stylesheet('leaflet-draw/leaflet.draw.css'),
+      script('leaflet-draw/leaflet.draw.js'),
+    ]).then(() => L),
+  );
+  return drawing;
 }
 
 const vendored = (file) => new URL(`vendor/${file}`, import.meta.url).href;

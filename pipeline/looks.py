@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -71,21 +72,21 @@ class Looks:
         """Folder of what users upload."""
         return self._home / "uploads"
 
-    def keep_upload(self, stream: BinaryIO, name: str) -> Path:
-        """Write an upload to disk, in a folder of its own so that it keeps its name.
+    def keep_uploads(self, files: Sequence[tuple[BinaryIO, str]]) -> list[Path]:
+        """Write uploads to disk, in one folder, so that world files lie beside their pictures.
+
+        Args:
+            files: The content of each and its name.
 
         Raises:
-            InputError: If it is empty or larger than the operator allows.
+            InputError: If one is empty or larger than the operator allows.
             StorageError: If the disk is full.
         """
         from pipeline.sources.raster import receive
 
         _remove_old(self.uploads)
-        digest = hashlib.sha256()
-        for piece in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(piece)
-        stream.seek(0)
-        return receive(stream, name, self.uploads / digest.hexdigest()[:16])
+        folder = self.uploads / secrets.token_hex(8)
+        return [receive(stream, name, folder) for stream, name in files]
 
     def bands(self, place: str) -> Bands:
         """The bands of a raster.

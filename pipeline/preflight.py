@@ -6,8 +6,9 @@ Chips are counted exactly where a scene's grid is known, by the very rule that l
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.collection import proposed_name
 from pipeline.errors import LookalikeError
 from pipeline.ground import Grounds, nearest_turn
 from pipeline.sources import area_km2, cover
@@ -135,7 +137,7 @@ def preflight(
     coverage = cover(area, imagery)
     geometry = area.geometry if area else None
     missing = geometry.difference(coverage.footprint) if geometry is not None else None
-    if missing is not None and missing.area <= SLIVER * geometry.area:
+    if missing is not None and geometry is not None and missing.area <= SLIVER * geometry.area:
         missing = None
     chips = sum(count_chips(one, geometry, stride) for one in imagery)
     pixels = sum(count_pixels(one, geometry) for one in imagery)
@@ -334,3 +336,14 @@ def _manifest_paces(store: Store, mode: str) -> list[float]:
         if suits and manifest.chips >= 20 and manifest.seconds:
             paces.append(manifest.seconds / manifest.chips)
     return paces
+
+
+def free_name(title: str, taken: Iterable[str]) -> str:
+    """A name for a collection of this title that is not taken."""
+    name = proposed_name(title)[:56].rstrip("-")
+    used = set(taken)
+    numbers = itertools.count(2)
+    free = name
+    while free in used:
+        free = f"{name}-{next(numbers)}"
+    return free

@@ -16,4 +16,5 @@ def begin() -> None:
         initial_sidebar_state="collapsed",
     )
     st.logo(str(ASSETS / "logo.svg"), size="medium")
-    st.html(f"<style>{(ASSETS / 'app.css').read_text('utf-8')}</style>")
+    css = "\n".join((ASSETS / name).read_text("utf-8") for name in ("app.css", "pages.css"))
+    st.html(f"<style>{css}</style>")

@@ -11,6 +11,8 @@ import streamlit as st
 
 from pipeline.collection import Store
 from pipeline.errors import LookalikeError
+from pipeline.jobs import Jobs
+from pipeline.looks import Looks
 from pipeline.settings import settings
 from pipeline.shelf import Shelf
 
@@ -28,6 +30,18 @@ def shelf() -> Shelf:
     return Shelf(Store(settings().home))
 
 
+@lru_cache(maxsize=1)
+def looks() -> Looks:
+    """The rasters this server shows before anything is built from them."""
+    return Looks(settings().home)
+
+
+@lru_cache(maxsize=1)
+def jobs() -> Jobs:
+    """The builds of this home."""
+    return Jobs(settings().home)
+
+
 def base_path() -> str:
     """The prefix under which the app is served ("" or "/lookalike"), as a proxy may want it."""
     prefix = str(st.get_option("server.baseUrlPath") or "").strip("/")
@@ -37,12 +51,14 @@ def base_path() -> str:
 def our_routes() -> list[BaseRoute]:
     """Every route of ours, under the base path: Streamlit does not prefix them itself."""
     from pages.ui import document
-    from pipeline import api, tiles
+    from pipeline import api, api_searches, tiles
 
     routes = [
         *document.routes(base_path()),
         *tiles.routes(shelf()),
         *api.routes(shelf()),
+        *looks().routes(),
+        *api_searches.routes(shelf()),
     ]
     return [_below(base_path(), route) for route in routes]
 

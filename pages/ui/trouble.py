@@ -34,3 +34,8 @@ def show(error: LookalikeError) -> None:
     place = f"\n\n`{error.where}`" if error.where else ""
     remedy = f"\n\n{error.remedy}." if error.remedy else ""
     st.error(f"**{error.what}.**{place}{remedy}", icon=":material/error:")
+
+
+def hint(text: str) -> None:
+    """What is missing or worth knowing, in a quiet box."""
+    st.info(text, icon=":material/info:")

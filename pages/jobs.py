@@ -1,0 +1,7 @@
+"""Jobs: what is being built, how far it is, and what to do about it."""
+
+from __future__ import annotations
+
+from pages.ui import job_list
+
+job_list.show()

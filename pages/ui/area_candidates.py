@@ -1,0 +1,214 @@
+"""Services that are asked which scenes they have: their options, their answer, the choice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.ui import area_state, trouble
+from pipeline.errors import LookalikeError
+from pipeline.sources import KINDS, Candidate, Dates, Source
+from pipeline.sources.ee_catalogue import CATALOGUE, COMPOSITES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.area import Area
+
+FOUND = "area-found"
+ROADS = {
+    "direct": "Straight from Earth Engine",
+    "drive": "By way of Google Drive",
+    "storage": "By way of Cloud Storage",
+}
+#: Of many scenes so many are chosen at first: enough to cover, few enough to fetch.
+FIRST = 12
+
+
+def options(kind: str) -> dict[str, Any]:
+    """Let the user set what this kind of source needs."""
+    st.caption(f"Needs {KINDS[kind].needs}.")
+    if kind == "earth_engine":
+        return _earth_engine()
+    if kind == "stac":
+        return _stac()
+    if kind == "drive":
+        folder = st.text_input("Folder: name, id or address", key="area.folder")
+        if not folder:
+            trouble.hint("Share the folder with the account in use, then name it here.")
+            st.stop()
+        return {"folder": folder}
+    return {}
+
+
+def _earth_engine() -> dict[str, Any]:
+    _sign_in()
+    area_state.pick("ee-collection", list(CATALOGUE), next(iter(CATALOGUE)))
+    name = st.selectbox(
+        "Collection",
+        list(CATALOGUE),
+        format_func=lambda key: CATALOGUE[key].title if key in CATALOGUE else key,
+        key="area.ee-collection",
+        accept_new_options=True,
+        help="Or type the id of any image or collection",
+    )
+    product = CATALOGUE.get(name)
+    if product:
+        st.caption(f"{product.where}; {product.when}; {product.scale:g} m; {product.license}")
+    with st.expander("How it is fetched"):
+        suits = product.composite if product else "mosaic"
+        area_state.pick("ee-composite", list(COMPOSITES), suits)
+        composite = st.selectbox(
+            "Scenes made of the images",
+            list(COMPOSITES),
+            format_func=lambda key: COMPOSITES[key].capitalize(),
+            key="area.ee-composite",
+        )
+        area_state.pick("ee-road", list(ROADS), "direct")
+        road = st.selectbox(
+            "Road", list(ROADS), format_func=lambda key: ROADS[key], key="area.ee-road"
+        )
+        bucket = st.text_input("Bucket", key="area.ee-bucket") if road == "storage" else ""
+    chosen = {"collection": name, "composite": composite, "road": road}
+    return {**chosen, "bucket": bucket} if bucket else chosen
+
+
+def _sign_in() -> None:
+    """Whose Google account is used, and whether Earth Engine lets it in."""
+    from pipeline.sources.ee_client import check
+    from pipeline.sources.google_identity import identity
+
+    try:
+        who = str(identity())
+    except LookalikeError as error:
+        trouble.show(error)
+        return
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.caption(f"Signed in as {who}")
+    if right.button("Test", key="area-sign-in", width="stretch"):
+        tested = check()
+        (st.success if tested.ok else st.error)(tested.message)
+
+
+def _stac() -> dict[str, Any]:
+    from pipeline.sources.stac import apis
+
+    known = apis()
+    area_state.pick("stac-api", list(known), next(iter(known)))
+    api = st.selectbox("Catalogue", list(known), key="area.stac-api")
+    collections = known[api].collections
+    if not collections:
+        name = st.text_input("Collection", key="area.stac-collection-typed")
+        return {"api": api, "collection": name or None}
+    area_state.pick("stac-collection", collections, collections[0])
+    return {
+        "api": api,
+        "collection": st.selectbox("Collection", collections, key="area.stac-collection"),
+    }
+
+
+def found(
+    kind: str, source: Source, asked: dict[str, Any], area: Area
+) -> Sequence[Candidate] | None:
+    """What the service has of the area, once it was asked; None before."""
+    left, right = st.columns(2)
+    dates = left.text_input(
+        "Dates", key="area.dates", placeholder="2016-05/2016-09", help="A year, a month, or two"
+    )
+    cloud = right.number_input("Cloud at most, %", 0, 100, 20, key="area.cloud")
+    when = Dates.parse(dates) if dates else None
+    question = json.dumps([kind, asked, area.geometry.wkt, dates, cloud], sort_keys=True)
+    if st.button("Find images", width="stretch", icon=":material/search:"):
+        with st.spinner("Asking …"):
+            answer = source.search(area, when, cloud=cloud)
+            reason = "" if answer else _explained(source, area, when)
+        st.session_state[FOUND] = (question, answer, reason)
+    asked_last, answer, reason = st.session_state.get(FOUND, ("", [], ""))
+    if asked_last != question:
+        if asked_last:
+            trouble.hint("Something changed since the last look: find images again.")
+        return None
+    if not answer:
+        trouble.hint(reason)
+        _alternatives(kind, source, area, when)
+    return answer
+
+
+def _explained(source: Source, area: Area, when: Dates | None) -> str:
+    explain = getattr(source, "explain", None)
+    if explain is None:
+        between = f" between {when.start} and {when.end}" if when else ""
+        return f"It has no image here{between}. Try other dates, or other imagery."
+    return str(explain(area, when))
+
+
+def _alternatives(kind: str, source: Source, area: Area, when: Dates | None) -> None:
+    """One click to each collection that does have images."""
+    ask = getattr(source, "alternatives", None)
+    if kind != "earth_engine" or ask is None:
+        return
+    for product, number in ask(area, when)[:3]:
+        st.button(
+            f"Use {product.title.partition(',')[0]} ({number} images)",
+            key=f"area-instead-{product.id}",
+            on_click=_use_collection,
+            args=(product.id,),
+            width="stretch",
+        )
+
+
+def _use_collection(name: str) -> None:
+    st.session_state["area.ee-collection"] = name
+    st.session_state.pop("area.ee-composite", None)
+
+
+def choose(offered: Sequence[Candidate]) -> list[Candidate]:
+    """Let the user choose among candidates; the best ones are chosen already."""
+    if not offered:
+        return []
+    best = _best(offered)
+    rows = [
+        {
+            "Use": one.id in best,
+            **({"Picture": one.thumbnail} if one.thumbnail else {}),
+            "Date": one.day,
+            "Covers": round(100 * one.share),
+            "Cloud": None if one.cloud is None else round(one.cloud),
+            "Metres": one.gsd,
+            "Scene": one.title,
+        }
+        for one in offered
+    ]
+    percent = st.column_config.NumberColumn(format="%d %%", width="small")
+    edited = st.data_editor(
+        rows,
+        key=f"area-candidates-{hash(tuple(one.id for one in offered))}",
+        hide_index=True,
+        height=min(36 * (len(rows) + 1), 260),
+        disabled=["Picture", "Date", "Covers", "Cloud", "Metres", "Scene"],
+        column_config={
+            "Use": st.column_config.CheckboxColumn(width="small"),
+            "Picture": st.column_config.ImageColumn(width="small"),
+            "Covers": percent,
+            "Cloud": percent,
+            "Metres": st.column_config.NumberColumn(format="%.1f", width="small"),
+        },
+    )
+    return [one for one, row in zip(offered, edited, strict=True) if row["Use"]]
+
+
+def _best(offered: Sequence[Candidate]) -> set[str]:
+    """The fewest of the best that cover what all of them cover."""
+    from shapely.geometry import Polygon
+
+    covered, best = Polygon(), set()
+    for one in offered:
+        grown = covered.union(one.footprint)
+        if grown.area > covered.area * 1.005:
+            best.add(one.id)
+            covered = grown
+        if len(best) == FIRST:
+            break
+    return best

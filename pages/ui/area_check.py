@@ -1,0 +1,188 @@
+"""The Area page's last steps: how finely to cut, what it will take, and Build."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.ui import area_state, trouble
+from pages.ui.server import jobs, shelf
+from pages.ui.words import THIN, count, duration, heading, size, square_km
+from pipeline.build import BuildRequest, SceneInput, default_mode
+from pipeline.errors import LookalikeError
+from pipeline.jobs import JobRequest
+from pipeline.preflight import (
+    Finding,
+    Pace,
+    Preflight,
+    count_chips,
+    free_name,
+    pace_of,
+    preflight,
+)
+from pipeline.settings import settings
+
+if TYPE_CHECKING:
+    from pages.ui.area_display import Display
+    from pages.ui.area_imagery import Imagery
+    from pipeline.area import Area
+
+STRIDES = {
+    256: ("No overlap", "Fastest and smallest; a thing cut by a chip's edge is found less well."),
+    128: ("Half overlap", "Four times the chips; most things lie well inside one of them."),
+    64: ("Three quarters", "Sixteen times the chips; finds and places small things best."),
+}
+
+
+def choose_stride(area: Area | None, imagery: Imagery | None) -> int:
+    """Let the user choose the stride, each with the chips it makes."""
+    area_state.pick("stride", list(STRIDES), 128)
+    chosen = imagery.chosen if imagery else ()
+    geometry = area.geometry if area else None
+    counts = {s: sum(count_chips(one, geometry, s) for one in chosen) for s in STRIDES}
+    place = st.empty()
+    stride: int = st.radio(
+        "Overlap of chips",
+        list(STRIDES),
+        format_func=lambda s: f"{STRIDES[s][0]} · every {s} pixels",
+        captions=[
+            f"{words}" + (f" {count(counts[s])} chips." if chosen else "")
+            for s, (_, words) in STRIDES.items()
+        ],
+        key="area.stride",
+        label_visibility="collapsed",
+    )
+    with place.container():
+        heading(4, "Chips", _side(imagery, stride))
+    return stride
+
+
+def _side(imagery: Imagery | None, stride: int) -> str:
+    gsd = imagery.chosen[0].gsd if imagery and imagery.chosen else None
+    if not gsd:
+        return "256×256 pixels"
+    side = gsd * 256
+    return f"{side / 1000:.1f} km a side" if side >= 1000 else f"{side:.0f} m a side"
+
+
+def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
+    """What the build takes, and what speaks against it."""
+    found = preflight(
+        area,
+        imagery.chosen if imagery else (),
+        stride=stride,
+        pace=_pace(default_mode(stride)),
+        home=settings().home,
+        estimate=imagery.estimate if imagery else None,
+    )
+    heading(5, "Pre-flight", "ready" if found.ready else "not ready")
+    if imagery and imagery.chosen:
+        _figures(found)
+    for finding in found.findings:
+        _tell(finding)
+    return found
+
+
+@st.cache_data(ttl=20, show_spinner=False)
+def _pace(mode: str) -> Pace:
+    return pace_of(jobs(), shelf().store, settings(), mode)
+
+
+def _figures(found: Preflight) -> None:
+    rows = [
+        ("Coverage", f"{found.share:.0%} of {square_km(found.area_km2)}"),
+        ("Pixels", _millions(found.pixels)),
+        ("Chips", count(found.chips)),
+        (
+            "Time",
+            f"about {duration(found.seconds)}" + ("" if found.pace.known else ", a first guess"),
+        ),
+        ("Disk", f"{size(found.disk)} of {size(found.free)} free"),
+    ]
+    if found.transfer:
+        rows.insert(4, ("To fetch", size(found.transfer)))
+    cells = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in rows)
+    st.html(f'<dl class="lk-figures" aria-label="What the build takes">{cells}</dl>')
+    st.caption(
+        "Time from this machine's own past builds."
+        if found.pace.known
+        else "This machine has built nothing yet; the time becomes exact after the first build."
+    )
+
+
+def _millions(pixels: int) -> str:
+    if pixels < 1_000_000:
+        return count(pixels)
+    return f"{pixels / 1e6:,.1f}".replace(",", THIN) + " million"
+
+
+def _tell(finding: Finding) -> None:
+    remedy = f"<span>{escape(finding.remedy)}.</span>" if finding.remedy else ""
+    role = "alert" if finding.level == "stop" else "note"
+    st.html(
+        f'<div class="lk-finding lk-{finding.level}" role="{role}">'
+        f"<b>{escape(finding.what)}.</b>{remedy}</div>"
+    )
+
+
+def build_button(
+    found: Preflight, area: Area | None, imagery: Imagery | None, display: Display, stride: int
+) -> None:
+    """Name it, and Build: queues the job and goes to where it can be watched."""
+    suggested = (imagery.title if imagery else "") or "My area"
+    title = st.text_input(
+        "Name", key="area.title", placeholder=suggested, max_chars=80, label_visibility="collapsed"
+    )
+    ready = found.ready and display.sound and imagery is not None
+    pressed = st.button(
+        f"Build {count(found.chips)} chips" if ready else "Build",
+        type="primary",
+        width="stretch",
+        disabled=not ready,
+        icon=":material/rocket_launch:",
+    )
+    if not (pressed and imagery):
+        return
+    try:
+        job = jobs().submit(_request(title.strip() or suggested, area, imagery, display, stride))
+    except LookalikeError as error:
+        trouble.show(error)
+        return
+    st.session_state.pop("area.title", None)
+    st.session_state["job"] = job.id
+    st.switch_page("jobs.py")
+
+
+def _request(
+    title: str, area: Area | None, imagery: Imagery, display: Display, stride: int
+) -> JobRequest:
+    """What the runner shall do."""
+    taken = {*shelf().store.names(), *(job.collection for job in jobs().all() if job.active)}
+    build = BuildRequest(
+        name=free_name(title, taken),
+        title=title,
+        stride=stride,
+        area=area.to_geojson()["geometry"] if area else None,
+    )
+    stretch = (display.stretch.low, display.stretch.high) if display.stretch else None
+    if imagery.source:
+        options = dict(imagery.options)
+        if imagery.is_raster:
+            options |= {"bands": display.bands, "stretch": stretch}
+        candidates = tuple(one.to_dict() for one in imagery.chosen)
+        return JobRequest(build, imagery.source, options, candidates)
+    scenes = tuple(
+        SceneInput(
+            path=Path(one.id),
+            bands=display.bands,
+            stretch=stretch,
+            title=imagery.title if len(imagery.chosen) == 1 else one.title,
+            datetime=one.datetime,
+            license=imagery.license,
+        )
+        for one in imagery.chosen
+    )
+    return JobRequest(BuildRequest(**{**vars(build), "scenes": scenes}))

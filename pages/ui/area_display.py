@@ -1,0 +1,136 @@
+"""The Area page's third step: how the imagery is shown, which is what the model sees."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.ui import area_state, trouble
+from pages.ui.area_map import Shown
+from pages.ui.server import looks
+from pages.ui.words import heading
+from pipeline.errors import LookalikeError
+from pipeline.scene import Stretch
+
+if TYPE_CHECKING:
+    from pages.ui.area_imagery import Imagery
+    from pipeline.looks import Bands
+    from pipeline.scene import Scene
+
+AUTOMATIC, FULL, BY_HAND = "Automatic", "Full range", "By hand"
+COLOURS = ("Red", "Green", "Blue")
+#: So many rasters are drawn on the map; of more only the outlines are.
+MOST_DRAWN = 12
+
+
+@dataclass(frozen=True)
+class Display:
+    """How the rasters are shown.
+
+    Attributes:
+        bands: 1-based bands for red, green and blue, or None for each raster's own.
+        stretch: Levels of black and white, or None for each raster's own.
+        shown: The rasters, as the map shows them.
+        sound: Whether all of it could be read.
+    """
+
+    bands: tuple[int, int, int] | None
+    stretch: Stretch | None
+    shown: tuple[Shown, ...]
+    sound: bool = True
+
+
+def choose(imagery: Imagery | None) -> Display:
+    """Let the user choose bands and stretch, with what comes of it on the map."""
+    if imagery is None or not imagery.chosen:
+        return Display(None, None, ())
+    if not imagery.is_raster:
+        chosen = {one.id for one in imagery.chosen}
+        return Display(None, None, tuple(Shown(one, one.id in chosen) for one in imagery.offered))
+    place = imagery.chosen[0].id
+    try:
+        known = looks().bands(place)
+        head = st.empty()
+        bands = _bands(known, imagery.bands or known.shown, place)
+        stretch = _stretch(known, bands, place)
+        shown = []
+        with st.spinner("Drawing it …"):
+            for one in imagery.chosen[:MOST_DRAWN]:
+                look, scene = looks().open(one.id, bands, stretch)
+                shown.append(Shown(one, True, look, scene))
+    except LookalikeError as error:
+        heading(3, "Colours", "cannot be read")
+        trouble.show(error)
+        return Display(None, None, tuple(Shown(one) for one in imagery.chosen), sound=False)
+    with head.container():
+        heading(3, "Colours", f"bands {', '.join(map(str, bands))}")
+    _levels(shown[0].scene)
+    shown += [Shown(one) for one in imagery.chosen[MOST_DRAWN:]]
+    own = known.shown == bands and imagery.bands is None
+    return Display(None if own else bands, stretch, tuple(shown))
+
+
+def _key(place: str) -> str:
+    """Part of the keys of what is chosen for one raster, so that the next one starts afresh."""
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
+
+
+def _bands(known: Bands, default: tuple[int, int, int], place: str) -> tuple[int, int, int]:
+    if len(known.names) == 1:
+        st.caption("One band: shown in grey.")
+        return default
+    numbers = list(range(1, len(known.names) + 1))
+    chosen = []
+    for i, (column, colour) in enumerate(zip(st.columns(3), COLOURS, strict=True)):
+        name = f"band.{_key(place)}.{i}"
+        area_state.pick(name, numbers, default[i])
+        chosen.append(
+            column.selectbox(
+                colour,
+                numbers,
+                format_func=lambda band: known.names[band - 1],
+                key=area_state.PREFIX + name,
+            )
+        )
+    return chosen[0], chosen[1], chosen[2]
+
+
+def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch | None:
+    ways = [AUTOMATIC, *([FULL] if known.full else []), BY_HAND]
+    area_state.pick("stretch", ways, AUTOMATIC)
+    way = st.segmented_control(
+        "Brightness",
+        ways,
+        key="area.stretch",
+        width="stretch",
+        help="Automatic cuts the darkest and the brightest 2 % of the scene. The whole scene has "
+        "one setting, so that neighbouring chips look alike.",
+    )
+    if way == FULL and known.full:
+        low, high = known.full
+        return Stretch((low,) * 3, (high,) * 3)
+    if way != BY_HAND:
+        return None
+    _, scene = looks().open(place, bands)
+    given = []
+    for end, levels in (("Black", scene.stretch.low), ("White", scene.stretch.high)):
+        row = []
+        for column, colour, level, band in zip(st.columns(3), COLOURS, levels, bands, strict=True):
+            key = f"area.level.{_key(place)}.{end}.{colour}.{band}"
+            st.session_state.setdefault(key, float(level))
+            row.append(column.number_input(f"{end}, {colour.lower()}", key=key, format="%g"))
+        given.append((row[0], row[1], row[2]))
+    return Stretch(given[0], given[1])
+
+
+def _levels(scene: Scene | None) -> None:
+    if scene is None:
+        return
+    levels = [
+        f"{low:g}–{high:g}" for low, high in zip(scene.stretch.low, scene.stretch.high, strict=True)
+    ]
+    same = len(set(levels)) == 1
+    st.caption(f"Black to white: {levels[0] if same else ', '.join(levels)}")

@@ -1,0 +1,248 @@
+"""The Area page's second step: which imagery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.ui import area_candidates, area_state, trouble
+from pages.ui.server import looks
+from pages.ui.words import heading
+from pipeline.errors import LookalikeError, NotFoundError
+from pipeline.settings import settings
+from pipeline.sources import KINDS, Candidate, open_source
+from pipeline.sources.raster import SUFFIXES
+from pipeline.sources.sample import samples
+
+if TYPE_CHECKING:
+    from pipeline.area import Area
+    from pipeline.sources import Estimate
+
+OWN = {"sample": "Sample scenes", "raster": "My raster"}
+WAYS = ("Upload", "Server path", "Web address")
+#: World files and the like, which give a picture its place.
+BESIDE = ("tfw", "pgw", "jgw", "wld", "prj", "xml")
+
+
+@dataclass(frozen=True)
+class Imagery:
+    """What a collection is to be made of.
+
+    Attributes:
+        source: Key of `KINDS` to fetch from, or "" for files that lie here.
+        options: Options of that source.
+        offered: Every candidate.
+        chosen: Those to use.
+        title: A name for a collection made of them.
+        license: Licence and credit of files that lie here.
+        bands: Bands that suit it, or None for its own.
+        estimate: What fetching costs, where anything is fetched.
+    """
+
+    source: str
+    options: dict[str, Any] = field(default_factory=dict)
+    offered: tuple[Candidate, ...] = ()
+    chosen: tuple[Candidate, ...] = ()
+    title: str = ""
+    license: str = ""
+    bands: tuple[int, int, int] | None = None
+    estimate: Estimate | None = None
+
+    @property
+    def is_raster(self) -> bool:
+        """Whether its bands and stretch can be chosen: it lies here or at an address."""
+        return self.source in ("", "raster")
+
+
+def choose(area: Area | None) -> Imagery | None:
+    """Let the user choose imagery; returns what is chosen so far, if anything."""
+    kinds = {**OWN, **{k.name: k.title for k in KINDS.values() if k.name not in OWN}}
+    place = st.empty()
+    area_state.pick("kind", list(kinds), "sample")
+    kind = st.selectbox(
+        "Imagery from",
+        list(kinds),
+        format_func=lambda name: kinds[name],
+        key="area.kind",
+        label_visibility="collapsed",
+    )
+    try:
+        if kind == "sample":
+            found = _sample()
+        elif kind == "raster":
+            found = _raster(area)
+        else:
+            found = _searched(kind, area)
+    except LookalikeError as error:
+        trouble.show(error)
+        found = None
+    with place.container():
+        heading(2, "Imagery", _fact(found))
+    if found and found.chosen:
+        st.button(
+            "Use its outline as the area",
+            on_click=_take_outline,
+            args=(found.chosen,),
+            type="tertiary",
+            icon=":material/select_all:",
+        )
+    return found
+
+
+def _fact(found: Imagery | None) -> str:
+    if not found or not found.chosen:
+        return "none chosen"
+    gsd = found.chosen[0].gsd
+    number = f"{len(found.chosen)} scene{'s' if len(found.chosen) > 1 else ''}"
+    return number + (f", {gsd:.2g} m a pixel" if gsd and gsd < 10 else f", {gsd:.0f} m a pixel")
+
+
+def _take_outline(chosen: tuple[Candidate, ...]) -> None:
+    from shapely import union_all
+
+    from pipeline.area import Area
+
+    try:
+        outline = union_all([one.footprint for one in chosen])
+        area_state.take(Area.of(outline, f"Outline of {chosen[0].title}"))
+    except LookalikeError as error:
+        area_state.refuse(error)
+
+
+def _sample() -> Imagery:
+    every = samples()
+    area_state.pick("sample", list(every), next(iter(every)))
+    name = st.selectbox(
+        "Sample scene",
+        list(every),
+        format_func=lambda key: every[key].title,
+        key="area.sample",
+        label_visibility="collapsed",
+    )
+    sample = every[name]
+    found = tuple(open_source("raster", locations=[sample.path]).search(None))
+    return Imagery(
+        "",
+        offered=found,
+        chosen=found,
+        title=sample.title,
+        license=sample.credit,
+        bands=sample.bands,
+    )
+
+
+def _raster(area: Area | None) -> Imagery | None:
+    area_state.pick("from", WAYS, WAYS[0])
+    way = st.segmented_control(
+        "Where it is", WAYS, key="area.from", label_visibility="collapsed", width="stretch"
+    )
+    if way == "Upload":
+        places = _uploaded()
+    elif way == "Server path":
+        places = _on_server()
+    else:
+        url = st.text_input(
+            "Address of a GeoTIFF", key="area.url", placeholder="https://example.org/scene.tif"
+        )
+        places = [url.strip()] if url.strip() else []
+    if not places:
+        return None
+    remote = way == "Web address"
+    folders = (*settings().folders, looks().uploads)
+    source = open_source("raster", locations=places, folders=folders)
+    with st.spinner("Reading what it says of itself …", show_time=False):
+        # Without the area, so that a raster that misses it is shown, and said to miss it.
+        found = tuple(source.search(None))
+    touching = area is None or any(one.footprint.intersects(area.geometry) for one in found)
+    estimate = source.estimate(area, found) if remote and touching else None
+    options = {"locations": places} if remote else {}
+    return Imagery(
+        "raster" if remote else "",
+        options,
+        found,
+        found,
+        title=found[0].title if found else "",
+        estimate=estimate,
+    )
+
+
+def _uploaded() -> list[str]:
+    st.file_uploader(
+        f"GeoTIFF, COG, JPEG 2000, or PNG and JPEG with their world file, "
+        f"up to {settings().upload_mb} MB",
+        type=[*(suffix[1:] for suffix in SUFFIXES), *BESIDE],
+        accept_multiple_files=True,
+        key="area-raster",
+        on_change=_take_upload,
+    )
+    kept = [str(place) for place in st.session_state.get("area.uploaded") or []]
+    if kept:
+        names = ", ".join(place.rsplit("/", 1)[-1] for place in kept)
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        left.caption(f"In use: {names}")
+        right.button("Remove", key="area-drop", type="tertiary", on_click=_drop_upload)
+    return kept
+
+
+def _take_upload() -> None:
+    given = st.session_state["area-raster"]
+    if not given:
+        return
+    try:
+        paths = looks().keep_uploads([(one, one.name) for one in given])
+    except LookalikeError as error:
+        area_state.refuse(error)
+        return
+    st.session_state["area.uploaded"] = [
+        str(path) for path in paths if path.suffix.lower() in SUFFIXES
+    ]
+
+
+def _drop_upload() -> None:
+    st.session_state["area.uploaded"] = []
+
+
+def _on_server() -> list[str]:
+    folders = settings().folders
+    if not folders:
+        trouble.hint(
+            "No folder of this server is open to the app. Its operator opens one with "
+            "`LOOKALIKE_FOLDERS=/data/imagery`; until then, upload the file."
+        )
+        return []
+    path = st.text_input(
+        "Path of a raster or a folder of them",
+        key="area.path",
+        placeholder=f"{folders[0]}/scene.tif",
+        help="Allowed: " + ", ".join(f"`{folder}`" for folder in folders),
+    )
+    return [path.strip()] if path.strip() else []
+
+
+def _searched(kind: str, area: Area | None) -> Imagery | None:
+    """A service that is asked which scenes it has."""
+    options = area_candidates.options(kind)
+    if area is None:
+        trouble.hint("Draw an area first; then look for images of it here.")
+        return None
+    source = open_source(kind, **options)
+    found = area_candidates.found(kind, source, options, area)
+    if found is None:
+        return None
+    chosen = area_candidates.choose(found)
+    estimate = None
+    if chosen:
+        try:
+            estimate = source.estimate(area, chosen)
+        except NotFoundError as error:
+            trouble.show(error)
+    return Imagery(
+        kind,
+        options,
+        tuple(found),
+        tuple(chosen),
+        title=area.name if area.name != "Drawn area" else "",
+        estimate=estimate,
+    )

@@ -1,0 +1,143 @@
+"""The map of the Area page: one components-v2 component (`assets/area.js`)."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.ui import area_state
+from pages.ui.server import base_path
+from pipeline.frontend import ASSETS
+from pipeline.settings import settings
+from pipeline.tiles import assets_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shapely.geometry.base import BaseGeometry
+
+    from pipeline.scene import Scene
+    from pipeline.sources import Candidate
+
+_HTML = """
+<div class="lk-area" data-state="loading">
+  <div class="lk-map-pane">
+    <div class="lk-map" role="application" aria-label="Map: draw the area here" tabindex="0"></div>
+  </div>
+</div>
+"""
+_JS = """
+export default function (component) {
+  const live = import(`${location.origin}${component.data.assets}/area.js`).then(
+    ({ mount }) => mount(component),
+  );
+  return () => live.then((stop) => stop());
+}
+"""
+_component = st.components.v2.component(
+    "lookalike_area",
+    html=_HTML,
+    css="\n".join((ASSETS / name).read_text("utf-8") for name in ("explorer.css", "area.css")),
+    js=_JS,
+    isolate_styles=False,
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Imagery as the map shows it.
+
+    Attributes:
+        candidate: What it is.
+        chosen: Whether the collection is to be made of it.
+        look: Id of its picture among the server's looks, or "".
+        scene: The look's scene, if there is one.
+    """
+
+    candidate: Candidate
+    chosen: bool = True
+    look: str = ""
+    scene: Scene | None = None
+
+
+def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None) -> None:
+    """Show the map.
+
+    Args:
+        imagery: What lies under the outline.
+        missing: The part of the area without imagery, EPSG:4326, or None.
+    """
+    from shapely.geometry import mapping
+
+    area = area_state.area()
+    shape = area.to_geojson()["geometry"] if area else None
+    _component(
+        key="area-map",
+        data={
+            "assets": f"{base_path()}/lookalike/assets/{assets_version()}",
+            "basemap": settings().basemap,
+            "session": area_state.session(),
+            "draft": area_state.draft(),
+            "shape": shape,
+            "shape_stamp": area_state.shape_stamp(),
+            "imagery": [_imagery(one) for one in imagery],
+            "missing": json.loads(json.dumps(mapping(missing))) if missing is not None else None,
+            "fit": _fit(imagery),
+        },
+        on_drawn_change=_drawn,
+        on_restore_change=_restore,
+    )
+
+
+def _imagery(shown: Shown) -> dict[str, Any]:
+    from shapely.geometry import mapping
+
+    west, south, east, north = shown.candidate.footprint.bounds
+    tiles = f"{base_path()}/api/looks/{shown.look}/{{z}}/{{x}}/{{y}}.png" if shown.look else ""
+    gsd = shown.scene.gsd if shown.scene else 10.0
+    metres = 156543.034 * math.cos(math.radians((south + north) / 2))
+    return {
+        "tiles": tiles,
+        "bounds": [west, south, east, north],
+        "native": max(0, min(22, math.ceil(math.log2(max(metres, 1e-6) / gsd)))),
+        "footprint": json.loads(json.dumps(mapping(shown.candidate.footprint))),
+        "chosen": shown.chosen,
+    }
+
+
+def _fit(imagery: Sequence[Shown]) -> dict[str, Any] | None:
+    """Where the map shall go: to imagery just chosen, or to an area just given."""
+    bounds = [one.candidate.footprint.bounds for one in imagery]
+    stamp = " ".join(sorted({one.candidate.id for one in imagery}))
+    if st.session_state.get("area-fitted") != stamp:
+        st.session_state["area-fitted"] = stamp
+        area_state.stay()
+    area = area_state.area()
+    if area_state.goes() and area:
+        west, south, east, north = area.bounds
+        bounds = [(west, south, east + 360 if east < west else east, north)]
+        stamp = area_state.shape_stamp()
+    if not bounds:
+        return None
+    wests, souths, easts, norths = zip(*bounds, strict=True)
+    return {"stamp": stamp, "bounds": [min(wests), min(souths), max(easts), max(norths)]}
+
+
+def _drawn() -> None:
+    drawn = st.session_state["area-map"].drawn
+    if drawn:
+        geometry = drawn.get("geometry")
+        if geometry:
+            area_state.take_geojson(geometry, drawn=True)
+        else:
+            area_state.take(None, drawn=True)
+
+
+def _restore() -> None:
+    saved = st.session_state["area-map"].restore
+    if saved:
+        area_state.restore(dict(saved))

@@ -1,0 +1,74 @@
+"""The Area page's first step: where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.ui import area_state, trouble
+from pages.ui.words import heading, square_km
+
+if TYPE_CHECKING:
+    from pipeline.area import Area
+
+WAYS = ("Draw", "File", "Text")
+FILES = ["geojson", "json", "kml", "kmz", "zip", "gpkg"]
+
+
+def choose() -> Area | None:
+    """Let the user give an area; returns the one there is."""
+    area = area_state.area()
+    heading(1, "Area", square_km(area.area_km2) if area else "whole scenes")
+    area_state.pick("way", WAYS, "Draw")
+    way = st.segmented_control("Give the area by", WAYS, key="area.way", width="stretch")
+    if way == "File":
+        _file()
+    elif way == "Text":
+        _text()
+    else:
+        st.caption(
+            "Use the rectangle or polygon button on the map; drag its corners to change it. "
+            "Without an area, whole scenes become searchable."
+        )
+    refused = area_state.refusal()
+    if refused:
+        trouble.show(refused)
+    return area_state.area()
+
+
+def _file() -> None:
+    st.file_uploader(
+        "GeoJSON, KML, KMZ, GeoPackage or zipped Shapefile",
+        type=FILES,
+        key="area-file",
+        on_change=_take_file,
+        max_upload_size=64,
+    )
+
+
+def _take_file() -> None:
+    given = st.session_state["area-file"]
+    if given is not None:
+        area_state.take_file(given.getvalue(), given.name)
+
+
+def _text() -> None:
+    with st.form("area-text", border=False):
+        text = st.text_area(
+            "A bounding box, a place, or GeoJSON",
+            key="area.text",
+            placeholder="-122.2, 37.4, -122.0, 37.6   (west, south, east, north)\n"
+            "37.79, -122.40   (latitude, longitude)",
+            height=88,
+        )
+        left, right = st.columns(2, vertical_alignment="bottom")
+        with left:
+            km = st.number_input(
+                "Box around a place, km", 0.1, 2000.0, 10.0, key="area.km", format="%g"
+            )
+        with right:
+            used = st.form_submit_button("Use it", width="stretch")
+    if used:
+        area_state.take_text(text or "", km)
+        st.rerun()

@@ -1,0 +1,161 @@
+"""What the user has drawn and chosen on the Area page, kept over page changes and reloads.
+
+Every choice is a value in the session under a key with our prefix.  Streamlit forgets widgets that
+a page does not show; `keep` makes it remember them.  A reload begins a new session: the browser
+then sends back what it was told to keep (`assets/area.js`), and `restore` takes it in.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from pipeline.area import Area
+from pipeline.errors import LookalikeError
+
+PREFIX = "area."
+SHAPE, NOTES = "area.shape", "area.notes"
+STAMP, REFUSED, SESSION, GOES = "area-stamp", "area-refused", "area-session", "area-goes"
+_LONGEST = 1_000_000
+
+Option = TypeVar("Option")
+
+
+def keep() -> None:
+    """Hold on to the choices while another page is shown; called at the start of every run."""
+    for key in list(st.session_state):
+        if isinstance(key, str) and key.startswith(PREFIX):
+            st.session_state[key] = st.session_state[key]
+
+
+def session() -> str:
+    """A name for this session, by which the browser notices that a new one has begun."""
+    return str(st.session_state.setdefault(SESSION, secrets.token_hex(8)))
+
+
+def draft() -> dict[str, Any]:
+    """Every choice, for the browser to keep."""
+    return {
+        key.removeprefix(PREFIX): value
+        for key, value in sorted(st.session_state.items())
+        if isinstance(key, str) and key.startswith(PREFIX) and _plain(value)
+    }
+
+
+def restore(saved: Any) -> None:
+    """Take in what a browser kept; anything that is not a plain value of ours is left out."""
+    if not isinstance(saved, dict) or len(json.dumps(saved)) > _LONGEST:
+        return
+    shape = saved.pop("shape", None)
+    for name, value in saved.items():
+        if _plain(value) and value is not None:
+            st.session_state[PREFIX + str(name)] = value
+    if isinstance(shape, dict):
+        take_geojson(shape)
+
+
+def pick(name: str, options: Sequence[Option], default: Option) -> Option:
+    """The choice of this name, made sure to be one of the options."""
+    key = PREFIX + name
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = default
+    chosen: Option = st.session_state[key]
+    return chosen
+
+
+def area() -> Area | None:
+    """The area, if there is one."""
+    feature = st.session_state.get(SHAPE)
+    if not feature:
+        return None
+    try:
+        return replace(_parsed(json.dumps(feature)), notes=tuple(st.session_state.get(NOTES, ())))
+    except LookalikeError as error:
+        refuse(error)
+        return None
+
+
+def take(found: Area | None, *, drawn: bool = False) -> None:
+    """Make this the area.
+
+    Args:
+        found: The area, or None for none.
+        drawn: Whether the map shows it already, just so.
+    """
+    st.session_state.pop(REFUSED, None)
+    st.session_state[SHAPE] = found.to_geojson() if found else None
+    st.session_state[NOTES] = list(found.notes) if found else []
+    if not drawn or (found and found.notes):
+        st.session_state[STAMP] = secrets.token_hex(4)
+        st.session_state[GOES] = not drawn
+
+
+def goes() -> bool:
+    """Whether the map shall go to the area, as one just given by other means than drawing."""
+    return bool(st.session_state.get(GOES))
+
+
+def stay() -> None:
+    """Leave the map where it is, or to the imagery."""
+    st.session_state[GOES] = False
+
+
+def take_geojson(geometry: dict[str, Any], *, drawn: bool = False) -> None:
+    """Make a GeoJSON geometry or feature the area, or keep why it cannot be."""
+    try:
+        take(Area.from_geojson(geometry, "Drawn area" if drawn else ""), drawn=drawn)
+    except LookalikeError as error:
+        st.session_state[SHAPE] = None
+        refuse(error)
+
+
+def take_text(text: str, km: float) -> None:
+    """Make what was pasted the area, or keep why it cannot be."""
+    try:
+        take(Area.from_text(text, km))
+    except LookalikeError as error:
+        refuse(error)
+
+
+def take_file(content: bytes, name: str) -> None:
+    """Make an uploaded outline the area, or keep why it cannot be."""
+    try:
+        take(Area.from_bytes(content, name))
+    except LookalikeError as error:
+        refuse(error)
+
+
+def refuse(error: LookalikeError) -> None:
+    """Keep why something given could not become the area; the area stays what it was."""
+    st.session_state[REFUSED] = error
+
+
+def refusal() -> LookalikeError | None:
+    """Why the last thing given could not become the area."""
+    return st.session_state.get(REFUSED)
+
+
+def shape_stamp() -> str:
+    """Changes whenever the map must show another outline than it drew itself."""
+    return str(st.session_state.setdefault(STAMP, secrets.token_hex(4)))
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> Area:
+    found = Area.from_geojson(text)
+    feature = json.loads(text)
+    return replace(found, name=str(feature.get("properties", {}).get("name") or found.name))
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_plain(one) for one in value)
+    if isinstance(value, dict):
+        return "geometry" in value
+    return value is None or isinstance(value, (str, int, float, bool))
