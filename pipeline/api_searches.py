@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from pipeline import query_picture
 from pipeline.api import find, guarded
 from pipeline.api_jobs import posted
 from pipeline.collection import proposed_name
@@ -22,7 +23,6 @@ from pipeline.recipe import Recipe
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from pipeline.api import Found
     from pipeline.search import Hit
     from pipeline.searches import Precision, Reopened, Saved, Searches
     from pipeline.shelf import Shelf
@@ -52,7 +52,8 @@ def routes(shelf: Shelf) -> list[Route]:
         fields = {key: value for key, value in body.items() if key != "name"}
         recipe = Recipe.from_fields(fields)
         found = find(shelf, searches.collection.name, recipe)
-        saved = searches.save(name, found.recipe, found.result, _picture(found))
+        picture = query_picture.png(found.collection, found.recipe)
+        saved = searches.save(name, found.recipe, found.result, picture)
         return JSONResponse(_whole(searches, searches.reopen(saved.id)), 201)
 
     def show(request: Request) -> Response:
@@ -290,22 +291,6 @@ def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:
 def _shown(hit: Hit) -> dict[str, Any]:
     lon, lat = hit.centre
     return {**hit.to_dict(), "row": hit.row, "lon": lon, "lat": lat}
-
-
-def _picture(found: Found) -> bytes:
-    """What was looked for: the picture, the chip, the first good example."""
-    from pipeline import kept_pictures
-    from pipeline.tiles import chip_png
-
-    recipe, table = found.recipe, found.collection.chips
-    if recipe.picture:
-        return kept_pictures.png(found.collection, recipe.picture)
-    if recipe.box:
-        west, south, east, north = recipe.box
-        row = table.row_at((west + east) / 2, (south + north) / 2)
-        return chip_png(found.collection, table.ids[row].decode())
-    start = found.query.chips if recipe.chip or recipe.at else recipe.good
-    return chip_png(found.collection, start[0])
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

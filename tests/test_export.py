@@ -12,40 +12,23 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from pipeline.collection import Collection, Manifest, Store
+from pipeline.collection import Collection
 from pipeline.errors import Cancelled, QueryError, StorageError
 from pipeline.export import FORMATS, export
 from pipeline.findings import COLUMNS, Findings
 from pipeline.frontend import missing
-from pipeline.parts import read_embeddings, write_part
-from pipeline.scene import ingest
+from pipeline.parts import read_embeddings
 from pipeline.search import Hit
 from pipeline.sites import merge
-from tests.made import MODEL, chips_of
-from tests.rasters import ground, write
+from tests import pictured
+from tests.made import MODEL
 
 TITLE = '=cmd|"<b>Bay & hills</b>"'
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Collection:
-    """A collection over real pixels, 16 chips, with random vectors."""
-    home = tmp_path_factory.mktemp("export")
-    raster = write(home / "bay.tif", ground(640, 640))
-    collection = Store(home).create(Manifest("bay", "The Bay", 128, MODEL))
-    scene = ingest(
-        raster,
-        collection.scenes_folder,
-        title=TITLE,
-        datetime="2016-08-16T10:00:00Z",
-        license="CC-BY 4.0 Somebody",
-    )
-    collection = collection.write(scenes=(scene.id,), complete=True, chips=16)
-    chips = chips_of(scene, 128)
-    vectors = np.random.default_rng(1).normal(size=(len(chips.ids), 2048)).astype(np.float32)
-    part = collection.path / "chips" / scene.id / "block-r0000-c0000-all.parquet"
-    write_part(part, scene, chips, vectors, MODEL, stride=128)
-    return Store(home).open("bay")
+    return pictured.collection(tmp_path_factory.mktemp("export"), title=TITLE)
 
 
 def some_hits(made: Collection) -> list[Hit]:

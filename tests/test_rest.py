@@ -1,0 +1,285 @@
+"""The REST interface beyond the plain search: examples, boxes, saved searches, jobs, exports."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from pipeline import api, api_jobs, api_searches, openapi, tiles
+from pipeline.boxes import cut_out
+from pipeline.collection import Store
+from pipeline.errors import NotFoundError, QueryError
+from pipeline.jobs import Jobs
+from pipeline.settings import Settings
+from pipeline.shelf import Shelf
+from tests import pictured
+from tests.made import MODEL
+
+
+class FixedEmbedder:
+    """Gives every picture the same vector: what is tested here is not the model."""
+
+    class identity:  # noqa: N801
+        @staticmethod
+        def to_dict() -> dict:
+            return MODEL
+
+    def embed(self, pixels):
+        assert pixels.dtype == np.uint8
+        return np.ones((len(pixels), 2048), np.float32)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("rest")
+    pictured.collection(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def client(home):
+    shelf = Shelf(Store(home))
+    shelf.embedder = lambda name: FixedEmbedder()
+    settings = Settings(home=home, folders=(home,))
+    app = Starlette(
+        routes=[
+            *tiles.routes(shelf),
+            *api.routes(shelf),
+            *api_searches.routes(shelf),
+            *api_jobs.routes(Jobs(home), settings),
+            *openapi.routes(),
+        ]
+    )
+    with TestClient(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def chips(home):
+    return [chip.decode() for chip in Store(home).open("bay").chips.ids]
+
+
+@pytest.fixture(autouse=True)
+def no_runner(monkeypatch):
+    monkeypatch.setattr(Jobs, "start_runner", lambda self: False)
+
+
+BAY = "/api/collections/bay"
+
+
+def problem_of(answer, status):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    return answer.json()
+
+
+def test_search_from_examples_leaves_bad_ones_out(client, chips):
+    fields = {"good": chips[:2], "bad": [chips[2]], "suppress": False, "k": 16}
+    answer = client.post(f"{BAY}/search", json=fields).json()
+    found = [hit["id"] for hit in answer["hits"]]
+    assert len(found) == 15
+    assert chips[2] not in found
+    assert answer["query"] == {"kind": "examples", "good": chips[:2], "bad": [chips[2]]}
+
+
+def test_filters_come_before_the_search(client, home, chips):
+    table = Store(home).open("bay").chips
+    west, south = table.corners.reshape(-1, 2).min(axis=0)
+    middle, north = table.centres[5, 0] + 1e-6, table.corners[..., 1].max()
+    ring = [[west, south], [middle, south], [middle, north], [west, north], [west, south]]
+    fields = {
+        "chip": chips[3],
+        "suppress": False,
+        "k": 5,
+        "within": {"type": "Polygon", "coordinates": [ring]},
+    }
+    answer = client.post(f"{BAY}/search", json=fields).json()
+    assert len(answer["hits"]) == 5
+    assert 5 <= answer["eligible"] < 16
+    assert all(hit["lon"] <= middle for hit in answer["hits"])
+
+
+def test_box_is_read_anew_and_never_finds_itself(client, home):
+    table = Store(home).open("bay").chips
+    lon, lat = table.centres[5]
+    box = [lon - 0.004, lat - 0.003, lon + 0.004, lat + 0.003]
+    answer = client.post(f"{BAY}/search", json={"box": box, "k": 3}).json()
+    assert answer["query"]["kind"] == "box"
+    assert np.array(answer["query"]["corners"]).shape == (4, 2)
+    assert answer["hits"]
+
+
+def test_box_keeps_shapes_and_says_what_is_wrong(home):
+    collection = Store(home).open("bay")
+    scene = next(iter(collection.scenes.values()))
+    lon, lat = collection.chips.centres[5]
+    long = cut_out(collection, (lon - 0.01, lat - 0.001, lon + 0.01, lat + 0.001))
+    assert long.pixels.shape == (256, 256, 3)
+    width, height = np.ptp(long.corners, axis=0) * (np.cos(np.radians(lat)), 1)
+    assert width == pytest.approx(height, rel=0.05)
+    assert long.corners.mean(axis=0) == pytest.approx((lon, lat), abs=2 * scene.gsd / 1e5)
+    for box, error in (
+        ((lon, lat, lon - 1, lat), QueryError),
+        ((lon, lat, lon + 1e-5, lat + 1e-5), QueryError),
+        ((lon - 1, lat - 1, lon + 1, lat + 1), QueryError),
+        ((0, 0, 1, 1), NotFoundError),
+    ):
+        with pytest.raises(error):
+            cut_out(collection, box)
+
+
+def test_search_is_saved_reviewed_and_reopened(client, chips):
+    made = client.post(f"{BAY}/searches", json={"chip": chips[0], "k": 4, "name": "Fields"})
+    assert made.status_code == 201
+    saved = made.json()
+    one = f"{BAY}/searches/{saved['id']}"
+    assert saved["name"] == "Fields"
+    assert client.get(f"{one}/picture.png").content.startswith(b"\x89PNG")
+    first = saved["hits"][0]["id"]
+    marked = client.post(f"{one}/marks", json={"chip": first, "mark": "good", "note": "yes"}).json()
+    assert marked["marks"] == {first: "good"}
+    assert marked["notes"] == {first: "yes"}
+    again = client.get(one).json()
+    assert again["hits"] == saved["hits"]
+    assert again["reviewed"] == 1
+    assert not again["changed"]
+    top = client.get(f"{one}/precision").json()[0]
+    assert (top["reviewed"], top["estimate"]) == (1, 1.0)
+    assert client.patch(one, json={"name": "Meadows"}).json()["name"] == "Meadows"
+    assert [s["id"] for s in client.get(f"{BAY}/searches").json()] == [saved["id"]]
+    path = client.get(f"{one}/export?format=csv")
+    assert "attachment" in path.headers["content-disposition"]
+    assert path.text.splitlines()[1].split(",")[4] == "good"
+    assert client.delete(one).status_code == 204
+    problem_of(client.get(one), 404)
+
+
+@pytest.mark.parametrize("what", ["hits", "sites"])
+def test_search_is_exported_at_once(client, chips, what):
+    body = {"chip": chips[0], "k": 4, "format": "chips", "what": what}
+    answer = client.post(f"{BAY}/export", json=body)
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert json.loads(archive.read("provenance.json"))["parameters"] == {
+            "k": 4,
+            "suppress": True,
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (f"{BAY}/export", {"chip": "0" * 16}, 404),
+        (f"{BAY}/export", {"at": [6.43, 46.44], "format": "dwg"}, 400),
+        (f"{BAY}/export", {"what": "both", "good": []}, 400),
+        (f"{BAY}/searches", {"name": 5, "chip": "x"}, 400),
+        (f"{BAY}/searches", {}, 400),
+        ("/api/collections/nothing/searches", {"chip": "x"}, 404),
+        ("/api/jobs", {}, 400),
+        ("/api/jobs", {"name": "../x"}, 400),
+        ("/api/jobs", {"name": "x", "stride": 100}, 400),
+        ("/api/jobs", {"name": "x", "mode": "best"}, 400),
+        ("/api/jobs", {"name": "x", "scenes": "a.tif"}, 400),
+        ("/api/jobs", {"name": "x", "scenes": ["/etc/passwd"]}, 400),
+        ("/api/jobs", {"name": "x", "area": {"type": "Point", "coordinates": [0, 0]}}, 400),
+        ("/api/jobs", {"name": "x", "colour": "red"}, 400),
+    ],
+)
+def test_bad_requests_get_a_problem_and_what_to_do(client, path, body, status):
+    told = problem_of(client.post(path, json=body), status)
+    assert told["title"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"[" * 100_000, b"\xff"])
+def test_bodies_that_are_no_object_are_refused(client, body):
+    problem_of(client.post("/api/jobs", content=body), 400)
+
+
+def test_body_of_200_mb_is_refused_while_it_arrives(client):
+    sent = 0
+
+    def pieces():
+        nonlocal sent
+        for _ in range(200):
+            sent += 1
+            yield b" " * 2**20
+
+    told = problem_of(client.post("/api/jobs", content=pieces()), 400)
+    assert "too large" in told["title"]
+
+
+def test_jobs_are_queued_seen_cancelled_and_forgotten(client, home):
+    made = client.post("/api/jobs", json={"name": "more", "scenes": [str(home / "bay.tif")]})
+    assert made.status_code == 202, made.text
+    job = made.json()
+    one = made.headers["location"]
+    assert one == f"/api/jobs/{job['id']}"
+    assert client.get(one).json()["state"] == "queued"
+    assert Jobs(home).get(job["id"]).collection == "more"
+    problem_of(client.post("/api/jobs", json={"name": "more"}), 400)
+    problem_of(client.get(f"{one}/preview.jpg"), 404)
+    problem_of(client.delete(one), 400)
+    assert client.post(f"{one}/cancel").json()["state"] == "cancelled"
+    assert client.post(f"{one}/resume").json()["state"] == "queued"
+    client.post(f"{one}/cancel")
+    assert "queued" in client.get(f"{one}/log").json()["lines"][0]
+    assert client.delete(one).status_code == 204
+    problem_of(client.get(one), 404)
+    assert client.get("/api/jobs").json() == []
+
+
+def test_private_addresses_are_refused_for_builds(client):
+    for url in ("http://127.0.0.1:1/a.tif", "https://169.254.169.254/a.tif"):
+        answer = client.post("/api/jobs", json={"name": "x", "scenes": [url]})
+        assert answer.status_code in (400, 503)
+        assert "private" in answer.json()["title"] or "https" in answer.json()["remedy"]
+
+
+def test_the_document_describes_every_route_and_no_other(client, home):
+    shelf = Shelf(Store(home))
+    described = {
+        (verb.upper(), path)
+        for path, operations in openapi.document()["paths"].items()
+        for verb in operations
+        if verb != "parameters"
+    }
+    existing = {
+        (method, re.sub(r":int", "", route.path))
+        for routes in (
+            tiles.routes(shelf),
+            api.routes(shelf),
+            api_searches.routes(shelf),
+            api_jobs.routes(Jobs(home), replace(Settings(home=home))),
+        )
+        for route in routes
+        if route.path.startswith("/api/")
+        for method in route.methods - {"HEAD"}
+    }
+    assert described == existing
+
+
+def test_the_document_names_every_field_of_a_recipe():
+    from pipeline.recipe import Recipe
+
+    assert set(openapi.RECIPE) == set(Recipe.__dataclass_fields__)
+
+
+def test_the_document_and_its_page_are_served_without_help_from_elsewhere(client):
+    made = client.get("/api/openapi.json").json()
+    assert made["openapi"] == "3.1.0"
+    refs = re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(made))
+    assert set(refs) <= set(made["components"]["schemas"])
+    page = client.get("/api/docs").text
+    assert "<script" not in page
+    assert "http" not in re.sub(r"https? addresses", "", page)
+    for path in made["paths"]:
+        assert path in page
