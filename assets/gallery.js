@@ -62,7 +62,7 @@ function queryCard(query, { service, data, actions }) {
   const picture = query.kind === 'picture';
   const source = picture
     ? query.picture && service.picture(query.picture)
-    : query.chip && service.chip(query.chip, 128, data.collection.version);
+    : query.lon !== undefined && service.chip(query.chip, 128, data.collection.version);
   return h(
     'div',
     { class: 'lk-query-card' },

@@ -5,6 +5,7 @@ import { loadLeaflet } from './leaflet.js';
 
 const CYAN = '#22d3ee';
 const DARK = '#0b1220';
+const MANY = 150; // from here on results are drawn on a canvas, not as one element each
 const BADGES = 60; // more results than this carry no rank badge until pointed at
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -188,8 +189,8 @@ function drawGrid(L, map, { store }) {
   });
 }
 
-function outline(L, corners, colour, pane, { weight = 2.5, fill = 0.05 } = {}) {
-  const still = { pane, interactive: false, fill: false };
+function outline(L, corners, colour, pane, { weight = 2.5, fill = 0.05, renderer } = {}) {
+  const still = { pane, renderer, interactive: false, fill: false };
   return L.layerGroup([
     L.polygon(corners, { ...still, color: DARK, weight: weight + 2.5, opacity: 0.65 }),
     L.polygon(corners, { ...still, color: colour, weight, fill: true, fillOpacity: fill }),
@@ -219,13 +220,15 @@ function drawQuery(L, map, store) {
 function drawHits(L, map, store) {
   const all = L.layerGroup().addTo(map);
   const marked = L.layerGroup().addTo(map);
+  const canvas = L.canvas({ pane: 'lk-hits' });
   const draw = ({ shown, footprints }) => {
     all.clearLayers();
     if (!footprints) return;
+    const renderer = shown.length > MANY ? canvas : undefined;
     // Worst first, so that better results lie on top.
     for (const hit of [...shown].reverse()) {
       const colour = rankColour(hit.rank, shown.length);
-      all.addLayer(outline(L, ring(footprints, hit.row), colour, 'lk-hits'));
+      all.addLayer(outline(L, ring(footprints, hit.row), colour, 'lk-hits', { renderer }));
       if (shown.length <= BADGES) all.addLayer(badge(L, hit, colour, footprints));
     }
   };

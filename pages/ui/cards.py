@@ -45,7 +45,7 @@ def _card(collection: Collection) -> None:
     manifest = collection.manifest
     picture = f"{base_path()}/api/collections/{collection.name}/preview.png?v={collection.version}"
     facts = [
-        f"{thousands(len(collection.chips))} chips",
+        f"{thousands(manifest.chips)} chips" if manifest.complete else "not finished",
         size(collection.disk_bytes()),
         f"{manifest.updated[:10]}",
     ]
