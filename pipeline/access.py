@@ -16,16 +16,19 @@ import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
 
 from pipeline.errors import InputError, LookalikeError, QueryError
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,22 @@ class Access:
     session: Session | None = None
     most_bytes: int = 72 * 2**20
 
+    @classmethod
+    def of(
+        cls, settings: Settings, *, sign_in: bool = False, session: Session | None = None
+    ) -> Access:
+        """The rules that the settings make.
+
+        Args:
+            settings: Tokens, users and the flag.
+            sign_in: Whether sign-in is configured.
+            session: Reads the session; see `Session`.
+
+        Raises:
+            QueryError: If the file of tokens cannot be used.
+        """
+        return cls(sign_in, read_tokens(settings.tokens), settings.users, settings.public, session)
+
     @property
     def required(self) -> bool:
         """Whether requests must say who they are from."""
@@ -103,7 +122,7 @@ class Access:
             return "token" if any(matches) else None
         if not (self.sign_in and self.session):
             return None
-        user = self.session(_cookies(headers.get("cookie", "")))
+        user = self.session(cookie_parser(headers.get("cookie", "")))
         if not user or not user.get("is_logged_in"):
             return None
         if not self.may_sign_in(user.get("email")):
@@ -292,15 +311,6 @@ def _digest(token: str, path: Path) -> bytes:
             remedy='Make one: python -c "import secrets; print(secrets.token_urlsafe(32))"',
         )
     return hashlib.sha256(token.encode()).digest()
-
-
-def _cookies(header: str) -> dict[str, str]:
-    found = SimpleCookie()
-    try:
-        found.load(header)
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in found.items()}
 
 
 def _hostname(host: str) -> str:

@@ -38,7 +38,7 @@ def routes(jobs: Jobs, settings: Settings) -> list[Route]:
 
     def submit(request: Request, body: dict[str, Any]) -> Response:
         job = jobs.submit(asked(body, settings))
-        place = request.url_for("job", job=job.id).path
+        place = f"{request.url.path}/{job.id}"
         return JSONResponse(job.to_dict(), 202, headers={"Location": place})
 
     def show(request: Request) -> Response:
@@ -68,7 +68,7 @@ def routes(jobs: Jobs, settings: Settings) -> list[Route]:
     return [
         Route(root, guarded(collection)),
         Route(root, posted(submit), methods=["POST"]),
-        Route(f"{root}/{{job}}", guarded(show), name="job"),
+        Route(f"{root}/{{job}}", guarded(show)),
         Route(f"{root}/{{job}}", guarded(remove), methods=["DELETE"]),
         Route(f"{root}/{{job}}/log", guarded(log)),
         Route(f"{root}/{{job}}/preview.jpg", guarded(preview)),

@@ -25,6 +25,10 @@ class Settings:
         upload_mb: Largest upload in megabytes (`LOOKALIKE_UPLOAD_MB`).
         basemap: URL template of a tile basemap, `{z}/{x}/{y}` (`LOOKALIKE_BASEMAP`), or None: the
             map then shows the scenes alone and nothing leaves the machine.
+        tokens: File of bearer tokens for the REST interface (`LOOKALIKE_TOKENS`), or None.
+        users: E-mail addresses or `@domain` endings that may sign in (`LOOKALIKE_USERS`, separated
+            by commas); empty for everyone whom the identity provider lets in.
+        public: Whether to listen on public addresses without sign-in (`LOOKALIKE_PUBLIC=1`).
         private_hosts: Hosts (`name` or `name:port`) that may be reached although their address is
             private, and by plain http (`LOOKALIKE_PRIVATE_HOSTS`, separated by commas).
         google_credentials: Google credentials as JSON: a service account's key or a workload
@@ -48,6 +52,9 @@ class Settings:
     folders: tuple[Path, ...] = ()
     upload_mb: int = 2048
     basemap: str | None = None
+    tokens: Path | None = None
+    users: tuple[str, ...] = ()
+    public: bool = False
     private_hosts: tuple[str, ...] = ()
     google_credentials: Path | None = None
     google_metadata: bool = False
@@ -92,6 +99,9 @@ def from_environment(env: dict[str, str]) -> Settings:
         ),
         upload_mb=_whole(env, "LOOKALIKE_UPLOAD_MB", defaults.upload_mb, least=1),
         basemap=env.get("LOOKALIKE_BASEMAP") or None,
+        tokens=Path(env["LOOKALIKE_TOKENS"]).expanduser() if env.get("LOOKALIKE_TOKENS") else None,
+        users=tuple(_listed(env, "LOOKALIKE_USERS")),
+        public=env.get("LOOKALIKE_PUBLIC", "") not in ("", "0"),
         private_hosts=tuple(_listed(env, "LOOKALIKE_PRIVATE_HOSTS")),
         google_credentials=Path(env["GOOGLE_APPLICATION_CREDENTIALS"]).expanduser()
         if env.get("GOOGLE_APPLICATION_CREDENTIALS")

@@ -1,0 +1,66 @@
+"""Who uses the app: Streamlit's sign-in (OIDC), read by the pages and by our routes alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import streamlit as st
+
+from pipeline.access import Access
+from pipeline.settings import settings
+
+
+@lru_cache(maxsize=1)
+def access() -> Access:
+    """The rules of this server."""
+    return Access.of(settings(), sign_in=sign_in_configured(), session=session)
+
+
+def sign_in_configured() -> bool:
+    """Whether `.streamlit/secrets.toml` has an `[auth]` section."""
+    from streamlit.auth_util import get_secrets_auth_section
+
+    return bool(get_secrets_auth_section())
+
+
+def session(cookies: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The user that Streamlit's signed cookie names; None without one, or with a forged one.
+
+    Streamlit guards its own connection only and offers no public way to read the cookie elsewhere.
+    """
+    from streamlit.web.server.server_util import AUTH_COOKIE_NAME
+    from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
+
+    raw = _get_signed_cookie_with_chunks(dict(cookies), AUTH_COOKIE_NAME)
+    if not raw:
+        return None
+    try:
+        user = json.loads(raw)
+    except ValueError:
+        return None
+    return user if isinstance(user, dict) else None
+
+
+def gate() -> None:
+    """Let the page go on only for somebody who may use it; called before any page runs."""
+    rules = access()
+    if not rules.required:
+        return
+    if not rules.sign_in:
+        st.info("This server answers programs only. Its interface is described at /api/docs.")
+        st.stop()
+    if not st.user.is_logged_in:
+        st.title("Lookalike")
+        st.write("Sign in to see the collections of this server.")
+        st.button("Sign in", type="primary", on_click=st.login)
+        st.stop()
+    if not rules.may_sign_in(st.user.get("email")):
+        st.error(
+            f"{st.user.get('email') or 'This account'} may not use this server. "
+            "Ask its operator to add the address to LOOKALIKE_USERS."
+        )
+        st.button("Sign out", on_click=st.logout)
+        st.stop()
