@@ -25,6 +25,11 @@ const ICONS = {
   view: 'M4 9V5h5M20 9V5h-5M4 15v4h5M20 15v4h-5M9 12h6M12 9v6',
   trash: 'M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13M10.5 10.5v6M13.5 10.5v6',
   copy: 'M9 9h11v11H9zM15 9V4H4v11h5',
+  good: 'M5 12.5l4.5 4.5L19 7',
+  bad: 'M7 7l10 10M17 7L7 17',
+  skip: 'M6 6l7 6-7 6zM17 6v12',
+  undo: 'M9 7L4.5 11.5 9 16M5 11.5h9a5 5 0 0 1 0 10h-2',
+  download: 'M12 4v11M7.5 11L12 15.5 16.5 11M5 20h14',
   help: 'M9 9a3 3 0 1 1 4 2.8c-.8.4-1 1-1 2.2M12 17.5h.01',
 };
 

@@ -38,7 +38,8 @@ function body(query, options) {
   };
 }
 
-async function ask(url, request) {
+// The answer to a request, or a Refusal in words.
+export async function ask(url, request) {
   let answer;
   try {
     answer = await fetch(url, request);

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import area_state, frame, server, trouble
+from pages.ui import area_state, frame, identity, server, trouble
 from pipeline.errors import LookalikeError
 
 HERE = Path(__file__).parent
 
 frame.begin()
+identity.gate()
 area_state.keep()
 page = st.navigation(
     [
         st.Page(HERE / "home.py", title="Home", icon=":material/home:", default=True),
         st.Page(HERE / "area.py", title="Area", icon=":material/draw:"),
         st.Page(HERE / "search.py", title="Search", icon=":material/travel_explore:"),
+        st.Page(HERE / "results.py", title="Results", icon=":material/fact_check:"),
         st.Page(HERE / "jobs.py", title="Jobs", icon=":material/progress_activity:"),
     ],
     position="top",

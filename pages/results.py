@@ -1,0 +1,7 @@
+"""Results: saved searches, their review, comparison and export."""
+
+from __future__ import annotations
+
+from pages.ui.results_view import results
+
+results()
