@@ -9,8 +9,16 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui import identity
 from pages.ui.server import our_routes
 from pages.ui.trouble import explain
+from pipeline.access import check_address
+from pipeline.errors import LookalikeError
+
+try:
+    check_address(st.get_option("server.address"), identity.access())
+except LookalikeError as refusal:
+    raise SystemExit(f"Error: {refusal}") from None
 
 app = st.App(
     Path(__file__).parent / "pages" / "main.py",

@@ -49,18 +49,25 @@ def base_path() -> str:
 
 
 def our_routes() -> list[BaseRoute]:
-    """Every route of ours, under the base path: Streamlit does not prefix them itself."""
-    from pages.ui import document
-    from pipeline import api, api_searches, tiles
+    """Every route of ours, under the base path: Streamlit does not prefix them itself.
+
+    All but the empty document of a page, which leads to the sign-in, stand behind the wall.
+    """
+    from pages.ui import document, identity
+    from pipeline import api, api_jobs, api_searches, openapi, tiles
+    from pipeline.access import protect
 
     routes = [
-        *document.routes(base_path()),
         *tiles.routes(shelf()),
         *api.routes(shelf()),
         *looks().routes(),
         *api_searches.routes(shelf()),
+        *api_jobs.routes(jobs(), settings()),
+        *openapi.routes(base_path()),
     ]
-    return [_below(base_path(), route) for route in routes]
+    below = [_below(base_path(), route) for route in routes]
+    documents = [_below(base_path(), route) for route in document.routes(base_path())]
+    return [*documents, *protect(below, identity.access)]
 
 
 def _below(prefix: str, route: BaseRoute) -> BaseRoute:
@@ -75,7 +82,7 @@ def _below(prefix: str, route: BaseRoute) -> BaseRoute:
 
 @lru_cache(maxsize=1)
 def warm_soon() -> None:
-    """Load the newest collection's index once the first page has been painted.
+    """Resume what was interrupted, and load the newest index, once the first page was painted.
 
     The libraries behind it take seconds to import; begun earlier they would delay that paint.
     """
@@ -86,8 +93,9 @@ def warm_soon() -> None:
 
 def _warm_newest() -> None:
     try:
+        jobs().start_runner()
         opened = [shelf().collection(name) for name in shelf().store.names()]
         if opened:
             shelf().index(max(opened, key=lambda found: found.manifest.updated).name)
     except LookalikeError as error:
-        log.warning("the index could not be warmed: %s", error)
+        log.warning("not warmed: %s", error)
