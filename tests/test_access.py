@@ -2,8 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -219,3 +226,63 @@ def test_session_cookie_is_streamlits_own_and_a_forged_one_is_nobody(monkeypatch
     assert identity.session({AUTH_COOKIE_NAME: forged}) is None
     assert identity.session({AUTH_COOKIE_NAME: good[:-2] + "xx"}) is None
     assert identity.session({}) is None
+
+
+@pytest.fixture(scope="module")
+def guarded_server(tmp_path_factory):
+    """The real app with sign-in configured; gives its address and the cookie secret."""
+    folder = tmp_path_factory.mktemp("guarded")
+    secret = secrets.token_hex(16)
+    (folder / "secrets.toml").write_text(
+        f'[auth]\nredirect_uri = "http://127.0.0.1/oauth2callback"\ncookie_secret = "{secret}"\n'
+        'client_id = "x"\nclient_secret = "x"\nserver_metadata_url = "https://id.example/.well"\n'
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    flags = ["--server.port", str(port), "--server.address", "0.0.0.0", "--server.headless=true"]
+    process = subprocess.Popen(
+        [*command, *flags, "--secrets.files", str(folder / "secrets.toml")],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "LOOKALIKE_HOME": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}", secret
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/collections",
+        "/api/jobs",
+        "/api/docs",
+        "/api/collections/x/chips/y.png",
+        "/api/collections/x/tiles/s/0/0/0.png",
+        "/api/collections/x/footprints.f64",
+        "/lookalike/assets/1/dom.js",
+    ],
+)
+def test_with_sign_in_configured_the_real_server_guards_every_route(guarded_server, path):
+    from streamlit.web.server.server_util import AUTH_COOKIE_NAME
+    from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+
+    address, secret = guarded_server
+    user = json.dumps({"is_logged_in": True, "email": "ann@survey.example"})
+    good = create_signed_value(secret, AUTH_COOKIE_NAME, user).decode()
+    forged = create_signed_value("guessed", AUTH_COOKIE_NAME, user).decode()
+    assert httpx.get(address + path).status_code == 401
+    assert httpx.get(address + path, cookies={AUTH_COOKIE_NAME: forged}).status_code == 401
+    assert httpx.get(address + path, cookies={AUTH_COOKIE_NAME: good}).status_code in (200, 404)
+    assert httpx.get(address).status_code == 200
