@@ -217,3 +217,40 @@ def test_export_and_list_share_the_command(built, tmp_path: Path) -> None:
     done = run("chips", "export", "files", "--to", str(tmp_path), "--format", "gif")
     assert done.returncode == 2
     assert "One of png, jpeg, geotiff" in done.stderr
+
+
+# ---------------------------------------------------------------- from an area to an answer
+
+
+@pytest.mark.model
+def test_from_an_area_of_earth_engine_to_hits(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with google(home, monkeypatch):
+        options = ("--composite", "mosaic", "--scale", "1", "--name", "new-york", "--stride", "256")
+        done = run("fetch", "earth_engine", BBOX, *options)
+        assert done.returncode == 0, done.stderr
+    told = answer("info", "new-york", "--json")
+    assert told["area"]
+    chips = answer("chips", "new-york", "--json")
+    assert len(chips) == told["chips"] > 1
+    hits = answer("search", "new-york", "--chip", chips[0]["id"], "--no-suppress", "--json")
+    assert len(hits) == len(chips) - 1
+    assert hits[0]["datetime"].startswith("2015-03-15")
+
+
+def test_every_service_at_once_serves_the_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.settings import settings
+    from tests.loopback.__main__ import everything, filled
+
+    server, more = everything(tmp_path / "served")
+    with server:
+        for name, value in filled(server, tmp_path, more).items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        for source in ("earth_engine", "stac", "openaerialmap"):
+            rows = answer("scenes", source, BBOX, "--json")
+            assert len(rows) == 3
+            (one, *_) = answer("fetch", source, BBOX, "--to", str(tmp_path / source), "--json")
+            assert Path(one["path"]).stat().st_size > 10_000
+    settings.cache_clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ MANHATTAN = (-74.0160, 40.7098, -74.0092, 40.7127)
 class Google(Loopback):
     """Earth Engine, Drive, Cloud Storage and tokens behind one address."""
 
-    def __init__(self, catalogue: Catalogue, **options: float) -> None:
+    def __init__(self, catalogue: Catalogue, **options: Any) -> None:
         self.tokens = Tokens()
         self.drive, self.bucket = Drive(self.tokens), Bucket(self.tokens)
         self.earth = EarthEngine(catalogue, self.tokens, self.drive, self.bucket)
