@@ -382,6 +382,53 @@ def test_a_disk_too_small_is_refused_before_any_pixel(
     assert server.requests(PIXELS) == []
 
 
+def test_a_token_that_expires_in_the_middle_is_replaced(server: Google, tmp_path: Path) -> None:
+    found = source().search(AREA)
+
+    def expire(report) -> None:
+        if report.done == 2:
+            server.tokens.valid.clear()
+
+    (fetched,) = source(workers=1, side=128).fetch(AREA, found, tmp_path, expire)
+    assert server.tokens.issued >= 2
+    with rasterio.open(fetched.path) as dataset:
+        assert (dataset.read() == truth(server, source(), found)).all()
+
+
+def test_a_request_that_hangs_is_given_up_and_asked_again(
+    server: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.sources import ee_client
+
+    monkeypatch.setattr(ee_client, "DEADLINE_MS", 2000)
+    monkeypatch.setattr(ee_client, "_connected", None)
+    found = source().search(AREA)
+    server.fail(PIXELS, delay=4, times=1)
+    (fetched,) = source().fetch(AREA, found, tmp_path)
+    with rasterio.open(fetched.path) as dataset:
+        assert (dataset.read() == truth(server, source(), found)).all()
+    monkeypatch.setattr(ee_client, "_connected", None)
+
+
+def test_landsat_is_masked_by_its_quality_band(server: Google, tmp_path: Path) -> None:
+    from tests.loopback.images import Asset
+
+    size, name = 100, "LANDSAT/LC09/C02/T1_L2"
+    for number, flags in enumerate((0, 0b1000, 0b10000)):
+        data = np.full((4, size, size), 9000 + 1000 * number, "uint16")
+        data[3] = flags  # clear, cloud, shadow
+        server.earth.catalogue.add(
+            name,
+            Asset(f"{name}/L{number}", data, ("SR_B4", "SR_B3", "SR_B2", "QA_PIXEL"), "EPSG:32618",
+                  (30.0, 0, 582000.0, 0, -30.0, 4509000.0), 1_640_000_000_000 + number,
+                  {"CLOUD_COVER": 1.0}),
+        )  # fmt: skip
+    chosen = source(collection=name)
+    (scene,) = chosen.fetch(AREA, chosen.search(AREA), tmp_path)
+    with rasterio.open(scene.path) as dataset:
+        assert set(np.unique(dataset.read())) == {0, 9000}
+
+
 def test_composites_make_one_scene_a_day_or_the_median(server: Google, tmp_path: Path) -> None:
     found = source().search(AREA)
     days = source(composite="day").fetch(AREA, found, tmp_path)

@@ -46,6 +46,8 @@ class RasterSource:
             them: its users are not the owners of the machine.
         license: Licence of all of them, or empty.
         datetime: Moment of acquisition for those that do not say, ISO 8601, or None.
+        bands: 1-based bands shown as red, green and blue, or None for each raster's own.
+        stretch: Display range of these bands, ((lows), (highs)), or None for each raster's own.
         http: Client for the addresses, or None for the default one.
     """
 
@@ -53,6 +55,8 @@ class RasterSource:
     folders: tuple[Path, ...] | None = None
     license: str = ""
     datetime: str | None = None
+    bands: tuple[int, int, int] | None = None
+    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
     http: Http | None = field(default=None, repr=False)
     name: str = "raster"
 
@@ -63,12 +67,17 @@ class RasterSource:
         folders: Sequence[Path] | None = None,
         license: str = "",
         datetime: str | None = None,
+        bands: Sequence[int] | None = None,
+        stretch: Sequence[Sequence[float]] | None = None,
         http: Http | None = None,
     ) -> None:
         object.__setattr__(self, "locations", tuple(str(place) for place in locations))
         object.__setattr__(self, "folders", None if folders is None else tuple(folders))
         object.__setattr__(self, "license", license)
         object.__setattr__(self, "datetime", datetime)
+        # Lists where they come from a job's record.
+        object.__setattr__(self, "bands", tuple(bands) if bands else None)
+        object.__setattr__(self, "stretch", tuple(map(tuple, stretch)) if stretch else None)
         object.__setattr__(self, "http", http)
 
     def search(
@@ -141,6 +150,8 @@ class RasterSource:
                     datetime=candidate.datetime,
                     source_url=candidate.url,
                     license=candidate.license,
+                    bands=self.bands,
+                    stretch=self.stretch,
                 )
             )
         progress(Progress("Fetching scenes", len(candidates), len(candidates), "scenes"))

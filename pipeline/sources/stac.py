@@ -55,7 +55,7 @@ class Api:
 
 
 APIS = (
-    Api("earth-search", "https://earth-search.aws.element84.com/v1", ("sentinel-2-l2a", "naip")),
+    Api("earth-search", "https://earth-search.aws.element84.com/v1", ("sentinel-2-l2a",)),
     Api(
         "planetary-computer",
         "https://planetarycomputer.microsoft.com/api/stac/v1",
@@ -317,8 +317,13 @@ def _look(assets: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The assets that show an item, or None."""
     for look in LOOKS:
         if all(name in assets for name in look):
-            kinds = [str(assets[name].get("type", "image/tiff")) for name in look]
-            if all("tiff" in kind for kind in kinds):
+            chosen = [assets[name] for name in look]
+            # Some lie in stores that are no web servers, or whose reader pays.
+            if all(
+                "tiff" in str(asset.get("type", "image/tiff"))
+                and str(asset.get("href", "")).startswith(("https://", "http://"))
+                for asset in chosen
+            ):
                 return look
     return None
 

@@ -33,6 +33,7 @@ class Tokens:
     revoked: bool = False
     lifetime: int = 3600
     issued: int = 0
+    valid: set[str] = field(default_factory=set)
 
     def handle(self, request: Request, server: Loopback) -> Answer | None:
         if request.path != "/token":
@@ -49,12 +50,14 @@ class Tokens:
                     "reasonable timeframe. Check your iat and exp values in the JWT claim."
                 )
         self.issued += 1
+        token = f"{TOKEN}-{self.issued}"
+        self.valid.add(f"Bearer {token}")
         return Answer.of(
-            {"access_token": TOKEN, "expires_in": self.lifetime, "token_type": "Bearer"}
+            {"access_token": token, "expires_in": self.lifetime, "token_type": "Bearer"}
         )
 
     def admits(self, request: Request) -> bool:
-        return request.header("authorization") == f"Bearer {TOKEN}"
+        return request.header("authorization") in self.valid
 
 
 def _grant(text: str) -> Answer:
