@@ -230,12 +230,14 @@ function createOutline(L, map, label, changed) {
     },
     isEmpty: () => !group.getLayers().length,
     geometry: () => (group.getLayers().length ? joined(group.toGeoJSON()) : null),
-    show({ shape, shape_stamp: now }) {
-      if (now === stamp) return;
-      stamp = now;
-      clear();
-      if (shape) parts(L, shape).forEach(put);
-      measure();
+    show({ shape, shape_stamp: now, size }) {
+      if (now !== stamp) {
+        stamp = now;
+        clear();
+        if (shape) parts(L, shape).forEach(put);
+        measure();
+      }
+      if (size && !tool) label.textContent = size;
     },
     stop: () => stopTool(),
   };
@@ -286,6 +288,9 @@ function joined({ features }) {
   return { type: 'MultiPolygon', coordinates: features.map((one) => one.geometry.coordinates) };
 }
 
+// The sphere of leaflet-draw has the equator's radius; this one has the Earth's surface.
+const SURFACE = (6371007.2 / 6378137) ** 2;
+
 // km² on a sphere, near enough while the hand moves; the page then says it on the ellipsoid.
 function kilometres(L, shape) {
   if (shape.eachLayer) {
@@ -295,7 +300,7 @@ function kilometres(L, shape) {
   }
   const rings = shape.getLatLngs();
   const [outer, ...holes] = Array.isArray(rings[0]) ? rings : [rings];
-  const size = (ring) => L.GeometryUtil.geodesicArea(ring) / 1e6;
+  const size = (ring) => (L.GeometryUtil.geodesicArea(ring) * SURFACE) / 1e6;
   return holes.reduce((left, hole) => left - size(hole), size(outer));
 }
 

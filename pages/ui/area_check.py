@@ -31,41 +31,38 @@ if TYPE_CHECKING:
     from pipeline.area import Area
 
 STRIDES = {
-    256: ("No overlap", "Fastest and smallest; a thing cut by a chip's edge is found less well."),
-    128: ("Half overlap", "Four times the chips; most things lie well inside one of them."),
-    64: ("Three quarters", "Sixteen times the chips; finds and places small things best."),
+    256: ("None", "Chips side by side: fastest and smallest, but what lies on a seam is cut."),
+    128: ("Half", "Four times the chips: most things lie well inside one of them."),
+    64: ("Three quarters", "Sixteen times the chips: small things are found and placed best."),
 }
 
 
 def choose_stride(area: Area | None, imagery: Imagery | None) -> int:
     """Let the user choose the stride, each with the chips it makes."""
     area_state.pick("stride", list(STRIDES), 128)
-    chosen = imagery.chosen if imagery else ()
-    geometry = area.geometry if area else None
-    counts = {s: sum(count_chips(one, geometry, s) for one in chosen) for s in STRIDES}
-    place = st.empty()
-    stride: int = st.radio(
+    heading(4, "Overlap of chips", _side(imagery))
+    stride: int = st.segmented_control(
         "Overlap of chips",
         list(STRIDES),
-        format_func=lambda s: f"{STRIDES[s][0]} · every {s} pixels",
-        captions=[
-            f"{words}" + (f" {count(counts[s])} chips." if chosen else "")
-            for s, (_, words) in STRIDES.items()
-        ],
+        format_func=lambda pixels: STRIDES[pixels][0],
         key="area.stride",
         label_visibility="collapsed",
+        width="stretch",
     )
-    with place.container():
-        heading(4, "Chips", _side(imagery, stride))
+    chosen = imagery.chosen if imagery else ()
+    geometry = area.geometry if area else None
+    counts = [count(sum(count_chips(one, geometry, s) for one in chosen)) for s in STRIDES]
+    tally = f" That is {' / '.join(counts)} chips." if chosen else ""
+    st.caption(f"{STRIDES[stride][1]} One every {stride} pixels.{tally}")
     return stride
 
 
-def _side(imagery: Imagery | None, stride: int) -> str:
+def _side(imagery: Imagery | None) -> str:
     gsd = imagery.chosen[0].gsd if imagery and imagery.chosen else None
     if not gsd:
-        return "256×256 pixels"
+        return "each 256×256 pixels"
     side = gsd * 256
-    return f"{side / 1000:.1f} km a side" if side >= 1000 else f"{side:.0f} m a side"
+    return f"each {side / 1000:.1f} km wide" if side >= 1000 else f"each {side:.0f} m wide"
 
 
 def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
@@ -132,13 +129,15 @@ def build_button(
     found: Preflight, area: Area | None, imagery: Imagery | None, display: Display, stride: int
 ) -> None:
     """Name it, and Build: queues the job and goes to where it can be watched."""
+    if imagery and imagery.chosen:
+        st.html(f'<p class="lk-sum">{_in_short(found)}</p>')
     suggested = (imagery.title if imagery else "") or "My area"
     title = st.text_input(
         "Name", key="area.title", placeholder=suggested, max_chars=80, label_visibility="collapsed"
     )
     ready = found.ready and display.sound and imagery is not None
     pressed = st.button(
-        f"Build {count(found.chips)} chips" if ready else "Build",
+        "Build",
         type="primary",
         width="stretch",
         disabled=not ready,
@@ -154,6 +153,13 @@ def build_button(
     st.session_state.pop("area.title", None)
     st.session_state["job"] = job.id
     st.switch_page("jobs.py")
+
+
+def _in_short(found: Preflight) -> str:
+    if not found.ready:
+        return escape(found.findings[0].what)
+    time = f"about {duration(found.seconds)}"
+    return escape(" · ".join([f"{count(found.chips)} chips", time, size(found.disk)]))
 
 
 def _request(
@@ -181,6 +187,7 @@ def _request(
             stretch=stretch,
             title=imagery.title if len(imagery.chosen) == 1 else one.title,
             datetime=one.datetime,
+            source=imagery.origin,
             license=imagery.license,
         )
         for one in imagery.chosen

@@ -32,6 +32,7 @@ class Imagery:
 
     Attributes:
         source: Key of `KINDS` to fetch from, or "" for files that lie here.
+        origin: Kind of source that files which lie here came from.
         options: Options of that source.
         offered: Every candidate.
         chosen: Those to use.
@@ -42,6 +43,7 @@ class Imagery:
     """
 
     source: str
+    origin: str = "raster"
     options: dict[str, Any] = field(default_factory=dict)
     offered: tuple[Candidate, ...] = ()
     chosen: tuple[Candidate, ...] = ()
@@ -125,6 +127,7 @@ def _sample() -> Imagery:
     found = tuple(open_source("raster", locations=[sample.path]).search(None))
     return Imagery(
         "",
+        "sample",
         offered=found,
         chosen=found,
         title=sample.title,
@@ -160,9 +163,9 @@ def _raster(area: Area | None) -> Imagery | None:
     options = {"locations": places} if remote else {}
     return Imagery(
         "raster" if remote else "",
-        options,
-        found,
-        found,
+        options=options,
+        offered=found,
+        chosen=found,
         title=found[0].title if found else "",
         estimate=estimate,
     )
@@ -240,9 +243,9 @@ def _searched(kind: str, area: Area | None) -> Imagery | None:
             trouble.show(error)
     return Imagery(
         kind,
-        options,
-        tuple(found),
-        tuple(chosen),
+        options=options,
+        offered=tuple(found),
+        chosen=tuple(chosen),
         title=area.name if area.name != "Drawn area" else "",
         estimate=estimate,
     )

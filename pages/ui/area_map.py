@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages.ui import area_state
 from pages.ui.server import base_path
+from pages.ui.words import square_km
 from pipeline.frontend import ASSETS
 from pipeline.settings import settings
 from pipeline.tiles import assets_version
@@ -83,6 +84,7 @@ def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None) -> None:
             "session": area_state.session(),
             "draft": area_state.draft(),
             "shape": shape,
+            "size": square_km(area.area_km2) if area else "",
             "shape_stamp": area_state.shape_stamp(),
             "imagery": [_imagery(one) for one in imagery],
             "missing": json.loads(json.dumps(mapping(missing))) if missing is not None else None,

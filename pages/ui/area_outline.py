@@ -21,15 +21,17 @@ def choose() -> Area | None:
     area = area_state.area()
     heading(1, "Area", square_km(area.area_km2) if area else "whole scenes")
     area_state.pick("way", WAYS, "Draw")
-    way = st.segmented_control("Give the area by", WAYS, key="area.way", width="stretch")
+    way = st.segmented_control(
+        "Give the area by", WAYS, key="area.way", width="stretch", label_visibility="collapsed"
+    )
     if way == "File":
         _file()
     elif way == "Text":
         _text()
     else:
         st.caption(
-            "Use the rectangle or polygon button on the map; drag its corners to change it. "
-            "Without an area, whole scenes become searchable."
+            "Use the rectangle or polygon button on the map, then drag its corners."
+            + ("" if area else " Without an area, whole scenes become searchable.")
         )
     refused = area_state.refusal()
     if refused:

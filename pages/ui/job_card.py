@@ -55,7 +55,8 @@ def card(job: Job, ahead: int = 0) -> None:
 
 def _head(job: Job) -> None:
     name, colour = STATES[job.state]
-    when = ago(job.ended or job.started or job.created)
+    done = "ended" if job.ended else "started" if job.started else "asked for"
+    when = f"{done} {ago(job.ended or job.started or job.created)}"
     st.html(
         f'<div class="lk-job"><h2>{escape(job.title)}</h2>'
         f'<span class="lk-state lk-{colour}">{name}</span><span class="lk-when">{when}</span></div>'
@@ -87,7 +88,8 @@ def _standing(job: Job) -> str:
     if job.left is not None and job.done < job.total:
         parts.append(f"{duration(job.left)} left")
     elif job.note:
-        parts.append(job.note)
+        # A file's folder is the server's own business.
+        parts.append(job.note.rsplit("/", 1)[-1])
     return " · ".join(parts)
 
 
