@@ -208,6 +208,22 @@ class Findings:
             "software": about.software,
         }
 
+    def said(self, item: Finding) -> dict[str, str]:
+        """One finding in the words of a pop-up: label and text, without what is empty."""
+        values = self.values(item)
+        told = {
+            "Score": f"{values['score']:.2f}",
+            "Date": values["date"][:10],
+            "Resolution": f"{values['gsd_m']:.3g} m",
+            "Scene": values["scene_title"],
+            "Place": f"{values['latitude']:.5f}, {values['longitude']:.5f}",
+            "Chips": str(values["chips"]) if values["chips"] > 1 else "",
+            "Mark": values["mark"],
+            "Note": values["note"],
+            "Like": values["query"],
+        }
+        return {label: text for label, text in told.items() if text}
+
     def pictures(
         self, progress: OnProgress = silent, size: int = 256
     ) -> Iterator[tuple[Finding, np.ndarray]]:

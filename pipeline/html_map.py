@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 #: Longest side of the imagery in the page, pixels; four of them weigh about a megabyte each.
 IMAGERY = 2048
 THUMBNAIL = 160
-SHOWN = ("score", "date", "gsd_m", "scene_title", "latitude", "longitude", "mark", "note")
 _MARK = "lookalike-leaflet"
 
 
@@ -68,23 +67,23 @@ def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
 
     features = []
     for item, picture in findings.pictures(progress, THUMBNAIL):
-        values = findings.values(item)
         rows = "".join(
-            f"<tr><th>{name}</th><td>{escape(str(values[name]))}</td></tr>"
-            for name in SHOWN
-            if values[name] != ""
+            f"<tr><th>{label}</th><td>{escape(text)}</td></tr>"
+            for label, text in findings.said(item).items()
         )
         colour = RAMP[(item.rank - 1) * len(RAMP) // len(findings.items)]
         url = _data_url(encoded(picture, "JPEG"), "image/jpeg")
         properties = {
             "title": f"#{item.rank} · {item.hit.score:.2f}",
-            "about": f"<b>#{item.rank}</b><br><img src='{url}' width='{THUMBNAIL}' alt=''>"
+            "about": f"<b>#{item.rank}</b><br><img src='{url}' width='{THUMBNAIL}' "
+            f"height='{THUMBNAIL}' alt=''>"
             f"<table>{rows}</table>",
             "style": {"color": colour, "weight": 2, "fillColor": colour, "fillOpacity": 0.15},
         }
         feature = {"type": "Feature", "id": str(item.rank), "geometry": mapping(item.outline)}
         features.append({**feature, "properties": properties})
-    return {"type": "FeatureCollection", "features": features}
+    # What is drawn last lies on top, and is what a click finds: the best.
+    return {"type": "FeatureCollection", "features": features[::-1]}
 
 
 def _imagery(scene: Scene) -> tuple[str, list[list[float]]]:
@@ -138,6 +137,7 @@ def _finished(page: str, findings: Findings, script: str, css: str) -> str:
         "html,body{font:13px system-ui,sans-serif;background:#0f172a}"
         ".leaflet-container{background:#0f172a}"
         "th{text-align:left;padding-right:8px;font-weight:600}"
+        ".leaflet-bottom{bottom:30px}"
         "#caption{position:fixed;left:0;right:0;bottom:0;z-index:1000;padding:6px 12px;"
         "background:#0f172ae6;color:#e2e8f0}</style>"
         f"<script>{script}</script>"

@@ -13,8 +13,6 @@ from pipeline.findings import Finding, Findings, encoded
 from pipeline.geopackage import RAMP
 from pipeline.progress import OnProgress, silent
 
-SHOWN = ("score", "date", "gsd_m", "scene_title", "longitude", "latitude", "mark", "note", "query")
-
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
     """A zip of `doc.kml` and a JPEG a finding."""
@@ -55,9 +53,8 @@ def _placemark(parent: Any, findings: Findings, item: Finding) -> None:
     mark = ElementTree.SubElement(parent, "Placemark", id=f"f{item.rank}")
     _text(mark, "name", f"#{item.rank}")
     rows = "".join(
-        f"<tr><th align='left'>{name}</th><td>{escape(str(values[name]))}</td></tr>"
-        for name in SHOWN
-        if values[name] != ""
+        f"<tr><th align='left'>{label}</th><td>{escape(text)}</td></tr>"
+        for label, text in findings.said(item).items()
     )
     picture = f"<img src='{picture_name(item)}' width='256' height='256'>"
     _text(mark, "description", f"{picture}<table>{rows}</table>")
