@@ -2,7 +2,7 @@
 import { count, score } from './dom.js';
 
 const [WIDTH, HEIGHT] = [320, 150];
-const [LEFT, RIGHT, TOP, BOTTOM] = [34, 8, 8, 24];
+const [LEFT, RIGHT, TOP, BOTTOM] = [42, 8, 8, 24];
 
 // The cut at a score: the last threshold that still admits only hits at or above it.
 export function cutAt(precision, least) {
@@ -21,7 +21,7 @@ export function inWords(cut) {
   return `${start} ${share}, ${range}, judging by ${count(cut.reviewed)} reviewed.`;
 }
 
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}\u202f%`;
 
 export function precisionChart(precision, least, onCut) {
   const svg = shape('svg', {

@@ -170,6 +170,14 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
         h('span', { class: 'lk-frame', 'aria-hidden': true }),
         h('figcaption', {}, 'Around it'),
       ),
+      search.picture
+        ? h(
+            'figure',
+            { class: 'lk-wanted' },
+            h('img', { src: saved.picture(search), alt: 'What was looked for', width: 256, height: 256 }),
+            h('figcaption', {}, 'Looked for'),
+          )
+        : null,
     );
   }
 
@@ -189,12 +197,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     return h(
       'aside',
       { class: 'lk-panel lk-judge' },
-      h(
-        'div',
-        { class: 'lk-like' },
-        search.picture ? h('img', { src: saved.picture(search), alt: 'What was looked for' }) : null,
-        h('p', {}, h('strong', {}, 'Is it like this?'), h('span', { class: 'lk-muted' }, facts(hit))),
-      ),
+      h('div', {}, h('h2', {}, 'Is it what you look for?'), h('p', { class: 'lk-muted' }, facts(hit))),
       h(
         'div',
         { class: 'lk-verdicts' },

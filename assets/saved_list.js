@@ -122,7 +122,7 @@ function picture(search, saved) {
 
 function facts({ collection_title: title, hits, created, name, query }) {
   const parts = [title, `${count(hits)} hits`, day(created)];
-  if (name !== query) parts.splice(1, 0, `like ${query.replace(/chip [0-9a-f]+/, 'a chip')}`);
+  if (name !== query && !query.startsWith('chip ')) parts.splice(1, 0, `like ${query}`);
   return parts.join(' · ');
 }
 
