@@ -25,8 +25,9 @@ function start(root, tell) {
   let map = null;
   let latest = null;
   let stopped = false;
-  loadDraw().then(
-    (L) => {
+  // A map begun in a box without size shows another place than it is told.
+  Promise.all([loadDraw(), sized(root.querySelector('.lk-map'))]).then(
+    ([L]) => {
       if (stopped) return;
       map = drawMap(L, root, tell, latest);
       map.update(latest);
@@ -49,10 +50,21 @@ function start(root, tell) {
   };
 }
 
+function sized(element) {
+  return new Promise((settled) => {
+    const observer = new ResizeObserver(() => {
+      if (element.clientHeight < 100 || element.clientWidth < 100) return;
+      observer.disconnect();
+      settled();
+    });
+    observer.observe(element);
+  });
+}
+
 // What was chosen and drawn is kept in the browser: a reload begins a new session on the server.
 function remember({ session, draft }, tell) {
   const kept = JSON.parse(sessionStorage.getItem(MEMORY) || 'null');
-  if (kept && kept.session !== session) tell('restore', kept.draft);
+  if (kept && kept.session !== session) setTimeout(() => tell('restore', kept.draft));
   const content = kept && kept.session !== session ? kept.draft : draft;
   sessionStorage.setItem(MEMORY, JSON.stringify({ session, draft: content }));
 }
@@ -84,7 +96,7 @@ function drawMap(L, root, tell, first) {
   const outline = createOutline(L, map, label, (geometry) => tell('drawn', { geometry }));
   tools(L, map, outline).addTo(map);
   const imagery = imageryLayers(L, map);
-  const observer = new ResizeObserver(() => map.invalidateSize({ pan: false }));
+  const observer = new ResizeObserver(() => map.invalidateSize({ animate: false }));
   observer.observe(element);
   return {
     leaflet: () => map,

@@ -159,7 +159,9 @@ def _in_short(found: Preflight) -> str:
     if not found.ready:
         return escape(found.findings[0].what)
     time = f"about {duration(found.seconds)}"
-    return escape(" · ".join([f"{count(found.chips)} chips", time, size(found.disk)]))
+    facts = escape(" · ".join([f"{count(found.chips)} chips", time, size(found.disk)]))
+    warnings = [finding for finding in found.findings if finding.level == "warning"]
+    return facts + "".join(f"<span>{escape(one.what)}</span>" for one in warnings[:1])
 
 
 def _request(

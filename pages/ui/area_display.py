@@ -54,8 +54,10 @@ def choose(imagery: Imagery | None) -> Display:
     try:
         known = looks().bands(place)
         head = st.empty()
-        bands = _bands(known, imagery.bands or known.shown, place)
-        stretch = _stretch(known, bands, place)
+        with st.expander("Bands and brightness"):
+            bands = _bands(known, imagery.bands or known.shown, place)
+            stretch = _stretch(known, bands, place)
+            levels = st.empty()
         shown = []
         with st.spinner("Drawing it …"):
             for one in imagery.chosen[:MOST_DRAWN]:
@@ -67,7 +69,7 @@ def choose(imagery: Imagery | None) -> Display:
         return Display(None, None, tuple(Shown(one) for one in imagery.chosen), sound=False)
     with head.container():
         heading(3, "Colours", f"bands {', '.join(map(str, bands))}")
-    _levels(shown[0].scene)
+    levels.caption(_levels(shown[0].scene))
     shown += [Shown(one) for one in imagery.chosen[MOST_DRAWN:]]
     own = known.shown == bands and imagery.bands is None
     return Display(None if own else bands, stretch, tuple(shown))
@@ -126,11 +128,10 @@ def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch |
     return Stretch(given[0], given[1])
 
 
-def _levels(scene: Scene | None) -> None:
+def _levels(scene: Scene | None) -> str:
     if scene is None:
-        return
-    levels = [
-        f"{low:g}–{high:g}" for low, high in zip(scene.stretch.low, scene.stretch.high, strict=True)
-    ]
+        return ""
+    low, high = scene.stretch.low, scene.stretch.high
+    levels = [f"{black:g}–{white:g}" for black, white in zip(low, high, strict=True)]
     same = len(set(levels)) == 1
-    st.caption(f"Black to white: {levels[0] if same else ', '.join(levels)}")
+    return f"Black to white: {levels[0] if same else ', '.join(levels)}"
