@@ -193,6 +193,15 @@ def resnet50(
     return _resnet50(path, mode, threads or settings().threads)
 
 
+def this_network(progress: OnProgress | None = None) -> resnet.Network:
+    """The process's ResNet-50 itself, for those who pool its feature maps in their own way.
+
+    Raises:
+        WeightsError: If there are no weights.
+    """
+    return _network(weights.find(progress=progress), settings().threads)[1]
+
+
 @lru_cache(maxsize=2)
 def _resnet50(path: Path, mode: Mode, threads: int) -> Embedder:
     from pipeline.dense import DenseEmbedder
