@@ -32,7 +32,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     draw();
     how.blur();
   });
-  const leave = () => go(here);
+  const leave = () => sending.then(() => go(here)); // what was marked must count there
   body.replaceChildren(
     h(
       'div',

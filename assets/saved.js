@@ -8,6 +8,7 @@ export function createSaved(base) {
   const json = (answer) => answer.json();
   const send = (method, body) => ({
     method,
+    keepalive: true, // a mark given just before the page is left still arrives
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body),
   });

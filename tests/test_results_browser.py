@@ -1,0 +1,197 @@
+"""The Results page in real Chromium: review by key, comparison, export, and what is gone."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser import PHONE, App, Visit, app, chromium, visit
+
+__all__ = ["app", "chromium", "visit"]
+pytestmark = pytest.mark.browser
+LIVE = "() => document.querySelector('.lk-results[data-state=live]')"
+
+
+def ask(app: App, path: str, body: dict | None = None, method: str = "GET"):
+    request = urllib.request.Request(
+        f"{app.url}/api{path}",
+        data=json.dumps(body).encode() if body is not None else None,
+        method="POST" if body is not None and method == "GET" else method,
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        content = answer.read()
+    return json.loads(content) if content else None
+
+
+@pytest.fixture
+def saved(app: App) -> Iterator[dict]:
+    """Two saved searches over the same place; taken away afterwards."""
+    corner = ask(app, "/collections/ponds")["bounds"]
+    at = [corner[0] * 0.15 + corner[2] * 0.85, (corner[1] + corner[3]) / 2]
+    made = [
+        ask(app, "/collections/ponds/searches", {"name": name, "at": at, "k": k})
+        for name, k in (("Round ponds", 8), ("Fewer ponds", 5))
+    ]
+    yield made[0]
+    for one in ask(app, "/searches")["searches"]:
+        ask(app, f"/collections/ponds/searches/{one['id']}", method="DELETE")
+
+
+def open_page(app: App, visit: Visit, **fields: str):
+    options = {name: fields.pop(name) for name in ("size", "expect") if name in fields}
+    query = "&".join(f"{name}={value}" for name, value in fields.items())
+    page = visit(f"{app.url}/results?{query}", **options)
+    page.wait_for_function(LIVE)
+    return page
+
+
+def test_without_a_saved_search_it_says_what_to_do(app: App, visit: Visit) -> None:
+    page = open_page(app, visit)
+    page.get_by_role("heading", name="No saved search yet").wait_for()
+    page.locator(".lk-blank").get_by_role("link", name="Search").click()
+    page.wait_for_url("**/search*")
+
+
+def test_a_saved_search_opens_with_its_hits_and_its_link_reopens_it(app, visit, saved) -> None:
+    page = open_page(app, visit)
+    page.get_by_role("button", name="Round ponds").first.click()
+    page.locator(".lk-hit").nth(7).wait_for()
+    assert page.locator(".lk-hit").count() == 8
+    assert saved["id"] in page.url
+    page.reload()
+    page.wait_for_function(LIVE)
+    scores = page.locator(".lk-score").all_inner_texts()
+    assert scores == [f"{hit['score']:.2f}" for hit in saved["hits"]]
+    page.go_back()
+    page.get_by_role("heading", name="Results", exact=True).wait_for()
+
+
+def test_review_by_key_is_kept_and_estimates_precision(app, visit, saved) -> None:
+    page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
+    page.get_by_alt_text("Its surroundings").wait_for()
+    for key in "ggbsg":
+        page.keyboard.press(key)
+    page.keyboard.press("u")
+    page.get_by_text("4 of 8 · 2 good, 1 bad").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_function(LIVE)
+    page.get_by_text("judging by 3 reviewed").wait_for()
+    kept = ask(app, f"/collections/ponds/searches/{saved['id']}")
+    assert sorted(kept["marks"].values()) == ["bad", "good", "good", "skip"]
+    assert kept["precision"][-1]["estimate"] == pytest.approx(2 / 3)
+    assert page.locator(".lk-is-good").count() == 2
+
+
+def test_review_spreads_over_the_ranks_unless_asked_otherwise(app, visit, saved) -> None:
+    page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
+    seen = []
+    for _ in range(3):
+        seen.append(page.locator(".lk-pictures figcaption").first.inner_text())
+        page.keyboard.press("ArrowRight")
+    assert seen == ["Hit 1", "Hit 5", "Hit 3"]
+    page.get_by_label("Order").select_option("rank")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".lk-pictures figcaption").first.inner_text() == "Hit 2"
+
+
+def test_a_reviewed_search_says_so(app, visit, saved) -> None:
+    page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
+    for _ in range(8):
+        page.keyboard.press("g")
+    page.get_by_role("heading", name="All reviewed").wait_for()
+    page.get_by_text("100\u202f% are right: all reviewed").wait_for()
+
+
+def test_a_name_and_a_note_are_kept(app, visit, saved) -> None:
+    page = open_page(app, visit, collection="ponds", search=saved["id"])
+    page.get_by_label("Name of the search").fill("Ponds by the road")
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved", exact=True).wait_for()
+    page.get_by_label("Notes").fill("Ask the water board <b>first</b>")
+    page.get_by_label("Notes").blur()
+    page.get_by_text("Saved", exact=True).wait_for()
+    kept = ask(app, f"/collections/ponds/searches/{saved['id']}")
+    assert (kept["name"], kept["note"]) == ("Ponds by the road", "Ask the water board <b>first</b>")
+
+
+@pytest.mark.parametrize("title", ["GeoJSON", "GeoPackage", "CSV"])
+def test_an_export_is_downloaded(app, visit, saved, title, tmp_path) -> None:
+    page = open_page(app, visit, collection="ponds", search=saved["id"])
+    with page.expect_download() as started:
+        page.get_by_role("button", name=title).click()
+    path = tmp_path / started.value.suggested_filename
+    started.value.save_as(path)
+    assert path.name.startswith("round-ponds-sites.")
+    if title == "GeoJSON":
+        document = json.loads(path.read_text())
+        assert document["provenance"]["recipe"]["k"] == 8
+        assert document["features"]
+
+
+def test_what_lies_below_the_cut_or_is_bad_is_left_out(app, visit, saved) -> None:
+    hits = saved["hits"]
+    mark = f"/collections/ponds/searches/{saved['id']}/marks"
+    ask(app, mark, {"chip": hits[0]["id"], "mark": "bad"})
+    page = open_page(app, visit, collection="ponds", search=saved["id"])
+    cut = page.get_by_label("Least score")
+    cut.fill("3")
+    page.get_by_text("4 of 8 hits at or above").wait_for()
+    assert page.locator(".lk-hit.lk-below").count() == 4
+    page.get_by_text("Hits", exact=True).click()
+    page.get_by_text("Not bad").click()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="GeoJSON").click()
+    found = json.loads(started.value.path().read_text())["features"]
+    assert [one["id"] for one in found] == [hit["id"] for hit in hits[1:4]]
+
+
+def test_two_searches_are_compared(app, visit, saved) -> None:
+    page = open_page(app, visit)
+    for name in ("Round ponds", "Fewer ponds"):
+        page.get_by_label(f"Compare {name}").check()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("heading", name="Both: 5").wait_for()
+    page.get_by_text("5 places are found by both, 63\u202f% of all").wait_for()
+
+
+def test_a_search_is_deleted_after_a_question(app, visit, saved) -> None:
+    page = open_page(app, visit)
+    page.get_by_role("button", name="Delete Fewer ponds").click()
+    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Delete Fewer ponds").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.wait_for_function("() => document.querySelectorAll('.lk-saved-row').length === 1")
+    assert [one["name"] for one in ask(app, "/searches")["searches"]] == ["Round ponds"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"collection": "gone", "search": "0123456789ab"},
+        {"collection": "ponds", "search": "0123456789ab"},
+        {"collection": "..%2F..%2Fetc", "search": "passwd"},
+    ],
+)
+def test_a_search_that_is_gone_is_explained(app, visit, fields) -> None:
+    page = open_page(app, visit, expect="404", **fields)
+    page.get_by_role("heading", name="This saved search cannot be shown").wait_for()
+    page.get_by_role("button", name="All results").click()
+    page.get_by_role("heading", name="Results", exact=True).wait_for()
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(app, visit, saved) -> None:
+    for fields in ({}, {"search": saved["id"]}, {"search": saved["id"], "view": "review"}):
+        page = open_page(app, visit, size=PHONE, collection="ponds", **fields)
+        widest = page.evaluate(
+            "() => Math.max(...[...document.querySelectorAll('.lk-results *')]"
+            ".map((e) => e.getBoundingClientRect().right))"
+        )
+        assert widest <= 390
+
+
+def test_the_server_log_has_no_traceback(app: App) -> None:
+    assert "Traceback" not in app.log.read_text()
