@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline import cli_changes, cli_chips, cli_jobs, cli_sources
+from pipeline import cli_changes, cli_chips, cli_export, cli_jobs, cli_sources
 from pipeline.errors import Cancelled, InputError, LookalikeError, QueryError
 from pipeline.settings import settings
 from pipeline.terminal import Json, count, escaped, fail, print_json, print_table, progress
@@ -28,6 +28,7 @@ app = typer.Typer(
 cli_jobs.register(app)
 cli_sources.register(app)
 cli_changes.register(app)
+cli_export.register(app)
 app.add_typer(cli_chips.chips_app, name="chips")
 
 Name = Annotated[str, typer.Argument(help="Name of a collection.")]

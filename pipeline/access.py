@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import ipaddress
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -272,22 +272,6 @@ def is_local(host: str) -> bool:
     except ValueError:
         # Starlette's own test client has no address.
         return host == "testclient"
-
-
-def allowed_path(path: Path | str, folders: Iterable[Path]) -> Path:
-    """The path with every link resolved, if it lies in one of the folders.
-
-    Raises:
-        Forbidden: If it does not, whether it exists or not.
-    """
-    real = Path(path).expanduser().resolve()
-    if any(real.is_relative_to(folder.resolve()) for folder in folders):
-        return real
-    raise Forbidden(
-        "This path is outside the folders that may be opened",
-        where=str(path)[:200],
-        remedy="The operator lists folders in LOOKALIKE_FOLDERS; or upload the file",
-    )
 
 
 def _meant(line: str) -> bool:

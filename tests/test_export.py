@@ -231,3 +231,34 @@ def test_sites_export_as_one_outline_each(made, tmp_path):
     assert len(frame) < 4
     for name in FORMATS:
         assert export(findings, name, Path(tmp_path) / name).exists()
+
+
+def test_terminal_exports_a_search_and_a_saved_one(made, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from pipeline.__main__ import app
+    from pipeline.recipe import Recipe
+    from pipeline.search import Result
+    from pipeline.searches import Searches
+    from pipeline.settings import settings
+
+    monkeypatch.setenv("LOOKALIKE_HOME", str(made.path.parent.parent))
+    settings.cache_clear()
+    hits = some_hits(made)
+    chip = hits[0].id
+    to = tmp_path / "found.csv"
+    called = CliRunner().invoke(app, ["export", "bay", "--chip", chip, "--k", "3", "--to", str(to)])
+    assert called.exit_code == 0, called.output
+    assert len(to.read_text("utf-8-sig").splitlines()) == 4
+    searches = Searches(made)
+    saved = searches.save("Fields", Recipe(chip=chip), Result(tuple(hits), 15, 16, 0))
+    searches.mark(saved.id, hits[1].id, "bad")
+    listed = CliRunner().invoke(app, ["searches", "bay", "--json"])
+    assert json.loads(listed.output)[0]["reviewed"] == 1
+    to = tmp_path / "sites.geojson"
+    wanted = ["export", "bay", "--saved", saved.id, "--sites", "--to", str(to)]
+    assert CliRunner().invoke(app, wanted).exit_code == 0
+    assert json.loads(to.read_text())["provenance"]["recipe"] == {"chip": chip}
+    for wrong in (["--to", "x.dwg", "--chip", chip], ["--to", "x.csv"]):
+        assert isinstance(CliRunner().invoke(app, ["export", "bay", *wrong]).exception, QueryError)
+    settings.cache_clear()

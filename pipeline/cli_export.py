@@ -1,0 +1,107 @@
+"""`python -m pipeline export …`: findings as files, and the searches that are saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import QueryError
+from pipeline.settings import settings
+from pipeline.terminal import Json, print_json, print_table, progress
+
+Name = Annotated[str, typer.Argument(help="Name of a collection.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(export)
+    app.command()(searches)
+
+
+def export(
+    name: Name,
+    to: Annotated[Path, typer.Option(help="File to write; its suffix says the format.")],
+    chip: Annotated[str | None, typer.Option(help="Search from this chip.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Search from the chip nearest to LON,LAT.", metavar="LON,LAT")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="Search from a picture file.")] = None,
+    saved: Annotated[str | None, typer.Option(help="Id of a saved search instead.")] = None,
+    k: Annotated[int, typer.Option(help="How many hits, 1 to 1000.")] = 100,
+    threshold: Annotated[float | None, typer.Option(help="Least score, -1 to 1.")] = None,
+    no_suppress: Annotated[
+        bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
+    ] = False,
+    sites: Annotated[
+        bool, typer.Option("--sites", help="Merge overlapping hits into places.")
+    ] = False,
+) -> None:
+    """Write what a search finds, or found, as a file for a GIS, a spreadsheet or a browser."""
+    from pipeline import api
+    from pipeline.collection import Store
+    from pipeline.export import FORMATS
+    from pipeline.export import export as write
+    from pipeline.findings import Findings
+    from pipeline.recipe import Recipe
+    from pipeline.searches import Searches
+    from pipeline.shelf import Shelf
+    from pipeline.sites import merge
+
+    made = next((one for one in FORMATS.values() if to.name.endswith(one.suffix)), None)
+    if made is None:
+        known = ", ".join(one.suffix for one in FORMATS.values())
+        raise QueryError("No format has this suffix", where=to.name, remedy=f"Use one of {known}")
+    if sum(given is not None for given in (chip, at, image, saved)) != 1:
+        raise QueryError("Say what to export", remedy="Give one of --chip, --at, --image, --saved")
+    shelf = Shelf(Store(settings().home))
+    collection = shelf.collection(name)
+    marks: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    if saved is not None:
+        reopened = Searches(collection).reopen(saved)
+        recipe, hits = reopened.saved.recipe, reopened.result.hits
+        marks, notes = dict(reopened.saved.marks), dict(reopened.saved.notes)
+    else:
+        fields = {"chip": chip, "at": at, "k": k, "suppress": not no_suppress}
+        asked = Recipe.from_fields({**fields, "threshold": threshold}, image=image is not None)
+        upload = api.Upload(image.read_bytes(), image.name) if image else None
+        found = api.find(shelf, name, asked, upload)
+        recipe, hits = found.recipe, found.result.hits
+    findings = Findings.of(
+        collection,
+        merge(hits) if sites else hits,
+        query=recipe.label,
+        recipe=recipe.to_dict(),
+        parameters=recipe.parameters,
+        marks=marks,
+        notes=notes,
+    )
+    with progress() as report:
+        write(findings, made.name, to, report)
+    typer.echo(f"Wrote {len(findings.items)} {'sites' if sites else 'hits'} to {to}")
+
+
+def searches(name: Name, as_json: Json = False) -> None:
+    """List the saved searches of a collection."""
+    from pipeline.collection import Store
+    from pipeline.searches import Searches
+
+    found = Searches(Store(settings().home).open(name)).all()
+    rows = [
+        {
+            "id": one.id,
+            "name": one.name,
+            "created": one.created,
+            "hits": len(one.hits),
+            "reviewed": one.reviewed,
+            "query": one.recipe.label,
+        }
+        for one in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    keys = ["id", "name", "created", "hits", "reviewed", "query"]
+    print_table(keys, [tuple(str(row[key]) for key in keys) for row in rows])
