@@ -74,6 +74,7 @@ class DaskEngine:
         threads: Processor threads of all workers together.
         stop: File whose existence stops workers between two pieces of a block.
         on_block: Told every block that is finished, for a preview.
+        tell: Told in words what goes wrong, for a log.
     """
 
     scheduler: str | None = None
@@ -81,6 +82,7 @@ class DaskEngine:
     threads: int = 1
     stop: Path | None = None
     on_block: Callable[[BlockTask], None] | None = None
+    tell: Callable[[str], None] = log.warning
     failures: list[Failure] = field(default_factory=list)
 
     def run_blocks(
@@ -116,11 +118,12 @@ class DaskEngine:
         silent_since = time.monotonic()
         try:
             while waiting or running:
-                slots = AHEAD * max(_slots(client), 1)
-                while waiting and len(running) < slots:
+                slots = _slots(client)
+                while waiting and len(running) < AHEAD * max(slots, 1):
                     task, tries = waiting.popleft()
                     running[self._submit(client, task)] = task, tries
-                progress(Progress("Embedding", done, total, "chips"))
+                note = "" if slots else "waiting for a worker"
+                progress(Progress("Embedding", done, total, "chips", note))
                 for future in _finished(running):
                     task, tries = running.pop(future)
                     silent_since = time.monotonic()
@@ -132,10 +135,10 @@ class DaskEngine:
                         if self.on_block:
                             self.on_block(task)
                     elif tries < TRIES:
-                        log.warning("block %s, try %d: %s", _named(task), tries, error)
+                        self.tell(f"block {_named(task)}, try {tries} of {TRIES}: {error}")
                         waiting.append((task, tries + 1))
                     else:
-                        log.error("block %s given up: %s", _named(task), error)
+                        self.tell(f"block {_named(task)} given up: {error}")
                         self.failures.append(Failure(_named(task), str(error), tries))
                 _check_alive(client, silent_since)
         except (CommClosedError, CancelledError, TimeoutError) as error:

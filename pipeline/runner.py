@@ -166,6 +166,7 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
             made.extend(run_blocks(tasks, kept, progress))
         else:
             engine.on_block = _preview_maker(jobs.folder(job.id))
+            engine.tell = lambda line: jobs.tell(job.id, line)
             made.extend(engine.run_blocks(tasks, kept, progress))
         jobs.tell(job.id, f"embedded {len(tasks)} blocks in {time.monotonic() - began:.1f} s")
         return made

@@ -319,6 +319,29 @@ def test_running_job_stops_within_seconds_and_keeps_its_blocks(home, present, ra
 
 
 @pytest.mark.model
+def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster):
+    import psutil
+
+    jobs = Jobs(home)
+    job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
+    runner = threading.Thread(target=work_through, args=(jobs, present))
+    runner.start()
+    wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
+    workers = [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if child.memory_info().rss > 300e6
+    ]
+    assert workers
+    for worker in workers:
+        worker.kill()
+    runner.join()
+    done = jobs.get(job.id)
+    assert done.state == "done", done.error
+    assert done.failures == ()
+
+
+@pytest.mark.model
 def test_block_that_keeps_failing_is_told_and_a_retry_makes_only_it(home, present, raster):
     jobs = Jobs(home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
@@ -333,6 +356,7 @@ def test_block_that_keeps_failing_is_told_and_a_retry_makes_only_it(home, presen
     failed = run(jobs, job, present, block_the_second)
     assert failed.state == "failed", failed.error
     assert failed.error["kind"] == BlocksFailed.__name__
+    assert sum("try " in line for line in jobs.log(job.id)) == 2
     (failure,) = failed.failures
     assert failure["tries"] == 3
     assert failure["block"].endswith("r0000-c0001")
