@@ -163,6 +163,7 @@ class Jobs:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._runner: subprocess.Popen[bytes] | None = None
 
     @property
     def root(self) -> Path:
@@ -339,10 +340,12 @@ class Jobs:
         Returns:
             Whether one was started.
         """
+        if self._runner is not None and self._runner.poll() is None:
+            return False
         if not self.queue() or is_locked(self.root / ".runner"):
             return False
         with storage_errors(self.root), (self.root / "runner.log").open("a") as log:
-            subprocess.Popen(
+            self._runner = subprocess.Popen(
                 [sys.executable, "-m", "pipeline.runner", str(self.home)],
                 cwd=Path(__file__).parent.parent,
                 stdin=subprocess.DEVNULL,

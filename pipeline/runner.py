@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -172,6 +173,8 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
         return made
 
     summary: BuildSummary = build(request, Store(settings.home), report, run=blocks)
+    # Scenes are kept in the collection; what they were made from is not needed twice.
+    shutil.rmtree(_scratch(jobs, job), ignore_errors=True)
     store = Store(settings.home)
     return {
         **asdict(summary),
@@ -192,7 +195,7 @@ def _fetched(jobs: Jobs, job: Job, asked: JobRequest, report: OnProgress) -> Bui
     source = open_source(asked.source, **asked.options)
     candidates = [Candidate.from_dict(candidate) for candidate in asked.candidates]
     area = shape(asked.build.area) if asked.build.area else None
-    scratch = jobs.home / "fetched" / job.collection
+    scratch = _scratch(jobs, job)
     jobs.tell(job.id, f"fetching {len(candidates)} images from {asked.source}")
     rasters = source.fetch(area, candidates, scratch, report)
     scenes = tuple(
@@ -209,6 +212,11 @@ def _fetched(jobs: Jobs, job: Job, asked: JobRequest, report: OnProgress) -> Bui
         for raster in rasters
     )
     return replace(asked.build, scenes=asked.build.scenes + scenes)
+
+
+def _scratch(jobs: Jobs, job: Job) -> Path:
+    """Where a job's imagery is fetched to; an interrupted fetch goes on there."""
+    return jobs.home / "fetched" / job.collection
 
 
 class _Report:

@@ -22,6 +22,7 @@ from pipeline.jobs import JobRequest, Jobs, Meter
 from pipeline.parts import read_embeddings
 from pipeline.runner import build_attended, run, work_through
 from pipeline.settings import Settings, settings
+from pipeline.sources import open_source
 from tests.rasters import ground, write
 
 
@@ -269,7 +270,14 @@ def test_job_on_dask_makes_the_same_collection_as_a_plain_build(home, present, r
     scenes = (SceneInput(raster),)
     build(request("plain", scenes=scenes, stride=128), Store(home))
     jobs = Jobs(home)
-    jobs.submit(request("dask", scenes=scenes, stride=128), start=False)
+    found = open_source("raster", locations=[str(raster)]).search(None)
+    fetched = JobRequest(
+        request("dask", stride=128),
+        "raster",
+        {"locations": [str(raster)]},
+        tuple(candidate.to_dict() for candidate in found),
+    )
+    jobs.submit(fetched, start=False)
     assert work_through(jobs, present) == 1
     (job,) = jobs.all()
     assert job.state == "done", job.error
