@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from pipeline.area import Area
 
 STRIDES = {
-    256: ("None", "Chips side by side: fastest and smallest, but what lies on a seam is cut."),
-    128: ("Half", "Four times the chips: most things lie well inside one of them."),
-    64: ("Three quarters", "Sixteen times the chips: small things are found and placed best."),
+    256: ("None", "Fastest and smallest, but what lies on a seam is cut."),
+    128: ("Half", "Four times the chips; most things lie well inside one."),
+    64: ("Three quarters", "Sixteen times the chips; finds and places small things best."),
 }
 
 
@@ -52,8 +52,8 @@ def choose_stride(area: Area | None, imagery: Imagery | None) -> int:
     chosen = imagery.chosen if imagery else ()
     geometry = area.geometry if area else None
     counts = [count(sum(count_chips(one, geometry, s) for one in chosen)) for s in STRIDES]
-    tally = f" That is {' / '.join(counts)} chips." if chosen else ""
-    st.caption(f"{STRIDES[stride][1]} One every {stride} pixels.{tally}")
+    tally = f" {' / '.join(counts)} chips." if chosen else ""
+    st.caption(STRIDES[stride][1] + tally)
     return stride
 
 

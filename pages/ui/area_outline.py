@@ -28,10 +28,10 @@ def choose() -> Area | None:
         _file()
     elif way == "Text":
         _text()
-    else:
+    elif area is None:
         st.caption(
-            "Use the rectangle or polygon button on the map, then drag its corners."
-            + ("" if area else " Without an area, whole scenes become searchable.")
+            "Use the rectangle or polygon button on the map, then drag its corners. "
+            "Without an area, whole scenes become searchable."
         )
     refused = area_state.refusal()
     if refused:

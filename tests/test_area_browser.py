@@ -1,0 +1,266 @@
+"""From a drawn area to a search, in real Chromium against the real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser import PHONE, App, Visit, chromium, live, serving, visit
+from tests.rasters import write_raster
+
+__all__ = ["chromium", "visit"]
+pytestmark = pytest.mark.browser
+
+#: West, south, east, north over the sample scene of San Francisco Bay: nine chips side by side.
+OAKLAND = (-122.35, 37.75, -122.15, 37.90)
+READY = "() => document.querySelector('.lk-area[data-state=live]')"
+KM2 = "() => document.querySelector('h2.lk-step span')?.textContent.includes('km²')"
+
+
+@pytest.fixture(scope="module")
+def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app with nothing built; it builds in the runner's own process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOKALIKE_WORKERS", "0")
+        with serving(module_home, tmp_path_factory.mktemp("area") / "log") as running:
+            yield running
+
+
+def opened(app: App, visit: Visit, **options):
+    page = visit(f"{app.url}/area", **options)
+    page.wait_for_function(READY)
+    page.locator(".lk-figures").wait_for()
+    return page
+
+
+def draw(page, bounds: tuple[float, float, float, float] = OAKLAND) -> None:
+    """Drag a rectangle over the map."""
+    west, south, east, north = bounds
+    page.get_by_role("button", name="Draw a rectangle").click()
+    spots = page.evaluate(
+        "([w, s, e, n]) => { const map = lookalikeArea.leaflet();"
+        " const box = map.getContainer().getBoundingClientRect();"
+        " return [[n, w], [s, e]].map((place) => { const at = map.latLngToContainerPoint(place);"
+        " return [at.x + box.x, at.y + box.y]; }); }",
+        [west, south, east, north],
+    )
+    (x, y), (right, bottom) = spots
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move((x + right) / 2, (y + bottom) / 2, steps=3)
+    page.mouse.move(right, bottom, steps=3)
+    page.mouse.up()
+    page.wait_for_function(KM2)
+
+
+def figures(page) -> dict[str, str]:
+    """The pre-flight's figures."""
+    names = page.locator(".lk-figures dt").all_inner_texts()
+    return dict(zip(names, page.locator(".lk-figures dd").all_inner_texts(), strict=True))
+
+
+def choose_overlap(page, name: str) -> None:
+    page.get_by_role("radio", name=name).click()
+
+
+def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    draw(page)
+    choose_overlap(page, "None")
+    page.locator(".lk-sum", has_text="9 chips").wait_for()
+    found = figures(page)
+    assert found["Coverage"].startswith("100% of 29")
+    assert found["Chips"] == "9"
+    assert "a first guess" in found["Time"]
+    assert "free" in found["Disk"]
+    page.get_by_placeholder("San Francisco Bay").fill("Oakland")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Build").click()
+    page.wait_for_url("**/jobs")
+    card = page.locator(".lk-job", has_text="Oakland")
+    card.wait_for()
+    page.get_by_role("link", name="Search it").wait_for(timeout=240_000)
+    assert "Done" in card.inner_text()
+    page.get_by_text("9 chips · in").wait_for()
+    page.get_by_role("link", name="Search it").click()
+    live(page)
+    assert "collection=oakland" in page.url
+    assert page.evaluate("() => lookalike.store.state.footprints.total") == 9
+
+
+def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    draw(page)
+    choose_overlap(page, "Three quarters")
+    chips = page.locator(".lk-sum").inner_text()
+    drawn = page.evaluate("() => JSON.stringify(lookalikeArea.outline.geometry())")
+    page.get_by_role("link", name="Jobs").first.click()
+    page.get_by_role("heading", name="Jobs").wait_for()
+    page.get_by_role("link", name="Area").first.click()
+    page.wait_for_function(KM2)
+    for _ in range(2):
+        page.wait_for_function(READY)
+        page.wait_for_function("() => lookalikeArea.outline.geometry()")
+        assert _near(page.evaluate("() => lookalikeArea.outline.geometry()"), json.loads(drawn))
+        page.get_by_role("radio", name="Three quarters", checked=True).wait_for()
+        page.reload()
+        page.wait_for_function(KM2)
+    assert chips.split(" chips")[0] in page.locator(".lk-sum").inner_text()
+
+
+def test_deleting_the_drawing_means_whole_scenes(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    draw(page)
+    page.get_by_role("button", name="Delete the area").click()
+    page.get_by_text("whole scenes", exact=True).wait_for()
+    assert page.evaluate("() => lookalikeArea.outline.isEmpty()")
+
+
+def test_the_size_follows_a_dragged_corner(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    draw(page)
+    before = page.locator(".lk-area-size").inner_text()
+    corner = page.locator(".lk-area .leaflet-edit-resize").nth(1).bounding_box()
+    assert corner
+    page.mouse.move(corner["x"] + 6, corner["y"] + 6)
+    page.mouse.down()
+    page.mouse.move(corner["x"] + 60, corner["y"] + 40, steps=4)
+    during = page.locator(".lk-area-size").inner_text()
+    assert during != before
+    page.mouse.up()
+    page.wait_for_function(
+        "(before) => { const t = document.querySelector('h2.lk-step span').textContent;"
+        " return t.includes('km²') && t !== before; }",
+        arg=before,
+    )
+
+
+def test_a_pasted_box_and_a_pasted_nonsense(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    page.get_by_role("radio", name="Text").click()
+    words = page.get_by_label("A bounding box, a place, or GeoJSON")
+    words.fill("-122.35, 37.75, -122.15, 37.90")
+    page.get_by_role("button", name="Use it").click()
+    page.wait_for_function(KM2)
+    words.fill("somewhere nice")
+    page.get_by_role("button", name="Use it").click()
+    alert = page.get_by_role("alert").first
+    alert.wait_for()
+    assert "Traceback" not in page.locator("body").inner_text()
+    assert "km²" in page.locator("h2.lk-step").first.inner_text()
+
+
+def test_an_uploaded_outline_that_misses_the_imagery_cannot_be_built(
+    app: App, visit: Visit, tmp_path: Path
+) -> None:
+    ring = [[7.0, 46.0], [7.1, 46.0], [7.1, 46.1], [7.0, 46.1], [7.0, 46.0]]
+    outline = tmp_path / "valley.geojson"
+    outline.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    page = opened(app, visit)
+    page.get_by_role("radio", name="File").click()
+    page.locator("[class*='st-key-area-file'] input[type=file]").set_input_files(outline)
+    stop = page.locator(".lk-finding.lk-stop")
+    stop.wait_for()
+    assert "does not touch the area" in stop.inner_text()
+    assert "Draw the area on the imagery" in stop.inner_text()
+    assert page.get_by_role("button", name="Build").is_disabled()
+
+
+def test_an_uploaded_raster_is_shown_with_its_bands(app: App, visit: Visit, tmp_path: Path) -> None:
+    raster = write_raster(tmp_path / "fields.tif", 512, 400)
+    page = opened(app, visit)
+    _use_raster(page, raster)
+    page.locator(".lk-sum", has_text="chips").wait_for()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.lk-area img.leaflet-tile')]"
+        ".some((tile) => tile.src.includes('/api/looks/') && tile.naturalWidth === 256)"
+    )
+    page.get_by_text("Bands and brightness").click()
+    before = page.locator(".lk-area img.leaflet-tile").first.get_attribute("src")
+    page.get_by_role("radio", name="Full range").click()
+    page.wait_for_function(
+        "(before) => ![...document.querySelectorAll('.lk-area img.leaflet-tile')]"
+        ".some((tile) => tile.src === before)",
+        arg=before,
+    )
+    page.get_by_text("Black to white: 0–255").wait_for()
+    assert page.get_by_role("button", name="Build").is_enabled()
+
+
+def test_a_text_file_named_tif_is_refused_in_words(app: App, visit: Visit, tmp_path: Path) -> None:
+    fake = tmp_path / "notes.tif"
+    fake.write_text("these are only words")
+    page = opened(app, visit)
+    _use_raster(page, fake)
+    page.get_by_text("This is not a raster Lookalike knows").wait_for()
+    assert page.get_by_role("button", name="Build").is_disabled()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("http://169.254.169.254/latest", "https"), ("https://127.0.0.1/x.tif", "private")],
+)
+def test_an_address_inside_the_network_is_refused(
+    app: App, visit: Visit, address: str, words: str
+) -> None:
+    page = opened(app, visit)
+    _choose_kind(page, "My raster")
+    page.get_by_role("radio", name="Web address").click()
+    page.get_by_label("Address of a GeoTIFF").fill(address)
+    page.keyboard.press("Enter")
+    alert = page.get_by_role("alert").first
+    alert.wait_for()
+    assert words in alert.inner_text()
+
+
+def test_on_a_phone_the_panel_lies_under_the_map(app: App, visit: Visit) -> None:
+    page = opened(app, visit, size=PHONE)
+    page.get_by_role("button", name="Take what the map shows").click()
+    page.wait_for_function(KM2)
+    map_box = page.locator(".lk-area .lk-map").bounding_box()
+    heading = page.locator("h2.lk-step").first.bounding_box()
+    button = page.get_by_role("button", name="Build").bounding_box()
+    assert map_box
+    assert heading
+    assert button
+    assert map_box["width"] == pytest.approx(390, abs=1)
+    assert heading["y"] >= map_box["y"] + map_box["height"]
+    assert button["y"] + button["height"] <= 844
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_the_map_and_the_panel_fill_the_window(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    map_box = page.locator(".lk-area .lk-map").bounding_box()
+    assert map_box
+    assert map_box["y"] + map_box["height"] == pytest.approx(900, abs=1)
+    assert not page.evaluate(
+        "() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.scrollHeight > main.clientHeight + 1; }"
+    )
+
+
+def test_the_server_log_has_no_traceback(app: App) -> None:
+    assert "Traceback" not in app.log.read_text()
+
+
+def _near(a: dict, b: dict) -> bool:
+    flat = [sorted(map(tuple, one["coordinates"][0])) for one in (a, b)]
+    return all(
+        abs(x - y) < 1e-4
+        for first, second in zip(*flat, strict=True)
+        for x, y in zip(first, second, strict=True)
+    )
+
+
+def _choose_kind(page, title: str) -> None:
+    page.locator("[class*='st-key-area-kind']").get_by_role("combobox").click()
+    page.get_by_role("option", name=title).click()
+
+
+def _use_raster(page, path: Path) -> None:
+    _choose_kind(page, "My raster")
+    page.locator("[class*='st-key-area-raster'] input[type=file]").set_input_files(path)
