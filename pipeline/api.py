@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pipeline.collection import Collection
+    from pipeline.index import Index
     from pipeline.search import Query, Result
     from pipeline.shelf import Shelf
 
@@ -122,6 +124,8 @@ def describe(collection: Collection) -> dict[str, Any]:
         "stride": manifest.stride,
         "chips": len(chips),
         "bounds": _bounds(chips.corners) if len(chips) else None,
+        "area": manifest.area,
+        "sharpness": _quantiles(chips.sharpness) if len(chips) else {},
         "scenes": [
             {
                 "id": scene.id,
@@ -134,6 +138,13 @@ def describe(collection: Collection) -> dict[str, Any]:
             for scene in collection.scenes.values()
         ],
     }
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    """The value below which 5, 10, 25 and 50 % of the chips lie."""
+    shares = (5, 10, 25, 50)
+    found = np.nanpercentile(values, shares).round(3).tolist()
+    return {str(share): value for share, value in zip(shares, found, strict=True)}
 
 
 def _bounds(corners: np.ndarray) -> list[float]:
@@ -216,7 +227,7 @@ def find(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None = None) 
         recipe = replace(
             recipe, picture=kept_pictures.keep(collection, upload.content, upload.name)
         )
-    query = query_of(recipe, collection, index, lambda start: _start(shelf, collection, start))
+    query = query_for(shelf, collection, index, recipe)
     result = search(
         collection,
         index,
@@ -229,27 +240,60 @@ def find(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None = None) 
     return Found(collection, recipe, query, result)
 
 
+def query_for(shelf: Shelf, collection: Collection, index: Index, recipe: Recipe) -> Query:
+    """The query of a recipe; a drawn box or a kept picture is embedded once and remembered."""
+
+    def start(recipe: Recipe) -> Query:
+        return _start(shelf, collection.name, collection.version, recipe.box, recipe.picture)
+
+    return query_of(recipe, collection, index, start)
+
+
+def chip_facts(collection: Collection, row: int) -> dict[str, Any]:
+    """What a client needs to draw one chip."""
+    table = collection.chips
+    lon, lat = table.centres[row].tolist()
+    return {
+        "id": table.ids[row].decode(),
+        "row": row,
+        "lon": lon,
+        "lat": lat,
+        "datetime": table.datetimes[int(table.scene[row])],
+    }
+
+
 def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> dict[str, Any]:
     found = find(shelf, name, recipe, upload)
     return {
         "version": found.collection.version,
         "query": _shown(found.collection, found.recipe, found.query),
+        "examples": [
+            chip_facts(found.collection, found.collection.chips.row_of(chip))
+            for chip in (*recipe.good, *recipe.bad)
+        ],
         **_answer(found.result),
     }
 
 
-def _start(shelf: Shelf, collection: Collection, recipe: Recipe) -> Query:
-    """The query of a recipe that starts from a picture or a drawn box."""
+@lru_cache(maxsize=64)
+def _start(
+    shelf: Shelf,
+    name: str,
+    version: str,
+    box: tuple[float, float, float, float] | None,
+    picture: str | None,
+) -> Query:
+    """The query that starts from a picture or a drawn box; `version` is part of the key alone."""
     from pipeline import kept_pictures
     from pipeline.boxes import cut_out
     from pipeline.search import by_picture
 
-    embedder = shelf.embedder(collection.name)
-    if recipe.box:
-        cutout = cut_out(collection, recipe.box)
-        query = by_picture(cutout.pixels, embedder, label=recipe.label)
+    collection, embedder = shelf.collection(name), shelf.embedder(name)
+    if box:
+        cutout = cut_out(collection, box)
+        query = by_picture(cutout.pixels, embedder, label="a drawn box")
         return replace(query, corners=cutout.corners[None])
-    return by_picture(kept_pictures.pixels(collection, str(recipe.picture)), embedder)
+    return by_picture(kept_pictures.pixels(collection, str(picture)), embedder)
 
 
 def _shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, Any]:
@@ -260,17 +304,8 @@ def _shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, An
         return {"kind": "box", "box": list(recipe.box), "corners": query.corners[0].tolist()}
     if not (recipe.chip or recipe.at):
         return {"kind": "examples", "good": list(recipe.good), "bad": list(recipe.bad)}
-    table = collection.chips
-    row = table.row_of(query.chips[0])
-    lon, lat = table.centres[row].tolist()
-    return {
-        "kind": "chip",
-        "chip": query.chips[0],
-        "row": row,
-        "lon": lon,
-        "lat": lat,
-        "datetime": table.datetimes[int(table.scene[row])],
-    }
+    chip = chip_facts(collection, collection.chips.row_of(query.chips[0]))
+    return {"kind": "chip", "chip": chip.pop("id"), **chip}
 
 
 def _answer(result: Result) -> dict[str, Any]:

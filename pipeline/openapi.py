@@ -187,6 +187,28 @@ PATHS: dict[str, dict[str, Any]] = {
     f"{_ONE}/search": {
         "post": _operation("Search", _json("Answer"), body={**_json("Recipe"), **_UPLOAD})
     },
+    f"{_ONE}/scores": {
+        "post": _operation(
+            "Score of every chip: little-endian floats (n,), not a number where filtered out",
+            _EXPORTED,
+            body=_json("Recipe"),
+        )
+    },
+    f"{_ONE}/cells": {
+        "post": _operation(
+            "Where inside chips the match is: 8×8 cosines by chip id, rows from the top",
+            _json(_OBJECT),
+            body=_json({"type": "object", "properties": {**RECIPE, "chips": _TEXTS}}),
+        )
+    },
+    f"{_ONE}/eligible": {
+        "post": _operation("How many chips the filters admit", _json(_OBJECT), body=_json("Recipe"))
+    },
+    f"{_ONE}/chip": {
+        "get": _operation(
+            "The chip at a point", _json(_OBJECT), query={"lon": _NUMBER, "lat": _NUMBER}
+        )
+    },
     f"{_ONE}/chips/{{chip}}.png": {"get": _operation("Picture of a chip", _PNG, query=_SIZE)},
     f"{_ONE}/pictures/{{picture}}.png": {"get": _operation("An uploaded query picture", _PNG)},
     f"{_ONE}/preview.png": {"get": _operation("Small picture of the collection", _PNG)},

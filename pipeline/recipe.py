@@ -72,12 +72,15 @@ class Recipe:
     away: float | None = None
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], *, image: bool = False) -> Recipe:
+    def from_fields(
+        cls, fields: Mapping[str, Any], *, image: bool = False, start: bool = True
+    ) -> Recipe:
         """Check the fields of a JSON body, a form or a saved search.
 
         Args:
             fields: By name, as above; lists and points may also be text with commas.
             image: Whether the bytes of a picture come along, as the start.
+            start: Whether there must be a start; without one a recipe only filters.
 
         Raises:
             QueryError: If one is unknown, of the wrong kind or out of range, or there is no start.
@@ -104,7 +107,7 @@ class Recipe:
             min_sharpness=_number(given, "min_sharpness", 0),
             away=_number(given, "away", 0, 40_100_000),
         )
-        recipe._check_start(image)
+        recipe._check_start(image or not start)
         return recipe
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pipeline.collection import Collection, Store
 if TYPE_CHECKING:
     from pipeline.embedding import Embedder
     from pipeline.index import Index
+    from pipeline.resnet import Network
 
 KEPT = 8
 
@@ -78,6 +79,16 @@ class Shelf:
         from pipeline.embedding import resnet50
 
         return resnet50(self.collection(name).manifest.model.get("mode", "chip"))
+
+    def network(self) -> Network:
+        """ResNet-50 itself, for what lies inside a chip.
+
+        Raises:
+            WeightsError: If the weights are missing.
+        """
+        from pipeline.embedding import this_network
+
+        return this_network()
 
 
 _importing = threading.Lock()

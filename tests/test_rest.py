@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pipeline import api, api_jobs, api_searches, openapi, tiles
+from pipeline import api, api_jobs, api_scores, api_searches, openapi, tiles
 from pipeline.boxes import cut_out
 from pipeline.collection import Store
 from pipeline.errors import NotFoundError, QueryError
@@ -37,6 +37,17 @@ class FixedEmbedder:
         return np.ones((len(pixels), 2048), np.float32)
 
 
+class BrightnessNetwork:
+    """A feature map that says in its first number how bright a cell is, in its second the rest."""
+
+    def maps(self, pixels):
+        n, height, width, _ = pixels.shape
+        bright = pixels.reshape(n, height // 32, 32, width // 32, 32, 3).mean((2, 4, 5)) / 255
+        made = np.zeros((*bright.shape, 2048), np.float32)
+        made[..., 0], made[..., 1] = bright, 1 - bright
+        return made
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     home = tmp_path_factory.mktemp("rest")
@@ -48,11 +59,13 @@ def home(tmp_path_factory):
 def client(home):
     shelf = Shelf(Store(home))
     shelf.embedder = lambda name: FixedEmbedder()
+    shelf.network = lambda: BrightnessNetwork()
     settings = Settings(home=home, folders=(home,))
     app = Starlette(
         routes=[
             *tiles.routes(shelf),
             *api.routes(shelf),
+            *api_scores.routes(shelf),
             *api_searches.routes(shelf),
             *api_jobs.routes(Jobs(home), settings),
             *openapi.routes(),
@@ -89,6 +102,42 @@ def test_search_from_examples_leaves_bad_ones_out(client, chips):
     assert len(found) == 15
     assert chips[2] not in found
     assert answer["query"] == {"kind": "examples", "good": chips[:2], "bad": [chips[2]]}
+
+
+def test_scores_of_all_chips_agree_with_the_hits_and_leave_out_what_is_filtered(client, chips):
+    fields = {"chip": chips[3], "suppress": False, "k": 16}
+    raw = client.post(f"{BAY}/scores", json=fields).content
+    scores = np.frombuffer(raw, "<f4")
+    assert len(scores) == len(chips)
+    for hit in client.post(f"{BAY}/search", json=fields).json()["hits"]:
+        assert scores[hit["row"]] == pytest.approx(hit["score"], abs=2e-3)
+    far = client.post(f"{BAY}/scores", json={**fields, "away": 1}).content
+    assert np.isnan(np.frombuffer(far, "<f4")).tolist() == [row == 3 for row in range(len(chips))]
+
+
+def test_cells_say_where_inside_a_chip(client, chips):
+    answer = client.post(f"{BAY}/cells", json={"chip": chips[3], "chips": chips[:2]}).json()
+    assert list(answer) == chips[:2]
+    assert np.array(answer[chips[0]]).shape == (8, 8)
+    for wrong in ([], "x", chips[:1] * 17):
+        problem_of(client.post(f"{BAY}/cells", json={"chip": chips[3], "chips": wrong}), 400)
+    problem_of(client.post(f"{BAY}/cells", json={"chip": chips[3], "chips": ["nosuch"]}), 404)
+
+
+def test_filters_alone_tell_how_many_chips_are_eligible(client, chips):
+    assert client.post(f"{BAY}/eligible", json={}).json() == {"eligible": 16, "total": 16}
+    none = client.post(f"{BAY}/eligible", json={"min_sharpness": 1e9}).json()
+    assert none == {"eligible": 0, "total": 16}
+    problem_of(client.post(f"{BAY}/eligible", json={"max_nodata": 120}), 400)
+
+
+def test_a_point_names_its_chip(client, home, chips):
+    table = Store(home).open("bay").chips
+    lon, lat = table.centres[5]
+    answer = client.get(f"{BAY}/chip", params={"lon": lon, "lat": lat}).json()
+    assert (answer["id"], answer["row"]) == (chips[5], 5)
+    problem_of(client.get(f"{BAY}/chip", params={"lon": "east", "lat": lat}), 400)
+    problem_of(client.get(f"{BAY}/chip", params={"lon": 0, "lat": 0}), 404)
 
 
 def test_filters_come_before_the_search(client, home, chips):
@@ -257,6 +306,7 @@ def test_the_document_describes_every_route_and_no_other(client, home):
         for routes in (
             tiles.routes(shelf),
             api.routes(shelf),
+            api_scores.routes(shelf),
             api_searches.routes(shelf),
             api_jobs.routes(Jobs(home), replace(Settings(home=home))),
         )

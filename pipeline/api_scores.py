@@ -1,0 +1,84 @@
+"""REST: what a query says beyond its hits: every chip's score, where inside a chip, who may hit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pipeline.api import chip_facts, guarded, query_for
+from pipeline.api_jobs import posted
+from pipeline.errors import QueryError
+from pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from pipeline.search import Query
+    from pipeline.shelf import Shelf
+
+MOST_CHIPS = 16
+
+
+def routes(shelf: Shelf) -> list[Route]:
+    """The routes over one shelf of collections."""
+    from pipeline.search import eligible_rows
+
+    def scores(request: Request, body: dict[str, Any]) -> Response:
+        collection, index, query, recipe = _asked(shelf, request, body)
+        found = index.cosines(query.vector).astype("<f4")
+        if filters := recipe.filters():
+            found[~eligible_rows(collection.chips, filters, query)] = float("nan")
+        return Response(found.tobytes(), media_type="application/octet-stream")
+
+    def cells(request: Request, body: dict[str, Any]) -> Response:
+        from pipeline.cells import cell_scores
+
+        chips = body.pop("chips", None)
+        if not isinstance(chips, list) or not 1 <= len(chips) <= MOST_CHIPS:
+            raise QueryError(
+                f"chips must be a list of 1 to {MOST_CHIPS} ids", where=str(chips)[:40]
+            )
+        collection, _, query, _ = _asked(shelf, request, body)
+        found = cell_scores(
+            collection, shelf.network(), [str(chip) for chip in chips], query.vector
+        )
+        plain = found.round(4).tolist()
+        return JSONResponse({chip: grid for chip, grid in zip(chips, plain, strict=True)})
+
+    def eligible(request: Request, body: dict[str, Any]) -> Response:
+        table = shelf.collection(request.path_params["name"]).chips
+        filters = Recipe.from_fields(body, start=False).filters()
+        count = int(eligible_rows(table, filters).sum()) if filters else len(table)
+        return JSONResponse({"eligible": count, "total": len(table)})
+
+    def chip_at(request: Request) -> Response:
+        collection = shelf.collection(request.path_params["name"])
+        lon, lat = (_number(request.query_params, name) for name in ("lon", "lat"))
+        return JSONResponse(chip_facts(collection, collection.chips.row_at(lon, lat)))
+
+    root = "/api/collections/{name}"
+    return [
+        Route(f"{root}/scores", posted(scores), methods=["POST"]),
+        Route(f"{root}/cells", posted(cells), methods=["POST"]),
+        Route(f"{root}/eligible", posted(eligible), methods=["POST"]),
+        Route(f"{root}/chip", guarded(chip_at)),
+    ]
+
+
+def _asked(shelf: Shelf, request: Request, body: dict[str, Any]) -> tuple[Any, Any, Query, Recipe]:
+    recipe = Recipe.from_fields(body)
+    name = request.path_params["name"]
+    collection, index = shelf.collection(name), shelf.index(name)
+    return collection, index, query_for(shelf, collection, index, recipe), recipe
+
+
+def _number(fields: Mapping[str, str], name: str) -> float:
+    try:
+        return float(fields.get(name, ""))
+    except ValueError:
+        raise QueryError(
+            f"{name} must be a number", where=str(fields.get(name))[:40], remedy="In degrees"
+        ) from None
