@@ -1,0 +1,106 @@
+"""Rasters shown on a map before anything is built from them."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import looks as module
+from pipeline.errors import InputError, NotFoundError, SceneError
+from pipeline.looks import Looks
+from pipeline.scene import Stretch, open_scene
+from tests.rasters import ground, write, write_raster
+
+
+@pytest.fixture
+def looks(tmp_path: Path) -> Looks:
+    return Looks(tmp_path / "home")
+
+
+def test_a_look_is_the_raster_with_its_bands_and_stretch(looks: Looks, tmp_path: Path) -> None:
+    raster = write_raster(tmp_path / "fields.tif", 400, 300)
+    token, scene = looks.open(str(raster))
+    other, turned = looks.open(str(raster), (3, 2, 1), Stretch((0,) * 3, (255,) * 3))
+    assert token != other
+    assert looks.scene(token).bands == (1, 2, 3)
+    assert looks.scene(other).bands == (3, 2, 1)
+    assert turned.stretch.high == (255, 255, 255)
+    assert scene.path == str(raster)
+
+
+def test_a_look_nobody_opened_is_not_found(looks: Looks) -> None:
+    with pytest.raises(NotFoundError):
+        looks.scene("../../etc/passwd")
+
+
+def test_a_large_raster_without_overviews_is_shown_from_a_coarser_copy(
+    looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SMALL", 1000)
+    monkeypatch.setattr(module, "SIDE", 200)
+    raster = write(tmp_path / "wide.tif", ground(600, 400), nodata=0)
+    _, scene = looks.open(str(raster))
+    own = open_scene(raster)
+    assert max(scene.width, scene.height) == 200
+    assert scene.path.startswith(str(tmp_path / "home" / "looks"))
+    assert scene.footprint.symmetric_difference(own.footprint).area < 0.01 * own.footprint.area
+    assert np.allclose(scene.stretch.high, own.stretch.high, atol=12)
+    stamp = Path(scene.path).stat().st_mtime_ns
+    _, again = looks.open(str(raster))
+    assert Path(again.path).stat().st_mtime_ns == stamp
+
+
+def test_a_large_raster_with_overviews_is_shown_as_it_lies(
+    looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SMALL", 1000)
+    raster = write(tmp_path / "wide.tif", ground(600, 400), overviews=(2, 4), tiled=True)
+    assert looks.open(str(raster))[1].path == str(raster)
+
+
+def test_bands_are_named_and_the_type_gives_the_full_range(looks: Looks, tmp_path: Path) -> None:
+    rgb = looks.bands(str(write_raster(tmp_path / "rgb.tif", 300, 300)))
+    assert rgb.shown == (1, 2, 3)
+    assert rgb.full == (0, 255)
+    assert rgb.names[0].startswith("1")
+    floats = write(tmp_path / "float.tif", ground(300, 300, 1, "float32"))
+    assert looks.bands(str(floats)).full is None
+    assert looks.bands(str(floats)).shown == (1, 1, 1)
+
+
+def test_uploads_of_one_batch_lie_together_under_safe_names(looks: Looks, tmp_path: Path) -> None:
+    files = [(io.BytesIO(b"a"), "../../räster.png"), (io.BytesIO(b"b"), "raster.pgw")]
+    first, second = looks.keep_uploads(files)
+    assert first.parent == second.parent
+    assert first.is_relative_to(looks.uploads)
+    assert first.name == "raster.png"
+    with pytest.raises(InputError):
+        looks.keep_uploads([(io.BytesIO(b""), "empty.tif")])
+
+
+def test_uploads_that_nobody_used_for_a_week_are_removed(looks: Looks) -> None:
+    (old,) = looks.keep_uploads([(io.BytesIO(b"a"), "old.tif")])
+    os.utime(old.parent, (0, 0))
+    looks.keep_uploads([(io.BytesIO(b"b"), "new.tif")])
+    assert not old.exists()
+
+
+def test_a_raster_without_a_place_is_refused(looks: Looks, tmp_path: Path) -> None:
+    nowhere = write(tmp_path / "nowhere.tif", crs=None)
+    with pytest.raises(SceneError, match="coordinate reference system"):
+        looks.open(str(nowhere))
+
+
+def test_the_oldest_looks_are_let_go(
+    looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT", 2)
+    raster = str(write_raster(tmp_path / "fields.tif", 300, 300))
+    tokens = [looks.open(raster, bands)[0] for bands in ((1, 2, 3), (3, 2, 1), (2, 2, 2))]
+    with pytest.raises(NotFoundError):
+        looks.scene(tokens[0])
+    assert looks.scene(tokens[2]).bands == (2, 2, 2)
