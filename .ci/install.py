@@ -10,6 +10,7 @@ fail are installed anew.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import shutil
@@ -34,20 +35,27 @@ def fingerprint(names: tuple[str, ...]) -> str:
     return f"{hashlib.sha256(content).hexdigest()} {sys.version.split()[0]}\n"
 
 
-def is_whole(distribution: metadata.Distribution) -> bool:
-    """Whether all files in the package's record are there with their recorded size.
+def is_whole(info: Path) -> bool:
+    """Whether all files in a package's record are there with their recorded size.
 
+    The record is read here, as `importlib.metadata` leaves missing files out from Python 3.12 on.
     pip writes `INSTALLER` after everything else but the final record.
+
+    Args:
+        info: The package's `.dist-info` folder.
     """
-    files = distribution.files
-    if not files or distribution.read_text("INSTALLER") is None:
+    record = info / "RECORD"
+    if not record.is_file() or not (info / "INSTALLER").is_file():
         return False
-    for file in files:
-        if file.suffix == ".pyc":
-            continue
-        path = Path(str(distribution.locate_file(file)))
-        if file.size is not None and (not path.is_file() or path.stat().st_size != file.size):
-            return False
+    with record.open(newline="", encoding="utf-8") as file:
+        for row in csv.reader(file):
+            if len(row) != 3:
+                return False
+            path, size = info.parent / row[0], row[2]
+            if not size or path.suffix == ".pyc":
+                continue
+            if not path.is_file() or path.stat().st_size != int(size):
+                return False
     return True
 
 
@@ -58,11 +66,11 @@ def half_installed() -> list[str]:
     """
     pins = set()
     for folder in Path(sysconfig.get_path("purelib")).glob("*.dist-info"):
-        distribution = metadata.PathDistribution(folder)
-        if not (folder / "METADATA").is_file() or not distribution.metadata["Name"]:
+        described = (folder / "METADATA").is_file() and metadata.PathDistribution(folder).metadata
+        if not described or not described["Name"]:
             shutil.rmtree(folder)
-        elif not is_whole(distribution):
-            pins.add(f"{distribution.metadata['Name']}=={distribution.version}")
+        elif not is_whole(folder):
+            pins.add(f"{described['Name']}=={described['Version']}")
     return sorted(pins)
 
 

@@ -102,7 +102,9 @@ def test_a_whole_package_is_left_alone(install: ModuleType, packages: Path) -> N
     assert install.half_installed() == []
 
 
-@pytest.mark.parametrize("damage", ["missing", "short", "no installer", "no record"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "short", "no installer", "no record", "cut-off record"]
+)
 def test_a_half_written_package_is_installed_anew(
     install: ModuleType, packages: Path, damage: str
 ) -> None:
@@ -116,6 +118,8 @@ def test_a_half_written_package_is_installed_anew(
             (info / "INSTALLER").unlink()
         case "no record":
             (info / "RECORD").unlink()
+        case "cut-off record":
+            (info / "RECORD").write_text("good.py,,6\ngood-1.0.di")
     assert install.half_installed() == ["good==1.0"]
 
 
