@@ -42,11 +42,9 @@ def routes(shelf: Shelf) -> list[Route]:
                 f"chips must be a list of 1 to {MOST_CHIPS} ids", where=str(chips)[:40]
             )
         collection, _, query, _ = _asked(shelf, request, body)
-        found = cell_scores(
-            collection, shelf.network(), [str(chip) for chip in chips], query.vector
-        )
-        plain = found.round(4).tolist()
-        return JSONResponse({chip: grid for chip, grid in zip(chips, plain, strict=True)})
+        asked = [str(chip) for chip in chips]
+        found = cell_scores(collection, shelf.network(), asked, query.vector).round(4)
+        return JSONResponse(dict(zip(asked, found.tolist(), strict=True)))
 
     def eligible(request: Request, body: dict[str, Any]) -> Response:
         table = shelf.collection(request.path_params["name"]).chips
