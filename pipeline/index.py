@@ -18,7 +18,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -244,7 +244,8 @@ def _make(folder: Path, collection: Collection, progress: OnProgress, pieces: in
             done = n - sum(source.part.rows for group in groups for source in group)
             for number, group in enumerate(groups, len(kept)):
                 rows = sum(source.part.rows for source in group)
-                _write(temporary / f"{number:03d}", group, rows, done, n, progress)
+                reporting = _from(done, n, progress)
+                _write(temporary / f"{number:03d}", group, rows, reporting, kept)
                 done += rows
             _conclude(temporary, collection, len(kept) + len(groups), n)
             _swap(temporary, folder)
@@ -288,8 +289,16 @@ def _divided(sources: list[_Source], pieces: int) -> list[list[_Source]]:
     return sorted(filter(None, groups), key=lambda g: -sum(source.part.rows for source in g))
 
 
+def _from(before: int, n: int, progress: OnProgress) -> Callable[[int], None]:
+    return lambda done: progress(Progress("Indexing", before + done, n, "chips"))
+
+
 def _write(
-    folder: Path, group: list[_Source], rows: int, before: int, n: int, progress: OnProgress
+    folder: Path,
+    group: list[_Source],
+    rows: int,
+    done: Callable[[int], None],
+    kept: list[Segment],
 ) -> None:
     def pieces() -> Iterator[np.ndarray]:
         for source in group:
@@ -297,13 +306,9 @@ def _write(
             for start in range(0, len(vectors), 8192):
                 yield vectors[start : start + 8192]
 
-    segment.write(
-        folder,
-        rows,
-        pieces(),
-        [(*_key(source.part), source.part.rows) for source in group],
-        lambda done: progress(Progress("Indexing", before + done, n, "chips")),
-    )
+    made_of = [(*_key(source.part), source.part.rows) for source in group]
+    projection = kept[0].projection if kept else None
+    segment.write(folder, rows, pieces(), made_of, done, projection)
 
 
 def _conclude(folder: Path, collection: Collection, count: int, n: int) -> None:

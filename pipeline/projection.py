@@ -20,7 +20,7 @@ import numpy as np
 
 #: Numbers kept of a chip, the length of the rest among them.
 REDUCED = 128
-SAMPLE = 12_288
+SAMPLE = 6_144
 ROUNDS = 8
 #: Share of the largest possible agreement of the rests that is expected.
 EXPECTED = 0.5
@@ -43,7 +43,7 @@ class Projection:
         eigendecomposition of 2048×2048 takes longer than everything else together.
 
         Args:
-            vectors: Float16 (n, 2048), of length one; up to 12,288 of them are looked at.
+            vectors: Float16 (n, 2048), of length one; up to 6,144 of them are looked at.
         """
         picked = np.linspace(0, len(vectors) - 1, min(len(vectors), SAMPLE)).astype(np.int64)
         sample = widened(vectors[picked])

@@ -14,20 +14,16 @@ proposes, with as many leaves and candidates as a self-check at build time asks 
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from pipeline import native, parts
+from pipeline import parts
+from pipeline.bare_scann import scann
 from pipeline.errors import DamagedError
 from pipeline.exact import BLOCK, NEIGHBOURS, Truth, best, merged, nearest, probes
 from pipeline.files import read_json, write_json
@@ -74,7 +70,7 @@ class Parameters:
             return cls("exact")
         leaves = round(n**0.5)
         candidates, hashed = EFFORTS[0]
-        return cls("tree", leaves, max(leaves // 4, 1), hashed, candidates)
+        return cls("tree", leaves, max(leaves // 2, 1), hashed, candidates)
 
 
 @dataclass(frozen=True)
@@ -103,6 +99,7 @@ class Segment:
         folder: Where it lies.
         content: What it is.
         vectors: Float16 memory map (n, 2048) of unit vectors.
+        projection: What its reduced vectors were made by.
     """
 
     def __init__(self, folder: Path, content: Content) -> None:
@@ -110,13 +107,13 @@ class Segment:
         self.vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         if self.vectors.shape != (content.rows, parts.DIMENSIONS):
             raise ValueError(f"{self.vectors.shape} vectors for {content.rows} chips")
-        self._projection = Projection(np.load(folder / "projection.npy"))
+        self.projection = Projection(np.load(folder / "projection.npy"))
         exact = content.parameters.kind == "exact"
         kept = "dataset.npy" if exact else "int8_dataset.npy"
         self._reduced = np.load(folder / "scann" / kept, mmap_mode="r")
         scale = 1 if exact else np.load(folder / "scann" / "int8_multipliers.npy")
         self._scale = np.float32(1) / np.asarray(scale, np.float32)
-        self._searcher = _scann().load_searcher(str(folder / "scann"))
+        self._searcher = scann().load_searcher(str(folder / "scann"))
 
     @classmethod
     def open(cls, folder: Path) -> Segment:
@@ -170,20 +167,21 @@ class Segment:
     def search_many(self, units: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows int64 (q, k) and cosines float32 (q, k) for q unit vectors, k ≤ n.
 
-        The first stage runs on all processors at once.
+        A tree's first stage runs on all processors at once.
         """
-        parameters = self.content.parameters
-        if parameters.kind == "exact" or k * 4 >= len(self):
+        if k * 4 >= len(self):
             return nearest(self.vectors, units, k)
+        if self.content.parameters.kind == "exact":
+            return _stacked([self._proven(unit, k, None) for unit in units], k)
         candidates, hashed, leaves = self._effort(k)
         proposed = self._searcher.search_batched_parallel(
-            self._projection.of_queries(units), candidates, hashed, leaves
+            self.projection.of_queries(units), candidates, hashed, leaves
         )
         found = [
             self._decided(unit, rows.astype(np.int64), guesses, k)
             for unit, rows, guesses in zip(units, *proposed, strict=True)
         ]
-        return np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])
+        return _stacked(found, k)
 
     def cosines(self, unit: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Exact cosines float32 (m,) of a unit vector to the given rows, or to all."""
@@ -237,7 +235,7 @@ class Segment:
         self, unit: np.ndarray, k: int, eligible: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The answer of an exact scan, from as few full vectors as its proof needs."""
-        bound = self._projection.of_queries(unit[None], share=1.0)[0]
+        bound = self.projection.of_queries(unit[None], share=1.0)[0]
         proposed = min(max(2 * k, 64), len(self))
         among = None if eligible is None else np.flatnonzero(eligible)
         if among is None:
@@ -259,7 +257,7 @@ class Segment:
         self, unit: np.ndarray, k: int, eligible: np.ndarray | None, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows that very likely hold the k nearest of the eligible, and guesses, best first."""
-        query = self._projection.of_queries(unit[None])[0]
+        query = self.projection.of_queries(unit[None])[0]
         wanted = self._effort(k)[0]
         if eligible is None:
             return self._proposed(query, wanted)
@@ -320,6 +318,7 @@ def write(
     pieces: Iterable[np.ndarray],
     made_of: Iterable[tuple[str, str, str, int]],
     done: Callable[[int], None],
+    projection: Projection | None = None,
 ) -> None:
     """Write a segment.
 
@@ -329,6 +328,8 @@ def write(
         pieces: The vectors in row order, float arrays (m, 2048) of any length, piece by piece.
         made_of: Where they come from, as `Content.parts`.
         done: Told how many vectors have been written so far.
+        projection: Of a larger segment, for one that is too small to be worth its own; None to
+            find the axes that suit these vectors.
     """
     (folder / "scann").mkdir(parents=True)
     shape = (rows, parts.DIMENSIONS)
@@ -341,7 +342,8 @@ def write(
         start += len(piece)
         done(start)
     vectors.flush()
-    projection = Projection.fit(vectors)
+    if projection is None or rows >= EXACT_BELOW:
+        projection = Projection.fit(vectors)
     np.save(folder / "projection.npy", projection.axes)
     reduced, truth = _reduce(vectors, projection)
     parameters = Parameters.for_size(rows)
@@ -351,6 +353,11 @@ def write(
     content = Content(rows, tuple(made_of), parameters, 0.0, _files(folder))
     tuned = Segment(folder, content).tuned(truth)
     write_json(folder / "segment.json", asdict(tuned.content))
+
+
+def _stacked(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.array([rows for rows, _ in found], np.int64).reshape(-1, k)
+    return rows, np.array([scores for _, scores in found], np.float32).reshape(-1, k)
 
 
 def _reduce(vectors: np.ndarray, projection: Projection) -> tuple[np.ndarray, Truth]:
@@ -373,7 +380,7 @@ def _built(reduced: np.ndarray, parameters: Parameters) -> Any:
     if not exact:
         # A shift leaves the order alone, and codes spend no digits on what all chips share.
         reduced -= reduced.mean(axis=0)
-    builder = _scann().builder(reduced, NEIGHBOURS, "dot_product")
+    builder = scann().builder(reduced, NEIGHBOURS, "dot_product")
     builder = builder.set_n_training_threads(len(os.sched_getaffinity(0)))
     if exact:
         return builder.score_brute_force().build()
@@ -389,29 +396,3 @@ def _built(reduced: np.ndarray, parameters: Parameters) -> Any:
 def _files(folder: Path) -> dict[str, int]:
     found = (path for path in folder.rglob("*") if path.is_file() and path.name != "segment.json")
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
-
-
-_loading = threading.Lock()
-
-
-@lru_cache(maxsize=1)
-def _scann() -> ModuleType:
-    """ScaNN's operations on numpy arrays, without TensorFlow.
-
-    `import scann` also loads ScaNN's TensorFlow operations, and with them TensorFlow: seconds that
-    a search has no use for.  A bare package in its place lets the one module be imported alone.
-    """
-    name = "scann.scann_ops.py.scann_ops_pybind"
-    with _loading:
-        if "scann" in sys.modules:
-            return native.load(name)
-        spec = importlib.util.find_spec("scann")
-        if spec is None or spec.submodule_search_locations is None:
-            return native.load(name)
-        bare = ModuleType("scann")
-        bare.__path__ = list(spec.submodule_search_locations)
-        sys.modules["scann"] = bare
-        try:
-            return native.load(name)
-        finally:
-            del sys.modules["scann"]

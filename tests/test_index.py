@@ -104,6 +104,110 @@ def test_stale_index_is_replaced_when_chips_are_added(home: Path) -> None:
     assert [p.name for p in grown.index_folder.iterdir()] == [grown.version]
 
 
+def with_scene(collection: Collection, donor: Collection, scene: str) -> Collection:
+    """The collection with a scene of another one added."""
+    shutil.copytree(donor.path / "chips" / scene, collection.path / "chips" / scene)
+    shutil.copy(donor.scenes_folder / f"{scene}.json", collection.scenes_folder / f"{scene}.json")
+    return collection.write(scenes=(*collection.manifest.scenes, scene))
+
+
+def assert_fresh(index: Index, collection: Collection, tmp_path: Path) -> None:
+    """The index answers as one made from nothing does, and its vectors follow the row order."""
+    shutil.copytree(collection.path, tmp_path / "fresh" / "collections" / collection.name)
+    shutil.rmtree(tmp_path / "fresh" / "collections" / collection.name / "index")
+    fresh = Index.open(Store(tmp_path / "fresh").open(collection.name))
+    assert len(fresh.segments) == 1
+    assert len(index) == len(fresh) == len(collection.chips)
+    assert np.array_equal(np.asarray(index.vectors), np.asarray(fresh.vectors))
+    rows = np.array([len(index) - 1, 0, 3])
+    assert np.array_equal(index.vectors[rows], fresh.vectors[rows])
+    assert np.array_equal(index.vectors[2], fresh.vectors[2])
+    mask = np.arange(len(index)) % 2 == 0
+    for query in np.random.default_rng(2).normal(size=(4, 2048)):
+        for eligible in (None, mask):
+            got, expected = index.search(query, 6, eligible), fresh.search(query, 6, eligible)
+            assert got[0].tolist() == expected[0].tolist()
+            assert got[1] == pytest.approx(expected[1], abs=2e-6)
+        assert index.cosines(query) == pytest.approx(fresh.cosines(query), abs=1e-5)
+        assert index.cosines(query, rows) == pytest.approx(fresh.cosines(query, rows), abs=1e-5)
+    many = np.random.default_rng(3).normal(size=(3, 2048))
+    assert index.search_many(many, 4)[0].tolist() == fresh.search_many(many, 4)[0].tolist()
+    assert index.recall(sample=8) == 1.0
+
+
+def test_added_chips_become_a_segment_and_the_rest_is_kept(home: Path, tmp_path: Path) -> None:
+    donor = made.collection(home, "donor", sizes=(1536, 768))
+    second = donor.manifest.scenes[1]
+    one = made.collection(home, sizes=(1536,))
+    Index.open(one)
+    kept = (folder_of(one) / "000/vectors.npy").stat().st_ino
+    grown = with_scene(one, donor, second)
+    index = Index.open(grown)
+    assert index.header.segments == (36, 9)
+    assert (folder_of(grown) / "000/vectors.npy").stat().st_ino == kept
+    assert_fresh(index, grown, tmp_path)
+
+
+def test_more_chips_than_a_segment_holds_swallow_it(home: Path, tmp_path: Path) -> None:
+    donor = made.collection(home, "donor", sizes=(512, 1536))
+    one = made.collection(home, sizes=(512,))
+    Index.open(one)
+    grown = with_scene(one, donor, donor.manifest.scenes[1])
+    index = Index.open(grown)
+    assert index.header.segments == (40,)
+    assert_fresh(index, grown, tmp_path)
+
+
+def test_removed_chips_are_never_found_again(home: Path, tmp_path: Path) -> None:
+    collection = made.collection(home, sizes=(512, 2048, 512))
+    before = Index.open(collection)
+    gone = np.asarray(before.vectors[0], np.float32)
+    shutil.rmtree(collection.path / "chips" / collection.manifest.scenes[0])
+    shrunk = collection.write(scenes=collection.manifest.scenes[1:])
+    index = Index.open(shrunk)
+    assert index.header.segments == (72,)
+    assert len(index) == 68
+    rows, scores = index.search(gone, 68)
+    assert sorted(rows.tolist()) == list(range(68))
+    assert scores[0] < 0.5
+    assert_fresh(index, shrunk, tmp_path)
+
+
+def test_a_scene_that_comes_first_moves_the_rows_of_the_others(home: Path, tmp_path: Path) -> None:
+    collection = made.collection(home, sizes=(512, 2048))
+    first, second = collection.manifest.scenes
+    later = collection.write(scenes=(second,))
+    Index.open(later)
+    both = later.write(scenes=(first, second))
+    index = Index.open(both)
+    assert index.header.segments == (64, 4)
+    assert_fresh(index, both, tmp_path)
+
+
+def test_a_segment_mostly_removed_is_written_anew(home: Path, tmp_path: Path) -> None:
+    collection = made.collection(home, sizes=(1024, 512, 512))
+    Index.open(collection)
+    shrunk = collection.write(scenes=collection.manifest.scenes[1:])
+    index = Index.open(shrunk)
+    assert index.header.segments == (8,)
+    assert_fresh(index, shrunk, tmp_path)
+
+
+def test_an_index_made_in_pieces_answers_as_one(home: Path, tmp_path: Path) -> None:
+    collection = made.collection(home, sizes=(1024, 768, 768, 512))
+    index = Index.open(collection, pieces=3)
+    assert len(index.segments) == 3
+    assert_fresh(index, collection, tmp_path)
+
+
+def test_the_self_check_is_in_the_header(home: Path) -> None:
+    collection = made.collection(home)
+    index = Index.open(collection)
+    content = json.loads((folder_of(collection) / "index.json").read_text())
+    assert content["recall_at_10"] == index.header.recall_at_10 == index.recall() == 1.0
+    assert content["parameters"]["kind"] == "exact"
+
+
 def test_damaged_part_is_named_and_nothing_is_left_half_built(home: Path) -> None:
     collection = made.collection(home)
     part = collection.parts[0].path

@@ -3,13 +3,13 @@
 An index is judged on what it will hold: ResNet-50 vectors of overlapping chips, whose neighbours
 are close and whose dimensions are far from independent.  Gaussian noise is neither.  So windows
 of real scenes are cut at random places, turned by any angle, mirrored, rescaled (0.5 to 1.6) and
-changed in brightness, contrast and colour; each goes once through the network, and chips are box
-means of its feature map every 32 or 16 pixels.  Feature maps are cached in a folder.
+changed in brightness, contrast and colour; each goes once through the network, and chips of three
+sizes are box means of its feature map every 16 pixels.  Feature maps are cached in a folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,10 @@ import numpy as np
 WINDOW = 1024
 #: Cells at a window's edge that see the zeros outside it and are not used.
 EDGE = 2
+#: Pixels between the chips of a window, and their edges: a place seen nearer or farther.
+STEP = 16
+CHIP_SIZES = (192, 256, 320)
+PER_WINDOW = 5_000
 
 
 @dataclass(frozen=True)
@@ -42,30 +46,20 @@ class Source:
         samples = [data / name for name in ("landsat7.tif", "landsat.tif")]
         return cls(cache, (*samples, *(sorted(extra.rglob("*.tif")) if extra else ())))
 
-    def vectors(self, n: int, path: Path, *, first: int = 0, step: int = 16) -> np.ndarray:
-        """n normalised vectors, float16 (n, 2048), in the memory-mapped file `path`.
+    def vectors(self, n: int, *, first: int = 0) -> Iterator[np.ndarray]:
+        """n vectors of length one, float16, window by window.
 
         Args:
-            n: Vectors wanted.
-            path: The .npy file; reused if it holds the very same.
-            first: Number of the first window: other numbers are other windows, so that queries
-                can be taken from places that are not in the index.
-            step: Pixels between neighbouring chips of a window.
+            n: Vectors wanted; the more, the more windows, and the more chips of each.
+            first: Number of the first window: other numbers are other places, so that queries can
+                be taken where the index has nothing.
         """
-        if path.exists():
-            found = np.load(path, mmap_mode="r")
-            if found.shape == (n, 2048):
-                return found
-        path.parent.mkdir(parents=True, exist_ok=True)
-        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(n, 2048))
-        done, window = 0, first
-        while done < n:
-            chips = chips_of(self.feature_map(window), step)[: n - done]
-            out[done : done + len(chips)] = chips
-            done += len(chips)
-            window += 1
-        out.flush()
-        return np.load(path, mmap_mode="r")
+        windows = max(-(-n // PER_WINDOW), min(6, -(-n // 25)))
+        for number in range(windows):
+            wanted = (number + 1) * n // windows - number * n // windows
+            chips = chips_of(self.feature_map(first + number))
+            chosen = np.random.default_rng(number).choice(len(chips), wanted, replace=False)
+            yield chips[np.sort(chosen)]
 
     def feature_map(self, number: int) -> np.ndarray:
         """Float16 (h, w, 2048): the network's last map over window `number`."""
@@ -116,18 +110,21 @@ def _without_data(piece: np.ndarray) -> float:
     return float((piece == 0).all(axis=-1).mean())
 
 
-def chips_of(cells: np.ndarray, step: int) -> np.ndarray:
-    """Normalised float16 (n, 2048) of every chip of a feature map, `step` pixels apart."""
+def chips_of(cells: np.ndarray) -> np.ndarray:
+    """Float16 (n, 2048) of length one: chips of three sizes of a feature map, 16 pixels apart."""
     from pipeline.dense import box_means
 
     h, w = cells.shape[:2]
-    rows, cols = (
-        grid.ravel()
-        for grid in np.meshgrid(
-            np.arange(0, h * 32 - 255, step), np.arange(0, w * 32 - 255, step), indexing="ij"
+    wide = cells.astype(np.float32)
+    found = []
+    for size in CHIP_SIZES:
+        rows, cols = np.meshgrid(
+            np.arange(0, h * 32 - size + 1, STEP),
+            np.arange(0, w * 32 - size + 1, STEP),
+            indexing="ij",
         )
-    )
-    vectors = box_means(cells.astype(np.float32), cols, rows)
+        found.append(box_means(wide, cols.ravel(), rows.ravel(), size))
+    vectors = np.concatenate(found)
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
@@ -152,4 +149,4 @@ def _picture(path: Path) -> np.ndarray:
 def _network() -> Callable[[np.ndarray], np.ndarray]:
     from pipeline.embedding import resnet50
 
-    return resnet50("dense").features  # type: ignore[attr-defined,no-any-return]
+    return resnet50("dense").network.maps  # type: ignore[attr-defined,no-any-return]
