@@ -174,7 +174,7 @@ class Rivals:
             return index.knn_query(query, count, num_threads=1)[0][0]
 
         def settings() -> Iterator[tuple[Search, str]]:
-            for ef in (20, 40, 80, 160, 320, 640):
+            for ef in (20, 40, 80, 160, 320, 640, 1280, 2560):
                 if reduce is None:
                     yield lambda q, ef=ef: run(q, ef, K), f"ef {ef}"
                 else:
@@ -203,7 +203,7 @@ class Rivals:
             return index.search(query[None], count)[1][0]
 
         def settings() -> Iterator[tuple[Search, str]]:
-            for ef in (20, 40, 80, 160, 320, 640):
+            for ef in (20, 40, 80, 160, 320, 640, 1280, 2560):
                 if reduce is None:
                     yield lambda q, ef=ef: run(q, ef, K), f"ef {ef}"
                 else:
