@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from pipeline import native
 from pipeline.collection import Collection, Store
 
 if TYPE_CHECKING:
@@ -91,13 +90,7 @@ class Shelf:
         return this_network()
 
 
-_importing = threading.Lock()
-
-
 def _opened(collection: Collection) -> Index:
-    with _importing:
-        native.load("scann")  # takes seconds and must not be begun by two threads
-
     from pipeline.index import Index
 
     index = Index.open(collection)
