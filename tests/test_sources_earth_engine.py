@@ -39,7 +39,7 @@ def source(**options) -> EarthEngine:
     return open_source("earth_engine", **{"side": 256, "base": 0.001, **options})
 
 
-def truth(server: Google, chosen, candidates) -> np.ndarray:
+def truth(server: Google, candidates) -> np.ndarray:
     """What the server holds for a plan, computed in one piece."""
     (plan,) = plans(product_of(SKYSAT), "mosaic", AREA, candidates)
     grid = images.Grid(plan.grid.crs, plan.grid.transform, plan.grid.width, plan.grid.height)
@@ -228,7 +228,7 @@ def test_fetched_pixels_are_those_of_the_server_on_an_exact_grid(
     found = source().search(AREA)
     (fetched,) = source().fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
-        assert (dataset.read() == truth(server, source(), found)).all()
+        assert (dataset.read() == truth(server, found)).all()
         assert dataset.crs.to_epsg() == 32618
         assert (dataset.transform.c / 0.8) == pytest.approx(round(dataset.transform.c / 0.8))
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
@@ -257,7 +257,7 @@ def test_a_storm_of_errors_leaves_the_same_pixels(server: Google, tmp_path: Path
     server.fail(PIXELS, body=b"II*\0 not a tiff", times=1)
     (fetched,) = source().fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
-        assert (dataset.read() == truth(server, source(), found)).all()
+        assert (dataset.read() == truth(server, found)).all()
 
 
 def test_a_tile_of_the_wrong_size_is_asked_for_again(server: Google, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_tile_of_the_wrong_size_is_asked_for_again(server: Google, tmp_path: P
     server.fail(PIXELS, body=small, times=2)
     (fetched,) = source().fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
-        assert (dataset.read() == truth(server, source(), found)).all()
+        assert (dataset.read() == truth(server, found)).all()
 
 
 def test_a_refusal_is_not_repeated_and_says_what_earth_engine_said(
@@ -319,7 +319,7 @@ source.fetch(area, source.search(area), Path(sys.argv[1]))
 
 def test_kill_9_and_resume_give_identical_pixels(server: Google, tmp_path: Path) -> None:
     found = source().search(AREA)
-    expected = truth(server, source(), found)
+    expected = truth(server, found)
     server.delay = 0.05
     arguments = [sys.executable, "-c", KILLED, str(tmp_path), *map(str, MANHATTAN)]
     repository = Path(__file__).parent.parent
@@ -366,7 +366,7 @@ def test_a_full_disk_is_named_and_the_fetch_resumes(
         source(workers=1).fetch(AREA, found, tmp_path)
     (fetched,) = source().fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
-        assert (dataset.read() == truth(server, source(), found)).all()
+        assert (dataset.read() == truth(server, found)).all()
 
 
 def test_a_disk_too_small_is_refused_before_any_pixel(
@@ -392,7 +392,7 @@ def test_a_token_that_expires_in_the_middle_is_replaced(server: Google, tmp_path
     (fetched,) = source(workers=1, side=128).fetch(AREA, found, tmp_path, expire)
     assert server.tokens.issued >= 2
     with rasterio.open(fetched.path) as dataset:
-        assert (dataset.read() == truth(server, source(), found)).all()
+        assert (dataset.read() == truth(server, found)).all()
 
 
 def test_a_request_that_hangs_is_given_up_and_asked_again(
@@ -406,7 +406,7 @@ def test_a_request_that_hangs_is_given_up_and_asked_again(
     server.fail(PIXELS, delay=4, times=1)
     (fetched,) = source().fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
-        assert (dataset.read() == truth(server, source(), found)).all()
+        assert (dataset.read() == truth(server, found)).all()
     monkeypatch.setattr(ee_client, "_connected", None)
 
 

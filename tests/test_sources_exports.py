@@ -21,6 +21,7 @@ from pipeline.sources.earth_engine import EarthEngine
 from pipeline.sources.google_files import Drive
 from tests.loopback.fixtures import MANHATTAN, Google, google
 from tests.loopback.google import TOKEN
+from tests.test_sources_earth_engine import truth
 
 AREA = box(*MANHATTAN)
 MEDIA = "GET .*(drive/v3/files/|/o/)"
@@ -42,6 +43,11 @@ def direct(tmp_path: Path) -> np.ndarray:
     chosen = source("direct")
     (fetched,) = chosen.fetch(AREA, chosen.search(AREA), tmp_path / "direct")
     return pixels(fetched.path)
+
+
+def expected(server: Google) -> np.ndarray:
+    """The same scene as the server computes it in one piece."""
+    return truth(server, source().search(AREA))
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -94,7 +100,7 @@ def test_a_failed_export_says_why_and_the_next_run_starts_only_that_one(
         source().fetch(AREA, found, tmp_path / "out")
     (fetched,) = source().fetch(AREA, found, tmp_path / "out")
     assert len(server.earth.operations) == 5
-    assert (pixels(fetched.path) == direct(tmp_path)).all()
+    assert (pixels(fetched.path) == expected(server)).all()
 
 
 def test_a_cancelled_export_is_named(server: Google, tmp_path: Path) -> None:
@@ -114,7 +120,7 @@ def test_an_export_that_never_ends_is_given_up_and_found_again(
         operation["outcome"] = "SUCCEEDED"
     (fetched,) = source().fetch(AREA, found, tmp_path / "out")
     assert len(server.earth.operations) == 4
-    assert (pixels(fetched.path) == direct(tmp_path)).all()
+    assert (pixels(fetched.path) == expected(server)).all()
 
 
 def test_a_file_deleted_from_drive_is_exported_anew_by_the_next_run(
@@ -125,7 +131,7 @@ def test_a_file_deleted_from_drive_is_exported_anew_by_the_next_run(
     with pytest.raises(NotFoundError, match="file is gone"):
         source().fetch(AREA, found, tmp_path / "out")
     (fetched,) = source().fetch(AREA, found, tmp_path / "out")
-    assert (pixels(fetched.path) == direct(tmp_path)).all()
+    assert (pixels(fetched.path) == expected(server)).all()
 
 
 def test_a_file_that_never_appears_in_drive_is_named(
@@ -146,7 +152,7 @@ def test_cut_and_damaged_downloads_end_with_the_same_pixels(server: Google, tmp_
     server.fail("image:export", status=500, times=2)
     server.fail("drive/v3/files$", status=500, times=1)
     (fetched,) = source().fetch(AREA, found, tmp_path / "out")
-    assert (pixels(fetched.path) == direct(tmp_path)).all()
+    assert (pixels(fetched.path) == expected(server)).all()
     assert len(server.earth.operations) == 4
 
 
@@ -186,7 +192,7 @@ def test_kill_9_starts_no_task_twice_and_downloads_nothing_twice(
         len(identities) == len(set(identities)) == source(side=200).estimate(AREA, found).requests
     )
     assert len(downloads(server)) - before == len(identities) - len(kept)
-    assert (pixels(fetched.path) == direct(tmp_path)).all()
+    assert (pixels(fetched.path) == expected(server)).all()
 
 
 def test_a_cancelled_fetch_leaves_its_tasks_running(server: Google, tmp_path: Path) -> None:
@@ -200,7 +206,7 @@ def test_a_cancelled_fetch_leaves_its_tasks_running(server: Google, tmp_path: Pa
         source().fetch(AREA, found, tmp_path / "out", stop)
     (fetched,) = source().fetch(AREA, found, tmp_path / "out")
     assert len(server.earth.operations) == 4
-    assert (pixels(fetched.path) == direct(tmp_path)).all()
+    assert (pixels(fetched.path) == expected(server)).all()
 
 
 def test_a_missing_bucket_is_named(server: Google, tmp_path: Path) -> None:
