@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_HOME") or "~/.lookalike").expanduser()
 
 
