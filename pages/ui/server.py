@@ -54,14 +54,16 @@ def our_routes() -> list[BaseRoute]:
     All but the empty document of a page, which leads to the sign-in, stand behind the wall.
     """
     from pages.ui import document, identity
-    from pipeline import api, api_jobs, api_searches, openapi, tiles
+    from pipeline import api, api_jobs, api_scores, api_searches, api_space, openapi, tiles
     from pipeline.access import protect
 
     routes = [
         *tiles.routes(shelf()),
         *api.routes(shelf()),
+        *api_scores.routes(shelf()),
         *looks().routes(),
         *api_searches.routes(shelf()),
+        *api_space.routes(shelf()),
         *api_jobs.routes(jobs(), settings()),
         *openapi.routes(base_path()),
     ]

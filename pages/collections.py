@@ -1,0 +1,20 @@
+"""Collections: what there is, what it is called, how large it is; its chips as a picture; trash."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cards, collection_card, collection_space, collection_trash, trouble
+from pages.ui.server import shelf
+
+st.title("Collections")
+opened, refused = cards.readable(shelf())
+if not opened and not refused:
+    cards.nothing_yet()
+for error in refused:
+    trouble.show(error)
+chosen = collection_card.choose(opened)
+if chosen:
+    collection_card.show(chosen)
+    collection_space.show(chosen)
+collection_trash.show()

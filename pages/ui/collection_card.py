@@ -1,0 +1,161 @@
+"""One collection on the Collections page: its facts, its name, and what can be done with it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.ui import area_state, trouble
+from pages.ui.server import base_path, shelf
+from pages.ui.words import count, duration, plural, size
+from pipeline.collection import TRASH_DAYS
+from pipeline.errors import LookalikeError
+
+if TYPE_CHECKING:
+    from pipeline.collection import Collection
+
+
+def choose(opened: list[Collection]) -> Collection | None:
+    """Let the user choose one; the address names it."""
+    if not opened:
+        return None
+    by_name = {collection.name: collection for collection in opened}
+    asked = st.query_params.get("collection") or st.session_state.get("collection")
+    name = asked if asked in by_name else next(iter(by_name))
+    if len(opened) > 1:
+        name = st.pills(
+            "Collection",
+            list(by_name),
+            default=name,
+            required=True,
+            format_func=lambda one: by_name[one].manifest.title,
+            label_visibility="collapsed",
+            key=f"collections-{'-'.join(by_name)}",
+        )
+    st.query_params["collection"] = name
+    st.session_state["collection"] = name
+    return by_name[name]
+
+
+def show(collection: Collection) -> None:
+    """The card of one collection."""
+    about, facts = st.columns([3, 2], gap="large")
+    with about:
+        _words(collection)
+        _actions(collection)
+    with facts:
+        _facts(collection)
+
+
+def _words(collection: Collection) -> None:
+    manifest = collection.manifest
+    with st.form(f"words-{collection.name}", border=False):
+        title = st.text_input("Name", manifest.title, max_chars=80)
+        description = st.text_area(
+            "Description",
+            manifest.description,
+            max_chars=2000,
+            height=96,
+            placeholder="What it shows, and what it is for",
+        )
+        if not st.form_submit_button("Save", icon=":material/save:"):
+            return
+    try:
+        shelf().store.describe(
+            collection.name, title=title.strip() or manifest.title, description=description.strip()
+        )
+    except LookalikeError as error:
+        trouble.show(error)
+        return
+    st.toast("Saved")
+    st.rerun()
+
+
+def _actions(collection: Collection) -> None:
+    with st.container(horizontal=True, key="collection-actions"):
+        st.page_link(
+            "search.py",
+            label="Search",
+            icon=":material/travel_explore:",
+            query_params={"collection": collection.name},
+        )
+        if st.button(
+            "Add imagery",
+            icon=":material/add_photo_alternate:",
+            help="Add scenes or enlarge the area; only what is new is computed",
+        ):
+            _to_area(collection, into=collection.name)
+        if st.button(
+            "Duplicate settings",
+            icon=":material/content_copy:",
+            help="Begin another collection with the same area and overlap",
+        ):
+            _to_area(collection)
+        if st.button("Delete", icon=":material/delete:", disabled=collection.busy):
+            _confirm(collection)
+
+
+def _to_area(collection: Collection, into: str = "") -> None:
+    manifest = collection.manifest
+    if manifest.area:
+        area_state.take_geojson(manifest.area)
+    st.session_state["area.stride"] = manifest.stride
+    st.session_state["area.into"] = into
+    st.switch_page("area.py")
+
+
+@st.dialog("Delete this collection?")
+def _confirm(collection: Collection) -> None:
+    held = plural(len(collection.chips), "chip")
+    st.markdown(
+        f"**{_plain(collection.manifest.title)}** with its {held}, its imagery and its saved "
+        f"searches goes to the trash. It can be restored for {TRASH_DAYS} days."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep"):
+            st.rerun()
+        if st.button("Delete", type="primary", key="delete-for-sure"):
+            try:
+                shelf().store.delete(collection.name)
+            except LookalikeError as error:
+                trouble.show(error)
+                return
+            st.query_params.clear()
+            st.session_state.pop("collection", None)
+            st.session_state["deleted"] = collection.manifest.title
+            st.rerun()
+
+
+def _plain(text: str) -> str:
+    """Text without what Markdown would take for its own."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!<>$~|:" else c for c in text)
+
+
+def _facts(collection: Collection) -> None:
+    manifest = collection.manifest
+    left_out = sum(manifest.left_out.values())
+    dates = sorted(scene.datetime[:10] for scene in collection.scenes.values() if scene.datetime)
+    ground = sorted({f"{scene.gsd:.3g} m" for scene in collection.scenes.values()})
+    rows = [
+        ("Chips", count(len(collection.chips)) + ("" if manifest.complete else ", not finished")),
+        ("Left out", f"{plural(left_out, 'chip')}: {', '.join(manifest.left_out)}")
+        if left_out
+        else None,
+        ("Scenes", count(len(collection.scenes))),
+        ("Taken", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "no date"),
+        ("A pixel is", ", ".join(ground)),
+        ("Overlap", f"a chip every {manifest.stride} pixels"),
+        ("Built", f"{manifest.created[:10]}, in {duration(manifest.seconds)}"),
+        ("Disk", size(collection.disk_bytes())),
+        ("Name in links", collection.name),
+    ]
+    cells = "".join(
+        f"<div><dt>{escape(row[0])}</dt><dd>{escape(row[1])}</dd></div>" for row in rows if row
+    )
+    picture = f"{base_path()}/api/collections/{collection.name}/preview.png?v={collection.version}"
+    st.html(
+        f'<div class="lk-about"><img src="{escape(picture)}" alt="The imagery">'
+        f'<dl class="lk-figures">{cells}</dl></div>'
+    )
