@@ -25,6 +25,9 @@ from pipeline.settings import Settings, settings
 from pipeline.sources import open_source
 from tests.rasters import ground, write
 
+# Workers start and load the model anew in each of the tests below; a busy machine takes its time.
+pytestmark = pytest.mark.timeout(900)
+
 
 def request(name: str = "fields", **changes) -> BuildRequest:
     return BuildRequest(**{"name": name, **changes})

@@ -1,0 +1,310 @@
+"""Fifty people searching at once through REST, on the real server, with and without a build.
+
+A collection of 100,000 chips is made of clustered vectors (no imagery is needed to search), the app
+is started on it as a user would start it, and every user searches from a random chip, reads for
+about a second, and searches again.  Then the same while a real build runs as a job: ResNet-50 on a
+generated scene, in a worker process.
+
+    python benchmarks/load.py              100,000 chips, 50 users, 30 s each
+    python benchmarks/load.py --quick      5,000 chips, 10 users, 5 s each
+    python benchmarks/load.py --json       one JSON object a line
+
+Errors must be 0.  Times are those the client sees, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+NAME = "load"
+STRIDE = 64
+CLUSTERS = 300
+THINK_SECONDS = (0.5, 1.5)
+WARM_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything."""
+
+    chips: int
+    users: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the users saw."""
+
+    building: bool
+    chips: int
+    users: int
+    searches: int
+    errors: int
+    per_second: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    blocks_made: int
+
+
+PLANS = {"full": Plan(100_000, 50, 30.0), "quick": Plan(5_000, 10, 5.0)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", type=Path, help="folder to keep the collection in")
+    given = parser.parse_args()
+    plan = PLANS["quick" if given.quick else "full"]
+    with tempfile.TemporaryDirectory() as scratch:
+        home = given.keep or Path(scratch) / "home"
+        chips = make_collection(home, plan.chips)
+        with server(home) as address:
+            for seed in range(4):
+                user(address, chips, time.monotonic() + 2, seed, [], [])
+            for building in (False, True):
+                show(measure(address, home, chips, plan, building), as_json=given.json)
+
+
+def make_collection(home: Path, n: int) -> list[str]:
+    """A searchable collection of about n chips; returns their ids.  Made once in a kept folder."""
+    from pipeline import weights
+    from pipeline.chips import Chips, Grid, chip_id, corners
+    from pipeline.collection import Manifest, Store
+    from pipeline.embedding import identity_of
+    from pipeline.errors import NotFoundError
+    from pipeline.files import write_json
+    from pipeline.index import Index
+    from pipeline.parts import DIMENSIONS, write_part
+
+    store = Store(home)
+    try:
+        found = store.open(NAME)
+    except NotFoundError:
+        side = 256 + (round(n**0.5) - 1) * STRIDE
+        scene = pixelless_scene(side)
+        model = identity_of(weights.load(weights.find()), "chip").to_dict()
+        made = store.create(Manifest(NAME, "Load", STRIDE, model, scenes=(scene.id,)))
+        write_json(made.scenes_folder / f"{scene.id}.json", scene.to_item())
+        grid = Grid.for_scene(scene, STRIDE)
+        rng = np.random.default_rng(0)
+        centres = rng.random((CLUSTERS, DIMENSIONS), np.float32)
+        cols = np.array(grid.cols)
+        for number, start in enumerate(range(0, len(grid.rows), 8)):
+            rows = np.repeat(np.array(grid.rows[start : start + 8]), len(cols))
+            across = np.tile(cols, len(rows) // len(cols))
+            count = len(rows)
+            chips = Chips(
+                ids=[chip_id(scene.id, int(c), int(r)) for c, r in zip(across, rows, strict=True)],
+                cols=across.astype(np.int32),
+                rows=rows.astype(np.int32),
+                corners=corners(scene, across, rows),
+                nodata_percent=np.zeros(count, np.float32),
+                sharpness=np.ones(count, np.float32),
+                pixels=np.empty((count, 0, 0, 3), np.uint8),
+                left_out={},
+            )
+            noise = rng.random((count, DIMENSIONS), np.float32)
+            vectors = centres[rng.integers(CLUSTERS, size=count)] + noise
+            path = made.path / "chips" / scene.id / f"block-r{number:04d}-c0000-all.parquet"
+            write_part(path, scene, chips, vectors, model, stride=STRIDE)
+        found = made.write(complete=True, chips=len(grid))
+    Index.open(found)
+    return [chip.decode() for chip in found.chips.ids]
+
+
+def pixelless_scene(side: int):  # noqa: ANN201
+    """A north-up 1 m scene that is never read."""
+    from pipeline.scene import Scene, Stretch
+
+    return Scene(
+        id="load-00000000",
+        path="load-00000000.tif",
+        title="Load",
+        crs="EPSG:32632",
+        transform=(1.0, 0.0, 300000.0, 0.0, -1.0, 5150000.0),
+        width=side,
+        height=side,
+        dtype="uint8",
+        count=3,
+        bands=(1, 2, 3),
+        stretch=Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+        nodata=None,
+        gsd=1.0,
+        datetime=None,
+        source="raster",
+        source_url="",
+        license="",
+    )
+
+
+@contextmanager
+def server(home: Path) -> Iterator[str]:
+    """The real app on a free port, its index warm."""
+    from pipeline.weights import find
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "LOOKALIKE_HOME": str(home),
+        "LOOKALIKE_WEIGHTS": str(find()),
+        "LOOKALIKE_WORKERS": "1",
+    }
+    os.environ.update(environment)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port),
+         "--server.address", "127.0.0.1", "--server.headless=true"],
+        cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/api/collections/{NAME}/index")
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for(url: str) -> None:
+    """Ask until the answer is 200."""
+    end = time.monotonic() + WARM_SECONDS
+    while time.monotonic() < end:
+        try:
+            if httpx.get(url, timeout=WARM_SECONDS).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise SystemExit(f"{url} did not answer")
+
+
+def measure(address: str, home: Path, chips: list[str], plan: Plan, building: bool) -> Figures:
+    """Let the users loose, beside a build or not."""
+    from pipeline.jobs import Jobs
+
+    job = start_build(home) if building else None
+    before = blocks_of(home)
+    times: list[float] = []
+    errors: list[str] = []
+    began = time.monotonic()
+    people = [
+        threading.Thread(target=user, args=(address, chips, began + plan.seconds, n, times, errors))
+        for n in range(plan.users)
+    ]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    seconds = time.monotonic() - began
+    made = blocks_of(home) - before
+    if job:
+        jobs = Jobs(home)
+        if jobs.get(job).active:
+            jobs.cancel(job)
+        while jobs.get(job).active:
+            time.sleep(0.2)
+    p50, p95, p99 = (float(q) * 1000 for q in np.percentile(times or [0.0], (50, 95, 99)))
+    for error in sorted(set(errors))[:5]:
+        print(error, file=sys.stderr)
+    return Figures(
+        building, len(chips), plan.users, len(times), len(errors), round(len(times) / seconds, 1),
+        round(p50, 1), round(p95, 1), round(p99, 1), made,
+    )  # fmt: skip
+
+
+def user(
+    address: str, chips: list[str], end: float, seed: int, times: list[float], errors: list[str]
+) -> None:
+    """One person: search, read, search again."""
+    rng = random.Random(seed)
+    with httpx.Client(base_url=address, timeout=60) as client:
+        time.sleep(rng.uniform(0, THINK_SECONDS[1]))
+        while time.monotonic() < end:
+            began = time.perf_counter()
+            try:
+                body = {"chip": rng.choice(chips), "k": 10}
+                answer = client.post(f"/api/collections/{NAME}/search", json=body)
+                if answer.status_code != 200 or len(answer.json()["hits"]) != 10:
+                    errors.append(f"{answer.status_code}: {answer.text[:200]}")
+                times.append(time.perf_counter() - began)
+            except httpx.HTTPError as error:
+                errors.append(repr(error))
+            time.sleep(rng.uniform(*THINK_SECONDS))
+
+
+def start_build(home: Path) -> str:
+    """Queue a build large enough to outlast the measurement, and wait until it embeds."""
+    from pipeline.build import BuildRequest, SceneInput
+    from pipeline.jobs import Jobs
+
+    raster = home / "building.tif"
+    if not raster.exists():
+        write_raster(raster)
+    jobs = Jobs(home)
+    job = jobs.submit(BuildRequest("building", (SceneInput(raster),), stride=STRIDE, mode="chip"))
+    end = time.monotonic() + WARM_SECONDS
+    while not blocks_of(home):
+        state = jobs.get(job.id)
+        if not state.active or time.monotonic() > end:
+            raise SystemExit(f"the build is {state.state}: {state.error}")
+        time.sleep(0.2)
+    return job.id
+
+
+def write_raster(path: Path) -> None:
+    """A seeded 6,000 × 6,000 scene."""
+    import rasterio
+    from rasterio.transform import from_origin
+
+    pixels = np.random.default_rng(1).integers(0, 255, (3, 750, 750), np.uint8)
+    profile = {
+        "driver": "GTiff", "width": 6000, "height": 6000, "count": 3, "dtype": "uint8",
+        "crs": "EPSG:32632", "transform": from_origin(300000, 5150000, 1, 1),
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(pixels.repeat(8, axis=1).repeat(8, axis=2))
+
+
+def blocks_of(home: Path) -> int:
+    """Blocks of the building collection that are finished."""
+    return len(list((home / "collections" / "building" / "chips").glob("*/block-*.parquet")))
+
+
+def show(figures: Figures, *, as_json: bool) -> None:
+    """Print one measurement."""
+    if as_json:
+        print(json.dumps(asdict(figures)), flush=True)
+        return
+    beside = f"beside a build ({figures.blocks_made} blocks made)" if figures.building else "alone"
+    print(
+        f"{figures.users} users, {figures.chips:,} chips, {beside}: {figures.searches} searches, "
+        f"{figures.errors} errors, {figures.per_second}/s, p50 {figures.p50_ms} ms, "
+        f"p95 {figures.p95_ms} ms, p99 {figures.p99_ms} ms",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
