@@ -38,6 +38,7 @@ class BlockTask:
         mode: How chips are embedded.
         stride: Pixels between neighbouring chips.
         known: Ids of chips of this block that other parts hold already.
+        inside: Chips whose centre lies in the area, or None where there is no area.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class BlockTask:
     mode: str
     stride: int
     known: frozenset[str] = frozenset()
+    inside: int | None = None
 
     @property
     def path(self) -> Path:
@@ -56,7 +58,9 @@ class BlockTask:
 
     @property
     def size(self) -> int:
-        """Chips the block may hold."""
+        """Chips to look at, which progress counts."""
+        if self.inside is not None:
+            return self.inside
         return len(self.block.rows) * len(self.block.cols)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import parts
 from pipeline.blocks import BlockSummary, BlockTask, make_block, read_ahead
-from pipeline.chips import Block, Grid
+from pipeline.chips import Block, Grid, count_inside
 from pipeline.collection import Collection, Manifest, Store, check_name, merged_counts
 from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
@@ -250,6 +250,7 @@ def plan(collection: Collection) -> tuple[list[BlockTask], list[parts.Part]]:
                     str(manifest.model["mode"]),
                     manifest.stride,
                     known,
+                    None if geometry is None else count_inside(scene, block, geometry),
                 )
             )
     return tasks, kept
@@ -261,7 +262,7 @@ def run_blocks(
     """Make the blocks in this process, reading the next one while one is embedded."""
     from pipeline.embedding import resnet50
 
-    done = sum(part.rows + sum(part.left_out.values()) for part in kept)
+    done = sum(part.size for part in kept)
     total = done + sum(task.size for task in tasks)
     progress(Progress("Embedding", done, total, "chips"))
     if not tasks:

@@ -312,6 +312,12 @@ def _window_sums(values: np.ndarray, x: np.ndarray, y: np.ndarray, size: int) ->
     return table[y + size, x + size] - table[y, x + size] - table[y + size, x] + table[y, x]
 
 
+def count_inside(scene: Scene, block: Block, area: BaseGeometry) -> int:
+    """Chips of a block whose centre lies in an area."""
+    rows, cols = (a.ravel() for a in np.meshgrid(block.rows, block.cols, indexing="ij"))
+    return int(_centred_in(scene, cols, rows, area).sum())
+
+
 def _centred_in(scene: Scene, cols: np.ndarray, rows: np.ndarray, area: BaseGeometry) -> np.ndarray:
     """Whether chips' centres lie in an area, whichever way round the Earth it is written."""
     import shapely

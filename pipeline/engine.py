@@ -96,7 +96,7 @@ class DaskEngine:
             StorageError: If the disk is full; going on would not help.
             Cancelled: If `progress` raises it.
         """
-        done = sum(part.rows + sum(part.left_out.values()) for part in kept)
+        done = sum(part.size for part in kept)
         total = done + sum(task.size for task in tasks)
         progress(Progress("Embedding", done, total, "chips", "starting workers" if tasks else ""))
         if not tasks:

@@ -47,6 +47,11 @@ class Part:
     left_out: dict[str, int]
     stamp: str
 
+    @property
+    def size(self) -> int:
+        """Chips that were looked at: those kept and those without data, as progress counts."""
+        return self.rows + sum(n for why, n in self.left_out.items() if why != "area")
+
 
 def schema() -> pa.Schema:
     """Arrow schema of a part; see docs/how_it_works.md for each column."""
