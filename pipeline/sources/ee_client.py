@@ -88,12 +88,18 @@ def _session() -> Any:
 
 def check() -> Check:
     """Test the credentials, the project and the service with one tiny computation."""
+    global _connected
     import ee
 
+    known = _connected is not None
     try:
         who = connect()
         ask(lambda: ee.Number(1).getInfo(), attempts=3)
     except LookalikeError as error:
+        if known:  # perhaps the key was replaced since this process signed in: look again
+            with _lock:
+                _connected = None
+            return check()
         return Check(False, str(error))
     return Check(True, f"Earth Engine answers {who}")
 
