@@ -205,16 +205,24 @@ function described({ collection_title: title, query, created, parameters }) {
   return [title, `like ${query}`, ...asked, `saved ${day(created)}`].filter(Boolean).join(' · ');
 }
 
-// The Search page with the same query; `saved` lets it show the very same hits.
-export function mapLink({ collection, id, recipe }, { base }) {
-  const fields = new URLSearchParams({ collection, saved: id });
-  if (recipe.chip) fields.set('chip', recipe.chip);
-  if (recipe.picture) fields.set('picture', recipe.picture);
-  if (recipe.k) fields.set('k', recipe.k);
-  if (recipe.threshold) fields.set('min', recipe.threshold);
-  if (recipe.suppress === false) fields.set('overlaps', '1');
+// The Search page with the same search, as link.js reads it.
+export function mapLink({ collection, recipe, parameters }, { base }) {
+  const fields = new URLSearchParams({ collection, k: parameters.k });
+  const set = (name, value) => value !== undefined && fields.set(name, value);
+  const { chip, picture, box, good, bad, threshold, scenes, since, until, within } = recipe;
+  for (const [name, value] of Object.entries({ chip, picture, since, until })) set(name, value);
+  for (const [name, value] of Object.entries({ box, good, bad, scenes })) set(name, value?.join());
+  set('min', threshold);
+  set('nodata', recipe.max_nodata);
+  set('sharpness', recipe.min_sharpness);
+  set('away', recipe.away);
+  if (recipe.suppress === false) set('overlaps', 1);
+  if (within?.type === 'Polygon') set('within', polygonText(within));
   return `${location.origin}${base}/search?${fields}`;
 }
+
+const polygonText = ({ coordinates }) =>
+  coordinates.map((ring) => ring.slice(0, -1).map((at) => at.join(' ')).join(',')).join(';');
 
 function comparing(others, go, here) {
   const pick = h(

@@ -1,8 +1,8 @@
 // The embedding space beside the map: colour by scene or by similarity; a lasso shows on the map.
 import { readFootprints } from './footprints.js';
 import { count, h } from './dom.js';
-import { createMap } from './map.js';
 import { ask, createService } from './service.js';
+import { createSpaceMap } from './space_map.js';
 import { createStore } from './store.js';
 import { viridis } from './ramp.js';
 
@@ -11,19 +11,12 @@ const MARGIN = 18;
 const NEAR = 12; // pixels within which a click means a point
 const STATE = {
   footprints: null,
-  query: null,
-  hits: [],
-  shown: [],
-  selected: -1,
-  hovered: -1,
-  cursor: null,
-  grid: false,
-  away: false,
-  busy: '',
-  trouble: null,
-  lasso: [], // of points on the canvas
   points: null, // Float32Array of row, x, y, scene
-  like: null, // { row, scores }
+  lasso: [], // of points on the canvas
+  shown: new Set(), // rows within it
+  query: null, // { row } of the chip that was clicked
+  like: null, // { row, scores } of every chip against it
+  trouble: null,
 };
 const spaces = new WeakMap();
 
@@ -47,8 +40,8 @@ function start(root, data) {
   const service = createService(data.base, name);
   const tell = h('p', { class: 'lk-space-note', role: 'status' });
   root.querySelector('.lk-space-words').replaceChildren(tell);
-  const canvas = root.querySelector('canvas');
-  const map = createMap({ store, root, data, actions: { searchAt, select: lookLike } });
+  const canvas = root.querySelector('.lk-plot');
+  const map = createSpaceMap({ root, store, data, paints, onPick });
   const stops = [
     drawPoints(canvas, store),
     store.watch(['shown', 'like', 'points', 'trouble'], (state) => (tell.textContent = words(state))),
@@ -72,14 +65,12 @@ function start(root, data) {
 
   // What the lasso holds, on the map.
   function choose(rows) {
-    const shown = rows.map((row, at) => ({ row, rank: at + 1, score: 1 }));
-    store.set({ shown, hits: shown, query: null, selected: -1, hovered: -1 });
+    store.set({ shown: new Set(rows) });
   }
 
-  function searchAt(lon, lat) {
-    const { footprints } = store.state;
+  function onPick(lon, lat) {
     const row = nearestOf(store.state, lon, lat);
-    if (footprints && row !== null) lookLike(row);
+    if (row !== null) lookLike(row);
   }
 
   // Colours every point by its similarity to the chip of this row, or by scene again.
@@ -109,8 +100,24 @@ function start(root, data) {
     map.stop();
     if (spaces.get(root)?.store === store) spaces.delete(root);
   };
-  window.lookalikeSpace = { store };
+  window.lookalikeSpace = { store }; // for tests and for the curious
   return { key: keyOf(data), store, stop };
+}
+
+// The colour of each chip on the map: of those in the lasso, or of all when one was clicked.
+function paints({ shown, like, points }) {
+  if (!points || (!shown.size && !like)) return () => null;
+  const scene = new Map();
+  for (let at = 0; at < points.length; at += 4) scene.set(points[at], points[at + 3]);
+  const colour = colouring(like);
+  return (row) =>
+    scene.has(row) && (!shown.size || shown.has(row)) ? colour(row, scene.get(row)) : null;
+}
+
+function colouring(like) {
+  if (!like) return (row, scene) => SCENES[scene % SCENES.length];
+  const [low, high] = extent(like.scores); // the chip itself aside
+  return (row) => viridis((like.scores[row] - low) / (high - low || 1));
 }
 
 function words({ shown, like, points, trouble }) {
@@ -118,7 +125,7 @@ function words({ shown, like, points, trouble }) {
   if (!points) return 'Laying out the chips…';
   const total = count(points.length / 4);
   const colour = like ? ' Colour: similarity to the chip you chose.' : '';
-  if (shown.length) return `${count(shown.length)} of ${total} chips are on the map.${colour}`;
+  if (shown.size) return `${count(shown.size)} of ${total} chips are on the map.${colour}`;
   return like
     ? `Colour: similarity to the chip you chose. Click it again for the scenes’ colours.`
     : `${total} chips; near ones look alike. Draw a loop around some to see them on the map, or ` +
@@ -126,8 +133,9 @@ function words({ shown, like, points, trouble }) {
 }
 
 function nearestOf({ points, footprints }, lon, lat) {
+  if (!points || !footprints) return null;
   let [best, least] = [null, Infinity];
-  for (let at = 0; points && at < points.length; at += 4) {
+  for (let at = 0; at < points.length; at += 4) {
     const row = points[at];
     const dx = (footprints.centres[row * 2] - lon) * Math.cos((lat * Math.PI) / 180);
     const far = dx * dx + (footprints.centres[row * 2 + 1] - lat) ** 2;
@@ -164,20 +172,17 @@ function paint(canvas, { points, shown, like, lasso, query }) {
   pen.scale(sharp, sharp);
   if (!points) return;
   const ink = getComputedStyle(canvas).color;
-  const chosen = new Set(shown.map(({ row }) => row));
   const place = placing(width, height);
   const radius = points.length > 8000 ? 2 : 3.2;
-  const [low, high] = like ? extent(like.scores) : [0, 1]; // the chip itself aside
+  const colour = colouring(like);
   for (const front of [false, true]) {
     for (let at = 0; at < points.length; at += 4) {
       const row = points[at];
-      const on = !chosen.size || chosen.has(row);
+      const on = !shown.size || shown.has(row);
       if (on !== front) continue;
       const [x, y] = place(points[at + 1], points[at + 2]);
       pen.globalAlpha = on ? 0.9 : 0.22;
-      pen.fillStyle = like
-        ? viridis((like.scores[row] - low) / (high - low || 1))
-        : SCENES[points[at + 3] % SCENES.length];
+      pen.fillStyle = colour(row, points[at + 3]);
       pen.beginPath();
       pen.arc(x, y, radius, 0, 7);
       pen.fill();

@@ -23,6 +23,7 @@ from pipeline.recipe import Recipe
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from pipeline.api import Found
     from pipeline.search import Hit
     from pipeline.searches import Precision, Reopened, Saved, Searches
     from pipeline.shelf import Shelf
@@ -52,8 +53,9 @@ def routes(shelf: Shelf) -> list[Route]:
         fields = {key: value for key, value in body.items() if key != "name"}
         recipe = Recipe.from_fields(fields)
         found = find(shelf, searches.collection.name, recipe)
-        picture = query_picture.png(found.collection, found.recipe)
-        saved = searches.save(name, found.recipe, found.result, picture)
+        kept = _settled(found)
+        picture = query_picture.png(found.collection, kept)
+        saved = searches.save(name, kept, found.result, picture)
         return JSONResponse(_whole(searches, searches.reopen(saved.id)), 201)
 
     def show(request: Request) -> Response:
@@ -291,6 +293,13 @@ def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:
 def _shown(hit: Hit) -> dict[str, Any]:
     lon, lat = hit.centre
     return {**hit.to_dict(), "row": hit.row, "lon": lon, "lat": lat}
+
+
+def _settled(found: Found) -> Recipe:
+    """The recipe with the chip that a point meant: it stays when the collection grows."""
+    if not found.recipe.at:
+        return found.recipe
+    return replace(found.recipe, at=None, chip=found.query.chips[0])
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

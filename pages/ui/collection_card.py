@@ -60,7 +60,7 @@ def _words(collection: Collection) -> None:
             height=96,
             placeholder="What it shows, and what it is for",
         )
-        if not st.form_submit_button("Save", icon=":material/save:"):
+        if not st.form_submit_button("Save"):
             return
     try:
         shelf().store.describe(
@@ -74,7 +74,7 @@ def _words(collection: Collection) -> None:
 
 
 def _actions(collection: Collection) -> None:
-    with st.container(horizontal=True, key="collection-actions"):
+    with st.container(horizontal=True, vertical_alignment="center", key="collection-actions"):
         st.page_link(
             "search.py",
             label="Search",
