@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,9 +119,8 @@ def _millions(pixels: int) -> str:
 
 def _tell(finding: Finding) -> None:
     remedy = f"<span>{escape(finding.remedy)}.</span>" if finding.remedy else ""
-    role = "alert" if finding.level == "stop" else "note"
     st.html(
-        f'<div class="lk-finding lk-{finding.level}" role="{role}">'
+        f'<div class="lk-finding lk-{finding.level}" role="status">'
         f"<b>{escape(finding.what)}.</b>{remedy}</div>"
     )
 
@@ -132,9 +132,8 @@ def build_button(
     if imagery and imagery.chosen:
         st.html(f'<p class="lk-sum">{_in_short(found)}</p>')
     suggested = (imagery.title if imagery else "") or "My area"
-    title = st.text_input(
-        "Name", key="area.title", placeholder=suggested, max_chars=80, label_visibility="collapsed"
-    )
+    into = _into()
+    title = "" if into else _title(suggested)
     ready = found.ready and display.sound and imagery is not None
     pressed = st.button(
         "Build",
@@ -146,13 +145,42 @@ def build_button(
     if not (pressed and imagery):
         return
     try:
-        job = jobs().submit(_request(title.strip() or suggested, area, imagery, display, stride))
+        request = _request(title.strip() or suggested, area, imagery, display, stride)
+        job = jobs().submit(_added(request, into) if into else request)
     except LookalikeError as error:
         trouble.show(error)
         return
     st.session_state.pop("area.title", None)
+    st.session_state.pop("area.into", None)
     st.session_state["job"] = job.id
     st.switch_page("jobs.py")
+
+
+def _title(suggested: str) -> str:
+    return st.text_input(
+        "Name", key="area.title", placeholder=suggested, max_chars=80, label_visibility="collapsed"
+    )
+
+
+def _into() -> str:
+    """The collection that the imagery is added to, as the Collections page asked, or ""."""
+    name = st.session_state.get("area.into", "")
+    if not name or name not in shelf().store.names():
+        return ""
+    manifest = shelf().collection(name).manifest
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(f"Added to {manifest.title}; only what is new is computed")
+        if st.button("Build a new one instead", type="tertiary"):
+            st.session_state["area.into"] = ""
+            st.rerun()
+    return str(name)
+
+
+def _added(request: JobRequest, into: str) -> JobRequest:
+    """The request, for an existing collection: with its own title, stride and model."""
+    mode = shelf().collection(into).manifest.model.get("mode")
+    build = replace(request.build, name=into, title=None, stride=None, mode=mode)
+    return replace(request, build=build)
 
 
 def _in_short(found: Preflight) -> str:

@@ -128,6 +128,10 @@ def _confirm(collection: Collection) -> None:
             st.rerun()
 
 
+def _reasons(left_out: dict[str, int]) -> str:
+    return ", ".join(left_out).replace("nodata", "no data")
+
+
 def _plain(text: str) -> str:
     """Text without what Markdown would take for its own."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!<>$~|:" else c for c in text)
@@ -140,7 +144,7 @@ def _facts(collection: Collection) -> None:
     ground = sorted({f"{scene.gsd:.3g} m" for scene in collection.scenes.values()})
     rows = [
         ("Chips", count(len(collection.chips)) + ("" if manifest.complete else ", not finished")),
-        ("Left out", f"{plural(left_out, 'chip')}: {', '.join(manifest.left_out)}")
+        ("Left out", f"{plural(left_out, 'chip')}: {_reasons(manifest.left_out)}")
         if left_out
         else None,
         ("Scenes", count(len(collection.scenes))),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HTML = """
 <div class="lk-space" data-state="loading">
   <div class="lk-space-words"></div>
-  <canvas class="lk-plot" tabindex="0" role="img" aria-label="Chips by what they look like"></canvas>
+  <canvas class="lk-plot" tabindex="0" role="img" aria-label="Chips by their looks"></canvas>
   <div class="lk-map-pane"><div class="lk-map" role="application" aria-label="Map"></div></div>
 </div>
 """

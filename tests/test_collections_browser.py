@@ -1,0 +1,103 @@
+"""The Collections page in real Chromium: names, trash, the embedding space."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser import PHONE, App, Visit, app, chromium, visit
+
+__all__ = ["app", "chromium", "visit"]
+pytestmark = pytest.mark.browser
+SPACE = "() => document.querySelector('.lk-space[data-state=live]')"
+
+
+def open_page(app: App, visit: Visit, **options):
+    page = visit(f"{app.url}/collections?collection=ponds", **options)
+    page.wait_for_function(SPACE)
+    return page
+
+
+def spot(page, share_x: float, share_y: float) -> tuple[float, float]:
+    box = page.locator(".lk-plot").bounding_box()
+    return box["x"] + share_x * box["width"], box["y"] + share_y * box["height"]
+
+
+def test_facts_and_the_embedding_space_are_shown(app, visit) -> None:
+    page = open_page(app, visit)
+    assert "49" in page.locator(".lk-about").inner_text()
+    page.get_by_text("49 chips; near ones look alike").wait_for()
+
+
+def test_a_name_and_a_description_are_kept(app, visit) -> None:
+    page = open_page(app, visit)
+    page.get_by_label("Name", exact=True).fill("Ponds *and* fields")
+    page.get_by_label("Description").fill("Two kinds of country")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved", exact=True).wait_for()
+    page.reload()
+    page.wait_for_function(SPACE)
+    assert page.get_by_label("Name", exact=True).input_value() == "Ponds *and* fields"
+    assert page.get_by_label("Description").input_value() == "Two kinds of country"
+
+
+def test_a_lasso_shows_its_chips_on_the_map_and_escape_ends_it(app, visit) -> None:
+    page = open_page(app, visit)
+    page.locator(".lk-plot").scroll_into_view_if_needed()
+    page.mouse.move(*spot(page, 0.5, 0.01))
+    page.mouse.down()
+    for corner in ((0.5, 0.99), (0.99, 0.99), (0.99, 0.01)):
+        page.mouse.move(*spot(page, *corner), steps=4)
+    page.mouse.up()
+    page.get_by_text("of 49 chips are on the map").wait_for()
+    held = page.evaluate("() => lookalikeSpace.store.state.shown.size")
+    assert 0 < held < 49
+    page.locator(".lk-plot").focus()
+    page.keyboard.press("Escape")
+    page.get_by_text("49 chips; near ones look alike").wait_for()
+
+
+def test_a_click_colours_by_similarity(app, visit) -> None:
+    page = open_page(app, visit)
+    page.locator(".lk-plot").scroll_into_view_if_needed()
+    place = page.evaluate(
+        "() => { const p = lookalikeSpace.store.state.points;"
+        " const c = document.querySelector('.lk-plot');"
+        " return [p[1], p[2]].map((v, i) => { const size = i ? c.clientHeight : c.clientWidth;"
+        " return (size / 2 + (i ? -v : v) * (size / 2 - 18)) / size; }); }"
+    )
+    page.mouse.click(*spot(page, *place))
+    page.get_by_text("Colour: similarity to the chip you chose").wait_for()
+    best = page.evaluate("() => Math.max(...lookalikeSpace.store.state.like.scores)")
+    assert best == pytest.approx(1, abs=0.01)
+
+
+def test_deleting_asks_goes_to_the_trash_and_can_be_undone(app, visit) -> None:
+    page = open_page(app, visit)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("heading", name="Trash").wait_for()
+    page.get_by_role("heading", name="No collection yet").wait_for()
+    page.get_by_role("button", name="Restore").click()
+    page.wait_for_function(SPACE)
+    assert page.get_by_role("heading", name="Trash").count() == 0
+
+
+def test_settings_are_taken_to_the_area_page(app, visit) -> None:
+    page = open_page(app, visit)
+    page.get_by_role("button", name="Add imagery").click()
+    page.wait_for_url("**/area*")
+    page.get_by_text("only what is new is computed").wait_for()
+    page.get_by_role("button", name="Build a new one instead").click()
+    page.get_by_placeholder("My area").wait_for()
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(app, visit) -> None:
+    page = open_page(app, visit, size=PHONE)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_the_server_log_has_no_traceback(app: App) -> None:
+    assert "Traceback" not in app.log.read_text()
