@@ -29,9 +29,9 @@ from pipeline.jobs import (
     Job,
     JobRequest,
     Jobs,
-    Meter,
     engine_name,
 )
+from pipeline.meter import Meter
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from pipeline.collection import Store
 from pipeline.engine import BlocksFailed, DaskEngine
 from pipeline.errors import NotFoundError, QueryError, SceneError, ServiceError
 from pipeline.files import is_locked, locked
-from pipeline.jobs import JobRequest, Jobs, Meter
+from pipeline.jobs import JobRequest, Jobs
+from pipeline.meter import Meter
 from pipeline.parts import read_embeddings
 from pipeline.runner import build_attended, run, work_through
 from pipeline.settings import Settings, settings
