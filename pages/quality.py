@@ -1,0 +1,18 @@
+"""Quality: whether a collection's searches can be trusted, in plain words."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cards, collection_card, quality_report
+from pages.ui.server import shelf
+
+st.title("Quality")
+opened, _ = cards.readable(shelf())
+chosen = collection_card.choose(opened)
+if chosen is None:
+    cards.nothing_yet()
+elif not len(chosen.chips):
+    st.info("This collection has no chips yet.")
+else:
+    quality_report.show(chosen)
