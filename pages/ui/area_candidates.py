@@ -117,7 +117,7 @@ def found(
     dates = left.text_input(
         "Dates", key="area.dates", placeholder="2016-05/2016-09", help="A year, a month, or two"
     )
-    cloud = right.number_input("Cloud at most, %", 0, 100, 20, key="area.cloud")
+    cloud = right.number_input("Cloud at most, %", 0, 100, key=area_state.start("cloud", 20))
     when = Dates.parse(dates) if dates else None
     question = json.dumps([kind, asked, area.geometry.wkt, dates, cloud], sort_keys=True)
     if st.button("Find images", width="stretch", icon=":material/search:"):

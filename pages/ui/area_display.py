@@ -121,8 +121,7 @@ def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch |
     for end, levels in (("Black", scene.stretch.low), ("White", scene.stretch.high)):
         row = []
         for column, colour, level, band in zip(st.columns(3), COLOURS, levels, bands, strict=True):
-            key = f"area.level.{_key(place)}.{end}.{colour}.{band}"
-            st.session_state.setdefault(key, float(level))
+            key = area_state.start(f"level.{_key(place)}.{end}.{colour}.{band}", float(level))
             row.append(column.number_input(f"{end}, {colour.lower()}", key=key, format="%g"))
         given.append((row[0], row[1], row[2]))
     return Stretch(given[0], given[1])

@@ -67,7 +67,7 @@ def _text() -> None:
         left, right = st.columns(2, vertical_alignment="bottom")
         with left:
             km = st.number_input(
-                "Box around a place, km", 0.1, 2000.0, 10.0, key="area.km", format="%g"
+                "Box around a place, km", 0.1, 2000.0, key=area_state.start("km", 10.0), format="%g"
             )
         with right:
             used = st.form_submit_button("Use it", width="stretch")

@@ -8,6 +8,7 @@ then sends back what it was told to keep (`assets/area.js`), and `restore` takes
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,6 +68,18 @@ def pick(name: str, options: Sequence[Option], default: Option) -> Option:
         st.session_state[key] = default
     chosen: Option = st.session_state[key]
     return chosen
+
+
+def start(name: str, default: float) -> str:
+    """The key of a number, begun at `default`.
+
+    What comes back from a browser may have lost its type, as JSON has one kind of number.
+    """
+    key = PREFIX + name
+    given = st.session_state.get(key, default)
+    sound = isinstance(given, (int, float)) and math.isfinite(given)
+    st.session_state[key] = type(default)(given if sound else default)
+    return key
 
 
 def area() -> Area | None:

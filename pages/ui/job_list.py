@@ -35,7 +35,6 @@ def _still() -> None:
 
 
 def _list() -> None:
-    jobs().start_runner()
     every = jobs().all()
     if not every:
         _nothing_yet()
