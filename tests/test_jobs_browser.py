@@ -1,0 +1,87 @@
+"""The Jobs page, in real Chromium against the real server, with jobs in every state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.build import BuildRequest
+from pipeline.collection import now
+from pipeline.jobs import CANCELLED, DONE, FAILED, Job, Jobs
+from tests.browser import PHONE, App, Visit, chromium, serving, visit
+
+__all__ = ["chromium", "visit"]
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def app(home: Path, tmp_path: Path) -> Iterator[App]:
+    """The app on a home of its own."""
+    with serving(home, tmp_path / "log") as running:
+        yield running
+
+
+def ended(home: Path, name: str, state: str, **facts: object) -> Job:
+    """A job that has ended as told."""
+    jobs = Jobs(home)
+    job = jobs.submit(BuildRequest(name, title=name.title(), stride=256), start=False)
+    job = replace(job, state=state, started=now(), ended=now(), attempts=1, **facts)
+    jobs.write(job)
+    jobs.tell(job.id, f"{state} in the test")
+    return job
+
+
+def card(page, title: str):
+    return page.locator("[class*='st-key-job-2']", has=page.get_by_role("heading", name=title))
+
+
+def test_an_empty_page_says_what_a_job_is_and_leads_on(app: App, visit: Visit) -> None:
+    page = visit(f"{app.url}/jobs")
+    page.get_by_role("heading", name="No job yet").wait_for()
+    page.get_by_role("link", name="Draw an area").click()
+    page.get_by_text("Pre-flight").wait_for()
+
+
+def test_every_state_says_what_happened_and_what_can_be_done(app, home, visit) -> None:
+    reason = {"block": "fields-1/r0001-c0000", "reason": "A worker ran out of memory", "tries": 3}
+    told = {"kind": "X", "what": "1 of 9 blocks could not be made", "where": "", "remedy": "Retry"}
+    ended(home, "broken", FAILED, error=told, failures=(reason,))
+    ended(home, "stopped", CANCELLED)
+    ended(home, "gone", DONE, summary={"chips": 1234, "seconds": 75.0, "left_out": {"area": 5}})
+    page = visit(f"{app.url}/jobs")
+    page.get_by_text("Nothing runs. 3 jobs ended.").wait_for()
+    broken = card(page, "Broken")
+    assert "1 of 9 blocks could not be made" in broken.inner_text()
+    assert "A worker ran out of memory" in broken.inner_text()
+    assert "3 tries" in broken.inner_text()
+    broken.get_by_role("button", name="Retry failed blocks").wait_for()
+    stopped = card(page, "Stopped")
+    assert "Finished blocks are kept" in stopped.inner_text()
+    stopped.get_by_role("button", name="Resume").wait_for()
+    gone = card(page, "Gone")
+    assert "1\u2009234 chips" in gone.inner_text()
+    assert "Its collection was deleted" in gone.inner_text()
+    gone.get_by_role("button", name="Forget").click()
+    page.get_by_text("Nothing runs. 2 jobs ended.").wait_for()
+    stopped.get_by_text("Log").click()
+    page.get_by_text("cancelled in the test").wait_for()
+
+
+def test_resuming_makes_the_page_live_and_cancelling_keeps_the_job(app, home, visit) -> None:
+    ended(home, "stopped", CANCELLED)
+    page = visit(f"{app.url}/jobs")
+    page.get_by_role("button", name="Resume").click()
+    # It has no imagery and no collection: it starts, fails by itself, and the page follows.
+    page.get_by_text("There is no collection of this name to continue").wait_for(timeout=120_000)
+    assert "Failed" in card(page, "Stopped").inner_text()
+    page.get_by_role("button", name="Resume").wait_for()
+
+
+def test_a_phone_shows_a_job_without_sideways_scroll(app, home, visit) -> None:
+    ended(home, "a-rather-long-name-of-a-collection-somewhere", CANCELLED)
+    page = visit(f"{app.url}/jobs", size=PHONE)
+    page.get_by_role("button", name="Resume").wait_for()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
