@@ -26,5 +26,5 @@ def test_chips_without_detail_are_told_against_their_own_scene():
 
 def test_neighbours_that_share_an_edge_are_apart_and_overlapping_ones_are_not():
     square = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], float)
-    assert _apart(square, square + [[1, 0]])
-    assert not _apart(square, square + [[0.5, 0.5]])
+    assert _apart(square, np.add(square, (1, 0)))
+    assert not _apart(square, np.add(square, 0.5))

@@ -26,7 +26,7 @@ def show(collection: Collection) -> None:
     """The report of one collection."""
     with st.spinner("Measuring: a few seconds, once for each state of the collection"):
         found = _measured(collection.name, collection.version)
-    parts = [_recall(found), _scores(found), _chips(collection, found), _doubles(collection, found)]
+    parts = [_recall(found), _doubles(collection, found), _scores(found), _chips(collection, found)]
     st.html(f"<style>{(ASSETS / 'quality.css').read_text('utf-8')}</style>")
     st.html(f'<div class="lk-quality">{"".join(parts)}</div>')
 
@@ -39,11 +39,11 @@ def _measured(name: str, version: str) -> Quality:
 def _recall(found: Quality) -> str:
     level = GOOD if found.recall >= 0.97 else FAIR if found.recall >= 0.9 else POOR
     words = (
-        f"Of the ten chips most similar to a query, searches find {10 * found.recall:.1f}, as "
-        "looking at every chip one by one tells."
+        f"Of the ten chips most similar to a query, searches find {10 * found.recall:.3g}. "
+        "Measured by looking at every chip one by one."
     )
     remedy = "" if level == GOOD else " Rebuild the index to find more of them."
-    return _card("Does a search miss anything?", f"{found.recall:.1%}", level, words + remedy)
+    return _card("Does a search miss anything?", _percent(found.recall), level, words + remedy)
 
 
 def _scores(found: Quality) -> str:
@@ -79,7 +79,7 @@ def _chips(collection: Collection, found: Quality) -> str:
         words = "Every chip has its pixels, and detail in them."
     worst = bad[np.linspace(0, len(bad) - 1, min(SHOWN, len(bad))).astype(int)]
     pictures = _pictures(collection, worst.tolist())
-    return _card("Are the chips sound?", f"{share:.0%}", level, words, pictures)
+    return _card("Are the chips sound?", _percent(share), level, words, pictures)
 
 
 def _doubles(collection: Collection, found: Quality) -> str:
@@ -95,6 +95,10 @@ def _doubles(collection: Collection, found: Quality) -> str:
     pairs = [row for pair in found.doubles[: SHOWN // 2].tolist() for row in pair]
     pictures = _pictures(collection, pairs)
     return _card("Is anything in it twice?", count(number), level, words, pictures)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}\u202f%"
 
 
 def _card(title: str, figure: str, level: str, words: str, more: str = "") -> str:
