@@ -11,6 +11,8 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 _importing = threading.Lock()
@@ -22,7 +24,8 @@ def load(name: str) -> ModuleType:
     An import that fails prints what it printed: nothing is hidden then.
     """
     found = sys.modules.get(name)
-    if found is not None:
+    # A module that another thread is still importing is there already, but has only half its parts.
+    if found is not None and not getattr(found.__spec__, "_initializing", False):
         return found
     with _importing:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,11 +35,18 @@ def load(name: str) -> ModuleType:
 
 
 def _hushed(name: str) -> ModuleType:
+    with hushed():
+        return importlib.import_module(name)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what native code writes to standard error to itself, unless the block fails."""
     sys.stderr.flush()
     kept, pipe = os.dup(2), os.memfd_create("stderr")
     os.dup2(pipe, 2)
     try:
-        module = importlib.import_module(name)
+        yield
     except BaseException:
         os.lseek(pipe, 0, os.SEEK_SET)
         os.write(kept, os.read(pipe, 1 << 20))
@@ -45,4 +55,3 @@ def _hushed(name: str) -> ModuleType:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(pipe)
-    return module

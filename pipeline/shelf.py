@@ -77,7 +77,8 @@ class Shelf:
         """
         from pipeline.embedding import resnet50
 
-        return resnet50(self.collection(name).manifest.model.get("mode", "chip"))
+        with _starting:
+            return resnet50(self.collection(name).manifest.model.get("mode", "chip"))
 
     def network(self) -> Network:
         """ResNet-50 itself, for what lies inside a chip.
@@ -87,7 +88,11 @@ class Shelf:
         """
         from pipeline.embedding import this_network
 
-        return this_network()
+        with _starting:
+            return this_network()
+
+
+_starting = threading.Lock()  # the network: it takes seconds, and memory each time it is begun
 
 
 def _opened(collection: Collection) -> Index:
