@@ -197,8 +197,11 @@ def _request(
 ) -> JobRequest:
     """What the runner shall do."""
     taken = {*shelf().store.names(), *(job.collection for job in jobs().all() if job.active)}
+    name = free_name(title, taken)
+    if name != free_name(title, ()):  # two of one name are told apart by their title too
+        title = f"{title} {name.rpartition('-')[2]}"
     build = BuildRequest(
-        name=free_name(title, taken),
+        name=name,
         title=title,
         stride=stride,
         area=area.to_geojson()["geometry"] if area else None,
