@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import parts
+from pipeline import native, parts
 from pipeline.bare_scann import scann
 from pipeline.errors import DamagedError
 from pipeline.exact import BLOCK, NEIGHBOURS, Truth, best, merged, nearest, probes
@@ -70,7 +70,7 @@ class Parameters:
             return cls("exact")
         leaves = round(n**0.5)
         candidates, hashed = EFFORTS[0]
-        return cls("tree", leaves, max(leaves // 2, 1), hashed, candidates)
+        return cls("tree", leaves, leaves, hashed, candidates)
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,9 @@ class Segment:
             if fewer.content.recall_at_10 < min(WANTED, found.content.recall_at_10):
                 break
             found = fewer
-        return found
+        # Queries from elsewhere lie less clearly in one leaf than the probes do.
+        enough = min(2 * found.content.parameters.leaves_searched, parameters.leaves)
+        return self._with(replace(found.content.parameters, leaves_searched=enough), truth)
 
     def _with(self, parameters: Parameters, truth: Truth) -> Segment:
         changed = Segment.__new__(Segment)
@@ -347,7 +349,8 @@ def write(
     np.save(folder / "projection.npy", projection.axes)
     reduced, truth = _reduce(vectors, projection)
     parameters = Parameters.for_size(rows)
-    searcher = _built(reduced, parameters)
+    with native.hushed():  # ScaNN reports its k-means, whatever the log level
+        searcher = _built(reduced, parameters)
     searcher.serialize(str(folder / "scann"), relative_path=True)
     del reduced, searcher
     content = Content(rows, tuple(made_of), parameters, 0.0, _files(folder))
