@@ -27,8 +27,8 @@ ROADS = {
 FIRST = 12
 
 
-def options(kind: str) -> dict[str, Any]:
-    """Let the user set what this kind of source needs."""
+def options(kind: str) -> dict[str, Any] | None:
+    """Let the user set what this kind of source needs; None while something is missing."""
     st.caption(f"Needs {KINDS[kind].needs}.")
     if kind == "earth_engine":
         return _earth_engine()
@@ -38,7 +38,7 @@ def options(kind: str) -> dict[str, Any]:
         folder = st.text_input("Folder: name, id or address", key="area.folder")
         if not folder:
             trouble.hint("Share the folder with the account in use, then name it here.")
-            st.stop()
+            return None
         return {"folder": folder}
     return {}
 

@@ -227,6 +227,8 @@ def _on_server() -> list[str]:
 def _searched(kind: str, area: Area | None) -> Imagery | None:
     """A service that is asked which scenes it has."""
     options = area_candidates.options(kind)
+    if options is None:
+        return None
     if area is None:
         trouble.hint("Draw an area first; then look for images of it here.")
         return None
