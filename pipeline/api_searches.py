@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,16 +18,19 @@ from pipeline import query_picture
 from pipeline.api import find, guarded
 from pipeline.api_jobs import posted
 from pipeline.collection import proposed_name
-from pipeline.errors import LookalikeError, NotFoundError, QueryError
+from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
 from pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pipeline.api import Found
+    from pipeline.collection import Collection
     from pipeline.search import Hit
     from pipeline.searches import Precision, Reopened, Saved, Searches
     from pipeline.shelf import Shelf
+
+log = logging.getLogger(__name__)
 
 KINDS = ("hits", "sites")
 UNMARKED = "none"
@@ -54,7 +58,7 @@ def routes(shelf: Shelf) -> list[Route]:
         recipe = Recipe.from_fields(fields)
         found = find(shelf, searches.collection.name, recipe)
         kept = _settled(found)
-        picture = query_picture.png(found.collection, kept)
+        picture = _picture(found.collection, kept)
         saved = searches.save(name, kept, found.result, picture)
         return JSONResponse(_whole(searches, searches.reopen(saved.id)), 201)
 
@@ -293,6 +297,15 @@ def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:
 def _shown(hit: Hit) -> dict[str, Any]:
     lon, lat = hit.centre
     return {**hit.to_dict(), "row": hit.row, "lon": lon, "lat": lat}
+
+
+def _picture(collection: Collection, recipe: Recipe) -> bytes | None:
+    """What was looked for; a search is kept without it where the imagery is gone."""
+    try:
+        return query_picture.png(collection, recipe)
+    except (DamagedError, NotFoundError) as error:
+        log.warning("a search is saved without its picture: %s", error)
+        return None
 
 
 def _settled(found: Found) -> Recipe:

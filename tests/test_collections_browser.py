@@ -91,7 +91,7 @@ def test_settings_are_taken_to_the_area_page(app, visit) -> None:
     page.wait_for_url("**/area*")
     page.get_by_text("only what is new is computed").wait_for()
     page.get_by_role("button", name="Build a new one instead").click()
-    page.get_by_placeholder("My area").wait_for()
+    page.get_by_label("Name", exact=True).wait_for()
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, visit) -> None:
