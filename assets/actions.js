@@ -1,17 +1,27 @@
 // What a person can do: every change of the state that is not just drawing.
 import { chipAt, nearest, neighbour, readFootprints } from './footprints.js';
 import { readLink, writeLink } from './link.js';
+import { createMarks } from './marks.js';
+import { recipeOf, shownOf } from './recipe.js';
+
+const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
+const PAGE = 60; // results on one page of the gallery
 
 export function createActions({ data, store, service, root }) {
   const { collection } = data;
+  const { state } = store;
   let running = null; // the search under way, to cancel it
+  let scoring = null; // the request for all scores, likewise
+  let counting = null;
   let warmed = false;
   let stopped = false;
+  const link = () => writeLink(collection.name, state);
 
   async function begin() {
-    const link = readLink(collection.name);
-    store.set({ options: { k: link.k, suppress: link.suppress }, least: link.least });
-    if (link.query) search(link.query);
+    const { query, ...rest } = readLink(collection.name);
+    store.set(rest);
+    if (query) run({ query });
+    else countEligible();
     await loadFootprints(); // first what is seen, then the seconds of warming
     if (!stopped) await warmIndex();
   }
@@ -38,46 +48,66 @@ export function createActions({ data, store, service, root }) {
     }
   }
 
-  // Runs a search; `query` is what the server takes, plus the row to highlight at once if known.
-  async function search({ row, ...query }) {
+  // Runs a search after these changes of the query.  A quiet one leaves what is shown in its place
+  // until the answer is there.
+  async function run(changes, quiet = false) {
     running?.abort();
+    scoring?.abort();
     const mine = (running = new AbortController());
-    const { state } = store;
+    const { query: before } = state;
     store.set({
-      query: { kind: query.file || query.picture ? 'picture' : 'chip', row, ...query },
-      hits: [],
-      shown: [],
-      selected: -1,
-      hovered: -1,
+      ...changes,
+      ...(quiet ? {} : { hits: [], sites: null, shown: [], page: 0, scores: null, summary: null }),
+      ...(quiet ? {} : { selected: -1, hovered: -1 }),
+      saved: null,
       trouble: null,
-      summary: null,
       busy: warmed ? 'Searching…' : 'Warming the index, then searching…',
     });
     try {
-      const answer = await service.search(query, state.options, mine.signal);
+      const answer = await service.search(recipeOf(state), state.merged, mine.signal);
       if (running !== mine || stopped) return;
       running = null;
       accept(answer);
     } catch (refusal) {
       if (running !== mine || stopped) return;
       running = null;
-      store.set({ query: null });
+      store.set({ query: quiet ? before : null });
       fail(refusal);
-      writeLink(collection.name, store.state);
+      link();
     }
   }
 
-  function accept({ query, hits, eligible, total, seconds, version }) {
+  function accept({ query, examples, hits, sites, eligible, total, seconds, version }) {
     if (version !== collection.version) return location.reload(); // it was rebuilt meanwhile
     warmed = true;
+    const chosen = state.shown[state.selected]?.id;
+    const shown = shownOf({ ...state, hits, sites });
+    const selected = chosen ? shown.findIndex(({ id }) => id === chosen) : -1;
     store.set({
       query,
+      examples: new Map(examples.map((example) => [example.id, example])),
       hits,
-      shown: above(hits, store.state.least),
+      sites,
+      shown,
+      selected,
+      page: Math.min(state.page, Math.max(0, Math.ceil(shown.length / PAGE) - 1)),
       summary: { eligible, total, seconds },
       busy: '',
     });
-    writeLink(collection.name, store.state);
+    link();
+    if (state.heat || total <= MANY_SCORES) fetchScores();
+  }
+
+  async function fetchScores() {
+    scoring?.abort();
+    if (!state.query) return;
+    const mine = (scoring = new AbortController());
+    try {
+      const buffer = await service.scores(recipeOf(state), mine.signal);
+      if (scoring === mine && !stopped) store.set({ scores: new Float32Array(buffer) });
+    } catch (refusal) {
+      if (scoring === mine && !stopped && state.heat) fail(refusal);
+    }
   }
 
   function fail(refusal) {
@@ -87,64 +117,104 @@ export function createActions({ data, store, service, root }) {
     });
   }
 
+  // Something new to look for.
+  function search({ row, ...start }) {
+    marks.remember();
+    const kind = start.file || start.picture ? 'picture' : start.box ? 'box' : 'chip';
+    const query = { kind, row, ...start };
+    run({ query, good: [], bad: [], marks: {}, examples: new Map() });
+  }
+
   // The same query again, after an option changed.
   function repeat() {
-    const { query } = store.state;
-    if (!query) return writeLink(collection.name, store.state);
-    const { chip, picture, row } = query;
-    if (chip || picture) search(chip ? { chip, row } : { picture });
+    if (state.query) run({}, true);
+    else link();
+  }
+
+  function rowAt(lon, lat) {
+    const { footprints } = state;
+    return footprints ? chipAt(footprints, lon, lat) : undefined;
   }
 
   function searchAt(lon, lat) {
-    const { footprints } = store.state;
-    const row = footprints ? chipAt(footprints, lon, lat) : null;
-    if (footprints && row === null) return;
-    search({ at: [lon, lat], row });
+    const row = rowAt(lon, lat);
+    if (row !== null) search({ at: [lon, lat], row });
   }
 
   function searchHit(place) {
-    const hit = store.state.shown[place];
+    const hit = state.shown[place];
     if (hit) search({ chip: hit.id, row: hit.row });
   }
 
+  const cursorPlace = () => {
+    const { footprints, cursor } = state;
+    if (!footprints || cursor === null) return null;
+    return [footprints.centres[cursor * 2], footprints.centres[cursor * 2 + 1]];
+  };
+
   function searchCursor() {
-    const { footprints, cursor } = store.state;
-    if (!footprints || cursor === null) return;
-    search({
-      at: [footprints.centres[cursor * 2], footprints.centres[cursor * 2 + 1]],
-      row: cursor,
-    });
+    const at = cursorPlace();
+    if (at) search({ at, row: state.cursor });
+  }
+
+  // One more example, or one less: the chip at a point.
+  async function exampleAt(lon, lat) {
+    if (!state.query) return searchAt(lon, lat);
+    if (rowAt(lon, lat) === null) return undefined;
+    try {
+      return marks.example(await service.chipAt(lon, lat));
+    } catch (refusal) {
+      return fail(refusal);
+    }
   }
 
   function clear() {
+    if (state.query) marks.remember();
     running?.abort();
+    scoring?.abort();
     running = null;
     store.set({
       query: null,
+      good: [],
+      bad: [],
+      marks: {},
+      examples: new Map(),
       hits: [],
+      sites: null,
       shown: [],
+      page: 0,
       selected: -1,
       hovered: -1,
       cursor: null,
+      scores: null,
       summary: null,
+      saved: null,
       trouble: null,
       busy: '',
     });
-    writeLink(collection.name, store.state);
+    link();
+    countEligible();
   }
 
   function select(place) {
-    const { shown } = store.state;
+    const { shown } = state;
     if (!shown.length) return;
-    store.set({ selected: Math.max(0, Math.min(place, shown.length - 1)) });
+    const selected = Math.max(0, Math.min(place, shown.length - 1));
+    store.set({ selected, page: Math.floor(selected / PAGE) });
+  }
+
+  function turnTo(page) {
+    store.set({ page, hovered: -1 });
+    root.querySelector('.lk-gallery').scrollTop = 0;
+    link();
   }
 
   // Steps through results, or, before there are any, moves the cursor from chip to chip.
   function step([east, north], centre) {
-    const { shown, selected, footprints, cursor } = store.state;
+    const { shown, selected, footprints, cursor } = state;
     if (shown.length) {
       const columns = north ? columnsOf(root) : 1;
-      return select(selected < 0 ? 0 : selected + (east || -north) * columns);
+      return select(selected < 0 ? state.page * PAGE : selected + (east || -north) * columns);
     }
     if (!footprints?.total) return undefined;
     const next =
@@ -155,45 +225,112 @@ export function createActions({ data, store, service, root }) {
   }
 
   function setOption(change) {
-    store.set({ options: { ...store.state.options, ...change } });
+    store.set({ options: { ...state.options, ...change } });
     repeat();
   }
 
-  function setLeast(least) {
-    const { hits, shown, selected } = store.state;
-    const kept = above(hits, least);
+  // Blank values take a filter away.
+  function setFilters(change) {
+    const filters = { ...state.filters, ...change };
+    for (const [name, value] of Object.entries(filters)) {
+      if (value === null || value === '' || value?.length === 0) delete filters[name];
+    }
+    store.set({ filters });
+    repeat();
+    countEligible();
+  }
+
+  // Before there is a query: how many chips the filters leave.
+  async function countEligible() {
+    clearTimeout(counting);
+    if (state.query || !Object.keys(state.filters).length) return store.set({ eligible: null });
+    counting = setTimeout(async () => {
+      try {
+        const { eligible } = await service.eligible(state.filters);
+        if (!stopped) store.set({ eligible });
+      } catch (refusal) {
+        if (!stopped) fail(refusal);
+      }
+    }, 200);
+    return undefined;
+  }
+
+  // `done` once the hand has let go of the cut.
+  function setLeast(least, done = false) {
+    const { shown, selected } = state;
+    const kept = shownOf({ ...state, least });
+    const chosen = shown[selected]?.id;
     store.set({
       least,
       shown: kept,
-      selected: kept.indexOf(shown[selected]),
+      page: 0,
+      selected: chosen ? kept.findIndex(({ id }) => id === chosen) : -1,
       hovered: -1,
     });
-    writeLink(collection.name, store.state);
+    link();
+    if (done && state.merged) repeat();
+  }
+
+  function merge(merged) {
+    store.set({ merged, selected: -1, hovered: -1, page: 0 });
+    repeat();
+  }
+
+  function toggle(name) {
+    store.set({ [name]: !state[name] });
+    if (name === 'heat' && state.heat && !state.scores) fetchScores();
+    link();
+  }
+
+  async function save(name) {
+    store.set({ saved: { state: 'saving', name }, trouble: null });
+    try {
+      const recipe = recipeOf(state);
+      if (state.least > 0) recipe.threshold = state.least;
+      const { id, name: given } = await service.save(name, recipe);
+      if (!stopped) store.set({ saved: { state: 'done', name: given, id } });
+    } catch (refusal) {
+      store.set({ saved: { state: 'asking', name } });
+      fail(refusal);
+    }
   }
 
   function stop() {
     stopped = true;
+    clearTimeout(counting);
     running?.abort();
+    scoring?.abort();
   }
 
+  const marks = createMarks({ store, run, clear, link });
   return {
+    ...marks,
     begin,
     clear,
+    exampleAt,
+    exampleCursor: () => cursorPlace() && exampleAt(...cursorPlace()),
+    merge,
     repeat,
+    save,
     search,
     searchAt,
     searchCursor,
     searchHit,
     searchPicture: (file) => search({ file }),
     select,
+    setFilters,
     setLeast,
     setOption,
     step,
     stop,
+    toggle,
+    turnTo,
   };
 }
 
-const above = (hits, least) => hits.filter((hit) => hit.score >= least);
+export const pagesOf = ({ shown }) => Math.max(1, Math.ceil(shown.length / PAGE));
+export const onPage = ({ shown, page }) => shown.slice(page * PAGE, (page + 1) * PAGE);
+export const firstOf = ({ page }) => page * PAGE;
 
 function columnsOf(root) {
   const list = root.querySelector('.lk-cards');

@@ -1,5 +1,6 @@
 // The slim row above the map, and the notes over it: what is going on, what went wrong.
 import { h, icon, score } from './dom.js';
+import { drawHistogram } from './histogram.js';
 
 export function createControls({ store, root, actions, data, onCollection }) {
   const row = root.querySelector('.lk-controls');
@@ -11,8 +12,10 @@ export function createControls({ store, root, actions, data, onCollection }) {
     overlaps(store, actions),
     h('span', { class: 'lk-push' }),
     busy,
+    filterButton(store, actions),
     pictureButton(actions),
     clearButton(store, actions),
+    helpButton(store),
   );
   const note = h('div', { class: 'lk-trouble', role: 'alert' });
   root.querySelector('.lk-map-pane').append(note);
@@ -54,23 +57,70 @@ function resultCount(store, actions, most) {
   return h('label', { class: 'lk-field' }, h('span', {}, 'Results'), field);
 }
 
+// The cut, and behind it how the scores are spread.
 function leastScore(store, actions) {
   const range = h('input', { type: 'range', min: 0, max: 1, step: 0.01 });
   const value = h('output', {});
+  const chart = h('canvas', { class: 'lk-spread', 'aria-hidden': true });
   range.addEventListener('input', () => actions.setLeast(Number(range.value)));
+  range.addEventListener('change', () => actions.setLeast(Number(range.value), true));
   store.watch(['least'], ({ least }) => {
     range.value = least;
     value.textContent = score(least);
   });
-  return h('label', { class: 'lk-field' }, h('span', {}, 'Least score'), range, value);
+  store.watch(['least', 'scores', 'hits'], (state) => drawHistogram(chart, state));
+  const title = 'How many chips have which similarity; what lies left of the cut is not shown';
+  return h(
+    'label',
+    { class: 'lk-field lk-cut', title },
+    h('span', {}, 'Least score'),
+    h('span', { class: 'lk-cut-box' }, chart, range),
+    value,
+  );
 }
 
 function overlaps(store, actions) {
   const box = h('input', { type: 'checkbox' });
   box.addEventListener('change', () => actions.setOption({ suppress: box.checked }));
-  store.watch(['options'], ({ options }) => (box.checked = options.suppress));
+  store.watch(['options', 'merged'], ({ options, merged }) => {
+    box.checked = options.suppress && !merged;
+    box.disabled = merged; // sites are made of them
+  });
   const title = 'Leave out a result more than a quarter of which lies under a better one';
   return h('label', { class: 'lk-field', title }, box, h('span', {}, 'Hide overlaps'));
+}
+
+function filterButton(store, actions) {
+  const number = h('span', { class: 'lk-active' });
+  const button = h(
+    'button',
+    {
+      class: 'lk-button lk-toggle',
+      type: 'button',
+      title: 'Where and among which chips to search (F)',
+      onclick: () => actions.toggle('panel'),
+    },
+    icon('filter'),
+    'Filters',
+    number,
+  );
+  store.watch(['panel', 'filters'], ({ panel, filters }) => {
+    const active = Object.keys(filters).length;
+    button.setAttribute('aria-expanded', panel);
+    number.hidden = !active;
+    number.textContent = String(active);
+  });
+  return button;
+}
+
+function helpButton(store) {
+  const title = 'Keys and help (?)';
+  const onclick = () => store.set({ help: true });
+  return h(
+    'button',
+    { class: 'lk-ghost lk-help-button', type: 'button', title, 'aria-label': title, onclick },
+    icon('help'),
+  );
 }
 
 function pictureButton(actions) {

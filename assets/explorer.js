@@ -1,26 +1,46 @@
 // The Search page's component: one live explorer per mounted element; reruns only call update().
 import { createActions } from './actions.js';
 import { createControls } from './controls.js';
+import { createFilters } from './filters.js';
 import { createGallery } from './gallery.js';
+import { createHelp } from './help.js';
 import { listenToKeys } from './keyboard.js';
 import { createMap } from './map.js';
 import { createService } from './service.js';
 import { createStore } from './store.js';
+import { createTour } from './tour.js';
 
 const INITIAL = {
   footprints: null, // of every chip, see footprints.js
-  query: null, // { kind, row?, chip?, picture?, lon?, lat?, datetime? }
+  query: null, // { kind: chip | picture | box | examples, row?, chip?, picture?, box?, lon?, … }
+  good: [], // ids of examples that are part of the query
+  bad: [], // ids of examples it keeps away from
+  examples: new Map(), // where those lie: id → { row, lon, lat }
+  marks: {}, // "good" or "bad" by chip id; Refine makes them part of the query
+  past: [], // queries and marks before, for undo
   hits: [], // as the server ranked them
-  shown: [], // hits at or above the least score
+  sites: null, // overlapping hits as places, if asked for
+  shown: [], // hits or sites at or above the least score
+  page: 0, // of the gallery
   selected: -1, // place in `shown`
   hovered: -1, // place in `shown`
   cursor: null, // row of the chip under the pointer or the keyboard's cursor
   grid: true, // whether the chip grid is drawn
+  heat: false, // whether every chip is coloured by its score
+  inside: false, // whether the pictures show where inside them the match is
+  merged: false, // whether overlapping hits are shown as sites
+  panel: false, // whether the filters are open
+  help: false, // whether the shortcuts are shown
+  scores: null, // of every chip, Float32Array, NaN where filtered out
   away: false, // whether the map is zoomed to a result
+  drawing: '', // what is being drawn on the map: box | polygon
   busy: '', // what is being waited for, in words
   trouble: null, // { title, detail, remedy }
   summary: null, // { eligible, total, seconds }
+  eligible: null, // how many chips the filters admit while there is no query
+  saved: null, // { state: asking | saving | done, name, id }
   options: { k: 10, suppress: true },
+  filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
   least: 0, // least score shown
 };
 
@@ -49,7 +69,10 @@ function start(root, data, onCollection) {
   const parts = [
     context.map,
     createControls(context),
+    createFilters(context),
     createGallery(context),
+    createHelp(context),
+    createTour(context),
     listenToKeys(context),
   ];
   context.actions.begin();

@@ -127,24 +127,44 @@ export function gridLayer(L, footprints) {
   return new Grid({ pane: 'lk-grid', updateWhenZooming: false, maxZoom: 24 });
 }
 
-function drawTile(pen, { total, world, boxes }, coords, size) {
+// Rows of the chips that touch a tile.
+export function* inTile({ total, boxes }, coords, size) {
   const scale = 2 ** coords.z;
   const [left, top] = [coords.x * size, coords.y * size];
   const [x0, y0, x1, y1] = [left - 2, top - 2, left + size + 2, top + size + 2].map(
     (edge) => edge / scale,
   );
-  let width = 0;
-  pen.beginPath();
   for (let row = 0; row < total; row++) {
     const b = row * 4;
     if (boxes[b] > x1 || boxes[b + 2] < x0 || boxes[b + 1] > y1 || boxes[b + 3] < y0) continue;
-    width = (boxes[b + 2] - boxes[b]) * scale;
-    const a = row * 8;
-    pen.moveTo(world[a] * scale - left, world[a + 1] * scale - top);
-    for (let k = 2; k < 8; k += 2) {
-      pen.lineTo(world[a + k] * scale - left, world[a + k + 1] * scale - top);
-    }
-    pen.closePath();
+    yield row;
+  }
+}
+
+// Adds a chip, or the middle `share` of it, to the path of a tile.
+export function trace(pen, { world }, row, coords, size, share = 1) {
+  const scale = 2 ** coords.z;
+  const [left, top] = [coords.x * size, coords.y * size];
+  const a = row * 8;
+  const [mx, my] = [0, 1].map(
+    (k) => (world[a + k] + world[a + 2 + k] + world[a + 4 + k] + world[a + 6 + k]) / 4,
+  );
+  for (let k = 0; k < 8; k += 2) {
+    const x = (mx + (world[a + k] - mx) * share) * scale - left;
+    const y = (my + (world[a + k + 1] - my) * share) * scale - top;
+    if (k) pen.lineTo(x, y);
+    else pen.moveTo(x, y);
+  }
+  pen.closePath();
+}
+
+function drawTile(pen, footprints, coords, size) {
+  const { boxes } = footprints;
+  let width = 0;
+  pen.beginPath();
+  for (const row of inTile(footprints, coords, size)) {
+    width = (boxes[row * 4 + 2] - boxes[row * 4]) * 2 ** coords.z;
+    trace(pen, footprints, row, coords, size);
   }
   pen.strokeStyle = '#ffffff';
   pen.lineWidth = width > 24 ? 1 : 0.5;

@@ -1,30 +1,38 @@
 // The gallery: the query on top, the results with their pictures, scores, places and days.
+import { firstOf, onPage, pagesOf } from './actions.js';
 import { copyText, count, day, h, icon, place, rankColour, score } from './dom.js';
+import { showInside } from './inside.js';
+import { createQueryCard } from './query_card.js';
+import { createBar } from './refine_bar.js';
 
-export function createGallery({ store, service, root, actions, map, data }) {
+export function createGallery(context) {
+  const { store, root, actions, data } = context;
   const pane = root.querySelector('.lk-gallery');
   const head = h('div', { class: 'lk-query' });
+  const bar = h('div', { class: 'lk-refine' });
   const list = h('ol', { class: 'lk-cards', 'aria-label': 'Results, most similar first' });
-  pane.replaceChildren(head, list);
+  const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Pages of results' });
+  pane.replaceChildren(head, bar, list, pager);
   const drop = acceptDrops(root, actions);
-  const card = (hit, at, total) => drawCard(hit, at, total, { service, data, actions, map, store });
 
-  const drawHead = ({ query, summary, shown, hits, least }) =>
-    head.replaceChildren(
-      query ? queryCard(query, { service, data, actions }) : invitation(data.collection),
-      ...(query && summary ? [summaryLine(summary, shown, hits, least)] : []),
-    );
-  const drawList = ({ shown, query, busy, options }) => {
+  const drawList = (state) => {
+    const { shown, query, busy, options } = state;
     const waiting = query && busy && !shown.length;
-    list.replaceChildren(
-      ...(waiting ? skeletons(options.k) : shown.map((hit, at) => card(hit, at, shown.length))),
-    );
+    const first = firstOf(state);
+    const cards = onPage(state).map((hit, k) => drawCard(hit, first + k, shown.length, context));
+    list.replaceChildren(...(waiting ? skeletons(options.k) : cards));
+    drawPager(pager, state, actions);
   };
   const stops = [
-    store.watch(['query', 'summary', 'shown'], drawHead),
-    store.watch(['shown', 'busy', 'query'], drawList),
-    store.watch(['selected', 'shown'], ({ selected }) => markSelected(list, selected)),
-    store.watch(['hovered', 'shown'], ({ hovered }) => markHovered(list, hovered)),
+    createQueryCard(head, () => invitation(data.collection), context),
+    createBar(bar, context),
+    store.watch(['shown', 'page'], drawList),
+    // Skeletons come and go with the search; cards that stay are not made again.
+    store.watch(['busy', 'query'], (state) => !state.shown.length && drawList(state)),
+    store.watch(['marks', 'shown', 'page'], (state) => showMarks(list, state)),
+    store.watch(['selected', 'shown', 'page'], (state) => markSelected(list, state)),
+    store.watch(['hovered', 'shown', 'page'], (state) => markHovered(list, state)),
+    showInside(pane, list, context),
   ];
   return { stop: () => [...stops, drop].forEach((stop) => stop()) };
 }
@@ -40,7 +48,7 @@ function invitation({ chips, title }) {
       `Lookalike compares it with all ${count(chips)} chips of ${title} and shows the places that ` +
         'look most like it, here and on the map.',
     ),
-    h('p', {}, 'Or drop a picture here, from any camera in the sky.'),
+    h('p', {}, 'Or draw a box round it, or drop a picture here, from any camera in the sky.'),
     shortcuts(),
   );
 }
@@ -53,45 +61,8 @@ function shortcuts() {
     { class: 'lk-keys' },
     row(['←', '↑', '↓', '→'], 'step through results, or move over the grid'),
     row(['Enter'], 'search from the selected one'),
-    row(['Z'], 'zoom to it, and back'),
-    row(['Esc'], 'clear'),
-  );
-}
-
-function queryCard(query, { service, data, actions }) {
-  const picture = query.kind === 'picture';
-  const source = picture
-    ? query.picture && service.picture(query.picture)
-    : query.lon !== undefined && service.chip(query.chip, 128, data.collection.version);
-  return h(
-    'div',
-    { class: 'lk-query-card' },
-    source
-      ? h('img', { src: source, alt: picture ? 'Your picture' : 'The query chip' })
-      : h('div', { class: 'lk-skeleton lk-query-blank' }),
-    h(
-      'div',
-      { class: 'lk-query-words' },
-      h('h2', {}, picture ? 'Like your picture' : 'Like this chip'),
-      query.lon === undefined ? null : coordinates(query),
-      picture ? null : h('span', { class: 'lk-muted' }, query.chip ? day(query.datetime) : ''),
-    ),
-    h(
-      'button',
-      { class: 'lk-ghost', type: 'button', title: 'Clear (Esc)', 'aria-label': 'Clear the search', onclick: actions.clear },
-      icon('clear'),
-    ),
-  );
-}
-
-function summaryLine({ eligible, seconds }, shown, hits, least) {
-  const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
-  const hidden = hits.length - shown.length;
-  const below = hidden ? `, ${count(hidden)} below ${score(least)} hidden` : '';
-  return h(
-    'p',
-    { class: 'lk-summary', role: 'status' },
-    `${count(shown.length)} of ${count(eligible)} chips${below} · ${time}`,
+    row(['G', 'B'], 'mark it good or bad'),
+    row(['?'], 'all keys'),
   );
 }
 
@@ -101,34 +72,48 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
   rank.style.background = rankColour(hit.rank, total);
   const picture = h('img', {
     src: service.chip(hit.id, 256, data.collection.version),
-    loading: at < 12 ? 'eager' : 'lazy',
+    loading: at % 60 < 12 ? 'eager' : 'lazy',
     width: 256,
     height: 256,
     alt: '',
   });
+  const several = hit.count > 1 ? `, ${hit.count} overlapping hits` : '';
   const pick = h(
     'button',
     {
       class: 'lk-pick',
       type: 'button',
-      'aria-label': `Result ${hit.rank}, similarity ${score(hit.score)}, at ${where}`,
-      onclick: () => actions.select(at),
+      'aria-label': `Result ${hit.rank}, similarity ${score(hit.score)}, at ${where}${several}`,
+      onclick: (event) => (event.shiftKey ? actions.example(hit) : actions.select(at)),
       ondblclick: () => map.zoomTo(at),
       onfocus: () => store.set({ hovered: at }),
       onblur: () => store.set({ hovered: -1 }),
     },
     picture,
+    h('canvas', { class: 'lk-inside', width: 8, height: 8, hidden: true }),
     rank,
+    hit.count > 1 ? h('span', { class: 'lk-count' }, `${hit.count} hits`) : null,
     h('span', { class: 'lk-score', title: 'Similarity: cosine, 1 is identical' }, score(hit.score)),
   );
   return h(
     'li',
     {
       class: 'lk-card',
+      'data-chip': hit.id,
       onmouseenter: () => store.set({ hovered: at }),
       onmouseleave: () => store.set({ hovered: -1 }),
     },
     pick,
+    h(
+      'span',
+      { class: 'lk-verdicts' },
+      verdict('good', `Good: result ${hit.rank} is what I look for (G)`, () =>
+        actions.mark(at, 'good'),
+      ),
+      verdict('bad', `Bad: result ${hit.rank} is something else (B)`, () =>
+        actions.mark(at, 'bad'),
+      ),
+    ),
     h(
       'div',
       { class: 'lk-card-words' },
@@ -149,7 +134,12 @@ function tool(name, title, onclick) {
   return h('button', button, icon(name));
 }
 
-function coordinates({ lon, lat }) {
+function verdict(kind, title, onclick) {
+  const look = { class: 'lk-verdict', type: 'button', 'data-kind': kind, 'aria-pressed': 'false' };
+  return h('button', { ...look, title, 'aria-label': title, onclick }, icon(kind));
+}
+
+export function coordinates({ lon, lat }) {
   const where = place(lon, lat);
   const words = h('span', {}, where);
   const button = h(
@@ -171,15 +161,47 @@ function coordinates({ lon, lat }) {
   return button;
 }
 
+function drawPager(pager, state, actions) {
+  const pages = pagesOf(state);
+  pager.hidden = pages < 2;
+  if (pages < 2) return pager.replaceChildren();
+  const { page, shown } = state;
+  const first = firstOf(state);
+  const last = first + onPage(state).length;
+  const turn = (to, title, turned) => {
+    const button = { class: 'lk-ghost', type: 'button', title, 'aria-label': title };
+    const onclick = () => actions.turnTo(to);
+    const arrow = h('span', { class: turned ? 'lk-turned' : '' }, icon('back'));
+    return h('button', { ...button, disabled: to < 0 || to >= pages, onclick }, arrow);
+  };
+  return pager.replaceChildren(
+    turn(page - 1, 'Page before'),
+    h('span', { role: 'status' }, `${count(first + 1)}–${count(last)} of ${count(shown.length)}`),
+    turn(page + 1, 'Next page', true),
+  );
+}
+
 function skeletons(wanted) {
   return Array.from({ length: Math.min(wanted, 12) }, () =>
     h('li', { class: 'lk-card lk-waiting', 'aria-hidden': true }, h('div', { class: 'lk-skeleton' })),
   );
 }
 
-function markSelected(list, selected) {
-  [...list.children].forEach((card, at) => {
-    const on = at === selected;
+function showMarks(list, { marks }) {
+  for (const card of list.children) {
+    const mark = marks[card.dataset.chip];
+    card.classList.toggle('lk-is-good', mark === 'good');
+    card.classList.toggle('lk-is-bad', mark === 'bad');
+    for (const button of card.querySelectorAll('.lk-verdict')) {
+      button.setAttribute('aria-pressed', button.dataset.kind === mark);
+    }
+  }
+}
+
+function markSelected(list, state) {
+  const first = firstOf(state);
+  [...list.children].forEach((card, k) => {
+    const on = first + k === state.selected;
     if (on && !card.classList.contains('lk-selected')) bringForward(list, card);
     card.classList.toggle('lk-selected', on);
     card.querySelector('.lk-pick')?.setAttribute('aria-pressed', on);
@@ -190,15 +212,19 @@ function markSelected(list, selected) {
 function bringForward(list, card) {
   const pane = list.parentElement;
   const [frame, box] = [pane.getBoundingClientRect(), card.getBoundingClientRect()];
-  if (box.top < frame.top) pane.scrollTop += box.top - frame.top - 8;
+  const top = pane.querySelector('.lk-refine').getBoundingClientRect().height;
+  if (box.top < frame.top + top) pane.scrollTop += box.top - frame.top - top - 8;
   else if (box.bottom > frame.bottom) pane.scrollTop += box.bottom - frame.bottom + 8;
   if (list.contains(document.activeElement)) {
     card.querySelector('.lk-pick')?.focus({ preventScroll: true });
   }
 }
 
-function markHovered(list, hovered) {
-  [...list.children].forEach((card, at) => card.classList.toggle('lk-hovered', at === hovered));
+function markHovered(list, state) {
+  const first = firstOf(state);
+  [...list.children].forEach((card, k) =>
+    card.classList.toggle('lk-hovered', first + k === state.hovered),
+  );
 }
 
 function acceptDrops(root, actions) {

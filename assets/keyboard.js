@@ -1,4 +1,4 @@
-// Keys: arrows step, Enter searches from the selected one, Esc clears, Z zooms and back.
+// Keys; `help.js` says what each does.
 
 const STEPS = {
   ArrowRight: [1, 0],
@@ -8,14 +8,42 @@ const STEPS = {
 };
 
 export function listenToKeys({ actions, store, root, map }) {
+  const pointed = () => (store.state.selected >= 0 ? store.state.selected : store.state.hovered);
+  const LETTERS = {
+    b: () => actions.mark(pointed(), 'bad'),
+    e: () => exampleOn(store.state, actions),
+    f: () => actions.toggle('panel'),
+    g: () => actions.mark(pointed(), 'good'),
+    h: () => actions.toggle('heat'),
+    i: () => actions.toggle('inside'),
+    m: () => actions.merge(!store.state.merged),
+    r: () => actions.refine(),
+    s: () => store.state.query && store.set({ saved: { state: 'asking', name: '' } }),
+    u: () => actions.undo(),
+    z: () => map.zoomOrBack(store.state.selected),
+    '?': () => store.set({ help: !store.state.help }),
+  };
+
   function onKey(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || busyElsewhere(event, root)) return;
-    if (event.key in STEPS) move(STEPS[event.key]);
+    if (event.altKey || event.metaKey || busyElsewhere(event, root)) return;
+    const undo = event.ctrlKey && event.key === 'z';
+    if (event.ctrlKey && !undo) return;
+    if (undo) actions.undo();
+    else if (event.key in STEPS) move(STEPS[event.key]);
     else if (event.key === 'Enter' && !onControl(event)) searchOn(store.state, actions);
-    else if (event.key === 'Escape') actions.clear();
-    else if (event.key === 'z') map.zoomOrBack(store.state.selected);
+    else if (event.key === 'Escape') leave(event);
+    else if (event.key in LETTERS) LETTERS[event.key]();
     else return;
     event.preventDefault();
+  }
+  // Esc gives up the innermost thing that is under way.
+  function leave({ target }) {
+    const { help, drawing, saved, panel } = store.state;
+    if (help) store.set({ help: false });
+    else if (panel && target.closest?.('.lk-filters')) actions.toggle('panel');
+    else if (drawing) map.stopDrawing();
+    else if (saved?.state === 'asking') store.set({ saved: null });
+    else actions.clear();
   }
   function move(direction) {
     actions.step(direction, map.centre());
@@ -31,9 +59,14 @@ function searchOn({ selected }, actions) {
   else actions.searchCursor();
 }
 
+function exampleOn({ selected, shown }, actions) {
+  if (shown[selected]) actions.example(shown[selected]);
+  else actions.exampleCursor();
+}
+
 // Typing in a field, or using something outside the explorer, is not for us.
 function busyElsewhere({ target, key }, root) {
-  if (target.closest?.('input[type=range], input[type=number], select, textarea')) {
+  if (target.closest?.('input:not([type=checkbox]), select, textarea')) {
     return key !== 'Escape';
   }
   return !target.contains(root) && !root.contains(target);
@@ -41,6 +74,6 @@ function busyElsewhere({ target, key }, root) {
 
 // Enter on a button presses that button, except on a result: there it searches from it.
 function onControl({ target }) {
-  const control = target.closest?.('button, a, input');
+  const control = target.closest?.('button, a, input, summary');
   return Boolean(control) && !control.classList.contains('lk-pick');
 }

@@ -1,36 +1,104 @@
-// The address carries the collection and the query, so that a link reopens the same search.
+// The address carries the whole search, so that a link or a reload reopens it as it was.
 
 const remembered = (name) => `lookalike:link:${name}`;
+const FLAGS = { sites: 'merged', heat: 'heat', inside: 'inside', filters: 'panel' };
+const TEXTS = { since: 'since', until: 'until' };
+const NUMBERS = { nodata: 'max_nodata', sharpness: 'min_sharpness', away: 'away' };
+const list = (text) => (text ? text.split(',').filter(Boolean) : []);
 
-// What the address asks for; without a query there, the one this tab had last.
+// What the address asks for; with nothing there, what this tab had last.
 export function readLink(name) {
   let fields = new URLSearchParams(location.search);
-  if (!fields.has('chip') && !fields.has('picture') && !fields.has('k')) {
+  if (![...fields.keys()].some((key) => key !== 'collection')) {
     fields = new URLSearchParams(sessionStorage.getItem(remembered(name)) || '');
   }
   const k = Number.parseInt(fields.get('k'), 10);
   const least = Number.parseFloat(fields.get('min'));
-  return {
-    query: queryOf(fields),
-    k: k >= 1 && k <= 1000 ? k : 10,
+  const [good, bad] = [list(fields.get('good')), list(fields.get('bad'))];
+  const read = {
+    query: queryOf(fields, good),
+    good,
+    bad,
+    marks: marksOf(good, bad, fields),
+    options: { k: k >= 1 && k <= 1000 ? k : 10, suppress: fields.get('overlaps') !== '1' },
     least: least > 0 && least <= 1 ? least : 0,
-    suppress: fields.get('overlaps') !== '1',
+    page: Math.max(0, (Number.parseInt(fields.get('page'), 10) || 1) - 1),
+    filters: filtersOf(fields),
   };
+  for (const [field, key] of Object.entries(FLAGS)) read[key] = fields.get(field) === '1';
+  return read;
 }
 
-function queryOf(fields) {
-  if (fields.get('chip')) return { chip: fields.get('chip') };
-  if (fields.get('picture')) return { picture: fields.get('picture') };
-  return null;
+function queryOf(fields, good) {
+  const [chip, picture, box] = ['chip', 'picture', 'box'].map((name) => fields.get(name));
+  if (chip) return { kind: 'chip', chip };
+  if (picture) return { kind: 'picture', picture };
+  if (box) return { kind: 'box', box: box.split(',').map(Number) };
+  return good.length ? { kind: 'examples' } : null;
 }
 
-export function writeLink(name, { query, options, least }) {
+function marksOf(good, bad, fields) {
+  const marks = {};
+  for (const id of [...good, ...list(fields.get('g'))]) marks[id] = 'good';
+  for (const id of [...bad, ...list(fields.get('b'))]) marks[id] = 'bad';
+  return marks;
+}
+
+function filtersOf(fields) {
+  const filters = {};
+  const within = polygonOf(fields.get('within'));
+  if (within) filters.within = within;
+  if (fields.get('scenes')) filters.scenes = list(fields.get('scenes'));
+  for (const [field, key] of Object.entries(TEXTS)) {
+    if (/^\d{4}-\d\d-\d\d$/.test(fields.get(field))) filters[key] = fields.get(field);
+  }
+  for (const [field, key] of Object.entries(NUMBERS)) {
+    const value = Number.parseFloat(fields.get(field));
+    if (value >= 0 && value < Infinity) filters[key] = value;
+  }
+  return filters;
+}
+
+// A polygon is written as "lon lat,lon lat,…" without its last corner; rings are set apart by ";".
+function polygonOf(text) {
+  if (!text) return null;
+  const rings = text.split(';').map((ring) => ring.split(',').map((at) => at.split(' ').map(Number)));
+  const whole = rings.flat().every((at) => at.length === 2 && at.every(Number.isFinite));
+  if (!whole || rings.some((ring) => ring.length < 3)) return null;
+  return { type: 'Polygon', coordinates: rings.map((ring) => [...ring, ring[0]]) };
+}
+
+function polygonText({ coordinates }) {
+  const at = ([lon, lat]) => `${+lon.toFixed(6)} ${+lat.toFixed(6)}`;
+  return coordinates.map((ring) => ring.slice(0, -1).map(at).join(',')).join(';');
+}
+
+export function writeLink(name, state) {
+  const { query, options, least, good, bad, marks, filters, page } = state;
   const fields = new URLSearchParams({ collection: name });
-  if (query?.chip) fields.set('chip', query.chip);
-  if (query?.picture) fields.set('picture', query.picture);
-  if (query || options.k !== 10) fields.set('k', options.k);
-  if (least > 0) fields.set('min', least.toFixed(2));
-  if (!options.suppress) fields.set('overlaps', '1');
+  const set = (field, value) => value && fields.set(field, value);
+  if (query) {
+    set('chip', query.chip);
+    set('picture', query.picture);
+    set('box', query.box?.map((value) => +value.toFixed(7)).join());
+    set('good', good.join());
+    set('bad', bad.join());
+    const open = (kind, used) =>
+      Object.keys(marks).filter((id) => marks[id] === kind && !used.includes(id));
+    set('g', open('good', good).join());
+    set('b', open('bad', bad).join());
+  }
+  if (query || options.k !== 10) set('k', options.k);
+  if (least > 0) set('min', least.toFixed(2));
+  if (!options.suppress) set('overlaps', '1');
+  if (page > 0) set('page', page + 1);
+  if (filters.within?.type === 'Polygon') set('within', polygonText(filters.within));
+  set('scenes', filters.scenes?.join());
+  for (const [field, key] of Object.entries(TEXTS)) set(field, filters[key]);
+  for (const [field, key] of Object.entries(NUMBERS)) {
+    if (filters[key] !== undefined) fields.set(field, filters[key]);
+  }
+  for (const [field, key] of Object.entries(FLAGS)) set(field, state[key] && '1');
   sessionStorage.setItem(remembered(name), fields.toString());
   history.replaceState(history.state, '', `${location.pathname}?${fields}${location.hash}`);
 }

@@ -1,6 +1,8 @@
 // The map: scenes, chip grid, query, ranked results.
 import { chipAt, covered, gridLayer, ring } from './footprints.js';
+import { createDrawing } from './draw.js';
 import { h, icon, rankColour } from './dom.js';
+import { drawHeat } from './heat.js';
 import { loadLeaflet } from './leaflet.js';
 
 const CYAN = '#22d3ee';
@@ -30,6 +32,10 @@ export function createMap(context) {
     reveal: (row) => view?.reveal(row),
     zoomOrBack: (place) => (store.state.away ? view?.back() : view?.zoomTo(place)),
     back: () => view?.back(),
+    draw: (kind) => view?.drawing.begin(kind),
+    stopDrawing: () => view?.drawing.stop(),
+    // What the map shows, as a polygon.
+    outline: () => view?.drawing.view(),
     leaflet: () => view?.map,
     stop() {
       stopped = true;
@@ -53,6 +59,7 @@ function drawMap(L, context) {
     zoomControl: false,
     zoomSnap: 0.5,
     doubleClickZoom: false,
+    boxZoom: false, // Shift and a click add an example
     keyboard: false, // arrows step through results; see keyboard.js
     fadeAnimation: false,
     zoomAnimation: !STILL.matches,
@@ -60,11 +67,15 @@ function drawMap(L, context) {
   });
   addPanes(map);
   const remembered = rememberView(map, data.collection);
-  addLayers(L, map, context);
+  const drawing = createDrawing(map, context);
+  addLayers(L, map, context, drawing);
   const stops = [
     remembered,
+    drawing.end,
+    drawHeat(L, map, context),
     drawGrid(L, map, context),
     drawCursor(L, map, store),
+    drawFilter(L, map, store),
     drawQuery(L, map, store),
     drawHits(L, map, store),
     listenToPointer(map, context),
@@ -74,6 +85,7 @@ function drawMap(L, context) {
   return {
     map,
     ...zoom,
+    drawing,
     reveal: (row) => reveal(L, map, ring(store.state.footprints, row)),
     stop() {
       for (const stop of stops) stop();
@@ -83,9 +95,9 @@ function drawMap(L, context) {
 }
 
 function addPanes(map) {
-  ['lk-grid', 'lk-query', 'lk-hits'].forEach((name, place) => {
+  ['lk-heat', 'lk-grid', 'lk-query', 'lk-hits'].forEach((name, place) => {
     const pane = map.createPane(name);
-    pane.style.zIndex = 410 + 10 * place;
+    pane.style.zIndex = 400 + 10 * place;
     if (name !== 'lk-hits') pane.style.pointerEvents = 'none';
   });
 }
@@ -103,12 +115,13 @@ function rememberView(map, { name, bounds }) {
   return () => map.off('moveend', save);
 }
 
-const box = ([west, south, east, north]) => [
+export const box = ([west, south, east, north]) => [
   [south, west],
   [north, east],
 ];
 
-function addLayers(L, map, { data, store }) {
+function addLayers(L, map, context, drawing) {
+  const { data } = context;
   const { collection, base, basemap } = data;
   if (basemap) L.tileLayer(basemap, { maxZoom: 22, zIndex: 0 }).addTo(map);
   const overlays = {};
@@ -120,7 +133,7 @@ function addLayers(L, map, { data, store }) {
   L.control.zoom({ position: 'topleft' }).addTo(map);
   L.control.scale({ imperial: false, position: 'bottomleft' }).addTo(map);
   const fit = () => map.fitBounds(box(collection.bounds), { padding: [12, 12] });
-  toolButtons(L, store, fit).addTo(map);
+  toolButtons(L, context, fit, drawing).addTo(map);
   if (names.length > 1) L.control.layers(null, overlays, { position: 'topleft' }).addTo(map);
   const credit = [...new Set(collection.scenes.map((scene) => scene.license).filter(Boolean))];
   if (credit.length) creditLine(L, credit.join(' · ')).addTo(map);
@@ -131,7 +144,7 @@ function label({ title, datetime }) {
   return safe.innerHTML; // Leaflet sets layer names as HTML
 }
 
-function sceneLayer(L, base, collection, scene) {
+export function sceneLayer(L, base, collection, scene) {
   // Concatenated, because new URL() would escape the braces.
   const root = `${location.origin}${base}/api/collections/${collection.name}/tiles/${scene.id}`;
   return L.tileLayer(`${root}/{z}/{x}/{y}.png?v=${collection.version}`, {
@@ -149,26 +162,23 @@ function nativeZoom({ gsd, bounds }) {
   return Math.max(0, Math.min(22, Math.ceil(Math.log2(metres / gsd))));
 }
 
-function toolButtons(L, store, fit) {
+function toolButtons(L, { store, actions }, fit, drawing) {
   const control = L.control({ position: 'topleft' });
+  const button = (name, title, onclick) =>
+    h('button', { type: 'button', title, 'aria-label': title, onclick }, icon(name));
   control.onAdd = () => {
-    const grid = h(
-      'button',
-      {
-        type: 'button',
-        title: 'Chip grid on or off',
-        'aria-label': 'Chip grid',
-        onclick: () => store.set({ grid: !store.state.grid }),
-      },
-      icon('grid'),
-    );
+    const box = button('box', 'Search by a box: draw it', (event) => {
+      // Pressed by key there is no pointer to draw with: the middle of the map is the box.
+      if (event.detail) drawing.begin('box');
+      else actions.search({ box: drawing.middle() });
+    });
+    const grid = button('grid', 'Chip grid', () => store.set({ grid: !store.state.grid }));
+    const heat = button('heat', 'Similarity heatmap (H)', () => actions.toggle('heat'));
+    const all = button('fit', 'Show everything', fit);
+    store.watch(['drawing'], (state) => box.setAttribute('aria-pressed', state.drawing === 'box'));
     store.watch(['grid'], (state) => grid.setAttribute('aria-pressed', state.grid));
-    const all = h(
-      'button',
-      { type: 'button', title: 'Show everything', 'aria-label': 'Show everything', onclick: fit },
-      icon('fit'),
-    );
-    const bar = h('div', { class: 'leaflet-bar lk-bar' }, grid, all);
+    store.watch(['heat'], (state) => heat.setAttribute('aria-pressed', state.heat));
+    const bar = h('div', { class: 'leaflet-bar lk-bar' }, box, heat, grid, all);
     L.DomEvent.disableClickPropagation(bar);
     return bar;
   };
@@ -189,11 +199,18 @@ function drawGrid(L, map, { store }) {
   });
 }
 
-function outline(L, corners, colour, pane, { weight = 2.5, fill = 0.05, renderer } = {}) {
+function outline(L, corners, colour, pane, { weight = 2.5, fill = 0.05, renderer, dash = null } = {}) {
   const still = { pane, renderer, interactive: false, fill: false };
   return L.layerGroup([
     L.polygon(corners, { ...still, color: DARK, weight: weight + 2.5, opacity: 0.65 }),
-    L.polygon(corners, { ...still, color: colour, weight, fill: true, fillOpacity: fill }),
+    L.polygon(corners, {
+      ...still,
+      color: colour,
+      weight,
+      fill: true,
+      fillOpacity: fill,
+      dashArray: dash,
+    }),
   ]);
 }
 
@@ -207,56 +224,105 @@ function drawCursor(L, map, store) {
   });
 }
 
+// The polygon that results must lie in.
+function drawFilter(L, map, store) {
+  const group = L.layerGroup().addTo(map);
+  return store.watch(['filters'], ({ filters }) => {
+    group.clearLayers();
+    if (!filters.within) return;
+    const still = { pane: 'lk-query', interactive: false };
+    const style = { fill: false, lineJoin: 'round' };
+    const dark = { ...style, color: DARK, weight: 5, opacity: 0.65 };
+    const light = { ...style, color: '#f8fafc', weight: 2, dashArray: '7 5' };
+    for (const one of [dark, light]) {
+      group.addLayer(L.geoJSON(filters.within, { ...still, style: one }));
+    }
+  });
+}
+
+// The chip or box that was asked for, and the examples beside it.
 function drawQuery(L, map, store) {
   const group = L.layerGroup().addTo(map);
-  return store.watch(['query', 'footprints'], ({ query, footprints }) => {
+  const add = (corners, colour, look) => group.addLayer(outline(L, corners, colour, 'lk-query', look));
+  const draw = ({ query, footprints, good, bad, examples }) => {
     group.clearLayers();
-    if (query?.row === undefined || query.row === null || !footprints) return;
-    const corners = ring(footprints, query.row);
-    group.addLayer(outline(L, corners, CYAN, 'lk-query', { weight: 3.5, fill: 0.1 }));
-  });
+    if (!query || !footprints) return;
+    for (const [ids, colour] of [
+      [bad, '#e2e8f0'],
+      [good, CYAN],
+    ]) {
+      for (const row of ids.map((id) => examples.get(id)?.row).filter(Number.isInteger)) {
+        add(ring(footprints, row), colour, { weight: 2.5, fill: 0.06, dash: '5 4' });
+      }
+    }
+    const look = { weight: 3.5, fill: 0.1 };
+    if (Number.isInteger(query.row)) add(ring(footprints, query.row), CYAN, look);
+    else if (query.box) add(frame(query), CYAN, look);
+  };
+  return store.watch(['query', 'footprints', 'good', 'bad', 'examples'], draw);
+}
+
+function frame({ corners, box: [west, south, east, north] }) {
+  if (corners) return corners.map(([lon, lat]) => [lat, lon]);
+  return [
+    [north, west],
+    [north, east],
+    [south, east],
+    [south, west],
+  ];
 }
 
 function drawHits(L, map, store) {
   const all = L.layerGroup().addTo(map);
   const marked = L.layerGroup().addTo(map);
   const canvas = L.canvas({ pane: 'lk-hits' });
-  const draw = ({ shown, footprints }) => {
+  const draw = ({ shown, footprints, marks }) => {
     all.clearLayers();
     if (!footprints) return;
     const renderer = shown.length > MANY ? canvas : undefined;
     // Worst first, so that better results lie on top.
     for (const hit of [...shown].reverse()) {
       const colour = rankColour(hit.rank, shown.length);
-      all.addLayer(outline(L, ring(footprints, hit.row), colour, 'lk-hits', { renderer }));
-      if (shown.length <= BADGES) all.addLayer(badge(L, hit, colour, footprints));
+      const dash = marks[hit.id] === 'bad' ? '3 6' : null;
+      const look = { renderer, dash };
+      all.addLayer(outline(L, shapeOf(hit, footprints), colour, 'lk-hits', look));
+      if (shown.length <= BADGES) all.addLayer(badge(L, hit, colour, footprints, marks[hit.id]));
     }
   };
-  const emphasise = ({ selected, hovered, shown, footprints }) => {
+  const emphasise = ({ selected, hovered, shown, footprints, marks }) => {
     marked.clearLayers();
     if (!footprints) return;
     for (const place of new Set([hovered, selected])) {
       const hit = shown[place];
       if (!hit) continue;
-      const corners = ring(footprints, hit.row);
       const weight = place === selected ? 4.5 : 3.5;
-      marked.addLayer(outline(L, corners, '#ffffff', 'lk-hits', { weight, fill: 0 }));
-      marked.addLayer(badge(L, hit, '#ffffff', footprints));
+      const look = { weight, fill: 0 };
+      marked.addLayer(outline(L, shapeOf(hit, footprints), '#ffffff', 'lk-hits', look));
+      marked.addLayer(badge(L, hit, '#ffffff', footprints, marks[hit.id]));
     }
   };
   const follow = ({ selected, shown, footprints }) => {
     if (shown[selected] && footprints) reveal(L, map, ring(footprints, shown[selected].row));
   };
   const stops = [
-    store.watch(['shown', 'footprints'], draw),
-    store.watch(['selected', 'hovered', 'shown', 'footprints'], emphasise),
+    store.watch(['shown', 'footprints', 'marks'], draw),
+    store.watch(['selected', 'hovered', 'shown', 'footprints', 'marks'], emphasise),
     store.watch(['selected'], follow),
   ];
   return () => stops.forEach((stop) => stop());
 }
 
-function badge(L, { rank, row }, colour, footprints) {
+// A hit's footprint, or the one outline of a site's overlapping hits.
+function shapeOf({ row, outline: site }, footprints) {
+  if (!site) return ring(footprints, row);
+  const polygons = site.type === 'MultiPolygon' ? site.coordinates : [site.coordinates];
+  return polygons.map((rings) => rings.map((line) => line.map(([lon, lat]) => [lat, lon])));
+}
+
+function badge(L, { rank, row, count }, colour, footprints, verdict) {
   const mark = h('span', { class: 'lk-rank' }, String(rank));
+  if (count > 1) mark.append(h('span', { class: 'lk-times' }, `×${count}`));
+  if (verdict) mark.append(icon(verdict));
   mark.style.background = colour;
   return L.marker(ring(footprints, row)[0], {
     icon: L.divIcon({ className: 'lk-rank-place', html: mark, iconSize: [0, 0] }),
@@ -278,13 +344,15 @@ function listenToPointer(map, { store, actions }) {
   const hitAt = ({ lat, lng }) => {
     const { shown, footprints } = store.state;
     if (!footprints || !shown.length) return -1;
-    return shown.findIndex((hit) => covered(footprints, hit.row, lng, lat));
+    const under = (row) => covered(footprints, row, lng, lat);
+    return shown.findIndex((hit) => (hit.rows ? hit.rows.some(under) : under(hit.row)));
   };
   let queued = null;
   const look = () => {
     const { latlng } = queued;
     queued = null;
-    const { footprints } = store.state;
+    const { footprints, drawing } = store.state;
+    if (drawing) return;
     const hovered = hitAt(latlng);
     const row = footprints && hovered < 0 ? chipAt(footprints, latlng.lng, latlng.lat) : null;
     store.set({ hovered, cursor: row });
@@ -295,7 +363,9 @@ function listenToPointer(map, { store, actions }) {
     queued = event;
   };
   const onOut = () => store.set({ hovered: -1, cursor: null });
-  const onClick = ({ latlng }) => {
+  const onClick = ({ latlng, originalEvent }) => {
+    if (store.state.drawing) return undefined;
+    if (originalEvent.shiftKey) return actions.exampleAt(latlng.lng, latlng.lat);
     const place = hitAt(latlng);
     if (place < 0) return actions.searchAt(latlng.lng, latlng.lat);
     if (place === store.state.selected) return actions.searchHit(place);
@@ -339,8 +409,17 @@ function stillness(map) {
   return (move) => (moving ? map.once('zoomend', () => setTimeout(move)) : move());
 }
 
+// When the pane grows or shrinks at its upper or left edge, what is in sight stays where it is.
 function followSize(map, element) {
-  const observer = new ResizeObserver(() => map.invalidateSize({ pan: false }));
+  const corner = () => element.getBoundingClientRect();
+  let before = corner();
+  const observer = new ResizeObserver(() => {
+    const now = corner();
+    map.invalidateSize({ pan: false });
+    const [x, y] = [now.left - before.left, now.top - before.top];
+    before = now;
+    if ((x || y) && Math.abs(x) + Math.abs(y) < 400) map.panBy([x, y], { animate: false });
+  });
   observer.observe(element);
   return () => observer.disconnect();
 }

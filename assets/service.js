@@ -11,31 +11,40 @@ export class Refusal extends Error {
 export function createService(base, name) {
   const root = `${location.origin}${base}/api/collections/${encodeURIComponent(name)}`;
   return {
-    describe: () => ask(root).then((answer) => answer.json()),
+    describe: () => ask(root).then(json),
     // Answers once the index is in memory; asking twice costs nothing.
-    warm: () => ask(`${root}/index`).then((answer) => answer.json()),
+    warm: () => ask(`${root}/index`).then(json),
     footprints: (version) =>
       ask(`${root}/footprints.f64?v=${version}`).then((answer) => answer.arrayBuffer()),
     chip: (id, size, version) => `${root}/chips/${id}.png?size=${size}&v=${version}`,
     picture: (id) => `${root}/pictures/${id}.png`,
-    search: (query, options, signal) =>
-      ask(`${root}/search`, { method: 'POST', signal, ...body(query, options) }).then((answer) =>
-        answer.json(),
-      ),
+    // With `sites`, overlapping hits come merged into places too.
+    search: (recipe, sites, signal) =>
+      ask(`${root}/search${sites ? '?sites=1' : ''}`, { signal, ...sent(recipe) }).then(json),
+    scores: (recipe, signal) =>
+      ask(`${root}/scores`, { signal, ...sent(recipe) }).then((answer) => answer.arrayBuffer()),
+    cells: (recipe, chips, signal) =>
+      ask(`${root}/cells`, { signal, ...sent({ ...recipe, chips }) }).then(json),
+    eligible: (filters) => ask(`${root}/eligible`, sent(filters)).then(json),
+    chipAt: (lon, lat) => ask(`${root}/chip?${new URLSearchParams({ lon, lat })}`).then(json),
+    save: (title, recipe) => ask(`${root}/searches`, sent({ ...recipe, name: title })).then(json),
+    results: (id) => `${base}/results?${new URLSearchParams({ collection: name, search: id })}`,
   };
 }
 
-function body(query, options) {
-  if (query.file) {
-    const form = new FormData();
-    form.append('image', query.file);
-    for (const [name, value] of Object.entries(options)) form.append(name, value);
-    return { body: form };
+const json = (answer) => answer.json();
+
+function sent({ file, ...fields }) {
+  if (!file) {
+    const headers = { 'Content-Type': 'application/json' };
+    return { method: 'POST', headers, body: JSON.stringify(fields) };
   }
-  return {
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ ...query, ...options }),
-  };
+  const form = new FormData();
+  form.append('image', file);
+  for (const [name, value] of Object.entries(fields)) {
+    form.append(name, value?.type ? JSON.stringify(value) : value);
+  }
+  return { method: 'POST', body: form };
 }
 
 // The answer to a request, or a Refusal in words.

@@ -72,7 +72,9 @@ def routes(shelf: Shelf) -> list[Route]:
         try:
             recipe, upload = await _read_search(request)
             name = request.path_params["name"]
-            return JSONResponse(await run_in_threadpool(_search, shelf, name, recipe, upload))
+            sites = request.query_params.get("sites") == "1"
+            answer = await run_in_threadpool(_search, shelf, name, recipe, upload, sites)
+            return JSONResponse(answer)
         except LookalikeError as error:
             return problem(error)
 
@@ -262,7 +264,11 @@ def chip_facts(collection: Collection, row: int) -> dict[str, Any]:
     }
 
 
-def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> dict[str, Any]:
+def _search(
+    shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None, sites: bool
+) -> dict[str, Any]:
+    from pipeline.sites import merge
+
     found = find(shelf, name, recipe, upload)
     return {
         "version": found.collection.version,
@@ -272,6 +278,7 @@ def _search(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None) -> d
             for chip in (*recipe.good, *recipe.bad)
         ],
         **_answer(found.result),
+        **({"sites": [site.to_dict() for site in merge(found.result.hits)]} if sites else {}),
     }
 
 

@@ -21,6 +21,7 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "number"}
 _WHOLE: dict[str, Any] = {"type": "integer"}
 _FLAG: dict[str, Any] = {"type": "boolean"}
+_OBJECT: dict[str, Any] = {"type": "object"}
 _TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
 
 
@@ -88,6 +89,10 @@ SCHEMAS: dict[str, Any] = {
             "seconds": _NUMBER,
             "version": _said(_TEXT, "State of the collection's chips"),
             "query": _said({"type": "object"}, "What was looked for"),
+            "examples": _said(
+                {"type": "array", "items": _OBJECT}, "Where the good and bad examples lie"
+            ),
+            "sites": _said({"type": "array", "items": _OBJECT}, "Places, if they were asked for"),
         },
     },
     "Build": {
@@ -166,7 +171,6 @@ def _operation(
 
 
 _PNG = _binary("image/png")
-_OBJECT: dict[str, Any] = {"type": "object"}
 _UPLOAD = {
     "multipart/form-data": {
         "schema": {
@@ -185,7 +189,12 @@ PATHS: dict[str, dict[str, Any]] = {
     _ONE: {"get": _operation("One collection: scenes, bounds, counts", _json(_OBJECT))},
     f"{_ONE}/index": {"get": _operation("Load the index, so that searches are quick", _json({}))},
     f"{_ONE}/search": {
-        "post": _operation("Search", _json("Answer"), body={**_json("Recipe"), **_UPLOAD})
+        "post": _operation(
+            "Search; with sites=1 overlapping hits come merged into places too",
+            _json("Answer"),
+            body={**_json("Recipe"), **_UPLOAD},
+            query={"sites": _WHOLE},
+        )
     },
     f"{_ONE}/scores": {
         "post": _operation(

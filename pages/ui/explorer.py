@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _HTML = """
 <div class="lk-explorer" data-state="loading">
   <div class="lk-controls" role="toolbar" aria-label="Search options"></div>
+  <section class="lk-filters" aria-label="Filters" hidden></section>
   <div class="lk-map-pane"><div class="lk-map" role="application" aria-label="Map"></div></div>
   <section class="lk-gallery" aria-label="Query and results"></section>
 </div>
@@ -39,7 +40,7 @@ export default function (component) {
 _component = st.components.v2.component(
     "lookalike_explorer",
     html=_HTML,
-    css=(ASSETS / "explorer.css").read_text("utf-8"),
+    css="\n".join((ASSETS / name).read_text("utf-8") for name in ("explorer.css", "search.css")),
     js=_JS,
     isolate_styles=False,
 )

@@ -1,0 +1,36 @@
+// How the scores are spread, drawn behind the slider that cuts them.
+import { spanOf } from './heat.js';
+
+const BINS = 50;
+
+export function drawHistogram(canvas, { scores, hits, least }) {
+  const [width, height] = [150, 28];
+  const sharp = Math.min(window.devicePixelRatio || 1, 2);
+  [canvas.width, canvas.height] = [width * sharp, height * sharp];
+  const pen = canvas.getContext('2d');
+  pen.scale(sharp, sharp);
+  pen.clearRect(0, 0, width, height);
+  const all = scores && spanOf(scores) ? scores : hits.map((hit) => hit.score);
+  const bins = counted(all);
+  const most = Math.max(...bins);
+  if (!most) return;
+  const look = getComputedStyle(canvas);
+  const step = width / BINS;
+  bins.forEach((count, k) => {
+    if (!count) return;
+    // The root keeps the few best in sight beside the many.
+    const tall = Math.max(2, Math.sqrt(count / most) * (height - 2));
+    pen.fillStyle = look.color;
+    pen.globalAlpha = (k + 0.5) / BINS >= least ? 0.85 : 0.3;
+    pen.fillRect(k * step, height - tall, Math.max(1, step - 0.6), tall);
+  });
+}
+
+function counted(scores) {
+  const bins = new Array(BINS).fill(0);
+  for (const value of scores) {
+    if (Number.isNaN(value)) continue;
+    bins[Math.max(0, Math.min(BINS - 1, Math.floor(value * BINS)))] += 1;
+  }
+  return bins;
+}

@@ -1,0 +1,34 @@
+// From the state of the page to what the server takes, and from its answer to what is shown.
+
+// What to look for, among which chips: the body of every request about the query.
+export function recipeOf({ query, good, bad, options, filters, merged, least }) {
+  const recipe = { ...startOf(query), ...options, ...filters };
+  if (good.length) recipe.good = good;
+  if (bad.length) recipe.bad = bad;
+  // Sites are made of overlapping hits, of those that are good enough.
+  if (merged) Object.assign(recipe, { suppress: false }, least > 0 ? { threshold: least } : {});
+  return recipe;
+}
+
+function startOf({ chip, at, picture, box, file }) {
+  if (chip) return { chip };
+  if (at) return { at };
+  if (box) return { box };
+  if (picture) return { picture };
+  return file ? { file } : {};
+}
+
+// The same as one word, to know whether something still belongs to the query.
+export const nameOf = ({ query, good, bad }) => JSON.stringify([query && startOf(query), good, bad]);
+
+// What the map and the gallery list: hits, or sites with their best hit.
+export function shownOf({ hits, sites, merged, least }) {
+  if (!merged || !sites) return hits.filter((hit) => hit.score >= least);
+  const byId = new Map(hits.map((hit) => [hit.id, hit]));
+  return sites
+    .filter(({ score }) => score >= least)
+    .map(({ id, rank, count, chips, geometry }) => {
+      const rows = chips.map((chip) => byId.get(chip).row);
+      return { ...byId.get(id), rank, count, rows, outline: geometry };
+    });
+}
