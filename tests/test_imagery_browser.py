@@ -1,0 +1,106 @@
+"""Earth Engine in the app: sign-in, a drawing over New York, both roads, a search; no account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser import App, Visit, chromium, click_map, live, results, serving, visit
+from tests.loopback.fixtures import MANHATTAN, Google, google
+from tests.loopback.google import TOKEN
+from tests.test_area_browser import choose_overlap, draw, opened
+
+__all__ = ["chromium", "visit"]
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        google(tmp_path_factory.mktemp("google"), patch) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def app(
+    server: Google, module_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[App]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOKALIKE_WORKERS", "0")
+        with serving(module_home, tmp_path_factory.mktemp("imagery") / "log") as running:
+            yield running
+
+
+def new_york(app: App, visit: Visit):
+    """The Area page with Earth Engine chosen and a rectangle drawn over the imagery."""
+    page = opened(app, visit)
+    west, south, east, north = MANHATTAN
+    page.evaluate(
+        "([w, s, e, n]) => lookalikeArea.leaflet().fitBounds([[s, w], [n, e]], {animate: false})",
+        [west, south, east, north],
+    )
+    draw(page, (west + 0.001, south + 0.0005, east - 0.001, north - 0.0005))
+    page.get_by_role("combobox", name="Imagery from").click()
+    page.get_by_role("option", name="Google Earth Engine").click()
+    page.get_by_text("Signed in as lookalike@test-project.iam.gserviceaccount.com").wait_for()
+    return page
+
+
+def settled(page) -> None:
+    """Wait until the page has run to its end: a click in between would be lost."""
+    page.wait_for_timeout(300)
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
+        " === 'notRunning'"
+    )
+    page.wait_for_timeout(300)
+
+
+@pytest.mark.parametrize("road", ["Straight from Earth Engine", "By way of Google Drive"])
+def test_from_a_drawing_over_new_york_to_hits(
+    app: App, visit: Visit, server: Google, road: str
+) -> None:
+    page = new_york(app, visit)
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.get_by_text("Earth Engine answers lookalike@test-project").wait_for()
+    if "Drive" in road:
+        page.get_by_text("How it is fetched").click()
+        choice = page.locator("[class*='st-key-area-ee-road']").get_by_role("combobox")
+        choice.scroll_into_view_if_needed()
+        settled(page)
+        choice.press("ArrowDown")
+        page.get_by_role("option", name=road).click()
+        settled(page)
+    settled(page)
+    page.get_by_role("button", name="Find images").click()
+    choose_overlap(page, "None")
+    page.locator(".lk-figures", has_text="To fetch").wait_for()
+    title = f"New York {road.split()[-1]}"
+    page.locator("input[maxlength='80'], [data-testid=stTextInput] input").last.fill(title)
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Build").click()
+    page.wait_for_url("**/jobs")
+    card = page.locator(".lk-job", has_text=title)
+    card.filter(has_text="Done").wait_for(timeout=240_000)
+    page.get_by_role("link", name="Search it").first.click()  # the newest job stands first
+    live(page)
+    count = page.evaluate("() => lookalike.store.state.footprints.total")
+    assert count > 1
+    click_map(page, (MANHATTAN[0] + MANHATTAN[2]) / 2, (MANHATTAN[1] + MANHATTAN[3]) / 2)
+    assert results(page)
+    exports = len(server.earth.operations)
+    assert (exports > 0) == (road == "By way of Google Drive")
+
+
+def test_no_secret_is_in_the_servers_log_or_home(app: App, module_home: Path) -> None:
+    written = app.log.read_bytes() + b"".join(
+        path.read_bytes()
+        for path in module_home.rglob("*")
+        if path.is_file() and path.suffix in (".json", ".jsonl", ".log", ".txt")
+    )
+    assert TOKEN.encode() not in written
+    assert b"PRIVATE KEY" not in written
