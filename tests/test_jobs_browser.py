@@ -70,12 +70,14 @@ def test_every_state_says_what_happened_and_what_can_be_done(app, home, visit) -
     page.get_by_text("cancelled in the test").wait_for()
 
 
-def test_resuming_makes_the_page_live_and_cancelling_keeps_the_job(app, home, visit) -> None:
+def test_the_page_follows_a_job_that_is_resumed_and_fails(app, home, visit) -> None:
     ended(home, "stopped", CANCELLED)
     page = visit(f"{app.url}/jobs")
     page.get_by_role("button", name="Resume").click()
     # It has no imagery and no collection: it starts, fails by itself, and the page follows.
-    page.get_by_text("There is no collection of this name to continue").wait_for(timeout=120_000)
+    page.get_by_role("alert").filter(has_text="no collection of this name").wait_for(
+        timeout=120_000
+    )
     assert "Failed" in card(page, "Stopped").inner_text()
     page.get_by_role("button", name="Resume").wait_for()
 
