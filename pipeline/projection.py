@@ -21,7 +21,7 @@ import numpy as np
 #: Numbers kept of a chip, the length of the rest among them.
 REDUCED = 128
 SAMPLE = 6_144
-ROUNDS = 8
+ROUNDS = 5
 #: Share of the largest possible agreement of the rests that is expected.
 EXPECTED = 0.5
 #: Added to squared lengths, so that rounding never makes the bound too small.
@@ -31,13 +31,13 @@ _WIDEN = np.float32(2.0**112)
 
 @dataclass(frozen=True)
 class Projection:
-    """Orthonormal axes, float32 (2048, d), best first."""
+    """Orthonormal axes, float32 (2048, d), best first; fewer than 127 where chips are fewer."""
 
     axes: np.ndarray
 
     @classmethod
     def fit(cls, vectors: np.ndarray) -> Projection:
-        """The axes that keep most of a sample's squared length.
+        """The axes that keep most of a sample's squared length; all of it where they can.
 
         Subspace iteration (Halko, Martinsson and Tropp, SIAM Review 53, 2011): a full
         eigendecomposition of 2048×2048 takes longer than everything else together.
@@ -47,12 +47,14 @@ class Projection:
         """
         picked = np.linspace(0, len(vectors) - 1, min(len(vectors), SAMPLE)).astype(np.int64)
         sample = widened(vectors[picked])
-        moments = sample.T @ sample
-        start = np.random.default_rng(0).normal(size=(moments.shape[0], REDUCED + 32))
+        if len(sample) < REDUCED:
+            return cls(np.ascontiguousarray(np.linalg.qr(sample.T)[0]))
+        start = np.random.default_rng(0).normal(size=(sample.shape[1], REDUCED + 32))
         basis = np.linalg.qr(start.astype(np.float32))[0]
         for _ in range(ROUNDS):
-            basis = np.linalg.qr(moments @ basis)[0]
-        _, turn = np.linalg.eigh(basis.T @ moments @ basis)
+            basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
+        seen = sample @ basis
+        _, turn = np.linalg.eigh(seen.T @ seen)
         return cls(np.ascontiguousarray(basis @ turn[:, ::-1][:, : REDUCED - 1], np.float32))
 
     def of_chips(self, vectors: np.ndarray) -> np.ndarray:
