@@ -234,7 +234,7 @@ def plan(collection: Collection) -> tuple[list[BlockTask], list[parts.Part]]:
             name = f"block-{block.name}-{key}.parquet"
             if name in found or (geometry is not None and not _touches(scene, block, geometry)):
                 continue
-            older = [p for n, p in found.items() if n.startswith(f"block-{block.name}-")]
+            older = [p for n, p in found.items() if _block_of(n) == f"block-{block.name}"]
             if any(not part.left_out.get("area") for part in older):
                 continue
             known = frozenset(
@@ -361,7 +361,7 @@ def _left_out(made: Sequence[parts.Part]) -> dict[str, int]:
     """
     blocks: dict[tuple[str, str], dict[str, int]] = {}
     for part in made:
-        block = (part.scene_id, part.path.name.rpartition("-")[0])
+        block = (part.scene_id, _block_of(part.path.name))
         if part.left_out.get("area", 0) <= blocks.get(block, part.left_out).get("area", 0):
             blocks[block] = part.left_out
     return merged_counts(list(blocks.values()))
@@ -387,14 +387,28 @@ def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:
 
 
 def _finished(collection: Collection, scene_id: str) -> dict[str, parts.Part]:
-    found = {}
+    """The whole parts of a scene by file name.
+
+    All parts of a block of which one is damaged are removed: a later one holds only what the area
+    gained, so that the block must be made anew as one.
+    """
+    found, damaged = {}, set()
     for path in collection.part_files(scene_id):
         try:
-            found[path.name] = parts.read_footer(path, scene_id)
+            found[path.name] = parts.verified(path, scene_id)
         except DamagedError as error:
             log.warning("making a block anew: %s", error)
+            damaged.add(_block_of(path.name))
+    for path in collection.part_files(scene_id):
+        if _block_of(path.name) in damaged:
             path.unlink(missing_ok=True)
+            found.pop(path.name, None)
     return found
+
+
+def _block_of(part: str) -> str:
+    """The block that a part's file name begins with: "block-r0003-c0001"."""
+    return part.rpartition("-")[0]
 
 
 def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.build import BuildRequest, SceneInput, build
+from pipeline.build import BuildRequest, SceneInput, build, plan
 from pipeline.collection import Collection, Store
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
 from pipeline.parts import read_embeddings
 from pipeline.progress import Progress
+from tests import made
 from tests.rasters import write_raster
 
 pytestmark = pytest.mark.model
@@ -143,6 +144,19 @@ def test_damaged_block_is_made_anew(home: Path, raster: Path, undisturbed: Colle
     summary = build(request_for(raster), Store(home))
     assert (summary.blocks_made, summary.blocks_kept) == (1, 4)
     assert_same(Store(home).open("strip"), undisturbed)
+
+
+def test_one_altered_byte_makes_the_whole_block_anew(home: Path) -> None:
+    collection = made.collection(home)
+    (path,) = (part.path for part in collection.parts)
+    gained = path.with_name(path.name.replace("-all", "-0badcafe"))
+    gained.write_bytes(path.read_bytes())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    tasks, kept = plan(Store(home).open("made"))
+    assert ([task.part for task in tasks], kept) == ([path.name], [])
+    assert not gained.exists(), "it holds only what an enlarged area gained"
 
 
 def test_only_chips_whose_centre_lies_in_the_area_are_made(
