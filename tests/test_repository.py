@@ -102,9 +102,9 @@ def test_everything_asked_for_by_name_is_pinned_on_every_python() -> None:
     ]
     for name in ("requirements.in", "requirements-dev.in"):
         asked = [
-            Requirement(line).name
+            Requirement(line.split("#")[0]).name
             for line in (ROOT / name).read_text().splitlines()
-            if line and not line.startswith("#")
+            if line.split("#")[0].strip()
         ]
         for python in PYTHONS:
             here = {
