@@ -56,7 +56,7 @@ function picture(query, good, service, version) {
   if (query.kind === 'picture' && query.picture) {
     return one(service.picture(query.picture), 'Your picture');
   }
-  if (query.kind === 'box' && query.box) return h('div', { class: 'lk-query-blank' }, icon('box'));
+  if (query.kind === 'box' && query.corners) return one(service.box(query.box), 'The box');
   if (query.kind === 'examples' && good.length) {
     return one(service.chip(good[0], 128, version), 'The first example');
   }

@@ -17,6 +17,7 @@ export function createService(base, name) {
     footprints: (version) =>
       ask(`${root}/footprints.f64?v=${version}`).then((answer) => answer.arrayBuffer()),
     chip: (id, size, version) => `${root}/chips/${id}.png?size=${size}&v=${version}`,
+    box: (box) => `${root}/box.png?${new URLSearchParams({ box })}`,
     picture: (id) => `${root}/pictures/${id}.png`,
     // With `sites`, overlapping hits come merged into places too.
     search: (recipe, sites, signal) =>

@@ -12,6 +12,7 @@ from pipeline.api import chip_facts, guarded, query_for
 from pipeline.api_jobs import posted
 from pipeline.errors import QueryError
 from pipeline.recipe import Recipe
+from pipeline.tiles import BRIEF
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -57,12 +58,21 @@ def routes(shelf: Shelf) -> list[Route]:
         lon, lat = (_number(request.query_params, name) for name in ("lon", "lat"))
         return JSONResponse(chip_facts(collection, collection.chips.row_at(lon, lat)))
 
+    def box_picture(request: Request) -> Response:
+        from pipeline import query_picture
+
+        collection = shelf.collection(request.path_params["name"])
+        recipe = Recipe.from_fields({"box": request.query_params.get("box", "")})
+        content = query_picture.png(collection, recipe)
+        return Response(content, media_type="image/png", headers={"Cache-Control": BRIEF})
+
     root = "/api/collections/{name}"
     return [
         Route(f"{root}/scores", posted(scores), methods=["POST"]),
         Route(f"{root}/cells", posted(cells), methods=["POST"]),
         Route(f"{root}/eligible", posted(eligible), methods=["POST"]),
         Route(f"{root}/chip", guarded(chip_at)),
+        Route(f"{root}/box.png", guarded(box_picture)),
     ]
 
 

@@ -218,6 +218,9 @@ PATHS: dict[str, dict[str, Any]] = {
             "The chip at a point", _json(_OBJECT), query={"lon": _NUMBER, "lat": _NUMBER}
         )
     },
+    f"{_ONE}/box.png": {
+        "get": _operation("What a box is searched by", _PNG, query={"box": _numbers(4)})
+    },
     f"{_ONE}/chips/{{chip}}.png": {"get": _operation("Picture of a chip", _PNG, query=_SIZE)},
     f"{_ONE}/pictures/{{picture}}.png": {"get": _operation("An uploaded query picture", _PNG)},
     f"{_ONE}/preview.png": {"get": _operation("Small picture of the collection", _PNG)},

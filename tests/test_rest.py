@@ -124,6 +124,14 @@ def test_cells_say_where_inside_a_chip(client, chips):
     problem_of(client.post(f"{BAY}/cells", json={"chip": chips[3], "chips": ["nosuch"]}), 404)
 
 
+def test_a_box_has_a_picture(client, home):
+    corners = Store(home).open("bay").chips.corners[5]
+    box = [*corners.min(axis=0), *corners.max(axis=0)]
+    answer = client.get(f"{BAY}/box.png", params={"box": ",".join(map(str, box))})
+    assert answer.headers["content-type"] == "image/png"
+    problem_of(client.get(f"{BAY}/box.png", params={"box": "1,2,3"}), 400)
+
+
 def test_filters_alone_tell_how_many_chips_are_eligible(client, chips):
     assert client.post(f"{BAY}/eligible", json={}).json() == {"eligible": 16, "total": 16}
     none = client.post(f"{BAY}/eligible", json={"min_sharpness": 1e9}).json()
