@@ -29,7 +29,7 @@ import numpy as np
 
 from pipeline import parts
 from pipeline.errors import DamagedError, NotFoundError, QueryError, StorageError, storage_errors
-from pipeline.files import is_locked, locked, read_json, size_of, write_json
+from pipeline.files import exclusive, is_locked, locked, read_json, size_of, write_json
 from pipeline.table import ChipTable
 
 if TYPE_CHECKING:
@@ -183,8 +183,12 @@ class Collection:
 
     def write(self, **changes: Any) -> Collection:
         """Write the manifest with `changes` and return the collection as it then is."""
-        manifest = replace(self.manifest, **changes, updated=now())
-        write_json(self.path / "collection.json", asdict(manifest))
+        file = self.path / "collection.json"
+        with exclusive(self.path / ".manifest"):
+            # As it is on disk: somebody may have given it a title since a build began.
+            present = _read_manifest(self.path) if file.exists() else self.manifest
+            manifest = replace(present, **changes, updated=now())
+            write_json(file, asdict(manifest))
         return Collection(self.path, manifest)
 
     def lock(self) -> AbstractContextManager[None]:
@@ -329,12 +333,15 @@ class Store:
         token = f"{name}.{time.time_ns()}"
         with Collection(path, Manifest(name, name, 256, {})).lock(), storage_errors(path):
             self.trash.mkdir(parents=True, exist_ok=True)
+            if _state(path) is None:
+                raise NotFoundError("It was deleted meanwhile", where=name)
             try:
                 path.rename(self.trash / token)
             except FileNotFoundError:
                 raise NotFoundError("It was deleted meanwhile", where=name) from None
         if not keep:
-            shutil.rmtree(self.trash / token)
+            with storage_errors(self.trash):
+                shutil.rmtree(self.trash / token)
         self.empty_trash(older_than_days=TRASH_DAYS)
         return token if keep else ""
 
@@ -380,7 +387,8 @@ class Store:
         if not self.trash.is_dir():
             return 0
         limit = time.time_ns() - older_than_days * 86_400e9
-        old = [p for p in self.trash.iterdir() if int(p.name.rpartition(".")[2] or 0) <= limit]
+        stamped = ((p, p.name.rpartition(".")[2]) for p in self.trash.iterdir())
+        old = [path for path, stamp in stamped if stamp.isdecimal() and int(stamp) <= limit]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
         return len(old)
@@ -442,11 +450,25 @@ def _read_manifest(path: Path) -> Manifest:
                 "This collection was made by a newer Lookalike", where=path.name, remedy="Update"
             )
         known = {k: v for k, v in content.items() if k in Manifest.__dataclass_fields__}
-        return Manifest(**{**known, "scenes": tuple(known["scenes"]), "name": path.name})
+        manifest = Manifest(**{**known, "scenes": tuple(known["scenes"]), "name": path.name})
+        _check_kinds(manifest)
+        return manifest
     except (KeyError, TypeError, AttributeError) as error:
         raise DamagedError(
             "The collection's manifest is damaged", where=file, remedy=remedy
         ) from error
+
+
+def _check_kinds(manifest: Manifest) -> None:
+    """Raise `TypeError` where a value is not of the kind its field holds."""
+    kinds: dict[type | tuple[type, ...], tuple[object, ...]] = {
+        str: (manifest.title, manifest.description, manifest.model["mode"], *manifest.scenes),
+        int: (manifest.stride, manifest.chips, *manifest.left_out.values()),
+        (dict, type(None)): (manifest.area,),
+    }
+    for kind, values in kinds.items():
+        if wrong := [value for value in values if not isinstance(value, kind)]:
+            raise TypeError(f"{wrong[0]!r} is not {kind}")
 
 
 def _title_of(folder: Path, name: str) -> str:

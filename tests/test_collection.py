@@ -86,6 +86,33 @@ def test_damaged_manifest_says_what_to_do(home: Path, content: str) -> None:
     assert Store(home).names() == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"stride": "x"}, {"model": None}, {"model": {}}, {"area": 3}, {"scenes": [1]}, {"title": 5}],
+)
+def test_manifest_of_the_wrong_kinds_is_damaged(home: Path, change: dict[str, object]) -> None:
+    made.collection(home)
+    file = home / "collections" / "made" / "collection.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(DamagedError, match=r"collection\.json.*(backup|delete)"):
+        Store(home).open("made")
+
+
+def test_title_given_during_a_build_outlives_it(home: Path) -> None:
+    building = made.collection(home)
+    Store(home).describe("made", title="Salt ponds")
+    assert building.write(complete=True, chips=16).manifest.title == "Salt ponds"
+    assert Store(home).open("made").manifest.title == "Salt ponds"
+
+
+def test_what_others_leave_in_the_trash_does_not_stop_a_deletion(home: Path) -> None:
+    made.collection(home)
+    (home / "trash").mkdir()
+    (home / "trash" / ".DS_Store").touch()
+    assert Store(home).delete("made")
+    assert (home / "trash" / ".DS_Store").exists()
+
+
 def test_manifest_of_a_newer_version_is_not_guessed_at(home: Path) -> None:
     made.collection(home)
     file = home / "collections" / "made" / "collection.json"
