@@ -39,7 +39,9 @@ class LookalikeError(Exception):
     http_status = 500
 
     def __init__(self, what: str, *, where: object = "", remedy: str = "") -> None:
-        self.what, self.where, self.remedy = what, str(where), remedy
+        # A file name or a request may hold halves of characters, which no terminal or JSON takes.
+        place = str(where).encode("utf-8", "backslashreplace").decode()
+        self.what, self.where, self.remedy = what, place, remedy
         super().__init__(what, self.where, remedy)
 
     def __str__(self) -> str:

@@ -227,7 +227,7 @@ def search(
         )
     started = time.perf_counter()
     table = collection.chips
-    own = [row for chip in query.chips if (row := _row_or_none(table, chip)) is not None]
+    own = sorted({row for chip in query.chips if (row := _row_or_none(table, chip)) is not None})
     mask = eligible_rows(table, filters, query) if filters else None
     if mask is not None:
         mask[own] = False
@@ -276,7 +276,7 @@ def eligible_rows(table: ChipTable, filters: Filters, query: Query | None = None
 
         shapely.prepare(filters.within)
         lon = nearest_turn(table.centres[:, 0], 0.0)
-        mask &= shapely.contains_xy(filters.within, lon, table.centres[:, 1])
+        mask &= shapely.intersects_xy(filters.within, lon, table.centres[:, 1])
     if filters.away and query is not None and len(query.corners):
         for lon, lat in query.corners.mean(axis=1):
             mask &= metres_from(table.centres, lon, lat) >= filters.away

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.errors import NotFoundError
+from pipeline.ground import nearest_turn
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class ChipTable:
         Raises:
             NotFoundError: If there is none.
         """
-        row = self._by_id.get(chip.encode())
+        row = self._by_id.get(chip.encode("utf-8", "replace"))
         if row is None:
             raise NotFoundError(
                 "No such chip",
@@ -82,12 +83,16 @@ class ChipTable:
                 remedy=f"The chips lie within longitudes {west:.4f} to {east:.4f} and latitudes "
                 f"{south:.4f} to {north:.4f}; choose a point on the imagery",
             )
-        offset = (self.centres[inside] - (lon, lat)) * (np.cos(np.radians(lat)), 1.0)
+        turned = nearest_turn(np.array(lon), self.centres[inside, 0])
+        offset = self.centres[inside] - np.stack([turned, np.full_like(turned, lat)], axis=1)
+        offset *= (np.cos(np.radians(lat)), 1.0)
         return int(inside[np.argmin((offset**2).sum(axis=1))])
 
     def _contains(self, lon: float, lat: float) -> np.ndarray:
         """Bool (n,): whether the point is on each footprint, by the winding of its four edges."""
         start, end = self.corners, np.roll(self.corners, -1, axis=1)
-        edge, to_point = end - start, (lon, lat) - start
+        # Chips across the antimeridian are written as 179.9 to 180.1, points as -179.95.
+        turned = nearest_turn(np.array(lon), self.centres[:, :1])
+        edge, to_point = end - start, np.stack([turned, np.full_like(turned, lat)], axis=-1) - start
         cross = edge[..., 0] * to_point[..., 1] - edge[..., 1] * to_point[..., 0]
         return (cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)

@@ -21,6 +21,7 @@ from pipeline.search import (
     metres_from,
     search,
 )
+from pipeline.table import ChipTable
 from tests import made
 
 
@@ -130,6 +131,8 @@ def test_k_above_the_number_of_chips_returns_them_all(dated: tuple[Collection, I
 def test_unknown_chip_is_named_in_the_message(plain: tuple[Collection, Index]) -> None:
     with pytest.raises(NotFoundError, match="deadbeef"):
         by_chip(*plain, "deadbeef")
+    with pytest.raises(NotFoundError, match="ud800"):
+        by_chip(*plain, "\ud800")
 
 
 def test_point_finds_the_chip_whose_centre_is_nearest(plain: tuple[Collection, Index]) -> None:
@@ -138,6 +141,26 @@ def test_point_finds_the_chip_whose_centre_is_nearest(plain: tuple[Collection, I
     for row in (0, 17, len(table) - 1):
         lon, lat = table.centres[row]
         assert by_point(collection, index, lon, lat).chips == (table.ids[row].decode(),)
+
+
+@pytest.mark.parametrize("lon", [179.97, 180.03, -179.97, -180.03])
+def test_point_is_found_across_the_antimeridian_however_it_is_written(lon: float) -> None:
+    edges = np.array([[179.8, 180.0], [180.0, 180.2], [179.9, 180.1]])
+    corners = np.array([[(w, 0.1), (e, 0.1), (e, -0.1), (w, -0.1)] for w, e in edges])
+    nothing = np.zeros(3, np.float32)
+    ids = np.array([b"west", b"east", b"both"], "S16")
+    rows = np.zeros(3, np.int32)
+    table = ChipTable(ids, rows, ("s",), corners, rows, rows, nothing, nothing, nothing, (None,))
+    assert table.row_at(lon, 0.0) == 2
+
+
+def test_bad_start_is_left_out_once(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    chip = collection.chips.ids[0].decode()
+    start = by_chip(collection, index, chip)
+    query = Query(start.vector, start.model, (chip, chip), start.corners)
+    result = search(collection, index, query, k=1000, suppress=False)
+    assert result.eligible == len(result.hits) == len(collection.chips) - 1
 
 
 def test_point_outside_says_where_the_imagery_is(plain: tuple[Collection, Index]) -> None:
