@@ -135,11 +135,12 @@ def _described(network: Any, pixels: np.ndarray, method: Method) -> np.ndarray:
     large = descriptors.pooled(network, pixels, rotate=method == "thorough")
     if method == "default":
         return large
-    small = np.stack([_resized(one, SMALL) for one in pixels])
+    small = np.stack([resized(one, SMALL) for one in pixels])
     return np.concatenate([large, descriptors.pooled(network, small, rotate=True)], axis=1)
 
 
-def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
+def resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    """A picture at another size, uint8 (size, size, 3)."""
     from PIL import Image
 
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC))
