@@ -39,8 +39,20 @@ class Grounds(NamedTuple):
 @lru_cache(maxsize=32)
 def _to_degrees(crs: str) -> Any:
     from pyproj import CRS, Transformer
+    from pyproj.exceptions import ProjError
 
-    return Transformer.from_crs(CRS.from_user_input(crs), "EPSG:4326", always_xy=True)
+    try:
+        system = CRS.from_user_input(crs)
+        if not system.is_geocentric:
+            return Transformer.from_crs(system, "EPSG:4326", always_xy=True)
+        reason: ProjError | None = None
+    except ProjError as error:
+        reason = error
+    raise SceneError(
+        "The raster's coordinate reference system does not lie on the Earth's surface",
+        where=" ".join(crs.split())[:60],
+        remedy="State the right one: gdal_translate -a_srs EPSG:CODE IN OUT.tif",
+    ) from reason
 
 
 def nearest_turn(lon: np.ndarray, centre: np.ndarray | float) -> np.ndarray:

@@ -126,6 +126,8 @@ def driver_of(path: Path) -> str:
         raise SceneError(
             "This is a folder, not a raster", where=path, remedy="Name a file in it"
         ) from error
+    except ValueError as error:  # a NUL in it
+        raise SceneError("This is not a path", where=repr(str(path)), remedy="Check it") from error
     except OSError as error:
         raise SceneError(
             f"The file cannot be read ({os.strerror(error.errno or 0)})",
@@ -181,7 +183,7 @@ def georeference(
     Args:
         dataset: The open raster.
         path: Its file; a world file, `.prj` or `.aux.xml` beside it is used where it has no
-            georeference inside.
+            georeference inside.  Text, such as an address, is only named in messages.
         crs: CRS to assume where none is given.
 
     Returns:
@@ -192,7 +194,7 @@ def georeference(
     """
     own_crs, transform = dataset.crs, dataset.transform
     outside = False
-    beside = None if is_url(path) else Path(path)
+    beside = path if isinstance(path, Path) else None
     if transform.is_identity and beside:
         found = _world_file(beside) or _pam(beside)[1]
         if found is not None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.transform import from_origin
 from shapely.geometry import box
 
 from pipeline.errors import Cancelled, InputError, NotFoundError, SceneError, ServiceError
+from pipeline.scene import open_scene
 from pipeline.sources import Dates, open_source, provide
 from pipeline.sources.http import Http
 from pipeline.sources.raster import date_in, receive, safe_name
@@ -96,6 +98,43 @@ def test_area_and_dates_select(tmp_path: Path) -> None:
     (first, _) = source.search(part)
     assert first.share == pytest.approx(1, abs=0.01)
     assert source.coverage(part, [first]).share == pytest.approx(1, abs=0.01)
+
+
+def test_a_picture_with_a_world_file_is_a_raster_too(tmp_path: Path) -> None:
+    from PIL import Image
+    from rasterio.crs import CRS
+
+    path = tmp_path / "plan.png"
+    Image.fromarray(np.moveaxis(ground(320, 300), 0, -1)).save(path)
+    path.with_suffix(".pgw").write_text("10\n0\n0\n-10\n300005\n5149995\n")
+    path.with_suffix(".prj").write_text(CRS.from_epsg(32632).to_wkt())
+    (found,) = open_source("raster", locations=[path]).search()
+    assert found.facts["crs"] == "EPSG:32632"
+    assert found.facts["transform"][2::3] == [300000, 5150000]
+    assert found.footprint.equals_exact(open_scene(path).footprint, 1e-9)
+
+
+def test_a_raster_across_the_antimeridian_does_not_span_the_earth(tmp_path: Path) -> None:
+    place = {"crs": "EPSG:32760", "transform": from_origin(815500, 8000000, 10, 10)}
+    (found,) = open_source("raster", locations=[write(tmp_path / "fiji.tif", **place)]).search()
+    west, _, east, _ = found.footprint.bounds
+    assert west < 180 < east < west + 0.1
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4978", 'LOCAL_CS["somewhere",UNIT["metre",1]]'])
+def test_a_crs_that_is_not_of_the_ground_is_refused(tmp_path: Path, crs: str) -> None:
+    path = write(tmp_path / "odd.tif", crs=crs)
+    with pytest.raises(SceneError, match=r"Earth's surface.*a_srs"):
+        open_source("raster", locations=[path]).search()
+    with pytest.raises(SceneError, match=r"Earth's surface.*a_srs"):
+        open_scene(path)
+
+
+def test_a_path_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match="not a path"):
+        open_source("raster", locations=["a\0b.tif"], folders=[tmp_path]).search()
+    with pytest.raises(SceneError, match="not a path"):
+        open_scene("a\0b.tif")
 
 
 def test_a_path_outside_the_allowed_folders_is_refused(tmp_path: Path) -> None:

@@ -180,8 +180,12 @@ class RasterSource:
 
     def _allowed(self, place: str) -> Path:
         """The path with its links resolved, if it may be opened."""
-        path = Path(place).expanduser()
-        real = path.resolve()
+        try:
+            real = Path(place).expanduser().resolve()
+        except (ValueError, RuntimeError, OSError) as error:  # a NUL, an unknown ~user, a loop
+            raise SceneError(
+                "This is not a path", where=repr(place[:80]), remedy="Check it"
+            ) from error
         if self.folders is not None and not any(
             real.is_relative_to(folder.resolve()) for folder in self.folders
         ):
@@ -202,13 +206,13 @@ class RasterSource:
             from pipeline.sources.ranges import RangeFile
 
             with open_remote(RangeFile(self._client(), place)) as dataset:
-                facts = describe(dataset, place)
+                facts = describe(dataset, shown(place))
             name, url = Path(urlsplit(place).path).name, shown(place)
         else:
             from pipeline.raster import open_raster
 
             with open_raster(Path(place)) as dataset:
-                facts = describe(dataset, place)
+                facts = describe(dataset, Path(place))
             # Without its folder, as collections are shared.
             name = url = Path(place).name
         return Candidate(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeline.sources.ranges import RangeFile
 
 CHIP = 256
-DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED")
 STRIP = 1024  # pixels; side of the squares that a window is copied in
 
 
@@ -253,49 +252,35 @@ def open_remote(remote: RangeFile) -> Iterator[Any]:
         ) from error
 
 
-def describe(dataset: Any, where: str) -> Facts:
+def describe(dataset: Any, where: str | Path) -> Facts:
     """What an open rasterio dataset says about itself.
 
+    Args:
+        dataset: The open raster.
+        where: Its file, whose world file and `.prj` count; or what messages call a remote one.
+
     Raises:
-        SceneError: If it has no CRS.
+        SceneError: If it does not say where on Earth it lies.
     """
     import numpy as np
-    from shapely.geometry import Polygon
 
-    if dataset.crs is None:
-        raise SceneError(
-            "This raster does not say where on Earth it is",
-            where=where,
-            remedy="Give it a coordinate system, for example with gdal_edit.py -a_srs",
-        )
-    epsg = dataset.crs.to_epsg()
-    crs = f"EPSG:{epsg}" if epsg else dataset.crs.to_wkt()
-    width, height, affine = dataset.width, dataset.height, dataset.transform
-    a, b, c, d, e, f = tuple(affine)[:6]
-    corners = ((0, 0), (width, 0), (width, height), (0, height))
-    ring = [(a * x + b * y + c, d * x + e * y + f) for x, y in corners]
-    footprint = projected(Polygon(ring), crs, back=True)
-    # The TIFF's own date says when it was written, not when the picture was taken.
-    tags = {name.upper(): value for name, value in dataset.tags().items()}
-    moment = next((tags[name] for name in DATE_TAGS if tags.get(name)), None)
-    size = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    from pipeline.describe import crs_text, tagged_date
+    from pipeline.ground import Grounds, footprint, gsd
+    from pipeline.raster import georeference
+
+    own_crs, transform, _ = georeference(dataset, where)
+    grounds = Grounds(crs_text(own_crs), tuple(transform)[:6])
+    width, height = dataset.width, dataset.height
     return Facts(
-        footprint,
-        crs,
-        tuple(affine)[:6],
+        footprint(grounds, width, height),
+        grounds.crs,
+        grounds.transform,
         width,
         height,
-        _gsd(footprint, width, height),
-        int(size),
-        moment,
+        gsd(grounds, width, height),
+        int(sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)),
+        tagged_date(dataset),
     )
-
-
-def _gsd(footprint: BaseGeometry, width: int, height: int) -> float | None:
-    from pipeline.sources import area_km2
-
-    size = area_km2(footprint)
-    return math.sqrt(size * 1e6 / (width * height)) if size else None
 
 
 def window_under(
