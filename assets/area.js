@@ -137,14 +137,16 @@ function imageryLayers(L, map) {
   const bare = L.layerGroup().addTo(map);
   let fitted = sessionStorage.getItem(`${VIEW}:fit`);
   const tile = ({ tiles: url, bounds, native }) =>
-    L.tileLayer(location.origin + url, {
+    // Ours by their path; a service's preview by its whole address.
+    L.tileLayer(url.startsWith('/') ? location.origin + url : url, {
       bounds: box(bounds),
       maxNativeZoom: native,
       maxZoom: 22,
       zIndex: 1,
     });
-  return ({ imagery, missing, fit }) => {
-    const wanted = new Map(imagery.filter((one) => one.tiles).map((one) => [one.tiles, one]));
+  return ({ imagery, preview, missing, fit }) => {
+    const pictured = [preview, ...imagery].filter((one) => one?.tiles);
+    const wanted = new Map(pictured.map((one) => [one.tiles, one]));
     for (const [url, one] of wanted) {
       if (!tiles.has(url)) tiles.set(url, tile(one).addTo(map));
     }

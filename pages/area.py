@@ -19,4 +19,4 @@ with st.container(key="area-page"):
         with st.container(key="area-build"):
             area_check.build_button(found, area, imagery, display, stride)
     with place.container():
-        area_map(display.shown, found.missing)
+        area_map(display.shown, found.missing, imagery.preview if imagery else "")

@@ -77,6 +77,7 @@ def test_from_a_drawing_over_new_york_to_hits(
         settled(page)
     settled(page)
     page.get_by_role("button", name="Find images").click()
+    page.locator(".lk-map img.leaflet-tile-loaded[src*='/maps/']").first.wait_for()  # its preview
     choose_overlap(page, "None")
     page.locator(".lk-figures", has_text="To fetch").wait_for()
     title = f"New York {road.split()[-1]}"

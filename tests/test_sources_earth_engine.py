@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline.settings import settings
 from pipeline.sources import Dates, open_source
 from pipeline.sources.earth_engine import EarthEngine
 from pipeline.sources.ee_image import plans, product_of
+from pipeline.sources.pictures import thumbnails
 from tests.loopback import images
 from tests.loopback.earth_engine import SKYSAT
 from tests.loopback.fixtures import MANHATTAN, Google, google
@@ -206,6 +208,24 @@ def test_preview_tiles_and_thumbnails_are_pictures(server: Google) -> None:
     with urllib.request.urlopen(url) as answer:
         assert Image.open(io.BytesIO(answer.read())).size == (256, 256)
     assert max(Image.open(io.BytesIO(source().thumbnail(found[0]))).size) == 160
+
+
+def test_listed_candidates_have_small_pictures_unless_they_fail(
+    server: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = source()
+    found = engine.search(AREA)
+    pictures = thumbnails(engine, found)
+    assert set(pictures) == {one.id for one in found}
+    assert all(picture.startswith("data:image/png;base64,") for picture in pictures.values())
+    given = replace(found[0], thumbnail="https://example.org/small.png")
+    assert thumbnails(object(), [given]) == {given.id: given.thumbnail}
+
+    def refuse(self: object, candidate: object, size: int = 160) -> bytes:
+        raise ServiceError("No")
+
+    monkeypatch.setattr(type(engine), "thumbnail", refuse)
+    assert thumbnails(engine, found) == {}
     assert TOKEN not in template
 
 

@@ -10,21 +10,21 @@ import streamlit as st
 from pages.ui import area_state, trouble
 from pipeline.errors import LookalikeError
 from pipeline.sources import KINDS, Candidate, Dates, Source
+from pipeline.sources.choice import best
 from pipeline.sources.ee_catalogue import CATALOGUE, COMPOSITES
+from pipeline.sources.pictures import thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.area import Area
 
-FOUND = "area-found"
+FOUND, PICTURES = "area-found", "area-pictures"
 ROADS = {
     "direct": "Straight from Earth Engine",
     "drive": "By way of Google Drive",
     "storage": "By way of Cloud Storage",
 }
-#: Of many scenes so many are chosen at first: enough to cover, few enough to fetch.
-FIRST = 12
 
 
 def options(kind: str) -> dict[str, Any] | None:
@@ -124,6 +124,7 @@ def found(
         with st.spinner("Asking …"):
             answer = source.search(area, when, cloud=cloud)
             reason = "" if answer else _explained(source, area, when)
+            st.session_state[PICTURES] = thumbnails(source, answer)
         st.session_state[FOUND] = (question, answer, reason)
     asked_last, answer, reason = st.session_state.get(FOUND, ("", [], ""))
     if asked_last != question:
@@ -164,15 +165,16 @@ def _use_collection(name: str) -> None:
     st.session_state.pop("area.ee-composite", None)
 
 
-def choose(offered: Sequence[Candidate]) -> list[Candidate]:
+def choose(offered: Sequence[Candidate], area: Area) -> list[Candidate]:
     """Let the user choose among candidates; the best ones are chosen already."""
     if not offered:
         return []
-    best = _best(offered)
+    chosen = {one.id for one in best(area, offered)}
+    pictures = st.session_state.get(PICTURES, {})
     rows = [
         {
-            "Use": one.id in best,
-            **({"Picture": one.thumbnail} if one.thumbnail else {}),
+            "Use": one.id in chosen,
+            **({"Picture": pictures.get(one.id)} if pictures else {}),
             "Date": one.day,
             "Covers": round(100 * one.share),
             "Cloud": None if one.cloud is None else round(one.cloud),
@@ -199,16 +201,19 @@ def choose(offered: Sequence[Candidate]) -> list[Candidate]:
     return [one for one, row in zip(offered, edited, strict=True) if row["Use"]]
 
 
-def _best(offered: Sequence[Candidate]) -> set[str]:
-    """The fewest of the best that cover what all of them cover."""
-    from shapely.geometry import Polygon
+def preview(source: Source, asked: dict[str, Any], area: Area, chosen: list[Candidate]) -> str:
+    """URL template of map tiles of the chosen scenes; "" where the service has none."""
+    if not hasattr(source, "preview") or not chosen:
+        return ""
+    question = json.dumps([source.name, asked, area.geometry.wkt, [one.id for one in chosen]])
+    try:
+        return _preview(question, source, area, chosen)
+    except LookalikeError as error:
+        trouble.hint(f"There is no preview on the map: {error}")
+        return ""
 
-    covered, best = Polygon(), set()
-    for one in offered:
-        grown = covered.union(one.footprint)
-        if grown.area > covered.area * 1.005:
-            best.add(one.id)
-            covered = grown
-        if len(best) == FIRST:
-            break
-    return best
+
+# The address of Earth Engine's tiles is good for hours.
+@st.cache_data(ttl=3600, max_entries=64, show_spinner="Making a preview …")
+def _preview(question: str, _source: Any, _area: Area, _chosen: list[Candidate]) -> str:
+    return str(_source.preview(_area, _chosen))

@@ -40,6 +40,7 @@ class Imagery:
         license: Licence and credit of files that lie here.
         bands: Bands that suit it, or None for its own.
         estimate: What fetching costs, where anything is fetched.
+        preview: URL template of map tiles that the service itself makes of it, or "".
     """
 
     source: str
@@ -51,6 +52,7 @@ class Imagery:
     license: str = ""
     bands: tuple[int, int, int] | None = None
     estimate: Estimate | None = None
+    preview: str = ""
 
     @property
     def is_raster(self) -> bool:
@@ -236,7 +238,7 @@ def _searched(kind: str, area: Area | None) -> Imagery | None:
     found = area_candidates.found(kind, source, options, area)
     if found is None:
         return None
-    chosen = area_candidates.choose(found)
+    chosen = area_candidates.choose(found, area)
     estimate = None
     if chosen:
         try:
@@ -250,4 +252,5 @@ def _searched(kind: str, area: Area | None) -> Imagery | None:
         chosen=tuple(chosen),
         title=area.name if area.name != "Drawn area" else "",
         estimate=estimate,
+        preview=area_candidates.preview(source, options, area, chosen),
     )

@@ -65,12 +65,13 @@ class Shown:
     scene: Scene | None = None
 
 
-def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None) -> None:
+def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None, preview: str = "") -> None:
     """Show the map.
 
     Args:
         imagery: What lies under the outline.
         missing: The part of the area without imagery, EPSG:4326, or None.
+        preview: URL template of tiles of what is chosen, made by its service, or "".
     """
     from shapely.geometry import mapping
 
@@ -87,6 +88,7 @@ def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None) -> None:
             "size": square_km(area.area_km2) if area else "",
             "shape_stamp": area_state.shape_stamp(),
             "imagery": [_imagery(one) for one in imagery],
+            "preview": _preview(imagery, preview),
             "missing": json.loads(json.dumps(mapping(missing))) if missing is not None else None,
             "fit": _fit(imagery),
         },
@@ -100,7 +102,7 @@ def _imagery(shown: Shown) -> dict[str, Any]:
 
     west, south, east, north = shown.candidate.footprint.bounds
     tiles = f"{base_path()}/api/looks/{shown.look}/{{z}}/{{x}}/{{y}}.png" if shown.look else ""
-    gsd = shown.scene.gsd if shown.scene else 10.0
+    gsd = (shown.scene.gsd if shown.scene else shown.candidate.gsd) or 10.0
     metres = 156543.034 * math.cos(math.radians((south + north) / 2))
     return {
         "tiles": tiles,
@@ -109,6 +111,15 @@ def _imagery(shown: Shown) -> dict[str, Any]:
         "footprint": json.loads(json.dumps(mapping(shown.candidate.footprint))),
         "chosen": shown.chosen,
     }
+
+
+def _preview(imagery: Sequence[Shown], tiles: str) -> dict[str, Any] | None:
+    chosen = [_imagery(one) for one in imagery if one.chosen]
+    if not tiles or not chosen:
+        return None
+    wests, souths, easts, norths = zip(*(one["bounds"] for one in chosen), strict=True)
+    bounds = [min(wests), min(souths), max(easts), max(norths)]
+    return {"tiles": tiles, "bounds": bounds, "native": max(one["native"] for one in chosen)}
 
 
 def _fit(imagery: Sequence[Shown]) -> dict[str, Any] | None:

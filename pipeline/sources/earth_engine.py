@@ -241,15 +241,18 @@ class EarthEngine:
     def preview(self, area: Any, candidates: Sequence[Candidate]) -> str:
         """URL template (`{z}/{x}/{y}`) of map tiles of these candidates, before any fetch.
 
+        It is that of geemap's tile layer.  The address is good for some hours and needs no sign-in.
+
         Raises:
             ServiceError: If Earth Engine refuses.
         """
+        from geemap.ee_tile_layers import EEFoliumTileLayer
+
         product = self._product()
         plan = self._plans(area, candidates, product)[-1]
         seen = {"min": product.low, "max": product.high or 1.0, "bands": list(product.bands)}
-        template = ask(lambda: plan.image().selfMask().getMapId(seen), base=self.base)
-        url: str = template["tile_fetcher"].url_format
-        return url
+        layer = ask(lambda: EEFoliumTileLayer(plan.image().selfMask(), seen), base=self.base)
+        return str(layer.url_format)
 
     def thumbnail(self, candidate: Candidate, size: int = 160) -> bytes:
         """A PNG of one candidate, `size` pixels on its longer side.
