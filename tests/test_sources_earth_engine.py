@@ -208,6 +208,7 @@ def test_preview_tiles_and_thumbnails_are_pictures(server: Google) -> None:
     with urllib.request.urlopen(url) as answer:
         assert Image.open(io.BytesIO(answer.read())).size == (256, 256)
     assert max(Image.open(io.BytesIO(source().thumbnail(found[0]))).size) == 160
+    assert TOKEN not in template
 
 
 def test_listed_candidates_have_small_pictures_unless_they_fail(
@@ -226,7 +227,6 @@ def test_listed_candidates_have_small_pictures_unless_they_fail(
 
     monkeypatch.setattr(type(engine), "thumbnail", refuse)
     assert thumbnails(engine, found) == {}
-    assert TOKEN not in template
 
 
 def test_the_estimate_counts_pixels_bytes_and_requests(server: Google) -> None:
