@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -157,13 +158,9 @@ def _bounds(corners: np.ndarray) -> list[float]:
 async def _read_search(request: Request) -> tuple[Recipe, Upload | None]:
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await _read_form(request)
-    body = await limited_body(request)
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise QueryError("The request is not JSON", where=str(error)[:80], remedy=HOW) from error
-    if not isinstance(fields, dict):
-        raise QueryError("The request is not a JSON object", remedy=HOW)
+    fields = await json_object(
+        request, most=MAX_JSON_BYTES, remedy="Send pictures as multipart/form-data"
+    )
     return Recipe.from_fields(fields), None
 
 
@@ -177,31 +174,45 @@ async def _read_form(request: Request) -> tuple[Recipe, Upload]:
             f"This picture is larger than {MAX_BYTES >> 20} MB",
             remedy="Crop it to the thing you look for",
         )
-    async with request.form(max_files=1, max_fields=20) as form:
-        upload = form.get("image")
-        if not isinstance(upload, UploadFile):
-            raise QueryError("The form has no picture", where="image", remedy=HOW)
-        fields = {name: value for name, value in form.items() if name != "image"}
-        recipe = Recipe.from_fields(fields, image=True)
-        return recipe, Upload(await upload.read(), upload.filename or "picture")
+    try:
+        async with request.form(max_files=1, max_fields=20) as form:
+            upload = form.get("image")
+            if not isinstance(upload, UploadFile):
+                raise QueryError("The form has no picture", where="image", remedy=HOW)
+            fields = {name: value for name, value in form.items() if name != "image"}
+            recipe = Recipe.from_fields(fields, image=True)
+            return recipe, Upload(await upload.read(), upload.filename or "picture")
+    except HTTPException as error:
+        raise QueryError("The form cannot be read", where=error.detail, remedy=HOW) from error
 
 
-async def limited_body(request: Request) -> bytes:
-    """The body of a request that should be small.
+async def json_object(request: Request, *, most: int, remedy: str) -> dict[str, Any]:
+    """The JSON object that a request's body is.
+
+    Args:
+        request: Whose body.
+        most: Largest size in bytes.
+        remedy: What to do about a larger one.
 
     Raises:
-        QueryError: If it is not.
+        QueryError: If it is larger, or no JSON object.
     """
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_JSON_BYTES:
+        if len(body) > most:
             raise QueryError(
-                "The request is too large",
-                where=f"more than {MAX_JSON_BYTES // 1_000_000} MB",
-                remedy="Send pictures as multipart/form-data",
+                "The request is too large", where=f"more than {most // 1_000_000} MB", remedy=remedy
             )
-    return bytes(body)
+    try:
+        content = json.loads(body)
+        # JSON can spell halves of characters, which neither a file nor an answer can hold.
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise QueryError("The request is not JSON", where=str(error)[:80]) from error
+    if not isinstance(content, dict):
+        raise QueryError("The request is not a JSON object")
+    return content
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pipeline.api import guarded, problem
+from pipeline.api import guarded, json_object, problem
 from pipeline.errors import LookalikeError, NotFoundError, QueryError
 
 if TYPE_CHECKING:
@@ -82,7 +81,8 @@ def posted(handler: Posted) -> Callable[[Request], Awaitable[Response]]:
 
     async def answer(request: Request) -> Response:
         try:
-            return await run_in_threadpool(handler, request, await _json_body(request))
+            body = await json_object(request, most=MOST_JSON, remedy="Simplify the area")
+            return await run_in_threadpool(handler, request, body)
         except LookalikeError as error:
             return problem(error)
 
@@ -129,25 +129,6 @@ def asked(body: Mapping[str, Any], settings: Settings) -> JobRequest:
             "None of the scenes touches the area", where=name, remedy="Choose other scenes"
         )
     return JobRequest(build, "raster", {"locations": places}, tuple(one.to_dict() for one in found))
-
-
-async def _json_body(request: Request) -> dict[str, Any]:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_JSON:
-            raise QueryError(
-                "The request is too large",
-                where=f"more than {MOST_JSON // 1_000_000} MB",
-                remedy="Simplify the area",
-            )
-    try:
-        content = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise QueryError("The request is not JSON", where=str(error)[:80]) from error
-    if not isinstance(content, dict):
-        raise QueryError("The request is not a JSON object")
-    return content
 
 
 def _id(request: Request) -> str:

@@ -256,9 +256,24 @@ def test_bad_requests_get_a_problem_and_what_to_do(client, path, body, status):
     assert told["title"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b"[" * 100_000, b"\xff"])
-def test_bodies_that_are_no_object_are_refused(client, body):
-    problem_of(client.post("/api/jobs", content=body), 400)
+@pytest.mark.parametrize("path", ["/api/jobs", f"{BAY}/search"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[1]", b"[" * 100_000, b"\xff", b'{"name": "\\ud800", "chip": "\\ud800"}']
+)
+def test_bodies_that_are_no_object_are_refused(client, path, body):
+    problem_of(client.post(path, content=body), 400)
+
+
+def test_a_form_that_is_none_is_a_problem(client):
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    problem_of(client.post(f"{BAY}/search", content=b"--x\r\nhello", headers=kind), 400)
+    many = {f"field{i}": "1" for i in range(30)}
+    told = problem_of(client.post(f"{BAY}/search", data=many, files={"image": b"x"}), 400)
+    assert "form" in told["title"]
+
+
+def test_a_path_with_a_nul_is_a_problem(client):
+    problem_of(client.post("/api/jobs", json={"name": "x", "scenes": ["a\0b.tif"]}), 400)
 
 
 def test_body_of_200_mb_is_refused_while_it_arrives(client):
