@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.collection import check_name, now
-from pipeline.errors import LookalikeError, NotFoundError, QueryError, storage_errors
+from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
 from pipeline.files import exclusive, is_locked, read_json, write_json
 
 if TYPE_CHECKING:
@@ -384,11 +384,13 @@ class Jobs:
         return sorted(known)[len(known) // 2] if known else None
 
     def _read(self, path: Path) -> Job:
-        content = read_json(
-            path, what="A job's record", remedy=f"Remove the folder {path.parent.name}"
-        )
-        known = {k: v for k, v in content.items() if k in Job.__dataclass_fields__}
-        job = Job(**{**known, "failures": tuple(known.get("failures", ()))})
+        remedy = f"Remove the folder {path.parent.name}"
+        content = read_json(path, what="A job's record", remedy=remedy)
+        try:
+            known = {k: v for k, v in content.items() if k in Job.__dataclass_fields__}
+            job = Job(**{**known, "failures": tuple(known.get("failures", ()))})
+        except (AttributeError, TypeError) as error:
+            raise DamagedError("A job's record is damaged", where=path, remedy=remedy) from error
         if job.state in (RUNNING, CANCELLING):
             stopping = (path.parent / "stop").exists()
             if not is_locked(path.parent / ".running"):

@@ -16,7 +16,7 @@ import pytest
 from pipeline.build import BuildRequest, SceneInput, build
 from pipeline.collection import Store
 from pipeline.engine import BlocksFailed, DaskEngine
-from pipeline.errors import NotFoundError, QueryError, SceneError, ServiceError
+from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError, ServiceError
 from pipeline.files import is_locked, locked
 from pipeline.jobs import JobRequest, Jobs
 from pipeline.meter import Meter
@@ -185,13 +185,16 @@ def test_job_that_is_interrupted_again_and_again_waits_for_a_person(tmp_path):
     assert len(jobs.queue()) == 1
 
 
-def test_damaged_record_does_not_hide_the_others(tmp_path):
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"id": 5, "failures": null}'])
+def test_damaged_record_does_not_hide_the_others(tmp_path, content):
     jobs = Jobs(tmp_path)
     job = jobs.submit(request(), start=False)
     other = jobs.root / "200101-000000000"
     other.mkdir()
-    (other / "job.json").write_text("{")
+    (other / "job.json").write_text(content)
     assert [seen.id for seen in jobs.all()] == [job.id]
+    with pytest.raises(DamagedError, match="Remove the folder"):
+        jobs.get(other.name)
 
 
 def test_ended_job_can_be_forgotten(tmp_path):

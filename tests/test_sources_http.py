@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.sources.download import download
 from pipeline.sources.http import Http, shown
 from pipeline.sources.ranges import RangeFile
 from tests.loopback.files import Files
-from tests.loopback.server import Loopback
+from tests.loopback.server import Answer, Loopback, Request
 
 DATA = np.random.default_rng(5).bytes(3_500_000)
 
@@ -219,6 +220,18 @@ def test_a_cut_range_is_read_again(server: Loopback, http: Http) -> None:
     server.fail("a.bin", cut=0.5, times=2)
     remote = RangeFile(http, lambda: server.url + "/files/a.bin")
     assert remote.read_at(0, 65536) == DATA[:65536]
+
+
+def test_a_body_longer_than_its_range_is_not_taken(http: Http) -> None:
+    class Talkative:
+        def handle(self, request: Request, server: Loopback) -> Answer:
+            return Answer(bytes(8 << 20), 206, {"Content-Range": "bytes 0-65535/90000000"})
+
+    with (
+        Loopback(Talkative()) as server,
+        pytest.raises(ServiceError, match="too long"),
+    ):
+        RangeFile(replace(http, attempts=1), server.url + "/endless.tif")
 
 
 def test_a_server_without_ranges_is_named(files: Files, server: Loopback, http: Http) -> None:
