@@ -94,6 +94,7 @@ def read_block(task: BlockTask) -> Read:
     """Read and cut one block; no model is needed."""
     import shapely
 
+    from pipeline import dense
     from pipeline.scene import SceneReader, load_scene
 
     scene = load_scene(task.folder / "scenes", task.scene_id)
@@ -104,7 +105,7 @@ def read_block(task: BlockTask) -> Read:
             chips = chips.select([chip not in task.known for chip in chips.ids])
         if task.mode != "dense" or not chips.ids:
             return Read(scene, chips)
-        col, row, width, height = _grown(task.block.window, scene)
+        col, row, width, height = dense.region(task.block.window, (scene.width, scene.height))
         region, _ = reader.read(col, row, width, height)
     return Read(scene, chips, region, (col, row))
 
@@ -153,14 +154,3 @@ def read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
             if following is not None:
                 coming = pool.submit(read_block, following)
             yield task, read
-
-
-def _grown(window: tuple[int, int, int, int], scene: Scene) -> tuple[int, int, int, int]:
-    """The window grown by the dense mode's halo, on multiples of 32, clipped to the scene."""
-    from pipeline.dense import HALO
-
-    col, row, width, height = window
-    left, top = max(col - HALO, 0) // 32 * 32, max(row - HALO, 0) // 32 * 32
-    right = min(col + width + HALO, scene.width)
-    bottom = min(row + height + HALO, scene.height)
-    return left, top, right - left, bottom - top
