@@ -61,6 +61,10 @@ def build(
         str | None, typer.Option(help="Bands shown as red, green, blue, for instance 4,3,2.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title, any text.")] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="When the rasters were taken, if neither they nor their names tell."),
+    ] = None,
     mode: Annotated[str | None, typer.Option(help="Embedding: chip or dense.")] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Worker processes on this machine; 0 for none.")
@@ -79,7 +83,7 @@ def build(
     chosen = _bands(bands)
     request = BuildRequest(
         name=name,
-        scenes=tuple(SceneInput(path, bands=chosen) for path in scene or []),
+        scenes=tuple(SceneInput(path, bands=chosen, datetime=date) for path in scene or []),
         stride=stride,
         area=_area(aoi),
         mode=mode,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as calendar
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,16 @@ def tagged_date(dataset: DatasetReader) -> str | None:
             text = tags[name].strip().replace("Z", "+00:00")
             return calendar.datetime.fromisoformat(text).isoformat()
         except (KeyError, ValueError):
+            continue
+    return None
+
+
+def date_in(name: str) -> str | None:
+    """The day a file name carries, as `…_20160816.tif` or `2016-08-16`, in ISO 8601."""
+    for year, month, day in re.findall(r"(?<!\d)((?:19|20)\d\d)[-_]?(\d\d)[-_]?(\d\d)(?!\d)", name):
+        try:
+            return f"{calendar.date(int(year), int(month), int(day))}T00:00:00Z"
+        except ValueError:
             continue
     return None
 

@@ -21,7 +21,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.describe import crs_text, display_bands, numeric_type, tagged_date, utc
+from pipeline.describe import crs_text, date_in, display_bands, numeric_type, tagged_date, utc
 from pipeline.errors import DamagedError, NotFoundError, SceneError
 from pipeline.files import read_json, replacing, write_json
 from pipeline.ground import Grounds, footprint, gsd, nearest_turn
@@ -250,7 +250,8 @@ def open_scene(
             colour interpretation decides, else 1, 2, 3; a raster of one or two bands is grey.
         stretch: Display stretch; by default the 2 % and 98 % levels over the scene.
         datetime: Acquisition time, ISO 8601, UTC where no zone is given.  By default what the
-            raster's acquisition tags say; the TIFF's own date, when it was written, is not used.
+            raster's acquisition tags say, else a day in its name (`…_20160816.tif`); the TIFF's
+            own date, when it was written, is not used.
         title: What people call it; by default the file's name.
         source: Kind of source.
         source_url: Where it came from; by default the address, or the name of the file without
@@ -316,7 +317,7 @@ def open_scene(
             stretch=measured,
             nodata=nodata,
             gsd=0.0,
-            datetime=utc(datetime or tagged_date(dataset), place),
+            datetime=utc(datetime or tagged_date(dataset) or date_in(stem), place),
             source=source,
             source_url=source_url if source_url is not None else _origin(place),
             license=license,

@@ -801,6 +801,13 @@ def test_acquisition_tag_is_the_date_and_the_writing_date_is_not(tmp_path: Path)
     assert open_scene(taken).datetime == "2003-07-04T00:00:00Z"
 
 
+def test_a_day_in_the_name_is_the_date_unless_the_raster_knows_better(tmp_path: Path) -> None:
+    named = rasters.write(tmp_path / "m_4709963_20160816.tif")
+    assert open_scene(named).datetime == "2016-08-16T00:00:00Z"
+    taken = rasters.write(tmp_path / "x_20160816.tif", tags={"DATE_ACQUIRED": "2003-07-04"})
+    assert open_scene(taken).datetime == "2003-07-04T00:00:00Z"
+
+
 def test_provenance_does_not_carry_the_folders_of_this_machine(tmp_path: Path) -> None:
     scene = ingest(rasters.write(tmp_path / "s.tif"), tmp_path / "out")
     assert str(tmp_path) not in (tmp_path / "out" / f"{scene.id}.json").read_text()

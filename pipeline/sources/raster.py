@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
+from pipeline.describe import date_in
 from pipeline.errors import InputError, NotFoundError, SceneError, storage_errors
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
@@ -274,18 +275,6 @@ class RasterSource:
 def is_url(place: str) -> bool:
     """Whether a location is an address; `file:` and the rest are none, they are refused later."""
     return bool(re.match(r"(?i)https?://", place))
-
-
-def date_in(name: str) -> str | None:
-    """The day a file name carries, as `…_20160816.tif` or `2016-08-16`, in ISO 8601."""
-    from datetime import date
-
-    for year, month, day in re.findall(r"(?<!\d)((?:19|20)\d\d)[-_]?(\d\d)[-_]?(\d\d)(?!\d)", name):
-        try:
-            return f"{date(int(year), int(month), int(day))}T00:00:00Z"
-        except ValueError:
-            continue
-    return None
 
 
 def safe_name(name: str) -> str:
