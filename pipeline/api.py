@@ -283,7 +283,7 @@ def _search(
     found = find(shelf, name, recipe, upload)
     return {
         "version": found.collection.version,
-        "query": _shown(found.collection, found.recipe, found.query),
+        "query": shown(found.collection, found.recipe, found.query),
         "examples": [
             chip_facts(found.collection, found.collection.chips.row_of(chip))
             for chip in (*recipe.good, *recipe.bad)
@@ -314,7 +314,7 @@ def _start(
     return by_picture(kept_pictures.pixels(collection, str(picture)), embedder)
 
 
-def _shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, Any]:
+def shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, Any]:
     """The query as a client shows it, and repeats it."""
     if recipe.picture:
         return {"kind": "picture", "picture": recipe.picture}

@@ -1,4 +1,6 @@
-"""REST: what a query says beyond its hits: every chip's score, where inside a chip, who may hit."""
+"""REST: what a query says beyond its hits: every chip's score, where inside a chip, who may hit,
+and how two dates differ.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipeline.api import chip_facts, guarded, query_for
+from pipeline.api import chip_facts, guarded, query_for, shown
 from pipeline.api_jobs import posted
 from pipeline.errors import QueryError
 from pipeline.recipe import Recipe
@@ -25,7 +27,7 @@ MOST_CHIPS = 16
 
 def routes(shelf: Shelf) -> list[Route]:
     """The routes over one shelf of collections."""
-    from pipeline.search import eligible_rows
+    from pipeline.search import MAX_K, eligible_rows
 
     def scores(request: Request, body: dict[str, Any]) -> Response:
         collection, index, query, recipe = _asked(shelf, request, body)
@@ -53,6 +55,36 @@ def routes(shelf: Shelf) -> list[Route]:
         count = int(eligible_rows(table, filters).sum()) if filters else len(table)
         return JSONResponse({"eligible": count, "total": len(table)})
 
+    def changed(request: Request, body: dict[str, Any]) -> Response:
+        from pipeline.changes import MARGIN, between, compare
+
+        days = {name: body.pop(name, None) for name in ("before", "after")}
+        margin = body.pop("margin", MARGIN)
+        if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 <= margin <= 2:
+            raise QueryError("margin must be a number from 0 to 2", where=str(margin)[:40])
+        collection, index, query, recipe = _asked(shelf, request, body)
+        if recipe.filters():
+            raise QueryError(
+                "Changes are looked for among all chips of two dates",
+                remedy="Leave the filters out",
+            )
+        if not 1 <= recipe.k <= MAX_K:
+            raise QueryError(f"k must be between 1 and {MAX_K}", where=recipe.k)
+        first, last = between(collection)
+        found = compare(
+            collection,
+            index,
+            query,
+            str(days["before"] or first),
+            str(days["after"] or last),
+            threshold=recipe.threshold,
+            margin=margin,
+            k=recipe.k,
+        )
+        if request.query_params.get("geojson") == "1":
+            return JSONResponse(found.to_geojson(), media_type="application/geo+json")
+        return JSONResponse(found.to_dict() | {"query": shown(collection, recipe, query)})
+
     def chip_at(request: Request) -> Response:
         collection = shelf.collection(request.path_params["name"])
         lon, lat = (_number(request.query_params, name) for name in ("lon", "lat"))
@@ -71,6 +103,7 @@ def routes(shelf: Shelf) -> list[Route]:
         Route(f"{root}/scores", posted(scores), methods=["POST"]),
         Route(f"{root}/cells", posted(cells), methods=["POST"]),
         Route(f"{root}/eligible", posted(eligible), methods=["POST"]),
+        Route(f"{root}/changes", posted(changed), methods=["POST"]),
         Route(f"{root}/chip", guarded(chip_at)),
         Route(f"{root}/box.png", guarded(box_picture)),
     ]

@@ -182,6 +182,11 @@ _UPLOAD = {
 _ONE = "/api/collections/{name}"
 _SEARCH = f"{_ONE}/searches/{{search}}"
 _SIZE = {"size": {**_WHOLE, "enum": list(PICTURE_SIZES), "default": 256}}
+_DAYS = {
+    "before": _said(_TEXT, "Earlier date, by default the first: 2009-08-18, 2009-08 or 2009"),
+    "after": _said(_TEXT, "Later date, by default the last"),
+    "margin": _said(_NUMBER, "By how much a score must change", default=0.05),
+}
 _EXPORTED = _binary("application/octet-stream")
 
 PATHS: dict[str, dict[str, Any]] = {
@@ -212,6 +217,14 @@ PATHS: dict[str, dict[str, Any]] = {
     },
     f"{_ONE}/eligible": {
         "post": _operation("How many chips the filters admit", _json(_OBJECT), body=_json("Recipe"))
+    },
+    f"{_ONE}/changes": {
+        "post": _operation(
+            "Where it appeared, disappeared or persists; with geojson=1 as one FeatureCollection",
+            _json(_OBJECT),
+            body=_json({"type": "object", "properties": {**RECIPE, **_DAYS}}),
+            query={"geojson": _WHOLE},
+        )
     },
     f"{_ONE}/chip": {
         "get": _operation(

@@ -136,3 +136,38 @@ def test_the_command_line_shows_all_three(series: Collection) -> None:
         changes("wetlands")
     with pytest.raises(NotFoundError):
         changes("wetlands", chip="0" * 16, k=5)
+
+
+def test_changes_over_rest_name_their_query_and_refuse_in_words(
+    series: Collection, home: Path
+) -> None:
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    from pipeline import api_scores
+    from pipeline.shelf import Shelf
+
+    client = TestClient(Starlette(routes=api_scores.routes(Shelf(Store(home)))))
+    url, chip = "/api/collections/wetlands/changes", series.chips.ids[3].decode()
+    found = client.post(url, json={"chip": chip, "threshold": 0.5}).json()
+    expected = look_for(series, 3, threshold=0.5, k=10).to_dict()
+    assert found["query"]["chip"] == chip
+    assert [one["after"]["id"] for one in found["appeared"]] == [
+        one["after"]["id"] for one in expected["appeared"]
+    ]
+    assert (found["before"], found["after"]) == ("2009-08-18", "2020-08-31")
+    features = client.post(f"{url}?geojson=1", json={"chip": chip}).json()["features"]
+    assert {one["properties"]["kind"] for one in features} <= {
+        "appeared", "disappeared", "persists",
+    }  # fmt: skip
+    for wrong in (
+        {"chip": chip, "before": "2009", "after": "2009"},
+        {"chip": chip, "before": "1999"},
+        {"chip": chip, "k": 0},
+        {"chip": chip, "margin": "much"},
+        {"chip": chip, "since": "2010-01-01"},
+        {},
+    ):
+        refused = client.post(url, json=wrong)
+        assert refused.status_code == 400, wrong
+        assert refused.json()["title"]
