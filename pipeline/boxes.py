@@ -60,18 +60,18 @@ def cut_out(collection: Collection, box: tuple[float, float, float, float]) -> C
         )
     scene = _scene_under(collection, (west + east) / 2, (south + north) / 2)
     col, row, width, height = _window(scene, box)
+    if not max(width, height) <= MOST_SIDE:  # nor is it where the projection ends
+        raise QueryError(
+            f"The box is more than {MOST_SIDE} pixels wide",
+            where=scene.title,
+            remedy="Draw it round one thing",
+        )
     side = round(max(width, height))
     if side < LEAST_SIDE:
         raise QueryError(
             f"The box is {side} pixels wide; at least {LEAST_SIDE} are needed",
             where=scene.title,
             remedy="Draw it larger",
-        )
-    if side > MOST_SIDE:
-        raise QueryError(
-            f"The box is {side} pixels wide, more than {MOST_SIDE}",
-            where=scene.title,
-            remedy="Draw it round one thing",
         )
     left, top = round(col + (width - side) / 2), round(row + (height - side) / 2)
     with SceneReader(scene) as reader:

@@ -338,6 +338,9 @@ def write(
     vectors = np.lib.format.open_memmap(
         folder / "vectors.npy", mode="w+", dtype=np.float16, shape=shape
     )
+    with (folder / "vectors.npy").open("r+b") as file:
+        # Else a full disk would be told by a signal that ends the process, at some page's writing.
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     start = 0
     for piece in pieces:
         vectors[start : start + len(piece)] = normalised(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.collection import Collection, Store
-from pipeline.errors import DamagedError
+from pipeline.errors import DamagedError, StorageError
 from pipeline.index import Index, Parameters, normalised
 from tests import made
 
@@ -206,6 +207,19 @@ def test_the_self_check_is_in_the_header(home: Path) -> None:
     content = json.loads((folder_of(collection) / "index.json").read_text())
     assert content["recall_at_10"] == index.header.recall_at_10 == index.recall() == 1.0
     assert content["parameters"]["kind"] == "exact"
+
+
+def test_full_disk_is_told_before_a_page_is_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    collection = made.collection(home)
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        Index.open(collection)
+    assert list(collection.index_folder.iterdir()) == []
 
 
 def test_damaged_part_is_named_and_nothing_is_left_half_built(home: Path) -> None:

@@ -188,6 +188,7 @@ def test_box_keeps_shapes_and_says_what_is_wrong(home):
         ((lon, lat, lon - 1, lat), QueryError),
         ((lon, lat, lon + 1e-5, lat + 1e-5), QueryError),
         ((lon - 1, lat - 1, lon + 1, lat + 1), QueryError),
+        ((lon - 150, lat - 30, lon + 150, lat + 30), QueryError),
         ((0, 0, 1, 1), NotFoundError),
     ):
         with pytest.raises(error):
