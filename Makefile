@@ -19,7 +19,7 @@ CODE := pipeline pages streamlit_app.py tests benchmarks docs .ci
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo sample setup test lint bench docs lock clean venv runtime dev npm chromium
+.PHONY: help demo sample setup test lint bench docs screenshots lock clean venv runtime dev npm chromium
 
 help:
 	@echo "make demo     set everything up, build the sample collections, open the app"
@@ -29,6 +29,7 @@ help:
 	@echo "make lint     ruff (check and format) and mypy"
 	@echo "make bench    run the benchmarks and print their figures"
 	@echo "make docs     write docs/results.md and the notebook anew"
+	@echo "make screenshots   make docs/screenshots/ and the README's picture anew"
 	@echo "make lock     resolve requirements*.in into requirements*.txt"
 	@echo "make clean    remove what make has put into this folder (collections are kept)"
 
@@ -60,6 +61,9 @@ bench: dev setup
 
 docs: dev sample
 	@$(WITH_NPM) $(PY) docs/make_results.py
+
+screenshots: dev sample chromium
+	@$(WITH_NPM) $(PY) docs/make_screenshots.py
 
 lock:
 	@sh .ci/venv.sh .venv-lock $(PYTHON)
