@@ -12,11 +12,12 @@ import rasterio
 from rasterio.transform import from_origin
 from shapely.geometry import box
 
+from pipeline.describe import date_in
 from pipeline.errors import Cancelled, InputError, NotFoundError, SceneError, ServiceError
 from pipeline.scene import open_scene
 from pipeline.sources import Dates, open_source, provide
 from pipeline.sources.http import Http
-from pipeline.sources.raster import date_in, receive, safe_name
+from pipeline.sources.raster import receive, safe_name
 from tests.loopback.files import Files
 from tests.loopback.server import Loopback
 from tests.rasters import ground, write, write_cog

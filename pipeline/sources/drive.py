@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.describe import date_in
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources import Candidate, Coverage, Dates, Estimate, Fetched, cover, share_of
 from pipeline.sources.google_files import Drive, Stored
 from pipeline.sources.google_identity import Identity, identity
 from pipeline.sources.ranges import RangeFile
-from pipeline.sources.raster import date_in, safe_name
+from pipeline.sources.raster import safe_name
 from pipeline.sources.windows import describe, open_remote
 
 
