@@ -81,12 +81,14 @@ class Read:
         scene: The scene.
         chips: The kept chips, with pixels.
         region: For the dense mode, uint8 (h, w, 3): the block's window grown by the halo.
+        valid: For the dense mode, bool (h, w), False where the region has no data.
         origin: Column and row of the region's upper left pixel.
     """
 
     scene: Scene
     chips: Chips
     region: np.ndarray | None = None
+    valid: np.ndarray | None = None
     origin: tuple[int, int] = (0, 0)
 
 
@@ -106,8 +108,8 @@ def read_block(task: BlockTask) -> Read:
         if task.mode != "dense" or not chips.ids:
             return Read(scene, chips)
         col, row, width, height = dense.region(task.block.window, (scene.width, scene.height))
-        region, _ = reader.read(col, row, width, height)
-    return Read(scene, chips, region, (col, row))
+        region, valid = reader.read(col, row, width, height)
+    return Read(scene, chips, region, valid, (col, row))
 
 
 def make_block(
@@ -131,7 +133,7 @@ def make_block(
     if read.region is not None:
         col, row = read.origin
         embeddings = cast("RegionEmbedder", embedder).embed_region(
-            read.region, chips.cols - col, chips.rows - row
+            read.region, chips.cols - col, chips.rows - row, read.valid
         )
     else:
         embeddings = np.empty((len(chips.ids), parts.DIMENSIONS), np.float32)

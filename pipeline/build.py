@@ -133,7 +133,9 @@ def build(
     started = time.monotonic()
     collection, fresh = prepare(request, store, progress)
     with collection.lock():
-        remove_temporaries(collection.path)
+        # Only what builds write: the app may be saving a search beside it.
+        for folder in (collection.scenes_folder, collection.path / "chips"):
+            remove_temporaries(folder)
         try:
             collection = add_scenes(collection, request, progress)
             tasks, kept = plan(collection)

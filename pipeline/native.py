@@ -39,19 +39,45 @@ def _hushed(name: str) -> ModuleType:
         return importlib.import_module(name)
 
 
+class _Hush:
+    """Standard error turned away while anybody wants it so; the last to leave turns it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._kept, self._pipe = threading.Lock(), 0, -1, -1
+
+    def enter(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                sys.stderr.flush()
+                self._kept, self._pipe = os.dup(2), os.memfd_create("stderr")
+                os.dup2(self._pipe, 2)
+
+    def leave(self, failed: bool) -> None:
+        with self._lock:
+            if failed:
+                size = os.fstat(self._pipe).st_size
+                os.write(self._kept, os.pread(self._pipe, min(size, 1 << 20), 0))
+            self._users -= 1
+            if not self._users:
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+                os.close(self._pipe)
+
+
+_hush = _Hush()
+
+
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Keep what native code writes to standard error to itself, unless the block fails."""
-    sys.stderr.flush()
-    kept, pipe = os.dup(2), os.memfd_create("stderr")
-    os.dup2(pipe, 2)
+    """Keep what native code writes to standard error to itself, unless the block fails.
+
+    Blocks of several threads may overlap; the stream is back when the last has ended.
+    """
+    _hush.enter()
+    failed = True
     try:
         yield
-    except BaseException:
-        os.lseek(pipe, 0, os.SEEK_SET)
-        os.write(kept, os.read(pipe, 1 << 20))
-        raise
+        failed = False
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(pipe)
+        _hush.leave(failed)
