@@ -89,21 +89,13 @@ def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
 def _imagery(scene: Scene) -> tuple[str, list[list[float]]]:
     """A scene in Web Mercator as a data URL, and its [[south, west], [north, east]]."""
     from pyproj import Transformer
-    from rio_tiler.io import Reader
 
-    with Reader(scene.path) as reader:
-        image = reader.part(
-            scene.footprint.bounds,
-            bounds_crs="EPSG:4326",
-            dst_crs="EPSG:3857",
-            indexes=scene.bands,
-            max_size=IMAGERY,
-        )
-    image.rescale(in_range=tuple(zip(scene.stretch.low, scene.stretch.high, strict=True)))
-    url = _data_url(image.render(img_format="WEBP", quality=80), "image/webp")
+    from pipeline.tiles import overview
+
+    picture, bounds = overview(scene, IMAGERY)
     back = Transformer.from_crs("EPSG:3857", "EPSG:4326", always_xy=True)
-    west, south, east, north = back.transform_bounds(*image.bounds)
-    return url, [[south, west], [north, east]]
+    west, south, east, north = back.transform_bounds(*bounds)
+    return _data_url(picture, "image/webp"), [[south, west], [north, east]]
 
 
 def _leaflet() -> tuple[str, str]:

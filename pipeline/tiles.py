@@ -217,8 +217,34 @@ def _opened(scene: Scene) -> Any:
     return Reader(scene.path, dataset=dataset)
 
 
+def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float, float]]:
+    """A whole scene in Web Mercator, at most `size` pixels a side.
+
+    Returns:
+        WebP with transparency, and its west, south, east and north in EPSG:3857 metres.
+    """
+    from PIL import Image
+
+    with _opened(scene) as reader:
+        image = reader.part(
+            scene.footprint.bounds,
+            bounds_crs="EPSG:4326",
+            dst_crs="EPSG:3857",
+            indexes=scene.bands,
+            max_size=size,
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(_pixels(image, scene)).save(buffer, "WEBP", quality=80)
+    return buffer.getvalue(), tuple(image.bounds)
+
+
 def _rendered(image: Any, scene: Scene) -> bytes:
     """RGBA PNG of a rio-tiler image, by the scene's own stretch."""
+    return _png(_pixels(image, scene))
+
+
+def _pixels(image: Any, scene: Scene) -> np.ndarray:
+    """Uint8 (h, w, 4) of a rio-tiler image, by the scene's own stretch and nodata rule."""
     import numpy as np
 
     from pipeline.reader import stretched
@@ -228,7 +254,7 @@ def _rendered(image: Any, scene: Scene) -> bytes:
     for i in range(3):
         rgba[..., i] = stretched(bands[i], scene.stretch, i)
     rgba[..., 3] = np.where(_valid(image, scene), 255, 0)
-    return _png(rgba)
+    return rgba
 
 
 def _valid(image: Any, scene: Scene) -> np.ndarray:
