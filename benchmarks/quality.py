@@ -42,7 +42,7 @@ def main() -> int:
     rows |= mosaic(network, pixels, labels, names)
     plain = descriptors.pooled(network, pixels, power=1)
     analyst = [(name, *analysed(plain, labels, rank)) for name, rank in RANKINGS.items()]
-    best, first = rows["thorough"], rows["plain"]
+    best, first = rows["+ second scale = thorough"], rows["plain"]
     result = {
         "name": f"mean average precision, {len(labels)} pictures of {len(names)} classes",
         "ours": round(best.map, 4),
@@ -127,10 +127,10 @@ def ablation(
         "+ scales evened half-way": cosine(even),
         "(fully, for comparison)": cosine(projected(gem, 1)),
         "+ neighbours joined": cosine(descriptors.joined(even)),
-        "+ diffusion = default": count(evaluate.scorer(gem, "default")),
-        "default without joining": walked(even),
-        "default, four orientations": count(evaluate.scorer(turned, "default")),
-        "thorough": count(evaluate.scorer(both, "thorough")),
+        "+ diffusion": count(evaluate.scorer(gem, "default")),
+        "(without joining, for comparison)": walked(even),
+        "+ four orientations = default": count(evaluate.scorer(turned, "default")),
+        "+ second scale = thorough": count(evaluate.scorer(both, "thorough")),
     }
 
 

@@ -21,8 +21,8 @@ from pipeline.progress import OnProgress, Progress, silent
 Method = Literal["plain", "default", "thorough"]
 METHODS: dict[Method, str] = {
     "plain": "average pool and cosine, what a collection stores",
-    "default": "generalised mean, principal components, neighbours joined, diffusion; one pass",
-    "thorough": "the same on four orientations and two scales; six times the time",
+    "default": "four orientations, generalised mean, components, neighbours joined, diffusion",
+    "thorough": "the same with a second scale beside the first",
 }
 CUTOFFS = (1, 5, 10, 20)
 SMALL = 160
@@ -132,7 +132,7 @@ def _described(network: Any, pixels: np.ndarray, method: Method) -> np.ndarray:
     """What is kept of each picture: one unit vector, or one of each scale side by side."""
     if method == "plain":
         return descriptors.pooled(network, pixels, power=1)
-    large = descriptors.pooled(network, pixels, rotate=method == "thorough")
+    large = descriptors.pooled(network, pixels, rotate=True)
     if method == "default":
         return large
     small = np.stack([resized(one, SMALL) for one in pixels])
