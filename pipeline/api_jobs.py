@@ -128,7 +128,9 @@ def asked(body: Mapping[str, Any], settings: Settings) -> JobRequest:
         raise QueryError(
             "None of the scenes touches the area", where=name, remedy="Choose other scenes"
         )
-    return JobRequest(build, "raster", {"locations": places}, tuple(one.to_dict() for one in found))
+    # The folders go along: a link may lead elsewhere by the time the job opens the file.
+    options = {"locations": places, "folders": [str(folder) for folder in settings.folders]}
+    return JobRequest(build, "raster", options, tuple(one.to_dict() for one in found))
 
 
 def _id(request: Request) -> str:

@@ -65,7 +65,7 @@ class RasterSource:
         self,
         locations: Sequence[str | Path],
         *,
-        folders: Sequence[Path] | None = None,
+        folders: Sequence[Path | str] | None = None,
         license: str = "",
         datetime: str | None = None,
         bands: Sequence[int] | None = None,
@@ -73,7 +73,7 @@ class RasterSource:
         http: Http | None = None,
     ) -> None:
         object.__setattr__(self, "locations", tuple(str(place) for place in locations))
-        object.__setattr__(self, "folders", None if folders is None else tuple(folders))
+        object.__setattr__(self, "folders", None if folders is None else tuple(map(Path, folders)))
         object.__setattr__(self, "license", license)
         object.__setattr__(self, "datetime", datetime)
         # Lists where they come from a job's record.
