@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page(HERE / "home.py", title="Home", icon=":material/home:", default=True),
         st.Page(HERE / "area.py", title="Area", icon=":material/draw:"),
         st.Page(HERE / "search.py", title="Search", icon=":material/travel_explore:"),
+        st.Page(HERE / "changes.py", title="Changes", icon=":material/compare:"),
         st.Page(HERE / "results.py", title="Results", icon=":material/fact_check:"),
         st.Page(HERE / "collections.py", title="Collections", icon=":material/folder_open:"),
         st.Page(HERE / "quality.py", title="Quality", icon=":material/verified:"),

@@ -88,6 +88,10 @@ def routes(shelf: Shelf) -> list[Route]:
     def chip_at(request: Request) -> Response:
         collection = shelf.collection(request.path_params["name"])
         lon, lat = (_number(request.query_params, name) for name in ("lon", "lat"))
+        if day := request.query_params.get("day"):
+            from pipeline.changes import chip_on
+
+            return JSONResponse(chip_facts(collection, chip_on(collection, day, lon, lat)))
         return JSONResponse(chip_facts(collection, collection.chips.row_at(lon, lat)))
 
     def box_picture(request: Request) -> Response:

@@ -120,10 +120,30 @@ def routes(shelf: Shelf) -> list[Route]:
         found = find(shelf, request.path_params["name"], recipe)
         return _file(found.collection, found.result.hits, recipe, options)
 
+    def all_chips(request: Request) -> Response:
+        from pipeline import chip_files
+
+        found = shelf.collection(request.path_params["name"])
+        made = request.query_params.get("format") or "png"
+        folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
+        path = Path(folder.name) / f"{found.name}-chips-{made[:10]}.zip"
+        try:
+            chip_files.archive(found, path, format=made)
+        except BaseException:
+            folder.cleanup()
+            raise
+        return FileResponse(
+            path,
+            media_type="application/zip",
+            filename=path.name,
+            background=BackgroundTask(folder.cleanup),
+        )
+
     root = "/api/collections/{name}"
     one = f"{root}/searches/{{search}}"
     return [
         Route("/api/searches", guarded(everywhere)),
+        Route(f"{root}/chips.zip", guarded(all_chips)),
         Route(f"{root}/searches", guarded(collection)),
         Route(f"{root}/searches", posted(save), methods=["POST"]),
         Route(one, guarded(show)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.errors import ModelMismatchError, QueryError
+from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
 from pipeline.search import Hit, Query, polygon, unsuppressed
 from pipeline.sources.records import Dates
 
@@ -218,6 +218,27 @@ def compare(
         unmatched=len(earlier) + len(later) - covered,
         **found,
     )
+
+
+def chip_on(collection: Collection, day: str, lon: float, lat: float) -> int:
+    """Row of the chip of a date whose centre is nearest to a point that it covers.
+
+    Raises:
+        QueryError: If the collection has no scene of this date.
+        NotFoundError: If none of them covers the point.
+    """
+    import shapely
+
+    rows, table = _rows(collection, day), collection.chips
+    near = rows[shapely.intersects_xy(shapely.polygons(table.corners[rows]), lon, lat)]
+    if not len(near):
+        raise NotFoundError(
+            "There is no chip of this date here",
+            where=f"{lon:.5f}, {lat:.5f} on {day}",
+            remedy="Choose a place on its imagery",
+        )
+    away = (table.centres[near] - (lon, lat)) * (np.cos(np.radians(lat)), 1.0)
+    return int(near[np.argmin((away**2).sum(axis=1))])
 
 
 def _rows(collection: Collection, text: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.sources.google_files import Drive
 
 SIDE = 256
+MOST_ZIPPED = 20_000  # chips of one ZIP; more are for `export`, which resumes
 #: Suffix of the picture, suffix of its world file, media type.
 FORMATS = {
     "png": (".png", ".pgw", "image/png"),
@@ -98,22 +100,64 @@ def export(
         StorageError: If the disk is full.
         ServiceError: If Drive refuses.
     """
-    if format not in FORMATS:
-        raise QueryError(
-            "There is no such picture format", where=format, remedy=f"One of {', '.join(FORMATS)}"
-        )
+    _check_format(format)
     wanted = _wanted(collection, chips)
     written = 0
-    for done, (chip, pixels) in enumerate(_missing(wanted, folder, format)):
+    for done, (chip, pixels) in enumerate(_read(_missing(wanted, folder, format))):
         progress(Progress("Writing chips", done, len(wanted), "chips", chip.id))
-        _write(chip, pixels, folder, format)
+        for name, content in _files(chip, pixels, format):
+            with replacing(folder / name) as temporary:
+                temporary.write_bytes(content)
         written += 1
-    _write_manifest(collection, wanted, folder, format)
+    for name, content in _manifest(collection, wanted, format):
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
     progress(Progress("Writing chips", len(wanted), len(wanted), "chips"))
     uploaded = 0
     if drive is not None:
         uploaded = _upload(drive, wanted, folder, format, progress)
     return ChipFiles(folder, len(wanted), written, uploaded)
+
+
+def archive(
+    collection: Collection, path: Path, *, format: str = "png", progress: OnProgress = silent
+) -> int:
+    """Write all chips into one ZIP, with the same files as `export`; returns how many.
+
+    Args:
+        collection: Whose chips.
+        path: The ZIP; replaced when whole.
+        format: Key of `FORMATS`.
+        progress: Told the chips; may cancel.
+
+    Raises:
+        QueryError: If there is no such format, or there are more chips than `MOST_ZIPPED`.
+        StorageError: If the disk is full.
+    """
+    _check_format(format)
+    wanted = _wanted(collection, ())
+    if len(wanted) > MOST_ZIPPED:
+        raise QueryError(
+            f"{len(wanted)} chips are more than one download may have ({MOST_ZIPPED})",
+            where=collection.name,
+            remedy=f"Use `python -m pipeline chips export {collection.name} --to FOLDER`",
+        )
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as whole:
+        for name, content in _manifest(collection, wanted, format):
+            whole.writestr(f"{collection.name}/{name}", content, zipfile.ZIP_DEFLATED)
+        for done, (chip, pixels) in enumerate(_read(wanted)):
+            progress(Progress("Writing chips", done, len(wanted), "chips", chip.id))
+            for name, content in _files(chip, pixels, format):
+                whole.writestr(f"{collection.name}/{name}", content)
+    progress(Progress("Writing chips", len(wanted), len(wanted), "chips"))
+    return len(wanted)
+
+
+def _check_format(format: str) -> None:
+    if format not in FORMATS:
+        raise QueryError(
+            "There is no such picture format", where=format, remedy=f"One of {', '.join(FORMATS)}"
+        )
 
 
 def _wanted(collection: Collection, ids: Sequence[str]) -> list[_Chip]:
@@ -138,14 +182,16 @@ def _names(chip: _Chip, format: str) -> list[str]:
     return [*beside, chip.id + picture]
 
 
-def _missing(
-    wanted: Sequence[_Chip], folder: Path, format: str
-) -> Iterator[tuple[_Chip, np.ndarray]]:
-    """Chips whose picture is not there yet, with their pixels uint8 (256, 256, 3)."""
+def _missing(wanted: Sequence[_Chip], folder: Path, format: str) -> list[_Chip]:
+    """Chips whose picture is not there yet."""
+    return [chip for chip in wanted if not (folder / _names(chip, format)[-1]).exists()]
+
+
+def _read(wanted: Sequence[_Chip]) -> Iterator[tuple[_Chip, np.ndarray]]:
+    """Chips, scene by scene, with their pixels uint8 (256, 256, 3)."""
     from pipeline.reader import SceneReader
 
-    left = [chip for chip in wanted if not (folder / _names(chip, format)[-1]).exists()]
-    left.sort(key=lambda chip: (chip.scene.id, chip.line, chip.col))
+    left = sorted(wanted, key=lambda chip: (chip.scene.id, chip.line, chip.col))
     reader: SceneReader | None = None
     scene = ""
     try:
@@ -160,19 +206,19 @@ def _missing(
             reader.close()
 
 
-def _write(chip: _Chip, pixels: np.ndarray, folder: Path, format: str) -> None:
+def _files(chip: _Chip, pixels: np.ndarray, format: str) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the files of a chip, the picture last."""
     from pipeline.chip_zip import references
 
     for name in _names(chip, format):
-        with replacing(folder / name) as temporary:
-            if name.endswith(".prj"):
-                temporary.write_text(references(chip.scene)[0])
-            elif name.endswith("gw"):
-                temporary.write_text(_world(chip.transform))
-            elif format == "geotiff":
-                _write_geotiff(chip, pixels, temporary)
-            else:
-                temporary.write_bytes(_encoded(pixels, format))
+        if name.endswith(".prj"):
+            yield name, references(chip.scene)[0].encode()
+        elif name.endswith("gw"):
+            yield name, _world(chip.transform).encode()
+        elif format == "geotiff":
+            yield name, _geotiff(chip, pixels)
+        else:
+            yield name, _encoded(pixels, format)
 
 
 def _world(transform: Sequence[float]) -> str:
@@ -192,35 +238,39 @@ def _encoded(pixels: np.ndarray, format: str) -> bytes:
     return out.getvalue()
 
 
-def _write_geotiff(chip: _Chip, pixels: np.ndarray, path: Path) -> None:
-    import rasterio
+def _geotiff(chip: _Chip, pixels: np.ndarray) -> bytes:
+    from rasterio.io import MemoryFile
     from rasterio.transform import Affine
 
-    with rasterio.open(
-        path, "w", driver="GTiff", width=SIDE, height=SIDE, count=3, dtype="uint8",
-        crs=chip.scene.crs, transform=Affine(*chip.transform), compress="deflate",
-        photometric="RGB",
-    ) as dataset:  # fmt: skip
-        dataset.write(pixels.transpose(2, 0, 1))
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", width=SIDE, height=SIDE, count=3, dtype="uint8",
+            crs=chip.scene.crs, transform=Affine(*chip.transform), compress="deflate",
+            photometric="RGB",
+        ) as dataset:  # fmt: skip
+            dataset.write(pixels.transpose(2, 0, 1))
+        return bytes(memory.getbuffer())
 
 
-def _write_manifest(
-    collection: Collection, wanted: Sequence[_Chip], folder: Path, format: str
-) -> None:
+def _manifest(
+    collection: Collection, wanted: Sequence[_Chip], format: str
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the table of all chips and of their footprints."""
     from pipeline.search import polygon
 
     table = collection.chips
     rows = [_described(chip, table, format) for chip in wanted]
-    with replacing(folder / "manifest.csv") as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    yield "manifest.csv", text.getvalue().encode()
     features = [
         {"type": "Feature", "geometry": polygon(table.corners[chip.row]), "properties": row}
         for chip, row in zip(wanted, rows, strict=True)
     ]
-    with replacing(folder / "manifest.geojson") as temporary:
-        temporary.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    content = {"type": "FeatureCollection", "features": features}
+    yield "manifest.geojson", json.dumps(content).encode()
 
 
 def _described(chip: _Chip, table: Any, format: str) -> dict[str, Any]:

@@ -228,13 +228,22 @@ PATHS: dict[str, dict[str, Any]] = {
     },
     f"{_ONE}/chip": {
         "get": _operation(
-            "The chip at a point", _json(_OBJECT), query={"lon": _NUMBER, "lat": _NUMBER}
+            "The chip at a point, of one day if you like",
+            _json(_OBJECT),
+            query={"lon": _NUMBER, "lat": _NUMBER, "day": _TEXT},
         )
     },
     f"{_ONE}/box.png": {
         "get": _operation("What a box is searched by", _PNG, query={"box": _numbers(4)})
     },
     f"{_ONE}/chips/{{chip}}.png": {"get": _operation("Picture of a chip", _PNG, query=_SIZE)},
+    f"{_ONE}/chips.zip": {
+        "get": _operation(
+            "All chips as files, with world files and a manifest",
+            _binary("application/zip"),
+            query={"format": _said(_TEXT, "Of the pictures", enum=["png", "jpeg", "geotiff"])},
+        )
+    },
     f"{_ONE}/pictures/{{picture}}.png": {"get": _operation("An uploaded query picture", _PNG)},
     f"{_ONE}/preview.png": {"get": _operation("Small picture of the collection", _PNG)},
     f"{_ONE}/footprints.f64": {

@@ -177,6 +177,32 @@ def test_chips_become_files_that_lie_where_they_should(built, tmp_path: Path, fo
         assert chip.read().shape == (3, 256, 256)
 
 
+@pytest.mark.parametrize("format", ["png", "jpeg", "geotiff"])
+def test_a_zip_holds_the_files_of_the_folder(built, tmp_path: Path, format: str) -> None:
+    import zipfile
+
+    from pipeline import chip_files
+
+    collection, _ = built
+    chip_files.export(collection, tmp_path / "folder", format=format)
+    chip_files.archive(collection, tmp_path / "chips.zip", format=format)
+    with zipfile.ZipFile(tmp_path / "chips.zip") as whole:
+        held = {name.partition("/")[2]: whole.read(name) for name in whole.namelist()}
+    assert held == {file.name: file.read_bytes() for file in (tmp_path / "folder").iterdir()}
+
+
+def test_a_zip_of_too_many_chips_names_the_command(built, tmp_path: Path, monkeypatch) -> None:
+    from pipeline import chip_files
+    from pipeline.errors import QueryError
+
+    monkeypatch.setattr(chip_files, "MOST_ZIPPED", 3)
+    with pytest.raises(QueryError, match="chips export files"):
+        chip_files.archive(built[0], tmp_path / "chips.zip")
+    with pytest.raises(QueryError, match="no such picture format"):
+        chip_files.archive(built[0], tmp_path / "chips.zip", format="bmp")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_interrupted_export_writes_only_what_is_missing(built, tmp_path: Path) -> None:
     from pipeline import chip_files
     from pipeline.errors import Cancelled

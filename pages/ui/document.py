@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 #: Addresses of the pages in `pages/main.py`.
-PATHS = ("/", "/area", "/search", "/results", "/collections", "/quality", "/jobs")
+PATHS = ("/", "/area", "/search", "/changes", "/results", "/collections", "/quality", "/jobs")
 
 
 def routes(base_path: str) -> list[Route]:

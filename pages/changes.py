@@ -1,0 +1,19 @@
+"""Changes: where a thing appeared, disappeared or persists between two dates."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cards, changes_view
+from pages.ui.server import shelf
+
+opened, _ = cards.readable(shelf())
+series = {one.name: one for one in opened if len(changes_view.dates(one)) > 1}
+asked = st.query_params.get("collection")
+if not series or (asked and asked not in series):
+    changes_view.no_series(asked in {one.name for one in opened})
+    st.stop()
+remembered = st.session_state.get("collection")
+name = asked or (remembered if remembered in series else next(iter(series)))
+st.session_state["collection"] = name
+changes_view.show(series[name], {key: one.manifest.title for key, one in series.items()})
