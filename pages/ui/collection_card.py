@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import area_state, trouble
+from pages.ui import area_state, changes_view, trouble
 from pages.ui.server import base_path, shelf
 from pages.ui.words import count, duration, plural, size
+from pipeline.chip_files import MOST_ZIPPED
 from pipeline.collection import TRASH_DAYS
 from pipeline.errors import LookalikeError
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
+
+
+#: Formats of chip files, as people say them.
+FORMATS = {"png": "PNG", "jpeg": "JPEG", "geotiff": "GeoTIFF"}
 
 
 def choose(opened: list[Collection]) -> Collection | None:
@@ -93,8 +98,37 @@ def _actions(collection: Collection) -> None:
             help="Begin another collection with the same area and overlap",
         ):
             _to_area(collection)
+        if len(changes_view.dates(collection)) > 1:
+            st.page_link(
+                "changes.py",
+                label="Changes",
+                icon=":material/compare:",
+                query_params={"collection": collection.name},
+            )
+        with st.popover("Export chips", icon=":material/download:"):
+            _export(collection)
         if st.button("Delete", icon=":material/delete:", disabled=collection.busy):
             _confirm(collection)
+
+
+def _export(collection: Collection) -> None:
+    number = len(collection.chips)
+    st.caption("Every chip as a picture that a GIS puts in its place, with a manifest of them all.")
+    if number > MOST_ZIPPED:
+        st.caption(f"More than {count(MOST_ZIPPED)} chips are for the terminal, which resumes:")
+        st.code(f"python -m pipeline chips export {collection.name} --to FOLDER", language=None)
+        return
+    made = st.segmented_control(
+        "Format",
+        list(FORMATS),
+        default="png",
+        required=True,
+        format_func=lambda name: FORMATS[name],
+        key=f"chips-{collection.name}",
+    )
+    url = f"{base_path()}/api/collections/{collection.name}/chips.zip?format={made}"
+    words = f"Download {plural(number, 'chip')} as ZIP"
+    st.html(f'<a class="lk-download" href="{escape(url)}" download>{escape(words)}</a>')
 
 
 def _to_area(collection: Collection, into: str = "") -> None:
