@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: How chips are embedded unless the user says otherwise; docs/quality.md has the reasons.
+DEFAULT_MODE = "chip"
 PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
 
 
@@ -178,7 +180,7 @@ def prepare(
     if existing:
         _check_agrees(existing, request, stride)
         return existing, False
-    model = resnet50(request.mode or default_mode(stride), progress=progress)
+    model = resnet50(request.mode or DEFAULT_MODE, progress=progress)
     manifest = Manifest(
         name=request.name,
         title=request.title or request.name,
@@ -342,11 +344,6 @@ def sample_requests() -> list[BuildRequest]:
         )
         for name, sample in samples().items()
     ]
-
-
-def default_mode(stride: int) -> str:
-    """How chips are embedded unless the user says otherwise; docs/quality.md has the reasons."""
-    return "chip"
 
 
 def describe_left_out(left_out: dict[str, int]) -> str:
