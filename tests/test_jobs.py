@@ -371,7 +371,7 @@ def test_block_that_keeps_failing_is_told_and_a_retry_makes_only_it(home, presen
     failed = run(jobs, job, present, block_the_second)
     assert failed.state == "failed", failed.error
     assert failed.error["kind"] == BlocksFailed.__name__
-    assert sum("try " in line for line in jobs.log(job.id)) == 2
+    assert sum(", try " in line for line in jobs.log(job.id)) == 2
     (failure,) = failed.failures
     assert failure["tries"] == 3
     assert failure["block"].endswith("r0000-c0001")
