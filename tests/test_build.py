@@ -126,7 +126,13 @@ def test_killed_at_twenty_random_moments_it_ends_the_same(
 
 
 def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path) -> None:
-    process = subprocess.Popen(command(raster), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(raster),
+        stderr=subprocess.PIPE,
+        text=True,
+        # As in a terminal; a test run started in the background passes on that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not list((home / "collections").glob("strip/scenes/*.json")):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
