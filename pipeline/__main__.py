@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline import cli_changes, cli_chips, cli_export, cli_jobs, cli_sources
+from pipeline import cli_changes, cli_chips, cli_evaluate, cli_export, cli_jobs, cli_sources
 from pipeline.errors import Cancelled, InputError, LookalikeError, QueryError
 from pipeline.settings import settings
 from pipeline.terminal import Json, count, escaped, fail, print_json, print_table, progress
@@ -29,6 +29,7 @@ cli_jobs.register(app)
 cli_sources.register(app)
 cli_changes.register(app)
 cli_export.register(app)
+cli_evaluate.register(app)
 app.add_typer(cli_chips.chips_app, name="chips")
 
 Name = Annotated[str, typer.Argument(help="Name of a collection.")]

@@ -211,3 +211,26 @@ def test_doctor_names_missing_weights_and_how_to_get_them(
     done = run("doctor")
     assert done.returncode == 5
     assert "pipeline weights" in " ".join(done.stdout.split())
+
+
+@pytest.mark.model
+def test_evaluate_prints_the_documented_figures(home: Path, tmp_path: Path) -> None:
+    from tests.rasters import ground
+
+    for number, kind in enumerate(("fields", "noise")):
+        folder = tmp_path / "classes" / kind
+        folder.mkdir(parents=True)
+        for i in range(3):
+            noise = np.random.default_rng(i).integers(0, 255, (256, 256, 3), np.uint8)
+            picture = np.moveaxis(ground(256, 256, seed=i), 0, -1) if number == 0 else noise
+            Image.fromarray(picture).save(folder / f"{i}.png")
+    found = answer("evaluate", str(tmp_path / "classes"), "--method", "plain", "--json")
+    assert isinstance(found, dict)
+    assert {"map", "anmrr", "p_at_1", "p_at_5", "p_at_10", "p_at_20", "queries"} <= set(found)
+    assert (found["queries"], found["p_at_1"], found["map"]) == (6, 1.0, 1.0)
+
+
+def test_evaluate_refuses_a_folder_without_classes(home: Path, tmp_path: Path) -> None:
+    done = run("evaluate", str(tmp_path))
+    assert done.returncode == 2
+    assert str(tmp_path) in done.stderr
