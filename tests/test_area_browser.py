@@ -94,9 +94,15 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
 def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     draw(page)
+    before = page.locator(".lk-sum").inner_text()
     choose_overlap(page, "Three quarters")
     page.get_by_text("finds and places small things best").wait_for()
-    chips = page.locator(".lk-sum").inner_text()
+    page.wait_for_function(
+        "(old) => document.querySelector('.lk-sum')?.innerText.split(' chips')[0]"
+        " !== old.split(' chips')[0]",
+        arg=before,
+    )
+    chips = page.locator(".lk-sum").inner_text().split(" chips")[0]
     drawn = page.evaluate("() => JSON.stringify(lookalikeArea.outline.geometry())")
     page.get_by_role("link", name="Jobs").first.click()
     page.get_by_role("heading", name="Jobs").wait_for()
@@ -109,7 +115,7 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
         page.get_by_role("radio", name="Three quarters", checked=True).wait_for()
         page.reload()
         page.wait_for_function(KM2)
-    assert chips.split(" chips")[0] in page.locator(".lk-sum").inner_text()
+    page.locator(".lk-sum", has_text=f"{chips} chips").wait_for()
 
 
 def test_deleting_the_drawing_means_whole_scenes(app: App, visit: Visit) -> None:
