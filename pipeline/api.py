@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.index import Index
     from pipeline.search import Query, Result
     from pipeline.shelf import Shelf
+    from pipeline.sites import Site
 
 log = logging.getLogger(__name__)
 
@@ -223,17 +224,28 @@ class Found:
     recipe: Recipe
     query: Query
     result: Result
+    sites: tuple[Site, ...] = ()
 
 
-def find(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None = None) -> Found:
+def find(
+    shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None = None, *, sites: bool = False
+) -> Found:
     """Run a search; an uploaded picture is kept and becomes part of the recipe.
+
+    Args:
+        shelf: Where the collections are.
+        name: The collection to search.
+        recipe: What to look for.
+        upload: The picture to start from.
+        sites: Whether the recipe's k counts places; the hits are then those that make them up.
 
     Raises:
         NotFoundError: If there is no such collection, chip or picture.
         InputError: If the search cannot be run as it is.
     """
     from pipeline import kept_pictures
-    from pipeline.search import search
+    from pipeline.search import MAX_K, search
+    from pipeline.sites import MOST_HITS, gather
 
     collection, index = shelf.collection(name), shelf.index(name)
     if upload:
@@ -241,16 +253,24 @@ def find(shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None = None) 
             recipe, picture=kept_pictures.keep(collection, upload.content, upload.name)
         )
     query = query_for(shelf, collection, index, recipe)
-    result = search(
-        collection,
-        index,
-        query,
-        k=recipe.k,
-        suppress=recipe.suppress,
-        threshold=recipe.threshold,
-        filters=recipe.filters(),
-    )
-    return Found(collection, recipe, query, result)
+    filters = recipe.filters()
+
+    def look(k: int) -> Result:
+        return search(
+            collection,
+            index,
+            query,
+            k=k,
+            suppress=recipe.suppress,
+            threshold=recipe.threshold,
+            filters=filters,
+            most=MAX_K if k == recipe.k else MOST_HITS,  # more hits than sites are wanted
+        )
+
+    if not sites:
+        return Found(collection, recipe, query, look(recipe.k))
+    result, places = gather(look, recipe.k)
+    return Found(collection, recipe, query, result, places)
 
 
 def query_for(shelf: Shelf, collection: Collection, index: Index, recipe: Recipe) -> Query:
@@ -278,9 +298,7 @@ def chip_facts(collection: Collection, row: int) -> dict[str, Any]:
 def _search(
     shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None, sites: bool
 ) -> dict[str, Any]:
-    from pipeline.sites import merge
-
-    found = find(shelf, name, recipe, upload)
+    found = find(shelf, name, recipe, upload, sites=sites)
     return {
         "version": found.collection.version,
         "query": shown(found.collection, found.recipe, found.query),
@@ -289,7 +307,7 @@ def _search(
             for chip in (*recipe.good, *recipe.bad)
         ],
         **_answer(found.result),
-        **({"sites": [site.to_dict() for site in merge(found.result.hits)]} if sites else {}),
+        **({"sites": [site.to_dict() for site in found.sites]} if sites else {}),
     }
 
 

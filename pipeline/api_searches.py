@@ -20,6 +20,7 @@ from pipeline.api_jobs import posted
 from pipeline.collection import proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
 from pipeline.recipe import Recipe
+from pipeline.search import MAX_K
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.search import Hit
     from pipeline.searches import Precision, Reopened, Saved, Searches
     from pipeline.shelf import Shelf
+    from pipeline.sites import Site
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,8 @@ def routes(shelf: Shelf) -> list[Route]:
         name = _text(body, "name")
         fields = {key: value for key, value in body.items() if key != "name"}
         recipe = Recipe.from_fields(fields)
-        found = find(shelf, searches.collection.name, recipe)
+        sites = request.query_params.get("sites") == "1"
+        found = find(shelf, searches.collection.name, recipe, sites=sites)
         kept = _settled(found)
         picture = _picture(found.collection, kept)
         saved = searches.save(name, kept, found.result, picture)
@@ -106,19 +109,22 @@ def routes(shelf: Shelf) -> list[Route]:
         return FileResponse(path, media_type="image/png")
 
     def export_saved(request: Request) -> Response:
+        from pipeline.sites import merge
+
         reopened = opened(request).reopen(_id(request))
         saved = reopened.saved
         marks = {"marks": saved.marks, "notes": saved.notes}
         collection = shelf.collection(request.path_params["name"])
         options = dict(request.query_params)
         hits = chosen(reopened, options.get("min"), options.get("marks"))
-        return _file(collection, hits, saved.recipe, options, saved.name, **marks)
+        found = merge(hits) if _wants_sites(options) else hits
+        return _file(collection, found, saved.recipe, options, saved.name, **marks)
 
     def export_now(request: Request, body: dict[str, Any]) -> Response:
         options: dict[str, Any] = {key: body.pop(key) for key in ("format", "what") if key in body}
-        recipe = Recipe.from_fields(body)
-        found = find(shelf, request.path_params["name"], recipe)
-        return _file(found.collection, found.result.hits, recipe, options)
+        recipe, sites = Recipe.from_fields(body), _wants_sites(options)
+        found = find(shelf, request.path_params["name"], recipe, sites=sites)
+        return _file(found.collection, found.sites or found.result.hits, recipe, options)
 
     def all_chips(request: Request) -> Response:
         from pipeline import chip_files
@@ -208,9 +214,16 @@ def chosen(reopened: Reopened, least: str | None, marks: str | None) -> tuple[Hi
     return tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1))
 
 
+def _wants_sites(options: Mapping[str, Any]) -> bool:
+    what = str(options.get("what", "hits"))
+    if what not in KINDS:
+        raise QueryError("what must be hits or sites", where=what[:40], remedy="Leave it out")
+    return what == "sites"
+
+
 def _file(
-    collection: Any,
-    hits: Any,
+    collection: Collection,
+    found: Sequence[Hit] | Sequence[Site],
     recipe: Recipe,
     options: Mapping[str, Any],
     name: str = "",
@@ -219,14 +232,11 @@ def _file(
     """An export as a download; the file is removed once it was sent."""
     from pipeline.export import FORMATS, export
     from pipeline.findings import Findings
-    from pipeline.sites import merge
 
     made, what = str(options.get("format", "geojson")), str(options.get("what", "hits"))
-    if what not in KINDS:
-        raise QueryError("what must be hits or sites", where=what[:40], remedy="Leave it out")
     findings = Findings.of(
         collection,
-        merge(hits) if what == "sites" else hits,
+        found,
         query=f"{name} ({recipe.label})" if name else recipe.label,
         recipe=recipe.to_dict(),
         parameters=recipe.parameters,
@@ -329,10 +339,17 @@ def _picture(collection: Collection, recipe: Recipe) -> bytes | None:
 
 
 def _settled(found: Found) -> Recipe:
-    """The recipe with the chip that a point meant: it stays when the collection grows."""
-    if not found.recipe.at:
-        return found.recipe
-    return replace(found.recipe, at=None, chip=found.query.chips[0])
+    """The recipe that finds these hits again.
+
+    A point becomes the chip it meant, which stays when the collection grows; a number of sites
+    becomes the number of hits that make them up.
+    """
+    recipe = found.recipe
+    if found.sites:
+        recipe = replace(recipe, k=min(len(found.result.hits), MAX_K))
+    if not recipe.at:
+        return recipe
+    return replace(recipe, at=None, chip=found.query.chips[0])
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

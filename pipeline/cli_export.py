@@ -29,13 +29,13 @@ def export(
     ] = None,
     image: Annotated[Path | None, typer.Option(help="Search from a picture file.")] = None,
     saved: Annotated[str | None, typer.Option(help="Id of a saved search instead.")] = None,
-    k: Annotated[int, typer.Option(help="How many hits, 1 to 1000.")] = 100,
+    k: Annotated[int, typer.Option(help="How many hits, or sites, 1 to 1000.")] = 100,
     threshold: Annotated[float | None, typer.Option(help="Least score, -1 to 1.")] = None,
     no_suppress: Annotated[
         bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
     ] = False,
     sites: Annotated[
-        bool, typer.Option("--sites", help="Merge overlapping hits into places.")
+        bool, typer.Option("--sites", help="Merge overlapping hits into places; --k counts those.")
     ] = False,
 ) -> None:
     """Write what a search finds, or found, as a file for a GIS, a spreadsheet or a browser."""
@@ -62,16 +62,17 @@ def export(
     if saved is not None:
         reopened = Searches(collection).reopen(saved)
         recipe, hits = reopened.saved.recipe, reopened.result.hits
+        places = merge(hits) if sites else ()
         marks, notes = dict(reopened.saved.marks), dict(reopened.saved.notes)
     else:
         fields = {"chip": chip, "at": at, "k": k, "suppress": not no_suppress}
         asked = Recipe.from_fields({**fields, "threshold": threshold}, image=image is not None)
         upload = api.Upload(image.read_bytes(), image.name) if image else None
-        found = api.find(shelf, name, asked, upload)
-        recipe, hits = found.recipe, found.result.hits
+        found = api.find(shelf, name, asked, upload, sites=sites)
+        recipe, hits, places = found.recipe, found.result.hits, found.sites
     findings = Findings.of(
         collection,
-        merge(hits) if sites else hits,
+        places if sites else hits,
         query=recipe.label,
         recipe=recipe.to_dict(),
         parameters=recipe.parameters,

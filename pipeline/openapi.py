@@ -195,7 +195,7 @@ PATHS: dict[str, dict[str, Any]] = {
     f"{_ONE}/index": {"get": _operation("Load the index, so that searches are quick", _json({}))},
     f"{_ONE}/search": {
         "post": _operation(
-            "Search; with sites=1 overlapping hits come merged into places too",
+            "Search; with sites=1 overlapping hits come merged into places too, and k counts those",
             _json("Answer"),
             body={**_json("Recipe"), **_UPLOAD},
             query={"sites": _WHOLE},
@@ -267,9 +267,10 @@ PATHS: dict[str, dict[str, Any]] = {
     f"{_ONE}/searches": {
         "get": _operation("Saved searches", _json("Saved", many=True)),
         "post": _operation(
-            "Search and save it",
+            "Search and save it; with sites=1 the hits that make up k places",
             _json("Saved"),
             status=201,
+            query={"sites": _WHOLE},
             body=_json({"type": "object", "properties": {**RECIPE, "name": _TEXT}}),
         ),
     },

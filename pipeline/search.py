@@ -199,6 +199,7 @@ def search(
     suppress: bool = True,
     threshold: float | None = None,
     filters: Filters | None = None,
+    most: int = MAX_K,
 ) -> Result:
     """The chips of a collection most similar to a query.
 
@@ -210,14 +211,15 @@ def search(
         suppress: Drop hits more than a quarter of which lies under a better one.
         threshold: Least cosine, or None.
         filters: What may be a hit.
+        most: Largest k that is allowed.
 
     Raises:
         QueryError: If k is out of range.
         ModelMismatchError: If the query was made by another model than the collection.
     """
-    if not 1 <= k <= MAX_K:
+    if not 1 <= k <= most:
         raise QueryError(
-            f"k must be between 1 and {MAX_K}", where=k, remedy="Ask for 10 to see the ten best"
+            f"k must be between 1 and {most}", where=k, remedy="Ask for 10 to see the ten best"
         )
     if query.model != collection.manifest.model:
         raise ModelMismatchError(

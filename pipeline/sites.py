@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +11,12 @@ import numpy as np
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.search import Hit
+    from pipeline.search import Hit, Result
 
 #: Share of the smaller footprint two hits must have in common; mere neighbours have none.
 LEAST_SHARED = 0.01
+#: Most hits that are merged to find as many sites as were asked for.
+MOST_HITS = 10_000
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,9 @@ def merge(hits: Sequence[Hit]) -> tuple[Site, ...]:
 
     if not hits:
         return ()
-    shapes = shapely.polygons(np.stack([hit.corners for hit in hits]))
-    areas = shapely.area(shapes)
-    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    once = first < second
-    first, second = first[once], second[once]
-    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
-    joined = shared > LEAST_SHARED * np.minimum(areas[first], areas[second])
+    shapes = _shapes(hits)
     groups: dict[int, list[int]] = {}
-    for place, root in enumerate(_roots(len(hits), first[joined], second[joined])):
+    for place, root in enumerate(_joined(shapes)[0]):
         groups.setdefault(root, []).append(place)
     # Members are in rank order, so groups are already ordered by their best hit.
     return tuple(
@@ -99,9 +95,60 @@ def merge(hits: Sequence[Hit]) -> tuple[Site, ...]:
     )
 
 
-def _roots(n: int, first: np.ndarray, second: np.ndarray) -> list[int]:
-    """The smallest member of each item's connected group."""
-    parent = list(range(n))
+def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, ...]]:
+    """A search for k sites: the fewest hits that make up k of them, and those sites.
+
+    As hits are added, best first, places come up and places grow together.  Where there are never
+    k at a time, the hits are those that make up the most.
+
+    Args:
+        look: The search for so many hits, the best first.
+        k: Sites wanted.
+
+    Returns:
+        The search's result with the hits of these sites alone, and the sites.
+    """
+    reach = k
+    while True:
+        result = look(reach)
+        counts = _counts(result.hits)
+        if len(counts) < reach or reach >= MOST_HITS or (counts >= k).any():
+            break
+        reach = min(reach * 4, MOST_HITS)
+    if (counts >= k).any():
+        needed = int(np.argmax(counts >= k)) + 1
+    else:
+        needed = len(counts) - int(np.argmax(counts[::-1])) if len(counts) else 0
+    kept = result.hits[:needed]
+    return replace(result, hits=kept), merge(kept)
+
+
+def _counts(hits: Sequence[Hit]) -> np.ndarray:
+    """Int (n,): how many sites the first, the first two, … of the hits make up."""
+    if not hits:
+        return np.empty(0, np.int64)
+    return np.arange(1, len(hits) + 1) - np.cumsum(_joined(_shapes(hits))[1])
+
+
+def _shapes(hits: Sequence[Hit]) -> np.ndarray:
+    import shapely
+
+    return np.asarray(shapely.polygons(np.stack([hit.corners for hit in hits])))
+
+
+def _joined(shapes: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """The first member of each footprint's group, and how many groups each one brought together."""
+    import shapely
+
+    areas = shapely.area(shapes)
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    once = first < second
+    first, second = first[once], second[once]
+    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    overlap = shared > LEAST_SHARED * np.minimum(areas[first], areas[second])
+    order = np.argsort(second[overlap], kind="stable")
+    parent = list(range(len(shapes)))
+    brought = np.zeros(len(shapes), np.int64)
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -109,7 +156,10 @@ def _roots(n: int, first: np.ndarray, second: np.ndarray) -> list[int]:
             i = parent[i]
         return i
 
-    for a, b in zip(first.tolist(), second.tolist(), strict=True):
+    pairs = zip(first[overlap][order].tolist(), second[overlap][order].tolist(), strict=True)
+    for a, b in pairs:
         low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    return [root(i) for i in range(n)]
+        if low != high:
+            parent[high] = low
+            brought[b] += 1
+    return [root(i) for i in range(len(shapes))], brought

@@ -221,6 +221,21 @@ def test_search_is_saved_reviewed_and_reopened(client, chips):
     problem_of(client.get(one), 404)
 
 
+def test_k_counts_sites_when_sites_are_asked_for(client, chips):
+    body = {"chip": chips[0], "k": 3, "suppress": False}
+    found = client.post(f"{BAY}/search?sites=1", json=body).json()
+    assert len(found["sites"]) == 3
+    members = [chip for site in found["sites"] for chip in site["chips"]]
+    assert sorted(members) == sorted(hit["id"] for hit in found["hits"])
+    saved = client.post(f"{BAY}/searches?sites=1", json=body).json()
+    assert [hit["id"] for hit in saved["hits"]] == [hit["id"] for hit in found["hits"]]
+    assert saved["parameters"]["k"] == len(found["hits"])
+    exported = client.post(f"{BAY}/export", json={**body, "what": "sites"}).json()
+    assert len(exported["features"]) == 3
+    client.delete(f"{BAY}/searches/{saved['id']}")
+    problem_of(client.post(f"{BAY}/search?sites=1", json={**body, "k": 1001}), 400)
+
+
 @pytest.mark.parametrize("what", ["hits", "sites"])
 def test_search_is_exported_at_once(client, chips, what):
     body = {"chip": chips[0], "k": 4, "format": "chips", "what": what}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.search import Hit
-from pipeline.sites import merge
+from pipeline.search import Hit, Result
+from pipeline.sites import gather, merge
 
 
 def hit(rank: int, x: float, y: float, size: float = 1.0) -> Hit:
@@ -39,3 +39,39 @@ def test_a_late_hit_joins_two_earlier_places():
 
 def test_no_hits_make_no_sites():
     assert merge([]) == ()
+
+
+def looking(hits: list[Hit]):
+    """A search among these hits, and the numbers of hits it was asked for."""
+    asked: list[int] = []
+
+    def look(k: int) -> Result:
+        asked.append(k)
+        return Result(tuple(hits[:k]), len(hits), len(hits), 0.0)
+
+    return look, asked
+
+
+def test_k_counts_places_not_hits():
+    # Every third hit is a new place, the two after it overlap that one.
+    hits = [hit(i + 1, 10 * (i // 3) + 0.3 * (i % 3), 0) for i in range(60)]
+    look, asked = looking(hits)
+    result, sites = gather(look, 12)
+    assert [site.count for site in sites] == [3] * 11 + [1]
+    assert len(result.hits) == 34
+    assert asked == [12, 48]
+
+
+def test_where_places_grow_together_the_most_there_are_at_a_time_come():
+    apart = [hit(i + 1, 2 * i * 0.8, 0) for i in range(5)]
+    between = [hit(i + 6, (2 * i + 1) * 0.8, 0) for i in range(4)]
+    result, sites = gather(looking(apart + between)[0], 8)
+    assert len(sites) == 5
+    assert len(result.hits) == 5
+
+
+def test_fewer_places_than_wanted_take_every_hit():
+    result, sites = gather(looking([hit(1, 0, 0), hit(2, 5, 0), hit(3, 0.5, 0)])[0], 9)
+    assert [site.count for site in sites] == [2, 1]
+    assert len(result.hits) == 3
+    assert gather(looking([])[0], 9)[1] == ()
