@@ -3,6 +3,7 @@ import { chipAt, nearest, neighbour, readFootprints } from './footprints.js';
 import { readLink, writeLink } from './link.js';
 import { createMarks } from './marks.js';
 import { recipeOf, shownOf } from './recipe.js';
+import { savedState } from './reopened.js';
 
 const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
 const PAGE = 60; // results on one page of the gallery
@@ -18,9 +19,10 @@ export function createActions({ data, store, service, root }) {
   const link = () => writeLink(collection.name, state);
 
   async function begin() {
-    const { query, ...rest } = readLink(collection.name);
+    const { query, saved, ...rest } = readLink(collection.name);
     store.set(rest);
-    if (query) run({ query });
+    if (saved) reopen(saved);
+    else if (query) run({ query });
     else countEligible();
     await loadFootprints(); // first what is seen, then the seconds of warming
     if (!stopped) await warmIndex();
@@ -48,18 +50,41 @@ export function createActions({ data, store, service, root }) {
     }
   }
 
+  // A saved search with its hits as they were: nothing is searched.
+  async function reopen(id) {
+    store.set({ busy: 'Opening the saved search…' });
+    try {
+      const saved = await service.saved(id);
+      if (running || stopped) return;
+      if (saved.version !== collection.version) return location.reload();
+      store.set({ ...savedState(saved, state), busy: '' });
+      link();
+      if (state.heat || saved.total <= MANY_SCORES) fetchScores();
+    } catch (refusal) {
+      if (running || stopped) return;
+      fail(refusal);
+      link();
+    }
+  }
+
+  // The reopened search on the collection as it is now.
+  function searchAgain() {
+    run({ least: state.reopened.least }, true);
+  }
+
   // Runs a search after these changes of the query.  A quiet one leaves what is shown in its place
   // until the answer is there.
   async function run(changes, quiet = false) {
     running?.abort();
     scoring?.abort();
     const mine = (running = new AbortController());
-    const { query: before } = state;
+    const { query: before, reopened } = state;
     store.set({
       ...changes,
       ...(quiet ? {} : { hits: [], sites: null, shown: [], page: 0, scores: null, summary: null }),
       ...(quiet ? {} : { selected: -1, hovered: -1 }),
       saved: null,
+      reopened: null,
       trouble: null,
       busy: warmed ? 'Searching…' : 'Warming the index, then searching…',
     });
@@ -71,7 +96,7 @@ export function createActions({ data, store, service, root }) {
     } catch (refusal) {
       if (running !== mine || stopped) return;
       running = null;
-      store.set({ query: quiet ? before : null });
+      store.set(quiet ? { query: before, reopened } : { query: null });
       fail(refusal);
       link();
     }
@@ -189,6 +214,7 @@ export function createActions({ data, store, service, root }) {
       scores: null,
       summary: null,
       saved: null,
+      reopened: null,
       trouble: null,
       busy: '',
     });
@@ -287,7 +313,7 @@ export function createActions({ data, store, service, root }) {
     try {
       const recipe = recipeOf(state);
       if (state.least > 0) recipe.threshold = state.least;
-      const { id, name: given } = await service.save(name, recipe);
+      const { id, name: given } = await service.save(name, recipe, state.merged);
       if (!stopped) store.set({ saved: { state: 'done', name: given, id } });
     } catch (refusal) {
       store.set({ saved: { state: 'asking', name } });
@@ -313,6 +339,7 @@ export function createActions({ data, store, service, root }) {
     repeat,
     save,
     search,
+    searchAgain,
     searchAt,
     searchCursor,
     searchHit,

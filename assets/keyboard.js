@@ -18,7 +18,7 @@ export function listenToKeys({ actions, store, root, map }) {
     i: () => actions.toggle('inside'),
     m: () => actions.merge(!store.state.merged),
     r: () => actions.refine(),
-    s: () => store.state.query && store.set({ saved: { state: 'asking', name: '' } }),
+    s: () => store.state.query && !store.state.reopened && store.set({ saved: { state: 'asking', name: '' } }),
     u: () => actions.undo(),
     z: () => map.zoomOrBack(store.state.selected),
     '?': () => store.set({ help: !store.state.help }),

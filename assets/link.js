@@ -16,6 +16,7 @@ export function readLink(name) {
   const least = Number.parseFloat(fields.get('min'));
   const [good, bad] = [list(fields.get('good')), list(fields.get('bad'))];
   const read = {
+    saved: fields.get('saved'), // id of a saved search to show as it was
     query: queryOf(fields, good),
     good,
     bad,
@@ -74,10 +75,17 @@ function polygonText({ coordinates }) {
 }
 
 export function writeLink(name, state) {
-  const { query, options, least, good, bad, marks, filters, page } = state;
+  const { query, options, least, good, bad, marks, page, reopened } = state;
+  const filters = reopened ? {} : state.filters;
   const fields = new URLSearchParams({ collection: name });
   const set = (field, value) => value && fields.set(field, value);
-  if (query) {
+  if (reopened) {
+    // The rest of the search is kept with it.
+    set('saved', reopened.id);
+    for (const kind of ['good', 'bad']) {
+      set(kind[0], Object.keys(marks).filter((id) => marks[id] === kind).join());
+    }
+  } else if (query) {
     set('chip', query.chip);
     set('picture', query.picture);
     set('box', query.box?.map((value) => +value.toFixed(7)).join());
@@ -88,9 +96,9 @@ export function writeLink(name, state) {
     set('g', open('good', good).join());
     set('b', open('bad', bad).join());
   }
-  if (query || options.k !== 10) set('k', options.k);
+  if (!reopened && (query || options.k !== 10)) set('k', options.k);
   if (least > 0) set('min', least.toFixed(2));
-  if (!options.suppress) set('overlaps', '1');
+  if (!reopened && !options.suppress) set('overlaps', '1');
   if (page > 0) set('page', page + 1);
   if (filters.within?.type === 'Polygon') set('within', polygonText(filters.within));
   set('scenes', filters.scenes?.join());

@@ -1,6 +1,7 @@
 // What is looked for: its picture, where it lies, the examples beside it, and the way to save it.
 import { day, h, icon } from './dom.js';
 import { coordinates } from './gallery.js';
+import { drawReopened } from './reopened.js';
 
 const MANY = 12; // examples shown; of more only their number
 
@@ -14,24 +15,27 @@ export function createQueryCard(head, invitation, context) {
   const { store } = context;
   const drawn = h('div', {});
   const form = h('div', { class: 'lk-saving' });
-  head.replaceChildren(drawn, form);
+  const note = h('div', { class: 'lk-reopened' });
+  head.replaceChildren(drawn, form, note);
   const draw = (state) =>
     drawn.replaceChildren(...(state.query ? shown(state, context) : [invitation()]));
   const stops = [
-    store.watch(['query', 'good', 'bad', 'examples'], draw),
+    store.watch(['query', 'good', 'bad', 'examples', 'reopened'], draw),
     store.watch(['saved', 'query'], (state) => drawSaving(form, state, context)),
+    store.watch(['reopened'], (state) => drawReopened(note, state, context)),
   ];
   return () => stops.forEach((stop) => stop());
 }
 
 function shown(state, context) {
   const { query, good, bad } = state;
-  const card = queryCard(query, good, context);
+  const card = queryCard(state, context);
   return good.length + bad.length ? [card, exampleRow(state, context)] : [card];
 }
 
-function queryCard(query, good, { service, data, actions, store }) {
+function queryCard({ query, good, reopened }, { service, data, actions, store }) {
   const { version } = data.collection;
+  const ask = () => store.set({ saved: { state: 'asking', name: '' } });
   const words = h('h2', {}, TITLES[query.kind] || 'Like this chip');
   const detail = query.lon === undefined ? boxSize(query) : coordinates(query);
   const dated = query.lon !== undefined && h('span', { class: 'lk-muted' }, day(query.datetime));
@@ -43,9 +47,8 @@ function queryCard(query, good, { service, data, actions, store }) {
     h(
       'div',
       { class: 'lk-query-tools' },
-      button('save', 'Save this search (S)', () =>
-        store.set({ saved: { state: 'asking', name: '' } }),
-      ),
+      // A reopened search is saved already.
+      ...(reopened ? [] : [button('save', 'Save this search (S)', ask)]),
       button('clear', 'Clear the search', actions.clear, 'Clear (Esc)'),
     ),
   );

@@ -46,6 +46,7 @@ function toggle(name, words, title, onclick) {
 }
 
 function summary({ summary: { eligible, seconds }, shown, hits, least, merged }) {
+  if (seconds === null) return `${count(shown.length)} of ${count(eligible)} chips, as saved`;
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   const hidden = hits.length - shown.length;
   if (merged) {

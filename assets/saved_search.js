@@ -1,6 +1,7 @@
 // One saved search: what it was, what it found, how far to trust it, and the way out as files.
 import { count, day, h, icon, place, rankColour, score } from './dom.js';
 import { cutAt, inWords, precisionChart } from './precision.js';
+import { gone } from './reopened.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
 
@@ -205,24 +206,10 @@ function described({ collection_title: title, query, created, parameters }) {
   return [title, `like ${query}`, ...asked, `saved ${day(created)}`].filter(Boolean).join(' · ');
 }
 
-// The Search page with the same search, as link.js reads it.
-export function mapLink({ collection, recipe, parameters }, { base }) {
-  const fields = new URLSearchParams({ collection, k: parameters.k });
-  const set = (name, value) => value !== undefined && fields.set(name, value);
-  const { chip, picture, box, good, bad, threshold, scenes, since, until, within } = recipe;
-  for (const [name, value] of Object.entries({ chip, picture, since, until })) set(name, value);
-  for (const [name, value] of Object.entries({ box, good, bad, scenes })) set(name, value?.join());
-  set('min', threshold);
-  set('nodata', recipe.max_nodata);
-  set('sharpness', recipe.min_sharpness);
-  set('away', recipe.away);
-  if (recipe.suppress === false) set('overlaps', 1);
-  if (within?.type === 'Polygon') set('within', polygonText(within));
-  return `${location.origin}${base}/search?${fields}`;
+// The Search page with this search, its hits as they were.
+function mapLink({ collection, id }, { base }) {
+  return `${location.origin}${base}/search?${new URLSearchParams({ collection, saved: id })}`;
 }
-
-const polygonText = ({ coordinates }) =>
-  coordinates.map((ring) => ring.slice(0, -1).map((at) => at.join(' ')).join(',')).join(';');
 
 function comparing(others, go, here) {
   const pick = h(
@@ -239,10 +226,7 @@ function comparing(others, go, here) {
 
 function warnings({ changed, missing, hits }) {
   const lines = [];
-  if (missing.length) {
-    const gone = missing.length === 1 ? 'One hit is' : `${count(missing.length)} hits are`;
-    lines.push(`${gone} gone: their chips are no longer in the collection.`);
-  }
+  if (missing.length) lines.push(gone(missing.length));
   if (changed) {
     lines.push('The collection changed since; these are the hits as they were. Search again on the map to see what is new.');
   }

@@ -19,7 +19,7 @@ export function createService(base, name) {
     chip: (id, size, version) => `${root}/chips/${id}.png?size=${size}&v=${version}`,
     box: (box) => `${root}/box.png?${new URLSearchParams({ box })}`,
     picture: (id) => `${root}/pictures/${id}.png`,
-    // With `sites`, overlapping hits come merged into places too.
+    // With `sites`, overlapping hits come merged into places, and the recipe's k counts those.
     search: (recipe, sites, signal) =>
       ask(`${root}/search${sites ? '?sites=1' : ''}`, { signal, ...sent(recipe) }).then(json),
     scores: (recipe, signal) =>
@@ -28,7 +28,10 @@ export function createService(base, name) {
       ask(`${root}/cells`, { signal, ...sent({ ...recipe, chips }) }).then(json),
     eligible: (filters) => ask(`${root}/eligible`, sent(filters)).then(json),
     chipAt: (lon, lat) => ask(`${root}/chip?${new URLSearchParams({ lon, lat })}`).then(json),
-    save: (title, recipe) => ask(`${root}/searches`, sent({ ...recipe, name: title })).then(json),
+    // With `sites`, the hits that make up as many places as the recipe wants.
+    save: (title, recipe, sites) =>
+      ask(`${root}/searches${sites ? '?sites=1' : ''}`, sent({ ...recipe, name: title })).then(json),
+    saved: (id) => ask(`${root}/searches/${encodeURIComponent(id)}`).then(json),
     results: (id) => `${base}/results?${new URLSearchParams({ collection: name, search: id })}`,
   };
 }

@@ -15,8 +15,9 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline import query_picture
-from pipeline.api import find, guarded
+from pipeline.api import chip_facts, find, guarded
 from pipeline.api_jobs import posted
+from pipeline.boxes import square
 from pipeline.collection import proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
 from pipeline.recipe import Recipe
@@ -284,8 +285,41 @@ def _whole(searches: Searches, reopened: Reopened) -> dict[str, Any]:
         "hits": [_shown(hit) for hit in reopened.result.hits],
         "changed": reopened.changed,
         "missing": list(reopened.missing),
+        "start": _start(searches.collection, reopened.saved.recipe),
+        "examples": _examples(searches.collection, reopened.saved.recipe),
         **_review(reopened),
     }
+
+
+def _start(collection: Collection, recipe: Recipe) -> dict[str, Any]:
+    """What the search started from, as a search answers it, without running it again.
+
+    Of a chip or imagery that is gone only the name is left.
+    """
+    if recipe.picture:
+        return {"kind": "picture", "picture": recipe.picture}
+    try:
+        if recipe.box:
+            start = {"kind": "box", "box": list(recipe.box)}
+            return {**start, "corners": square(collection, recipe.box).tolist()}
+        if recipe.chip:
+            start = {"kind": "chip", "chip": recipe.chip}
+            facts = chip_facts(collection, collection.chips.row_of(recipe.chip))
+            return {**start, **{key: facts[key] for key in facts if key != "id"}}
+    except (DamagedError, NotFoundError, QueryError):
+        return start
+    return {"kind": "examples", "good": list(recipe.good), "bad": list(recipe.bad)}
+
+
+def _examples(collection: Collection, recipe: Recipe) -> list[dict[str, Any]]:
+    """The examples that are still in the collection."""
+    table, found = collection.chips, []
+    for chip in (*recipe.good, *recipe.bad):
+        try:
+            found.append(chip_facts(collection, table.row_of(chip)))
+        except NotFoundError:
+            continue
+    return found
 
 
 def _review(reopened: Reopened) -> dict[str, Any]:

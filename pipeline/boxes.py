@@ -50,9 +50,29 @@ def cut_out(collection: Collection, box: tuple[float, float, float, float]) -> C
         QueryError: If the box is empty, or too small or too large to be one thing.
         NotFoundError: If no scene covers its centre.
     """
-    from pipeline.chips import corners
     from pipeline.reader import SceneReader
 
+    scene, left, top, side = _square(collection, box)
+    with SceneReader(scene) as reader:
+        pixels = reader.picture(left, top, side, side, CHIP)
+    return Cutout(scene.id, pixels, _corners(scene, left, top, side), side)
+
+
+def square(collection: Collection, box: tuple[float, float, float, float]) -> np.ndarray:
+    """Float64 (4, 2), lon/lat of the square that `cut_out` reads; raises what it does."""
+    return _corners(*_square(collection, box))
+
+
+def _corners(scene: Scene, left: int, top: int, side: int) -> np.ndarray:
+    from pipeline.chips import corners
+
+    return corners(scene, np.array([left]), np.array([top]), side)[0]
+
+
+def _square(
+    collection: Collection, box: tuple[float, float, float, float]
+) -> tuple[Scene, int, int, int]:
+    """The scene under a box, and column, row and side of the square in its pixels."""
     west, south, east, north = box
     if not (west < east and south < north and south >= -90 and north <= 90):
         raise QueryError(
@@ -73,11 +93,7 @@ def cut_out(collection: Collection, box: tuple[float, float, float, float]) -> C
             where=scene.title,
             remedy="Draw it larger",
         )
-    left, top = round(col + (width - side) / 2), round(row + (height - side) / 2)
-    with SceneReader(scene) as reader:
-        pixels = reader.picture(left, top, side, side, CHIP)
-    square = corners(scene, np.array([left]), np.array([top]), side)[0]
-    return Cutout(scene.id, pixels, square, side)
+    return scene, round(col + (width - side) / 2), round(row + (height - side) / 2), side
 
 
 def _scene_under(collection: Collection, lon: float, lat: float) -> Scene:

@@ -75,6 +75,9 @@ _FORMAT = _said(_TEXT, "File format", enum=list(FORMATS), default="geojson")
 _SAVED = {
     "id": _TEXT, "name": _TEXT, "note": _TEXT, "created": _TEXT, "updated": _TEXT,
     "reviewed": _WHOLE, "query": _TEXT, "recipe": {"$ref": "#/components/schemas/Recipe"},
+    "start": _said({"type": "object"}, "What was looked for"),
+    "changed": _said({"type": "boolean"}, "Whether the collection changed since"),
+    "missing": _said(_TEXTS, "Hits whose chips are gone"),
 }  # fmt: skip
 
 SCHEMAS: dict[str, Any] = {

@@ -210,6 +210,8 @@ def test_search_is_saved_reviewed_and_reopened(client, chips):
     assert again["hits"] == saved["hits"]
     assert again["reviewed"] == 1
     assert not again["changed"]
+    assert again["start"]["kind"] == "chip"
+    assert {"row", "lon", "lat"} < set(again["start"])
     top = client.get(f"{one}/precision").json()[0]
     assert (top["reviewed"], top["estimate"]) == (1, 1.0)
     assert client.patch(one, json={"name": "Meadows"}).json()["name"] == "Meadows"

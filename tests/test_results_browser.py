@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import PHONE, App, Visit, app, chromium, visit
+from tests.browser import PHONE, App, Visit, app, chromium, live, results, state, visit
 
 __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
@@ -68,6 +68,33 @@ def test_a_saved_search_opens_with_its_hits_and_its_link_reopens_it(app, visit, 
     assert scores == [f"{hit['score']:.2f}" for hit in saved["hits"]]
     page.go_back()
     page.get_by_role("heading", name="Results", exact=True).wait_for()
+
+
+def test_a_saved_search_opens_on_the_map_with_its_hits_as_they_were(
+    app, visit, saved, module_home
+) -> None:
+    # As if the collection had grown since: other hits than are found now, and one that is gone.
+    file = module_home / "collections" / "ponds" / "searches" / f"{saved['id']}.json"
+    kept = json.loads(file.read_text())
+    hits = [[chip, score - 0.011] for chip, score in kept["hits"][2:]]
+    file.write_text(json.dumps({**kept, "version": "older", "hits": [*hits, ["0" * 16, 0.1]]}))
+    page = open_page(app, visit, collection="ponds", search=saved["id"])
+    page.get_by_role("link", name="Open on the map").click()
+    as_saved = {"id": hits[0][0], "score": pytest.approx(hits[0][1])}
+    for _ in range(2):  # and after a reload
+        live(page)
+        page.get_by_text("“Round ponds” as saved on").wait_for()
+        shown = state(page, "shown")
+        assert [hit["id"] for hit in shown] == [chip for chip, _ in hits]
+        assert shown[0] | as_saved == shown[0]
+        page.get_by_text("6 of 48 chips, as saved").wait_for()
+        page.get_by_text("One hit is gone").wait_for()
+        assert f"saved={saved['id']}" in page.url
+        page.reload()
+    page.get_by_role("button", name="Search again").click()
+    page.locator(".lk-reopened").wait_for(state="hidden")
+    assert results(page) == [hit["id"] for hit in saved["hits"]]
+    assert "saved=" not in page.url
 
 
 def test_review_by_key_is_kept_and_estimates_precision(app, visit, saved) -> None:
