@@ -9,6 +9,7 @@ cards.hero()
 opened, refused = cards.readable(shelf())
 if opened:
     cards.collections(opened)
+    cards.draw_an_area()
 elif not refused:
     cards.nothing_yet()
 for error in refused:

@@ -65,21 +65,27 @@ def nothing_yet() -> None:
     """The empty state: how to get a first collection."""
     st.html(
         '<section class="lk-empty"><h2>No collection yet</h2>'
-        "<p>A collection is imagery made searchable. Get the two sample scenes:</p>"
-        "<pre>make sample</pre>"
-        "<p>or use your own GeoTIFF:</p>"
-        "<pre>.venv/bin/python -m pipeline build --scene my.tif --name my-area</pre>"
-        "<p>Then reload this page.</p></section>"
+        "<p>A collection is imagery made searchable. Draw an area over a sample scene or over your "
+        "own raster, press Build, and search it minutes later.</p></section>"
     )
+    draw_an_area()
+
+
+def draw_an_area() -> None:
+    """The way to the Area page."""
+    with st.container(key="draw-an-area"):
+        st.page_link("area.py", label="Draw an area", icon=":material/draw:")
 
 
 def steps() -> None:
     """What to do, in the order one does it."""
     st.html(
         '<ol class="lk-steps">'
-        "<li><b>Search</b> Open a collection and click what you look for, or drop a picture.</li>"
-        "<li><b>Compare</b> Step through the results with the arrow keys; Z zooms and back.</li>"
-        "<li><b>Share</b> The address in your browser reopens the same search.</li></ol>"
+        "<li><b>Draw</b> Choose imagery, draw an area, and Build: it becomes searchable.</li>"
+        "<li><b>Search</b> Click what you look for, or drop a picture; mark results good or bad "
+        "and Refine.</li>"
+        "<li><b>Review and export</b> Save the search, see how far to trust it, and take it along "
+        "as a file.</li></ol>"
     )
 
 
