@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +22,11 @@ from pipeline.collection import Collection, Store
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
 from pipeline.parts import read_embeddings
 from pipeline.progress import Progress
-from tests import made
+from tests import made, standin
 from tests.rasters import write_raster
+from tests.test_cli import answer, run
 
-pytestmark = pytest.mark.model
+ROOT = Path(__file__).parent.parent
 WIDTH, HEIGHT, STRIDE = 4352, 300, 128
 
 
@@ -33,9 +37,33 @@ def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(module_home: Path, raster: Path) -> Collection:
+def real(module_home: Path, raster: Path) -> Collection:
+    """What the network itself makes of the strip."""
     build(request_for(raster), Store(module_home))
     return Store(module_home).open("strip")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds embed with the stand-in."""
+    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(raster: Path, tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """What the stand-in makes of the strip when nothing happens."""
+    store = Store(tmp_path_factory.mktemp("undisturbed"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+        build(request_for(raster), store)
+    return store.open("strip")
+
+
+@pytest.fixture
+def copy(home: Path, undisturbed: Collection) -> Collection:
+    """The undisturbed collection once more, to be changed."""
+    shutil.copytree(undisturbed.path, home / "collections" / "strip")
+    return Store(home).open("strip")
 
 
 def request_for(raster: Path, **changes: object) -> BuildRequest:
@@ -56,38 +84,42 @@ def assert_same(one: Collection, other: Collection) -> None:
 
 def command(raster: Path, name: str = "strip") -> list[str]:
     given = ["--scene", str(raster), "--name", name, "--stride", str(STRIDE), "--mode", "chip"]
-    return [sys.executable, "-m", "pipeline", "build", *given, "--json"]
+    return ["build", *given, "--json"]
 
 
-def test_every_chip_of_the_grid_is_made_once(undisturbed: Collection) -> None:
-    chips = undisturbed.chips
-    assert len(chips) == 66 == undisturbed.manifest.chips
+@pytest.mark.model
+def test_every_chip_of_the_grid_is_made_once(real: Collection) -> None:
+    chips = real.chips
+    assert len(chips) == 66 == real.manifest.chips
     assert len(set(chips.ids.tolist())) == 66
     assert sorted(set(chips.rows.tolist())) == [0, HEIGHT - 256]
     assert chips.cols.max() == WIDTH - 256
 
 
-def test_embeddings_are_those_of_the_chips_pixels(undisturbed: Collection) -> None:
+@pytest.mark.model
+def test_embeddings_are_those_of_the_chips_pixels(real: Collection) -> None:
     from pipeline.embedding import resnet50
     from pipeline.scene import SceneReader
 
-    chips, row = undisturbed.chips, 41
-    (scene,) = undisturbed.scenes.values()
+    chips, row = real.chips, 41
+    (scene,) = real.scenes.values()
     with SceneReader(scene) as reader:
         pixels, _ = reader.read(int(chips.cols[row]), int(chips.rows[row]), 256, 256)
     expected = resnet50("chip").embed(pixels[None])[0]
-    found = vectors(undisturbed)[row].astype(np.float32)
+    found = vectors(real)[row].astype(np.float32)
     cosine = expected @ found / np.linalg.norm(expected) / np.linalg.norm(found)
     assert cosine > 0.9995
 
 
-def test_same_request_again_makes_nothing(undisturbed: Collection, raster: Path) -> None:
-    store = Store(undisturbed.path.parent.parent)
+@pytest.mark.model
+def test_same_request_again_makes_nothing(real: Collection, raster: Path) -> None:
+    store = Store(real.path.parent.parent)
     summary = build(request_for(raster), store)
     assert (summary.blocks_made, summary.blocks_kept) == (0, 5)
-    assert_same(store.open("strip"), undisturbed)
+    assert_same(store.open("strip"), real)
 
 
+@pytest.mark.usefixtures("quick")
 def test_cancelled_build_keeps_its_blocks_and_continues(
     home: Path, raster: Path, undisturbed: Collection
 ) -> None:
@@ -106,28 +138,49 @@ def test_cancelled_build_keeps_its_blocks_and_continues(
     assert_same(store.open("strip"), undisturbed)
 
 
+def build_with_standin(home: Path, raster: Path, name: str) -> None:
+    """What a child process does until it is killed."""
+    standin.install(pause=0.002)
+    build(request_for(raster, name=name), Store(home))
+
+
+@pytest.mark.usefixtures("quick")
 def test_killed_at_twenty_random_moments_it_ends_the_same(
     home: Path, raster: Path, undisturbed: Collection
 ) -> None:
+    children = multiprocessing.get_context("forkserver")  # which has loaded what takes time
+    children.set_forkserver_preload(["pandas", "rio_cogeo", "pyarrow.parquet", "shapely", __name__])
+
+    def child(name: str) -> multiprocessing.process.BaseProcess:
+        process = children.Process(target=build_with_standin, args=(home, raster, name))
+        process.start()
+        return process
+
+    child("first").join()  # now the server of forks runs
+    started = time.monotonic()
+    child("whole").join()
+    whole = time.monotonic() - started
+    assert_same(Store(home).open("whole"), undisturbed)
     chance = random.Random(20)
-    for _ in range(20):
-        process = subprocess.Popen(
-            command(raster), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(chance.uniform(0.05, 7))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    done = subprocess.run(command(raster), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["chips"] == 66
-    collection = Store(home).open("strip")
-    assert_same(collection, undisturbed)
-    assert not [p for p in collection.path.rglob(".tmp-*") if p.is_file()]
+    names = ["strip", "second", "third", "fourth"]
+    for name in names * 5:
+        process = child(name)
+        time.sleep(chance.uniform(0, whole))
+        process.kill()
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+    for name in names:
+        assert answer(*command(raster, name))["chips"] == 66
+        collection = Store(home).open(name)
+        assert_same(collection, undisturbed)
+        assert not [p for p in collection.path.rglob(".tmp-*") if p.is_file()]
 
 
 def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path) -> None:
     process = subprocess.Popen(
-        command(raster),
+        [sys.executable, "-m", "tests.standin", *command(raster)],
+        cwd=ROOT,
+        env={**os.environ, standin.PAUSE: "60"},
         stderr=subprocess.PIPE,
         text=True,
         # As in a terminal; a test run started in the background passes on that Ctrl-C is ignored.
@@ -142,10 +195,11 @@ def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path) -> No
     assert "Traceback" not in message
 
 
-def test_damaged_block_is_made_anew(home: Path, raster: Path, undisturbed: Collection) -> None:
-    store = Store(home)
-    build(request_for(raster), store)
-    part = store.open("strip").parts[2].path
+@pytest.mark.usefixtures("quick")
+def test_damaged_block_is_made_anew(
+    home: Path, raster: Path, copy: Collection, undisturbed: Collection
+) -> None:
+    part = copy.parts[2].path
     part.write_bytes(part.read_bytes()[:1000])
     summary = build(request_for(raster), Store(home))
     assert (summary.blocks_made, summary.blocks_kept) == (1, 4)
@@ -165,6 +219,7 @@ def test_one_altered_byte_makes_the_whole_block_anew(home: Path) -> None:
     assert not gained.exists(), "it holds only what an enlarged area gained"
 
 
+@pytest.mark.usefixtures("quick")
 def test_only_chips_whose_centre_lies_in_the_area_are_made(
     home: Path, raster: Path, undisturbed: Collection
 ) -> None:
@@ -188,6 +243,7 @@ def test_only_chips_whose_centre_lies_in_the_area_are_made(
     assert json.loads(json.dumps(mapping(shape(area))))["type"] == "Polygon"
 
 
+@pytest.mark.usefixtures("quick")
 def test_enlarging_the_area_makes_only_what_is_new(
     home: Path, raster: Path, undisturbed: Collection
 ) -> None:
@@ -206,23 +262,23 @@ def test_enlarging_the_area_makes_only_what_is_new(
     assert sorted(grown) == sorted(undisturbed.chips.ids.tolist())
 
 
+@pytest.mark.usefixtures("quick")
 def test_second_scene_is_added_without_redoing_the_first(
-    home: Path, raster: Path, tmp_path: Path
+    home: Path, copy: Collection, tmp_path: Path
 ) -> None:
-    store = Store(home)
-    build(request_for(raster), store)
     other = write_raster(tmp_path / "other.tif", 300, 300, seed=4)
-    summary = build(request_for(other), store)
+    summary = build(request_for(other), Store(home))
     assert (summary.blocks_made, summary.blocks_kept) == (1, 5)
     assert summary.chips == 66 + 4
     assert len(summary.scenes) == 2
 
 
-def test_other_stride_than_the_collections_is_refused(home: Path, raster: Path) -> None:
-    store = Store(home)
-    build(request_for(raster), store)
+@pytest.mark.usefixtures("quick")
+def test_other_stride_than_the_collections_is_refused(
+    home: Path, raster: Path, copy: Collection
+) -> None:
     with pytest.raises(QueryError, match="stride 128, not 256"):
-        build(request_for(raster, stride=256), store)
+        build(request_for(raster, stride=256), Store(home))
 
 
 def test_nothing_to_continue_is_said(home: Path) -> None:
@@ -230,6 +286,7 @@ def test_nothing_to_continue_is_said(home: Path) -> None:
         build(BuildRequest("nothing"), Store(home))
 
 
+@pytest.mark.usefixtures("quick")
 def test_raster_that_cannot_be_used_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
     small = write_raster(tmp_path / "small.tif", 200, 300, seed=1)
     text = tmp_path / "text.tif"
@@ -241,6 +298,7 @@ def test_raster_that_cannot_be_used_leaves_nothing_behind(home: Path, tmp_path: 
     assert not list((home / "collections").glob("*"))
 
 
+@pytest.mark.usefixtures("quick")
 def test_scene_without_any_data_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
     empty = write_raster(tmp_path / "empty.tif", 600, 600, fill=0, nodata=0)
     with pytest.raises(SceneError, match="No pixel of the raster holds data"):
@@ -248,6 +306,7 @@ def test_scene_without_any_data_leaves_nothing_behind(home: Path, tmp_path: Path
     assert Store(home).names() == []
 
 
+@pytest.mark.usefixtures("quick")
 def test_area_that_misses_the_imagery_is_an_error(home: Path, raster: Path) -> None:
     away = [(100, 10), (101, 10), (101, 11)]
     area = {"type": "Polygon", "coordinates": [[*away, away[0]]]}
@@ -256,34 +315,26 @@ def test_area_that_misses_the_imagery_is_an_error(home: Path, raster: Path) -> N
     assert Store(home).names() == []
 
 
+@pytest.mark.usefixtures("quick")
 def test_full_disk_in_the_middle_keeps_the_blocks_and_continues(
-    home: Path, raster: Path, undisturbed: Collection
+    home: Path, raster: Path, undisturbed: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third part is refused by the system, as a full disk would."""
-    code = (
-        "import sys; from pathlib import Path; import pipeline.parts as parts, errno\n"
-        "from pipeline.__main__ import main\n"
-        "import pyarrow.parquet as pq\n"
-        "write, calls = pq.write_table, []\n"
-        "def full(table, path, **options):\n"
-        "    calls.append(path)\n"
-        "    if len(calls) == 3:\n"
-        "        path.write_bytes(b'half')\n"
-        "        raise OSError(errno.ENOSPC, 'No space left on device')\n"
-        "    write(table, path, **options)\n"
-        "pq.write_table = full\n"
-        "main()"
-    )
-    arguments = command(raster)[3:]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": "."},
-    )
+    import pyarrow.parquet as pq
+
+    write, calls = pq.write_table, []
+
+    def full(table: object, path: Path, **options: object) -> None:
+        calls.append(path)
+        if len(calls) == 3:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(table, path, **options)
+
+    monkeypatch.setattr(pq, "write_table", full)
+    done = run(*command(raster))
     assert done.returncode == StorageError.exit_code
     assert "disk is full" in done.stderr
-    assert "Traceback" not in done.stderr
     store = Store(home)
     assert len(store.open("strip").parts) == 2
     assert not [p for p in store.open("strip").path.rglob(".tmp-*") if p.is_file()]
@@ -292,6 +343,7 @@ def test_full_disk_in_the_middle_keeps_the_blocks_and_continues(
     assert_same(store.open("strip"), undisturbed)
 
 
+@pytest.mark.usefixtures("quick")
 def test_two_builds_of_one_collection_do_not_mix(home: Path, raster: Path) -> None:
     store = Store(home)
 
