@@ -39,6 +39,7 @@ class BlockTask:
         stride: Pixels between neighbouring chips.
         known: Ids of chips of this block that other parts hold already.
         inside: Chips whose centre lies in the area, or None where there is no area.
+        scene: The scene where a worker finds it, if not in the collection's folder.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class BlockTask:
     stride: int
     known: frozenset[str] = frozenset()
     inside: int | None = None
+    scene: Scene | None = None
 
     @property
     def path(self) -> Path:
@@ -79,8 +81,8 @@ class Read:
 
     Attributes:
         scene: The scene.
-        chips: The kept chips, with pixels.
-        region: For the dense mode, uint8 (h, w, 3): the block's window grown by the halo.
+        chips: The kept chips, with their pixels unless there is a region.
+        region: For the dense mode, uint8 (h, w, 3): the chips' window grown by the halo.
         valid: For the dense mode, bool (h, w), False where the region has no data.
         origin: Column and row of the region's upper left pixel.
     """
@@ -92,6 +94,17 @@ class Read:
     origin: tuple[int, int] = (0, 0)
 
 
+def made_already(task: BlockTask) -> BlockSummary | None:
+    """What a part holds that was written although nobody heard of it: its worker was lost then.
+
+    The builder removes damaged parts before it hands out tasks.
+    """
+    if not task.path.is_file():
+        return None
+    part = parts.read_footer(task.path, task.scene_id)
+    return BlockSummary(part.rows, part.left_out, 0.0)
+
+
 def read_block(task: BlockTask) -> Read:
     """Read and cut one block; no model is needed."""
     import shapely
@@ -99,15 +112,16 @@ def read_block(task: BlockTask) -> Read:
     from pipeline import dense
     from pipeline.scene import SceneReader, load_scene
 
-    scene = load_scene(task.folder / "scenes", task.scene_id)
+    scene = task.scene or load_scene(task.folder / "scenes", task.scene_id)
     area = shapely.from_wkb(task.area) if task.area else None
     with SceneReader(scene) as reader:
-        chips = cut(reader, scene, task.block, area=area)
+        dense_mode = task.mode == "dense"
+        chips = cut(reader, scene, task.block, area=area, with_pixels=not dense_mode)
         if task.known:
             chips = chips.select([chip not in task.known for chip in chips.ids])
-        if task.mode != "dense" or not chips.ids:
+        if not dense_mode or not chips.ids:
             return Read(scene, chips)
-        col, row, width, height = dense.region(task.block.window, (scene.width, scene.height))
+        col, row, width, height = dense.region(chips.window, (scene.width, scene.height))
         region, valid = reader.read(col, row, width, height)
     return Read(scene, chips, region, valid, (col, row))
 

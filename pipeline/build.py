@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import parts
+from pipeline import parts, shared
 from pipeline.blocks import BlockSummary, BlockTask, make_block, read_ahead
 from pipeline.chips import Block, Grid, count_inside
 from pipeline.collection import Collection, Manifest, Store, check_name, merged_counts
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.scene import Scene
+    from pipeline.storage import Storage
 
 log = logging.getLogger(__name__)
 
-#: How chips are embedded unless the user says otherwise; docs/quality.md has the reasons.
-DEFAULT_MODE = "chip"
+#: From this stride on chips are embedded one by one unless the user says otherwise, below it in one
+#: pass over the scene; docs/quality.md has the measurements.
+CHIP_BY_CHIP_FROM = 128
+#: Pixels of chip starts in a block of the dense mode: larger ones waste less on their halos.
+DENSE_SPAN = 2048
 PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
 
 
@@ -117,6 +121,7 @@ def build(
     store: Store,
     progress: OnProgress = silent,
     run: RunBlocks | None = None,
+    storage: Storage | None = None,
 ) -> BuildSummary:
     """Make, continue or enlarge a collection and its index.
 
@@ -125,6 +130,7 @@ def build(
         store: Where.
         progress: Called often; raising `Cancelled` from it stops the build, keeping what is done.
         run: Makes the blocks; by default `run_blocks`, in this process.
+        storage: Shared storage, whose finished blocks are fetched and which is given a copy.
 
     Raises:
         QueryError: If the name, stride or mode cannot be used, or contradict the collection.
@@ -141,8 +147,16 @@ def build(
         try:
             collection = add_scenes(collection, request, progress)
             tasks, kept = plan(collection)
+            if storage is not None:
+                found = shared.collect(storage, collection, tasks, progress)
+                names = {(part.scene_id, part.path.name) for part in found}
+                tasks = [task for task in tasks if (task.scene_id, task.part) not in names]
+                kept += found
             made = (run or run_blocks)(tasks, kept, progress)
-            return finish(collection, made, kept, started, progress)
+            summary = finish(collection, made, kept, started, progress)
+            if storage is not None:
+                shared.keep(storage, collection, progress)
+            return summary
         except SceneError:
             if fresh:
                 _discard(collection)
@@ -156,7 +170,7 @@ def prepare(
 
     Every raster is opened first, so that one that cannot be used leaves nothing behind.
     """
-    from pipeline.embedding import resnet50
+    from pipeline.embedding import identity
     from pipeline.scene import Stretch, open_scene
 
     check_name(request.name)
@@ -180,16 +194,23 @@ def prepare(
     if existing:
         _check_agrees(existing, request, stride)
         return existing, False
-    model = resnet50(request.mode or DEFAULT_MODE, progress=progress)
+    mode = request.mode or default_mode(stride)
+    model = resnet50(mode, progress=progress)
     manifest = Manifest(
         name=request.name,
         title=request.title or request.name,
         stride=stride,
-        model=model.identity.to_dict(),
+        model=model.to_dict(),
         area=request.area,
         versions=_versions(),
+        block_span=DENSE_SPAN if mode == "dense" else None,
     )
     return store.create(manifest), True
+
+
+def default_mode(stride: int) -> str:
+    """How chips of a new collection are embedded: "chip" or "dense"."""
+    return "chip" if stride >= CHIP_BY_CHIP_FROM else "dense"
 
 
 def add_scenes(collection: Collection, request: BuildRequest, progress: OnProgress) -> Collection:
@@ -234,7 +255,7 @@ def plan(collection: Collection) -> tuple[list[BlockTask], list[parts.Part]]:
     for scene in collection.scenes.values():
         found = _finished(collection, scene.id)
         kept += found.values()
-        for block in Grid.for_scene(scene, manifest.stride).blocks():
+        for block in Grid.for_scene(scene, manifest.stride).blocks(manifest.block_span):
             name = f"block-{block.name}-{key}.parquet"
             if name in found or (geometry is not None and not _touches(scene, block, geometry)):
                 continue

@@ -2,7 +2,8 @@
 
 In this process (`build.run_blocks`), or on Dask: worker processes of our own on this machine by
 default, or any scheduler by its address.  One task is one block; the worker writes the block's part
-itself, so a lost worker or driver costs the blocks in hand and nothing else.
+itself, so a lost worker or driver costs the blocks in hand and nothing else.  Workers that do not
+see our disk read scenes from shared storage and leave their parts there (`pipeline.shared`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import Cancelled, LookalikeError, ServiceError, StorageError, WeightsError
+from pipeline.errors import (
+    Cancelled,
+    DamagedError,
+    LookalikeError,
+    QueryError,
+    ServiceError,
+    StorageError,
+    WeightsError,
+)
 from pipeline.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from pipeline.blocks import BlockSummary, BlockTask
     from pipeline.parts import Part
+    from pipeline.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +72,10 @@ class BlocksFailed(LookalikeError):
             where=f"{failures[0].block}: {failures[0].reason}",
             remedy="Retry the job; finished blocks are kept",
         )
+        self.total = total
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.failures, self.total)
 
 
 @dataclass
@@ -69,10 +83,11 @@ class DaskEngine:
     """Makes blocks on Dask.
 
     Attributes:
-        scheduler: Address of a scheduler that shares our disk, or None for workers of our own.
+        scheduler: Address of a scheduler, or None for workers of our own.
         workers: Worker processes, where they are our own.
         threads: Processor threads of all workers together.
-        stop: File whose existence stops workers between two pieces of a block.
+        stop: File whose existence stops workers that see it between two pieces of a block.
+        storage: Where scenes and parts pass through, or None where the workers share our disk.
         on_block: Told every block that is finished, for a preview.
         tell: Told in words what goes wrong, for a log.
     """
@@ -81,6 +96,7 @@ class DaskEngine:
     workers: int = 1
     threads: int = 1
     stop: Path | None = None
+    storage: Storage | None = None
     on_block: Callable[[BlockTask], None] | None = None
     tell: Callable[[str], None] = log.warning
     failures: list[Failure] = field(default_factory=list)
@@ -102,6 +118,17 @@ class DaskEngine:
         if not tasks:
             return []
         self.failures.clear()
+        if self.storage is not None:
+            if self.storage.private:
+                raise QueryError(
+                    "No worker reaches this storage",
+                    where=self.storage.url,
+                    remedy="Name one that all machines reach, such as s3://bucket/folder",
+                )
+            from pipeline.shared import send_scenes
+
+            tasks = send_scenes(self.storage, tasks, progress)
+            progress(Progress("Embedding", done, total, "chips", "starting workers"))
         with self._client() as client, client.as_current():
             return self._drain(client, tasks, done, total, progress)
 
@@ -127,7 +154,7 @@ class DaskEngine:
                 for future in _finished(running):
                     task, tries = running.pop(future)
                     silent_since = time.monotonic()
-                    error = self._error_of(future)
+                    error = self._error_of(future) or self._fetched(task)
                     if error is None:
                         summaries.append(future.result())
                         done += task.size
@@ -157,6 +184,7 @@ class DaskEngine:
             task,
             threads,
             self.stop,
+            self.storage,
             pure=False,
             retries=0,
             key=f"block-{os.urandom(8).hex()}",
@@ -172,10 +200,25 @@ class DaskEngine:
             raise error
         return error
 
+    def _fetched(self, task: BlockTask) -> DamagedError | None:
+        """Bring a block's part home, where it went through shared storage; why not, if not."""
+        if self.storage is None:
+            return None
+        from pipeline.shared import fetch_part, part_key
+
+        try:
+            fetch_part(self.storage, task)
+        except DamagedError as error:
+            self.storage.remove(part_key(task))
+            return error
+        return None
+
     @contextmanager
     def _client(self) -> Iterator[Any]:
         import dask
         from distributed import Client, LocalCluster
+
+        from pipeline.clusters import found
 
         quiet = {
             "distributed.scheduler.allowed-failures": TRIES,
@@ -186,7 +229,7 @@ class DaskEngine:
             if self.scheduler is not None:
                 try:
                     client = Client(
-                        self.scheduler,
+                        found(self.scheduler),
                         timeout=_CONNECT_SECONDS,
                         set_as_default=False,
                         name="lookalike",
@@ -221,18 +264,31 @@ class DaskEngine:
 
 
 def engine_from(
-    scheduler: str | None, workers: int, threads: int, stop: Path | None = None
+    scheduler: str | None,
+    workers: int,
+    threads: int,
+    stop: Path | None = None,
+    storage: Storage | None = None,
 ) -> DaskEngine | None:
-    """The engine that the settings ask for; None means in this process."""
-    if scheduler is None and workers == 0:
-        return None
-    return DaskEngine(scheduler, workers, threads, stop)
+    """The engine that the settings ask for; None means in this process.
+
+    Workers of our own see our disk and need no storage.
+    """
+    if scheduler is None:
+        return DaskEngine(None, workers, threads, stop) if workers else None
+    return DaskEngine(scheduler, workers, threads, stop, storage)
 
 
-def work(task: BlockTask, threads: int | None, stop: Path | None) -> BlockSummary:
-    """Make one block; runs in a worker, whose process keeps the model from block to block."""
-    from pipeline.blocks import make_block
+def work(
+    task: BlockTask, threads: int | None, stop: Path | None, storage: Storage | None = None
+) -> BlockSummary:
+    """Make one block; runs in a worker, whose process keeps the model from block to block.
+
+    A block whose part is there is not made again: its worker was lost after it had written it.
+    """
+    from pipeline.blocks import made_already, make_block
     from pipeline.embedding import resnet50
+    from pipeline.shared import make_stored
 
     _be_nice()
 
@@ -241,7 +297,11 @@ def work(task: BlockTask, threads: int | None, stop: Path | None) -> BlockSummar
             raise Cancelled("Stopped", where=_named(task))
 
     between_pieces(0)
-    return make_block(task, resnet50(task.mode, threads=threads), between_pieces)
+    if storage is not None:
+        return make_stored(task, storage, resnet50(task.mode, threads=threads), between_pieces)
+    return made_already(task) or make_block(
+        task, resnet50(task.mode, threads=threads), between_pieces
+    )
 
 
 def _be_nice() -> None:

@@ -140,6 +140,22 @@ def read_footer(path: Path, scene_id: str) -> Part:
     return Part(path, scene_id, metadata.num_rows, left_out, stamp)
 
 
+def made_by(path: Path) -> tuple[dict[str, Any], int]:
+    """The model and the stride that a part's file names.
+
+    Raises:
+        DamagedError: If the file is not a whole Parquet file of ours.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about = json.loads(pq.read_metadata(path).metadata[b"emb"])
+        return dict(about["model"]), int(about["stride"])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise DamagedError("A block of chips is damaged", where=path, remedy=REMEDY) from error
+
+
 def verified(path: Path, scene_id: str) -> Part:
     """As `read_footer`, after every page was read and matched its checksum.
 

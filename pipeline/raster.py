@@ -53,7 +53,19 @@ ENVIRONMENT: dict[str, Any] = {
     "GDAL_HTTP_RETRY_DELAY": 1,
     "VSI_CACHE": True,
 }
+#: Bytes asked of a store at once: about one tile of a COG with its neighbours in the file.
+_RANGE = 1 << 20
 _FORMATS = "Lookalike opens GeoTIFF, COG, JPEG 2000, and PNG or JPEG with a world file"
+
+
+class Stored(str):
+    """Address of a scene in shared storage, on any protocol of fsspec.
+
+    A type of its own, so that only code that means it reaches one: a path or address that somebody
+    wrote never becomes one.
+    """
+
+    __slots__ = ()
 
 
 @contextmanager
@@ -61,7 +73,7 @@ def open_raster(path: str | Path) -> Iterator[DatasetReader]:
     """A raster opened for reading, with nothing but itself, for the length of the block.
 
     Args:
-        path: A local file, or an https address of a GeoTIFF or JPEG 2000.
+        path: A local file, an https address of a GeoTIFF or JPEG 2000, or a COG in shared storage.
 
     Raises:
         SceneError: If it is not a raster of a known format, or damaged at its beginning.
@@ -81,6 +93,8 @@ def open_dataset(path: str | Path) -> DatasetReader:
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
+    if isinstance(path, Stored):
+        return _open_stored(path)
     drivers = ["GTiff", "JP2OpenJPEG"] if is_url(path) else [driver_of(Path(path))]
     for driver in drivers:
         try:
@@ -100,6 +114,26 @@ def open_dataset(path: str | Path) -> DatasetReader:
         where=path,
         remedy="Copy or download it again",
     ) from reason
+
+
+def _open_stored(path: Stored) -> DatasetReader:
+    """A COG in shared storage; windows are read by ranges, with the store's own credentials."""
+    import rasterio
+    from fsspec.core import url_to_fs
+    from rasterio.errors import RasterioIOError
+
+    def opened(*_: Any, **__: Any) -> Any:
+        return files.open(place, "rb", block_size=_RANGE)
+
+    try:
+        files, place = url_to_fs(path)
+        return rasterio.open(path, driver="GTiff", sharing=False, opener=opened)
+    except (RasterioIOError, OSError) as error:
+        raise SceneError(
+            "The scene cannot be read from the shared storage",
+            where=path,
+            remedy="Check this machine's credentials for it, and build again",
+        ) from error
 
 
 def is_url(path: str | Path) -> bool:

@@ -366,9 +366,9 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 
 
 def _place(path: str) -> str | Path:
-    from pipeline.raster import is_url
+    from pipeline.raster import Stored, is_url
 
-    return path if is_url(path) else Path(path)
+    return path if isinstance(path, Stored) or is_url(path) else Path(path)
 
 
 def _unreadable(scene: Scene, where: str) -> DamagedError:

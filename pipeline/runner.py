@@ -153,10 +153,12 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
     """Fetch what must be fetched, build, and say what was made."""
     from pipeline.build import build, run_blocks
     from pipeline.collection import Store
+    from pipeline.storage import Storage
 
     request = _fetched(jobs, job, JobRequest.from_dict(job.request), report)
     stop = jobs.folder(job.id) / "stop"
-    engine = engine_from(settings.scheduler, settings.workers, settings.threads, stop)
+    storage = Storage.at(settings.storage) if settings.storage else None
+    engine = engine_from(settings.scheduler, settings.workers, settings.threads, stop, storage)
     made: list[Any] = []
     began = time.monotonic()
 
@@ -172,7 +174,9 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
         jobs.tell(job.id, f"embedded {len(tasks)} blocks in {time.monotonic() - began:.1f} s")
         return made
 
-    summary: BuildSummary = build(request, Store(settings.home), report, run=blocks)
+    summary: BuildSummary = build(
+        request, Store(settings.home), report, run=blocks, storage=storage
+    )
     # Scenes are kept in the collection; what they were made from is not needed twice.
     shutil.rmtree(_scratch(jobs, job), ignore_errors=True)
     store = Store(settings.home)

@@ -18,7 +18,10 @@ class Settings:
         home: Folder of everything Lookalike keeps (`LOOKALIKE_HOME`, default `~/.lookalike`).
         weights: ImageNet weights given by hand (`LOOKALIKE_WEIGHTS`), or None.
         threads: Processor threads for embedding (`LOOKALIKE_THREADS`, default all).
-        scheduler: Address of a Dask scheduler (`LOOKALIKE_SCHEDULER`), or None for a local one.
+        scheduler: Address of a Dask scheduler (`LOOKALIKE_SCHEDULER`), or None for workers of our
+            own; `pipeline.clusters` has the forms it may take.
+        storage: fsspec URL that the workers of that scheduler reach, where they do not share our
+            disk (`LOOKALIKE_STORAGE`), or None.
         workers: Worker processes of the local engine (`LOOKALIKE_WORKERS`), 0 for in-process.
         folders: Folders from which rasters may be opened by path in the app
             (`LOOKALIKE_FOLDERS`, separated like PATH).
@@ -48,6 +51,7 @@ class Settings:
     weights: Path | None = None
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     scheduler: str | None = None
+    storage: str | None = None
     workers: int = 1
     folders: tuple[Path, ...] = ()
     upload_mb: int = 2048
@@ -91,6 +95,7 @@ def from_environment(env: dict[str, str]) -> Settings:
         else None,
         threads=_whole(env, "LOOKALIKE_THREADS", defaults.threads, least=1),
         scheduler=env.get("LOOKALIKE_SCHEDULER") or None,
+        storage=env.get("LOOKALIKE_STORAGE") or None,
         workers=_whole(env, "LOOKALIKE_WORKERS", defaults.workers, least=0),
         folders=tuple(
             Path(folder).expanduser().absolute()

@@ -1,0 +1,253 @@
+"""Builds through shared storage: what passes through it is what was made, and only that."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+
+from pipeline import shared
+from pipeline.build import BuildRequest, SceneInput, build, plan
+from pipeline.collection import Collection, Store
+from pipeline.engine import BlocksFailed, DaskEngine, Failure
+from pipeline.errors import QueryError, ServiceError, StorageError
+from pipeline.parts import read_embeddings
+from pipeline.progress import silent
+from pipeline.scene import SceneReader, ingest
+from pipeline.storage import Storage
+from tests import made
+from tests.rasters import write_raster
+
+
+@pytest.fixture(params=["memory", "file"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    """A remote store, and a folder in the place of one."""
+    where = {"memory": "memory://bucket/place", "file": str(tmp_path / "bucket with spaces")}
+    yield Storage.at(where[request.param])
+    fsspec.filesystem("memory").store.clear()
+
+
+def folder_of(collection: Collection) -> str:
+    return f"collections/{collection.name}"
+
+
+def vectors(collection: Collection) -> bytes:
+    return b"".join(read_embeddings(part).tobytes() for part in collection.parts)
+
+
+def test_file_comes_back_as_it_was_sent_and_can_be_replaced(
+    storage: Storage, tmp_path: Path
+) -> None:
+    source, back = tmp_path / "a", tmp_path / "b"
+    for content in (b"first", b"second, longer"):
+        source.write_bytes(content)
+        storage.send(source, "deep/folder/a")
+        storage.fetch("deep/folder/a", back)
+        assert back.read_bytes() == content
+        assert storage.sizes("deep/folder") == {"a": len(content)}
+    assert storage.text("deep/folder/a") == "second, longer"
+    storage.remove("deep/folder/a")
+    storage.remove("deep/folder/a")
+    assert (storage.sizes("deep/folder"), storage.text("deep/folder/a")) == ({}, None)
+
+
+def test_sending_that_fails_leaves_nothing_and_fetching_nothing_is_told(
+    storage: Storage, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.send(tmp_path / "missing", "deep/a")
+    with pytest.raises(FileNotFoundError):
+        storage.fetch("deep/a", tmp_path / "b")
+    assert storage.sizes("deep") == {}
+    assert not list(tmp_path.glob("*b"))
+
+
+def test_refusal_of_the_store_becomes_an_error_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    place = Storage.at(str(tmp_path / "file"))
+    with pytest.raises((StorageError, ServiceError), match="Check"):
+        place.send(tmp_path / "file", "below/a/file")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://key:hunter2@bucket/a",
+        "az://container/a?sig=hunter2",
+        "simplecache::s3://hunter2/a",
+        "https://example.org/hunter2",
+    ],
+)
+def test_address_with_a_secret_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        Storage.at(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_unknown_protocol_is_told() -> None:
+    with pytest.raises(QueryError, match="fsspec"):
+        Storage.at("nosuchstore://bucket")
+
+
+def test_storage_that_no_worker_reaches_is_refused(tmp_path: Path) -> None:
+    tasks, _ = plan(without_parts(made.collection(tmp_path)))
+    engine = DaskEngine("tcp://127.0.0.1:9", storage=Storage.at("memory://bucket"))
+    with pytest.raises(QueryError, match="No worker reaches"):
+        engine.run_blocks(tasks, [], silent)
+
+
+def without_parts(collection: Collection) -> Collection:
+    shutil.rmtree(collection.path / "chips")
+    return Collection(collection.path, collection.manifest)
+
+
+def test_another_head_fetches_the_blocks_that_are_there(storage: Storage, tmp_path: Path) -> None:
+    first = made.collection(tmp_path / "one", sizes=(1024, 512))
+    shared.keep(storage, first)
+    second = without_parts(made.collection(tmp_path / "two", sizes=(1024, 512)))
+    tasks, kept = plan(second)
+    assert (len(tasks), kept) == (2, [])
+    found = shared.collect(storage, second, tasks, silent)
+    assert [part.rows for part in found] == [16, 4]
+    second = Collection(second.path, second.manifest)
+    assert plan(second)[0] == []
+    assert vectors(second) == vectors(first)
+    assert second.version == first.version
+
+
+def test_copy_of_the_storages_folder_is_the_collection(tmp_path: Path) -> None:
+    first = made.collection(tmp_path / "one")
+    storage = Storage.at(str(tmp_path / "bucket"))
+    shared.keep(storage, first)
+    copied = Store(tmp_path / "bucket").open("made")
+    assert copied.manifest == first.manifest
+    assert copied.version == first.version
+
+
+def test_block_altered_in_the_storage_is_not_taken_and_removed(
+    storage: Storage, tmp_path: Path
+) -> None:
+    collection = made.collection(tmp_path / "one")
+    (part,) = collection.parts
+    altered = bytearray(part.path.read_bytes())
+    altered[len(altered) // 2] ^= 0xFF
+    (tmp_path / "altered").write_bytes(altered)
+    key = f"{folder_of(collection)}/chips/{part.scene_id}/{part.path.name}"
+    storage.send(tmp_path / "altered", key)
+    tasks, _ = plan(without_parts(collection))
+    assert shared.collect(storage, collection, tasks, silent) == []
+    assert collection.part_files(part.scene_id) == []
+    assert storage.sizes(key.rpartition("/")[0]) == {}
+
+
+def test_block_that_an_area_gained_later_does_not_stand_for_the_whole(
+    storage: Storage, tmp_path: Path
+) -> None:
+    collection = made.collection(tmp_path / "one")
+    (part,) = collection.parts
+    ids = collection.chips.ids
+    shared.keep(storage, collection)
+    (task,), _ = plan(without_parts(collection))
+    chips = frozenset(chip.decode() for chip in ids[:1])
+    with pytest.raises(Exception, match="another model or build"):
+        shared.fetch_part(storage, replace(task, known=chips))
+    assert not part.path.exists()
+    assert shared.fetch_part(storage, task).rows == 16
+
+
+def test_another_collection_of_the_name_is_not_mixed_in(storage: Storage, tmp_path: Path) -> None:
+    shared.keep(storage, made.collection(tmp_path / "one"))
+    other = without_parts(made.collection(tmp_path / "two", stride=128))
+    with pytest.raises(QueryError, match="another collection of this name"):
+        shared.collect(storage, other, plan(other)[0], silent)
+
+
+def test_windows_read_from_a_store_equal_those_of_the_file(
+    storage: Storage, tmp_path: Path
+) -> None:
+    raster = write_raster(tmp_path / "strip.tif", 900, 700, seed=8, nodata=0)
+    local = ingest(raster, tmp_path / "scenes")
+    storage.send(Path(local.path), "scenes/strip.tif")
+    there = pickle.loads(pickle.dumps(replace(local, path=storage.address("scenes/strip.tif"))))
+    with SceneReader(local) as one, SceneReader(there) as other:
+        for window in ((0, 0, 256, 256), (600, 400, 300, 300)):
+            for mine, theirs in zip(one.read(*window), other.read(*window), strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+
+
+def test_failed_blocks_travel_between_processes() -> None:
+    error = BlocksFailed([Failure("a/r0000-c0000", "no", 3)], 7)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.failures, again.remedy) == (str(error), error.failures, error.remedy)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """A scheduler and two workers whose home is not ours, by the scheduler's address."""
+    file = tmp_path / "scheduler.json"
+    environment = {**os.environ, "LOOKALIKE_HOME": str(tmp_path / "elsewhere")}
+    quiet = {"env": environment, "stderr": subprocess.DEVNULL}
+    options = ["--no-dashboard", "--scheduler-file", str(file)]
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    processes = [subprocess.Popen([*scheduler, "--port", "0", *options], **quiet)]
+    try:
+        while not file.exists():
+            assert processes[0].poll() is None
+            time.sleep(0.05)
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1"]
+        for number in range(2):
+            scratch = ["--local-directory", str(tmp_path / f"scratch{number}"), "--no-nanny"]
+            processes.append(subprocess.Popen([*worker, *scratch, *options], **quiet))
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.model
+def test_build_through_storage_equals_a_local_one_and_is_never_done_twice(
+    home: Path, tmp_path: Path, cluster: str
+) -> None:
+    raster = write_raster(tmp_path / "strip.tif", 2304, 300, seed=3)
+    asked = BuildRequest("strip", (SceneInput(raster),), stride=128, mode="chip")
+    store, storage = Store(home), Storage.at(str(tmp_path / "bucket"))
+    engine = DaskEngine(cluster, storage=storage)
+    summary = build(asked, store, run=engine.run_blocks, storage=storage)
+    assert (summary.blocks_made, summary.blocks_kept) == (3, 0)
+    through = store.open("strip")
+    assert not (tmp_path / "elsewhere" / "collections").exists()
+    assert not list((tmp_path / "bucket").rglob(".tmp-*"))
+    build(replace(asked, name="plain"), store)
+    plain = store.open("plain")
+    assert through.chips.ids.tolist() == plain.chips.ids.tolist()
+    assert vectors(through) == vectors(plain)
+    fresh = Store(tmp_path / "another")
+    again = build(asked, fresh, storage=storage)
+    assert (again.blocks_made, again.blocks_kept) == (0, 3)
+    assert fresh.open("strip").version == through.version
+
+
+def test_scheduler_that_is_not_there_leaves_the_scenes_sent_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = without_parts(made.collection(tmp_path / "one"))
+    (scene,) = collection.scenes.values()
+    write_raster(Path(scene.path), 1024, 1024, seed=1)
+    storage = Storage.at(str(tmp_path / "bucket"))
+    engine = DaskEngine("tcp://127.0.0.1:9", storage=storage)
+    monkeypatch.setattr("pipeline.engine._CONNECT_SECONDS", 1)
+    with pytest.raises(ServiceError, match="not answer"):
+        engine.run_blocks(plan(collection)[0], [], silent)
+    assert list(storage.sizes("collections/made/scenes")) == [f"{scene.id}.tif"]
