@@ -52,6 +52,6 @@ export function drawReopened(note, { reopened }, { actions, service }) {
 }
 
 export function gone(number) {
-  const these = number === 1 ? 'One hit is' : `${count(number)} hits are`;
-  return `${these} gone: their chips are no longer in the collection.`;
+  if (number === 1) return 'One hit is gone: its chip is no longer in the collection.';
+  return `${count(number)} hits are gone: their chips are no longer in the collection.`;
 }

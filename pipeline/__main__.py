@@ -257,7 +257,11 @@ def restore(token: Annotated[str, typer.Argument(help="What `delete` printed.")]
 @app.command()
 def rename(name: Name, new_name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
     """Give a collection another name."""
-    typer.echo(f"{name} is now {_store().rename(name, new_name).name}.")
+    from pipeline.jobs import Jobs
+    from pipeline.renaming import rename as rename_collection
+
+    renamed = rename_collection(_store(), Jobs(settings().home), name, new_name)
+    typer.echo(f"{name} is now {renamed.name}.")
 
 
 @app.command()

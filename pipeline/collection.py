@@ -62,6 +62,8 @@ class Manifest:
         left_out: Chips left out, by reason.
         seconds: Time spent building, all runs together.
         versions: Software that made it, by package.
+        block_span: Pixels of chip starts a block covers each way, None for the grid's own choice.
+        former: Names it had before, so that old links can say where it went.
     """
 
     name: str
@@ -78,6 +80,8 @@ class Manifest:
     left_out: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
+    former: tuple[str, ...] = ()
+    block_span: int | None = None
     chip_size: int = 256
     schema: int = SCHEMA
 
@@ -262,9 +266,7 @@ class Store:
         path = self.root / check_name(name)
         state = _state(path)
         if state is None:
-            raise NotFoundError(
-                "There is no collection of this name", where=name, remedy=self._known()
-            )
+            raise self._missing(name)
         with self._mutex:
             kept = self._opened.get(name)
             if kept and kept[0] == state:
@@ -293,7 +295,7 @@ class Store:
         return Collection(path, replace(manifest, created=now())).write()
 
     def rename(self, name: str, new_name: str) -> Collection:
-        """Give a collection another name; its title stays.
+        """Give a collection another name; its title stays, and the old name leads to it.
 
         Raises:
             NotFoundError: If there is no such collection.
@@ -306,7 +308,8 @@ class Store:
             raise QueryError("This name is taken", where=new_name, remedy="Choose another name")
         with collection.lock(), storage_errors(target):
             collection.path.rename(target)
-        return Collection(target, collection.manifest).write(name=new_name)
+        former = (*(old for old in collection.manifest.former if old != new_name), name)
+        return Collection(target, collection.manifest).write(name=new_name, former=former)
 
     def describe(
         self, name: str, *, title: str | None = None, description: str | None = None
@@ -327,9 +330,7 @@ class Store:
         """
         path = self.root / check_name(name)
         if _state(path) is None:
-            raise NotFoundError(
-                "There is no collection of this name", where=name, remedy=self._known()
-            )
+            raise self._missing(name)
         token = f"{name}.{time.time_ns()}"
         with Collection(path, Manifest(name, name, 256, {})).lock(), storage_errors(path):
             self.trash.mkdir(parents=True, exist_ok=True)
@@ -393,6 +394,23 @@ class Store:
             shutil.rmtree(path, ignore_errors=True)
         return len(old)
 
+    def _missing(self, name: str) -> NotFoundError:
+        """That there is no such collection, and where it went or which there are."""
+        for other in self.names():
+            try:
+                manifest = self.open(other).manifest
+            except (DamagedError, NotFoundError):
+                continue
+            if name in manifest.former:
+                return NotFoundError(
+                    "This collection has another name now",
+                    where=name,
+                    remedy=f"Open {other} instead: {manifest.title}",
+                )
+        return NotFoundError(
+            "There is no collection of this name", where=name, remedy=self._known()
+        )
+
     def _known(self) -> str:
         names = self.names()
         if not names:
@@ -450,7 +468,8 @@ def _read_manifest(path: Path) -> Manifest:
                 "This collection was made by a newer Lookalike", where=path.name, remedy="Update"
             )
         known = {k: v for k, v in content.items() if k in Manifest.__dataclass_fields__}
-        manifest = Manifest(**{**known, "scenes": tuple(known["scenes"]), "name": path.name})
+        lists = {"scenes": tuple(known["scenes"]), "former": tuple(known.get("former", ()))}
+        manifest = Manifest(**{**known, **lists, "name": path.name})
         _check_kinds(manifest)
         return manifest
     except (KeyError, TypeError, AttributeError) as error:
@@ -462,7 +481,13 @@ def _read_manifest(path: Path) -> Manifest:
 def _check_kinds(manifest: Manifest) -> None:
     """Raise `TypeError` where a value is not of the kind its field holds."""
     kinds: dict[type | tuple[type, ...], tuple[object, ...]] = {
-        str: (manifest.title, manifest.description, manifest.model["mode"], *manifest.scenes),
+        str: (
+            manifest.title,
+            manifest.description,
+            manifest.model["mode"],
+            *manifest.scenes,
+            *manifest.former,
+        ),
         int: (manifest.stride, manifest.chips, *manifest.left_out.values()),
         (dict, type(None)): (manifest.area,),
     }

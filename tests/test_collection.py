@@ -16,9 +16,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.build import BuildRequest
 from pipeline.collection import Manifest, Store, proposed_name
 from pipeline.errors import DamagedError, NotFoundError, QueryError, StorageError
+from pipeline.jobs import Jobs
 from pipeline.parts import read_embeddings
+from pipeline.renaming import rename
 from tests import made
 
 
@@ -137,6 +140,27 @@ def test_rename_keeps_everything_but_the_name(home: Path) -> None:
     assert after.manifest.title == before.manifest.title
     assert after.chips.ids.tolist() == ids
     assert Store(home).names() == ["renamed"]
+
+
+def test_an_old_name_leads_to_the_new_one(home: Path) -> None:
+    made.collection(home)
+    store = Store(home)
+    store.rename("made", "second")
+    store.rename("second", "third")
+    for old in ("made", "second"):
+        with pytest.raises(NotFoundError, match=r"another name now.*Open third instead: Made"):
+            store.open(old)
+    assert Store(home).rename("third", "made").manifest.former == ("second", "third")
+
+
+def test_a_collection_whose_build_waits_keeps_its_name(home: Path) -> None:
+    made.collection(home)
+    jobs = Jobs(home)
+    job = jobs.submit(BuildRequest("made", stride=256, scenes=()), start=False)
+    with pytest.raises(StorageError, match=r"is queued.*cancel it"):
+        rename(Store(home), jobs, "made", "other")
+    jobs.cancel(job.id)
+    assert rename(Store(home), jobs, "made", "other").name == "other"
 
 
 def test_rename_to_a_taken_name_changes_nothing(home: Path) -> None:

@@ -40,6 +40,24 @@ def test_a_name_and_a_description_are_kept(app, visit) -> None:
     assert page.get_by_label("Description").input_value() == "Two kinds of country"
 
 
+def test_the_name_in_links_changes_and_the_old_link_says_so(app, visit) -> None:
+    page = open_page(app, visit)
+    field = page.get_by_label("Name in links", exact=True)
+    field.fill("Not a name")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("For instance 'not-a-name'").wait_for()
+    field.fill("waters")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/collections?collection=waters")
+    page.wait_for_function(SPACE)
+    old = visit(f"{app.url}/search?collection=ponds")
+    old.get_by_text("This collection has another name now").wait_for()
+    old.get_by_text("Open waters instead").wait_for()
+    page.get_by_label("Name in links", exact=True).fill("ponds")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/collections?collection=ponds")
+
+
 def test_a_lasso_shows_its_chips_on_the_map_and_escape_ends_it(app, visit) -> None:
     page = open_page(app, visit)
     page.locator(".lk-plot").scroll_into_view_if_needed()

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import area_state, changes_view, trouble
-from pages.ui.server import base_path, shelf
+from pages.ui.server import base_path, jobs, shelf
 from pages.ui.words import count, duration, plural, size
 from pipeline.chip_files import MOST_ZIPPED
 from pipeline.collection import TRASH_DAYS
 from pipeline.errors import LookalikeError
+from pipeline.renaming import rename
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
@@ -58,6 +59,12 @@ def _words(collection: Collection) -> None:
     manifest = collection.manifest
     with st.form(f"words-{collection.name}", border=False):
         title = st.text_input("Name", manifest.title, max_chars=80)
+        name = st.text_input(
+            "Name in links",
+            collection.name,
+            max_chars=64,
+            help="Small letters, digits and hyphens. Old links then say what it is called now",
+        )
         description = st.text_area(
             "Description",
             manifest.description,
@@ -68,6 +75,9 @@ def _words(collection: Collection) -> None:
         if not st.form_submit_button("Save"):
             return
     try:
+        if name.strip() != collection.name:
+            collection = rename(shelf().store, jobs(), collection.name, name.strip())
+            st.query_params["collection"] = st.session_state["collection"] = collection.name
         shelf().store.describe(
             collection.name, title=title.strip() or manifest.title, description=description.strip()
         )
@@ -187,7 +197,6 @@ def _facts(collection: Collection) -> None:
         ("Overlap", f"a chip every {manifest.stride} pixels"),
         ("Built", f"{manifest.created[:10]}, in {duration(manifest.seconds)}"),
         ("Disk", size(collection.disk_bytes())),
-        ("Name in links", collection.name),
     ]
     cells = "".join(
         f"<div><dt>{escape(row[0])}</dt><dd>{escape(row[1])}</dd></div>" for row in rows if row
