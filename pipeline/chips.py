@@ -49,6 +49,22 @@ class Block:
         width, height = self.cols[-1] - self.cols[0], self.rows[-1] - self.rows[0]
         return self.cols[0], self.rows[0], width + CHIP, height + CHIP
 
+    def starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Upper and left pixel of every chip, row by row: two arrays (n,)."""
+        rows, cols = np.meshgrid(self.rows, self.cols, indexing="ij")
+        return rows.ravel(), cols.ravel()
+
+    def narrowed(self, kept: np.ndarray) -> tuple[Block, np.ndarray]:
+        """The smallest block that holds all kept chips, and which of its chips are kept.
+
+        Args:
+            kept: Bool (n,) in the order of `starts`, at least one true.
+        """
+        table = kept.reshape(len(self.rows), len(self.cols))
+        down, across = np.flatnonzero(table.any(1)), np.flatnonzero(table.any(0))
+        rows, cols = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+        return Block(self.name, self.rows[rows], self.cols[cols]), table[rows, cols].ravel()
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -122,7 +138,7 @@ class Chips:
             right, lower right and lower left corner.
         nodata_percent: float32 (n,), 0 to 100.
         sharpness: float32 (n,), variance of the Laplacian of the luma; low is blurred or bare.
-        pixels: uint8 (n, 256, 256, 3).
+        pixels: uint8 (n, 256, 256, 3), or (n, 0, 0, 3) if they were not wanted.
         left_out: How many were left out, by reason: "nodata", "area".
     """
 
@@ -137,6 +153,13 @@ class Chips:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def window(self) -> Window:
+        """Column, row, width and height of the pixels they cover."""
+        left, top = int(self.cols.min()), int(self.rows.min())
+        width, height = int(self.cols.max()) - left, int(self.rows.max()) - top
+        return left, top, width + CHIP, height + CHIP
 
     def select(self, keep: Sequence[bool] | np.ndarray) -> Chips:
         """Those chips for which `keep` is true; what was left out stays counted."""
@@ -167,6 +190,7 @@ def cut(
     *,
     area: BaseGeometry | None = None,
     max_nodata: float = 50.0,
+    with_pixels: bool = True,
 ) -> Chips:
     """Read a block and cut it into chips.
 
@@ -176,20 +200,25 @@ def cut(
         block: Which chips.
         area: In EPSG:4326; chips whose centre lies outside are left out, unread if none is left.
         max_nodata: Chips with more than this percentage without data are left out.
+        with_pixels: Whether the chips' own pixels are wanted; the dense mode reads its region
+            itself, and overlapping chips take many times its memory.
 
     Raises:
         DamagedError: If the scene's file cannot be read.
     """
-    rows, cols = (a.ravel() for a in np.meshgrid(block.rows, block.cols, indexing="ij"))
+    rows, cols = block.starts()
     kept = np.ones(len(rows), bool)
     left_out = {}
     if area is not None:
         kept = _centred_in(scene, cols, rows, area)
         left_out["area"] = int((~kept).sum())
-    left, top, width, height = block.window
     if kept.any():
+        block, kept = block.narrowed(kept)
+        rows, cols = block.starts()
+        left, top, width, height = block.window
         rgb, valid = reader.read(left, top, width, height)
     else:
+        left, top, width, height = block.window
         rgb, valid = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool)
     x, y = cols - left, rows - top
     nodata = 100.0 - 100.0 * _window_sums(valid, x, y, CHIP) / CHIP**2
@@ -197,7 +226,10 @@ def cut(
     if bare.any():
         left_out["nodata"] = int(bare.sum())
     kept &= ~bare
-    pixels = _pixels(rgb, block, kept.reshape(len(block.rows), len(block.cols)))
+    if with_pixels:
+        pixels = _pixels(rgb, block, kept.reshape(len(block.rows), len(block.cols)))
+    else:
+        pixels = np.empty((int(kept.sum()), 0, 0, 3), np.uint8)
     cols, rows = cols[kept], rows[kept]
     return Chips(
         ids=[chip_id(scene.id, int(c), int(r)) for c, r in zip(cols, rows, strict=True)],

@@ -1,7 +1,8 @@
-"""Import TensorFlow and ScaNN without the lines their native code prints at every start.
+"""Import TensorFlow, OpenVINO and ScaNN without what they do at every start beside their work.
 
-Those lines (about CUDA plug-ins and processor features) are written by C++ to the process's
-standard error before any log level is honoured, and tell a user nothing.
+Their native code prints lines (about CUDA plug-ins and processor features) to the process's
+standard error before any log level is honoured; they tell a user nothing.  OpenVINO reports every
+import to a statistics service on the internet; here it does not.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def load(name: str) -> ModuleType:
         return found
     with _importing:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        if name == "openvino":  # it does without the package that reports, if that cannot be imported
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             return _hushed(name)

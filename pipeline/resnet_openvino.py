@@ -1,6 +1,7 @@
 """The same ResNet-50 graph in OpenVINO, which runs it faster on Intel and AMD processors.
 
-An optional extra: used when the `openvino` package is installed and there is no graphics card.
+Used when the `openvino` package is installed and there is no graphics card; without it TensorFlow
+does the work.
 The graph is built here from the folded Keras weights, so that embedding needs no TensorFlow at all:
 a worker starts in a second instead of five and is half a gigabyte smaller.
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import resnet
+from pipeline import native, resnet
 from pipeline.weights import Weights
 
 #: Chips a request.  Two requests run side by side; larger ones only move more memory.
@@ -29,7 +30,7 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, weights: Weights, precision: resnet.Precision, threads: int) -> None:
-        import openvino
+        openvino = native.load("openvino")
 
         self.batch = BATCH
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]} {precision}"
@@ -50,7 +51,7 @@ class OpenVinoNetwork:
 
     def maps(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, h/32, w/32, 2048) of uint8 RGB (n, h, w, 3)."""
-        import openvino
+        openvino = native.load("openvino")
 
         n, height, width, _ = pixels.shape
         if n <= BATCH:
@@ -75,8 +76,8 @@ class OpenVinoNetwork:
 
 
 def _graph(folded: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
-    import openvino
-    from openvino import opset13 as ops
+    openvino = native.load("openvino")
+    ops = openvino.opset13
 
     def convolve(x: Any, name: str, stride: int, pad: int, *, relu: bool) -> Any:
         kernel, bias = folded[name]

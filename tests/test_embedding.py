@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,14 +93,16 @@ def test_anything_but_uint8_rgb_is_refused(home: Path) -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(QueryError, match="mode"):
-        embedding.resnet50("sparse")  # type: ignore[arg-type]
+    for asked in (embedding.resnet50, embedding.identity):
+        with pytest.raises(QueryError, match="mode"):
+            asked("sparse")
 
 
 def test_identity_names_weights_and_mode_and_survives_json(home: Path) -> None:
     chip, region = embedding.resnet50("chip").identity, embedding.resnet50("dense").identity
     assert chip.weights_sha256 == weights.TRUNK_SHA256
     assert (chip.mode, region.mode) == ("chip", "dense")
+    assert (embedding.identity("chip"), embedding.identity("dense")) == (chip, region)
     assert ModelIdentity.from_dict(chip.to_dict()) == chip
     with pytest.raises(ModelMismatchError):
         ModelIdentity.from_dict({"name": "keras/resnet50"})
@@ -176,9 +179,29 @@ def test_cell_scores_point_at_the_part_that_matches(dense_embedder: dense.DenseE
     assert scores[:, :3].mean() > scores[:, 5:].mean()
 
 
-def test_importing_the_module_loads_no_runtime() -> None:
+def test_importing_the_module_and_asking_who_it_is_loads_no_runtime(home: Path) -> None:
     code = (
         "import sys; import pipeline.embedding, pipeline.dense, pipeline.resnet; "
+        "assert pipeline.embedding.identity('dense').mode == 'dense'; "
         "sys.exit('tensorflow' in sys.modules or 'openvino' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+def test_no_runtime_calls_home_when_it_is_loaded(runtime: str, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "calls = []\n"
+        "sys.addaudithook(lambda event, given: event.startswith(('socket.connect', 'socket.getaddr'))"
+        " and calls.append(given))\n"
+        "from pipeline import native\n"
+        f"native.load({runtime!r})\n"
+        "sys.exit(f'{calls}' if calls else 0)"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "intel").exists(), "nor does it count how often it was used"

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui import area_state, trouble
 from pages.ui.server import jobs, shelf
 from pages.ui.words import THIN, count, duration, heading, size, square_km
-from pipeline.build import DEFAULT_MODE, BuildRequest, SceneInput
+from pipeline.build import BuildRequest, SceneInput, default_mode
 from pipeline.errors import LookalikeError
 from pipeline.jobs import JobRequest
 from pipeline.preflight import (
@@ -72,7 +72,7 @@ def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
         area,
         imagery.chosen if imagery else (),
         stride=stride,
-        pace=_pace(DEFAULT_MODE),
+        pace=_pace(default_mode(stride)),
         home=settings().home,
         estimate=imagery.estimate if imagery else None,
     )
