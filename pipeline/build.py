@@ -195,7 +195,8 @@ def prepare(
         _check_agrees(existing, request, stride)
         return existing, False
     mode = request.mode or default_mode(stride)
-    model = resnet50(mode, progress=progress)
+    # Only who it is: where workers embed, this process never loads the network.
+    model = identity(mode, progress)
     manifest = Manifest(
         name=request.name,
         title=request.title or request.name,
