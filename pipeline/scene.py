@@ -15,7 +15,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -351,6 +351,8 @@ def ingest(
     from pipeline.cog import write_cog
 
     told = progress or silent
+    if kept := _already_in(folder, path, described):
+        return kept
     found = open_scene(path, progress=told, **described)
     try:
         existing = load_scene(folder, found.id)
@@ -367,6 +369,19 @@ def ingest(
         kept = _as_kept(temporary, found, described.get("stretch"))
     write_json(folder / f"{found.id}.json", replace(kept, path=f"./{target.name}").to_item())
     return replace(kept, path=str(target.absolute()))
+
+
+def _already_in(folder: Path, path: str | Path, described: Mapping[str, Any]) -> Scene | None:
+    """The scene that is this very file of the folder, if it is to be shown the same way."""
+    if is_url(str(path)) or Path(path).absolute().parent != folder.absolute():
+        return None
+    try:
+        scene = load_scene(folder, Path(path).stem)
+    except (NotFoundError, DamagedError):
+        return None
+    bands, stretch = described.get("bands"), described.get("stretch")
+    same = bands in (None, scene.bands) and stretch in (None, scene.stretch)
+    return scene if same else None
 
 
 def load_scene(folder: Path, scene_id: str) -> Scene:

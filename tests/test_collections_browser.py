@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.browser import PHONE, App, Visit, app, chromium, visit
@@ -110,6 +112,23 @@ def test_settings_are_taken_to_the_area_page(app, visit) -> None:
     page.get_by_text("only what is new is computed").wait_for()
     page.get_by_role("button", name="Build a new one instead").click()
     page.get_by_label("Name", exact=True).wait_for()
+
+
+def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module_home) -> None:
+    folder = module_home / "collections" / "ponds"
+    (sidecar,) = (folder / "scenes").glob("*.json")
+    item = json.loads(sidecar.read_text())
+    item["properties"]["lookalike:bands"] = [3, 2, 1]
+    item["properties"]["lookalike:stretch"] = [[10, 20, 30], [200, 210, 220]]
+    sidecar.write_text(json.dumps(item))
+    (folder / "collection.json").touch()
+    page = open_page(app, visit)
+    page.get_by_role("button", name="Duplicate settings").click()
+    page.wait_for_url("**/area*")
+    page.locator("h2.lk-step", has_text="bands 3, 2, 1").wait_for()
+    page.get_by_text("Black to white: 10–200, 20–210, 30–220").wait_for(state="attached")
+    page.get_by_role("radio", name="Half", checked=True).wait_for()
+    page.locator(".lk-sum", has_text="49 chips").wait_for()
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, visit) -> None:

@@ -221,7 +221,7 @@ def _request(
             title=imagery.title if len(imagery.chosen) == 1 else one.title,
             datetime=one.datetime,
             source=imagery.origin,
-            license=imagery.license,
+            license=one.license or imagery.license,
         )
         for one in imagery.chosen
     )

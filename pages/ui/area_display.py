@@ -75,7 +75,7 @@ def choose(imagery: Imagery | None) -> Display:
     return Display(None if own else bands, stretch, tuple(shown))
 
 
-def _key(place: str) -> str:
+def key_of(place: str) -> str:
     """Part of the keys of what is chosen for one raster, so that the next one starts afresh."""
     return hashlib.sha256(place.encode()).hexdigest()[:8]
 
@@ -87,7 +87,7 @@ def _bands(known: Bands, default: tuple[int, int, int], place: str) -> tuple[int
     numbers = list(range(1, len(known.names) + 1))
     chosen = []
     for i, (column, colour) in enumerate(zip(st.columns(3), COLOURS, strict=True)):
-        name = f"band.{_key(place)}.{i}"
+        name = f"band.{key_of(place)}.{i}"
         area_state.pick(name, numbers, default[i])
         chosen.append(
             column.selectbox(
@@ -121,7 +121,7 @@ def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch |
     for end, levels in (("Black", scene.stretch.low), ("White", scene.stretch.high)):
         row = []
         for column, colour, level, band in zip(st.columns(3), COLOURS, levels, bands, strict=True):
-            key = area_state.start(f"level.{_key(place)}.{end}.{colour}.{band}", float(level))
+            key = area_state.start(f"level.{key_of(place)}.{end}.{colour}.{band}", float(level))
             row.append(column.number_input(f"{end}, {colour.lower()}", key=key, format="%g"))
         given.append((row[0], row[1], row[2]))
     return Stretch(given[0], given[1])

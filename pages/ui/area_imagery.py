@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui import area_candidates, area_state, trouble
-from pages.ui.server import looks
+from pages.ui import area_candidates, area_duplicate, area_state, trouble
+from pages.ui.server import looks, shelf
 from pages.ui.words import heading
 from pipeline.errors import LookalikeError, NotFoundError
 from pipeline.settings import settings
@@ -155,11 +155,11 @@ def _raster(area: Area | None) -> Imagery | None:
     if not places:
         return None
     remote = way == "Web address"
-    folders = (*settings().folders, looks().uploads)
+    folders = (*settings().folders, looks().uploads, shelf().store.root)
     source = open_source("raster", locations=places, folders=folders)
     with st.spinner("Reading what it says of itself …", show_time=False):
         # Without the area, so that a raster that misses it is shown, and said to miss it.
-        found = tuple(source.search(None))
+        found = tuple(map(area_duplicate.described, source.search(None)))
     touching = area is None or any(one.footprint.intersects(area.geometry) for one in found)
     estimate = source.estimate(area, found) if remote and touching else None
     options = {"locations": places} if remote else {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import area_state, changes_view, trouble
+from pages.ui import area_duplicate, changes_view, trouble
 from pages.ui.server import base_path, jobs, shelf
 from pages.ui.words import count, duration, plural, size
 from pipeline.chip_files import MOST_ZIPPED
@@ -105,7 +105,7 @@ def _actions(collection: Collection) -> None:
         if st.button(
             "Duplicate settings",
             icon=":material/content_copy:",
-            help="Begin another collection with the same area and overlap",
+            help="Begin another collection with the same area, overlap, imagery and colours",
         ):
             _to_area(collection)
         if len(changes_view.dates(collection)) > 1:
@@ -142,11 +142,7 @@ def _export(collection: Collection) -> None:
 
 
 def _to_area(collection: Collection, into: str = "") -> None:
-    manifest = collection.manifest
-    if manifest.area:
-        area_state.take_geojson(manifest.area)
-    st.session_state["area.stride"] = manifest.stride
-    st.session_state["area.into"] = into
+    area_duplicate.take(collection, into)
     st.switch_page("area.py")
 
 
