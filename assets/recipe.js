@@ -21,12 +21,15 @@ function startOf({ chip, at, picture, box, file }) {
 // The same as one word, to know whether something still belongs to the query.
 export const nameOf = ({ query, good, bad }) => JSON.stringify([query && startOf(query), good, bad]);
 
+// A cut at 0 cuts nothing, for a refined query's scores may lie below it.
+const isAbove = (least) => (one) => least <= 0 || one.score >= least;
+
 // What the map and the gallery list: hits, or sites with their best hit.
 export function shownOf({ hits, sites, merged, least }) {
-  if (!merged || !sites) return hits.filter((hit) => hit.score >= least);
+  if (!merged || !sites) return hits.filter(isAbove(least));
   const byId = new Map(hits.map((hit) => [hit.id, hit]));
   return sites
-    .filter(({ score }) => score >= least)
+    .filter(isAbove(least))
     .map(({ id, rank, count, chips, geometry }) => {
       const rows = chips.map((chip) => byId.get(chip).row);
       return { ...byId.get(id), rank, count, rows, outline: geometry };

@@ -52,7 +52,7 @@ function summary({ summary: { eligible, seconds }, shown, hits, least, merged })
   if (merged) {
     return `${count(shown.length)} ${shown.length === 1 ? 'site' : 'sites'} · ${time}`;
   }
-  const below = hidden ? `, ${count(hidden)} below ${score(least)} hidden` : '';
+  const below = hidden ? ` · ${count(hidden)} below ${score(least)}` : '';
   return `${count(shown.length)} of ${count(eligible)} chips${below} · ${time}`;
 }
 
