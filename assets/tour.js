@@ -6,10 +6,12 @@ const HINTS = [
   {
     words: 'Click something on the image, or draw a box round it: the places most like it follow.',
     when: () => true,
+    done: ({ shown }) => shown.length > 0,
   },
   {
     words: 'Mark results good or bad (G, B), then Refine: the search moves towards the good ones.',
     when: ({ shown }) => shown.length > 0,
+    done: ({ good, bad }) => good.length + bad.length > 0,
   },
   {
     words: 'The flame colours everything by similarity. Filters say where to look. ? lists the keys.',
@@ -29,10 +31,10 @@ export function createTour({ store, root }) {
   }
 
   function draw(state) {
-    // A search says that the first hint was understood.
-    if (at === 0 && state.shown.length) return go(1);
     const hint = HINTS[at];
-    note.hidden = !hint || !hint.when(state) || Boolean(state.trouble);
+    if (hint?.done?.(state)) return go(at + 1); // done is understood
+    // Nothing may lie over the map while someone draws on it.
+    note.hidden = !hint || !hint.when(state) || Boolean(state.trouble || state.drawing);
     if (note.hidden) return note.replaceChildren();
     const last = at === HINTS.length - 1;
     return note.replaceChildren(
@@ -56,7 +58,7 @@ export function createTour({ store, root }) {
     );
   }
 
-  const stop = store.watch(['shown', 'trouble'], draw);
+  const stop = store.watch(['shown', 'good', 'bad', 'trouble', 'drawing'], draw);
   return {
     stop() {
       stop();
