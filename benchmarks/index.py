@@ -29,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -66,6 +66,11 @@ class Figure:
     ratio: float
     spread: float
     quality: float
+    contenders: tuple[dict[str, Any], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; `contenders`, everybody that was measured, only where there are some."""
+        return {name: value for name, value in asdict(self).items() if value != ()}
 
 
 @dataclass
@@ -249,9 +254,23 @@ def figures(
         values = (round(own, 3), round(other, 3), of, round(ratio, 3))
         return Figure(f"{name}, {n} chips", *values, round(spread, 3), round(quality, 4))
 
+    everybody = tuple(
+        {
+            "name": each.name,
+            "recall": round(each.recall, 4),
+            "p50": round(median(each.p50), 1),
+            "p99": round(median(each.p99), 1),
+            "build": round(each.build, 1),
+            "size": round(each.size),
+        }
+        for each in (ours, filtered, *rivals)
+    )
     p50, p99 = median(ours.p50), median(ours.p99)
     return [
-        figure("p50 of a query, µs", p50, median(best.p50), best.name, ours.recall),
+        replace(
+            figure("p50 of a query, µs", p50, median(best.p50), best.name, ours.recall),
+            contenders=everybody,
+        ),
         figure("p99 of a query, µs", p99, median(tail.p99), tail.name, ours.recall),
         figure("build, s", ours.build, graph.build, graph.name, ours.recall),
         figure("memory, bytes a chip", ours.size, best.size, best.name, ours.recall),
@@ -290,7 +309,7 @@ def main() -> None:
             shutil.rmtree(folder, ignore_errors=True)
         for figure in found:
             if options.json:
-                print(json.dumps(asdict(figure)), flush=True)
+                print(json.dumps(figure.to_dict(), ensure_ascii=False), flush=True)
             else:
                 say(
                     f"  {figure.name}: {figure.ours:g} against {figure.rival:g} "
