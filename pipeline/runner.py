@@ -171,7 +171,12 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
             engine.on_block = _preview_maker(jobs.folder(job.id))
             engine.tell = lambda line: jobs.tell(job.id, line)
             made.extend(engine.run_blocks(tasks, kept, progress))
-        jobs.tell(job.id, f"embedded {len(tasks)} blocks in {time.monotonic() - began:.1f} s")
+        took = time.monotonic() - began
+        jobs.tell(
+            job.id,
+            f"embedded {len(tasks)} blocks in {took:.1f} s: {sum(one.chips for one in made)} new "
+            f"chips, {sum(part.rows for part in kept)} were there",
+        )
         return made
 
     summary: BuildSummary = build(
@@ -179,11 +184,12 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
     )
     # Scenes are kept in the collection; what they were made from is not needed twice.
     shutil.rmtree(_scratch(jobs, job), ignore_errors=True)
-    store = Store(settings.home)
+    manifest = Store(settings.home).open(summary.name).manifest
     return {
         **asdict(summary),
         "made": sum(block.chips for block in made),
-        "mode": str(store.open(summary.name).manifest.model["mode"]),
+        "mode": str(manifest.model["mode"]),
+        "stride": manifest.stride,
     }
 
 

@@ -91,6 +91,24 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     assert page.evaluate("() => lookalike.store.state.footprints.total") == 9
 
 
+def test_an_area_is_enlarged_and_only_what_is_new_is_computed(app: App, visit: Visit) -> None:
+    page = visit(f"{app.url}/collections?collection=oakland")
+    page.get_by_role("button", name="Add imagery").click()
+    page.get_by_text("Added to Oakland; only what is new is computed").wait_for()
+    page.get_by_role("radio", name="None", checked=True).wait_for()
+    page.get_by_role("radio", name="Text").click()
+    west, south, east, north = OAKLAND
+    box = f"{west - 0.08}, {south}, {east}, {north}"
+    page.get_by_label("A bounding box, a place, or GeoJSON").fill(box)
+    page.get_by_role("button", name="Use it", exact=True).click()
+    page.locator(".lk-sum", has_text="12 chips").wait_for()
+    page.get_by_role("button", name="Build", exact=True).click()
+    page.wait_for_url("**/jobs")
+    page.get_by_text("12 chips · 3 of them new").wait_for(timeout=240_000)
+    page.get_by_text("Log", exact=True).first.click()
+    page.get_by_text("3 new chips, 9 were there").wait_for()
+
+
 def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     draw(page)

@@ -95,7 +95,10 @@ def _standing(job: Job) -> str:
 
 def _made(job: Job) -> None:
     made = job.summary or {}
-    facts = [f"{count(made.get('chips', 0))} chips"]
+    chips, new = made.get("chips", 0), made.get("made", 0)
+    facts = [f"{count(chips)} chips"]
+    if 0 < new < chips:
+        facts.append(f"{count(new)} of them new")
     if made.get("seconds"):
         facts.append(f"in {duration(made['seconds'])}")
     left_out = describe_left_out(made.get("left_out", {}))
