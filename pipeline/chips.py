@@ -178,6 +178,11 @@ class Chips:
         )
 
 
+def chip_cost(mode: str, stride: int) -> float:
+    """What embedding a chip takes, in chips: itself, or in the dense mode the ground it adds."""
+    return (stride / CHIP) ** 2 if mode == "dense" else 1.0
+
+
 def chip_id(scene_id: str, col: int, row: int, size: int = CHIP) -> str:
     """Sixteen hexadecimal digits that name a window of a scene, the same wherever it is cut."""
     return hashlib.sha256(f"{scene_id}/{col}/{row}/{size}".encode()).hexdigest()[:16]

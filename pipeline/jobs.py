@@ -24,6 +24,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.chips import chip_cost
 from pipeline.collection import check_name, now
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
 from pipeline.files import exclusive, is_locked, read_json, write_json
@@ -365,23 +366,26 @@ class Jobs:
         """Write a job's record, whole or not at all."""
         write_json(self.root / job.id / "job.json", asdict(job))
 
-    def seconds_a_chip(self, mode: str, settings: Settings) -> float | None:
+    def seconds_a_chip(self, mode: str, stride: int, settings: Settings) -> float | None:
         """What embedding a chip took on this machine lately, or None before the first build.
 
         Args:
             mode: "chip" or "dense".
+            stride: Pixels between neighbouring chips.
             settings: Jobs run with another engine than these give say nothing and are left out.
         """
         engine = engine_name(settings)
         known = [
-            job.summary["seconds"] / job.summary["made"]
+            job.summary["seconds"]
+            / job.summary["made"]
+            / chip_cost(mode, job.summary.get("stride", 128))
             for job in self.all()
             if job.summary
             and job.engine == engine
             and job.summary.get("mode") == mode
             and job.summary.get("made", 0) >= 20
         ][:5]
-        return sorted(known)[len(known) // 2] if known else None
+        return sorted(known)[len(known) // 2] * chip_cost(mode, stride) if known else None
 
     def _read(self, path: Path) -> Job:
         remedy = f"Remove the folder {path.parent.name}"

@@ -30,7 +30,7 @@ def load(name: str) -> ModuleType:
         return found
     with _importing:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        if name == "openvino":  # it does without the package that reports, if that cannot be imported
+        if name == "openvino":  # without the package that reports it works the same
             sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

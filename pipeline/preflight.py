@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.chips import CHIP, chip_cost
 from pipeline.collection import proposed_name
 from pipeline.errors import LookalikeError
 from pipeline.ground import Grounds, nearest_turn
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.sources import Candidate, Estimate
 
-CHIP = 256
 #: Seconds a chip on one thread before this machine has built anything; from an ordinary laptop.
 ROUGH_SECONDS = 0.25
+#: What the dense mode's halos add to the ground it covers.
+DENSE_EXTRA = 1.7
 #: Seconds a build takes besides embedding: workers start, the model loads, the index is made.
 START_SECONDS = 15.0
 #: Bytes one chip takes: its vector in the part and in the index, its footprint, its columns.
@@ -162,15 +164,17 @@ def preflight(
     return Preflight(**{**vars(found), "findings": ranked})
 
 
-def pace_of(jobs: Jobs, store: Store, settings: Settings, mode: str) -> Pace:
+def pace_of(jobs: Jobs, store: Store, settings: Settings, mode: str, stride: int) -> Pace:
     """How fast this machine embeds: from its last jobs, else from its collections, else a guess."""
-    seconds = jobs.seconds_a_chip(mode, settings)
+    seconds = jobs.seconds_a_chip(mode, stride, settings)
     if seconds is None:
         known = sorted(_manifest_paces(store, mode))
-        seconds = known[len(known) // 2] if known else None
+        seconds = known[len(known) // 2] * chip_cost(mode, stride) if known else None
     if seconds is not None:
         return Pace(seconds, True)
-    return Pace(ROUGH_SECONDS / max(min(settings.threads, 8), 1), False)
+    halos = DENSE_EXTRA if mode == "dense" else 1.0
+    threads = max(min(settings.threads, 8), 1)
+    return Pace(ROUGH_SECONDS * halos * chip_cost(mode, stride) / threads, False)
 
 
 def count_chips(imagery: Candidate, area: BaseGeometry | None, stride: int) -> int:
@@ -334,7 +338,7 @@ def _manifest_paces(store: Store, mode: str) -> list[float]:
             continue
         suits: Any = manifest.complete and manifest.model.get("mode") == mode
         if suits and manifest.chips >= 20 and manifest.seconds:
-            paces.append(manifest.seconds / manifest.chips)
+            paces.append(manifest.seconds / manifest.chips / chip_cost(mode, manifest.stride))
     return paces
 
 

@@ -295,7 +295,7 @@ def test_job_on_dask_makes_the_same_collection_as_a_plain_build(home, present, r
     for mine, theirs in zip(one.parts, other.parts, strict=True):
         np.testing.assert_array_equal(read_embeddings(mine), read_embeddings(theirs))
     assert job.summary["made"] == len(one.chips)
-    assert jobs.seconds_a_chip(job.summary["mode"], present) > 0
+    assert jobs.seconds_a_chip(job.summary["mode"], job.summary["stride"], present) > 0
 
 
 @pytest.mark.model

@@ -133,14 +133,25 @@ def test_a_long_build_is_announced(imagery: Candidate, tmp_path: Path) -> None:
 def test_the_pace_is_a_guess_until_something_was_built(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     store = Store(tmp_path)
-    assert not pace_of(Jobs(tmp_path), store, settings, "chip").known
+    assert not pace_of(Jobs(tmp_path), store, settings, "chip", 128).known
     collection = made.collection(tmp_path, sizes=(2048,))
     collection.write(seconds=len(collection.chips) * 0.5)
-    assert pace_of(Jobs(tmp_path), store, settings, "chip") == Pace(0.5, True)
-    assert not pace_of(Jobs(tmp_path), store, settings, "dense").known
+    assert pace_of(Jobs(tmp_path), store, settings, "chip", 128) == Pace(0.5, True)
+    assert not pace_of(Jobs(tmp_path), store, settings, "dense", 64).known
     assert not pace_of(
-        Jobs(tmp_path / "other"), Store(tmp_path / "other"), replace(settings), "chip"
+        Jobs(tmp_path / "other"), Store(tmp_path / "other"), replace(settings), "chip", 128
     ).known
+
+
+def test_in_the_dense_mode_four_times_the_chips_take_the_same_time(tmp_path: Path) -> None:
+    settings, store, jobs = Settings(home=tmp_path), Store(tmp_path), Jobs(tmp_path)
+    guess = pace_of(jobs, store, settings, "dense", 64)
+    assert guess.seconds < pace_of(jobs, store, settings, "chip", 64).seconds
+    collection = made.collection(tmp_path, sizes=(2048,), stride=64)
+    model = {**collection.manifest.model, "mode": "dense"}
+    collection.write(seconds=len(collection.chips) * 0.04, model=model)
+    assert pace_of(jobs, store, settings, "dense", 64).seconds == pytest.approx(0.04)
+    assert pace_of(jobs, store, settings, "dense", 32).seconds == pytest.approx(0.01)
 
 
 def test_a_free_name_is_found_for_any_title() -> None:

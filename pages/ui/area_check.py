@@ -72,7 +72,7 @@ def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
         area,
         imagery.chosen if imagery else (),
         stride=stride,
-        pace=_pace(default_mode(stride)),
+        pace=_pace(stride),
         home=settings().home,
         estimate=imagery.estimate if imagery else None,
     )
@@ -85,8 +85,8 @@ def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
 
 
 @st.cache_data(ttl=20, show_spinner=False)
-def _pace(mode: str) -> Pace:
-    return pace_of(jobs(), shelf().store, settings(), mode)
+def _pace(stride: int) -> Pace:
+    return pace_of(jobs(), shelf().store, settings(), default_mode(stride), stride)
 
 
 def _figures(found: Preflight) -> None:
