@@ -41,8 +41,11 @@ TRIES = 3
 #: Blocks handed out ahead of each worker thread: enough that none waits, few enough to take back.
 AHEAD = 2
 NICENESS = 10
+#: How long a scheduler that went away is waited for.
+PATIENCE_SECONDS = 180
 _CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.3
+_AWAITED = "waiting for the scheduler"
 _LOST = "The Dask scheduler went away"
 _CONTINUE = "Resume the job once it answers again; finished blocks are kept"
 
@@ -78,6 +81,10 @@ class BlocksFailed(LookalikeError):
         return type(self), (self.failures, self.total)
 
 
+class _Lost(ServiceError):
+    """The scheduler went away in the middle."""
+
+
 @dataclass
 class DaskEngine:
     """Makes blocks on Dask.
@@ -108,7 +115,7 @@ class DaskEngine:
 
         Raises:
             BlocksFailed: If blocks failed at every try; the others were made first.
-            ServiceError: If the scheduler cannot be reached or goes away.
+            ServiceError: If the scheduler cannot be reached, or goes away and does not come back.
             StorageError: If the disk is full; going on would not help.
             Cancelled: If `progress` raises it.
         """
@@ -129,19 +136,43 @@ class DaskEngine:
 
             tasks = send_scenes(self.storage, tasks, progress)
             progress(Progress("Embedding", done, total, "chips", "starting workers"))
-        with self._client() as client, client.as_current():
-            return self._drain(client, tasks, done, total, progress)
+        summaries: list[BlockSummary] = []
+        waiting = deque((task, 1) for task in tasks)
+        while waiting:
+            try:
+                with self._client() as client, client.as_current():
+                    self._drain(client, waiting, summaries, total, progress)
+            except _Lost as error:
+                if self.scheduler is None:
+                    raise
+                self.tell(f"{error.what}, {len(waiting)} blocks are left; waiting for it")
+                made = total - sum(task.size for task, _ in waiting)
+                self._await_scheduler(
+                    Progress("Embedding", made, total, "chips", _AWAITED), progress
+                )
+        if self.failures:
+            raise BlocksFailed(self.failures, len(tasks))
+        return summaries
 
     def _drain(
-        self, client: Any, tasks: Sequence[BlockTask], done: int, total: int, progress: OnProgress
-    ) -> list[BlockSummary]:
-        """Hand out blocks a few at a time, until all are made or given up."""
+        self,
+        client: Any,
+        waiting: deque[tuple[BlockTask, int]],
+        summaries: list[BlockSummary],
+        total: int,
+        progress: OnProgress,
+    ) -> None:
+        """Hand out blocks a few at a time, until all are made or given up.
+
+        Raises:
+            _Lost: If the scheduler went away; `waiting` then holds what nobody has reported.  A
+                block that was finished all the same is found by whoever is given it next.
+        """
         from distributed import CancelledError
         from distributed.comm import CommClosedError
 
-        waiting = deque((task, 1) for task in tasks)
         running: dict[Any, tuple[BlockTask, int]] = {}
-        summaries: list[BlockSummary] = []
+        done = total - sum(task.size for task, _ in waiting)
         silent_since = time.monotonic()
         try:
             while waiting or running:
@@ -152,11 +183,13 @@ class DaskEngine:
                 note = "" if slots else "waiting for a worker"
                 progress(Progress("Embedding", done, total, "chips", note))
                 for future in _finished(running):
-                    task, tries = running.pop(future)
+                    task, tries = running[future]
                     silent_since = time.monotonic()
                     error = self._error_of(future) or self._fetched(task)
                     if error is None:
                         summaries.append(future.result())
+                    del running[future]
+                    if error is None:
                         done += task.size
                         progress(_made(task, done, total))
                         if self.on_block:
@@ -169,13 +202,28 @@ class DaskEngine:
                         self.failures.append(Failure(_named(task), str(error), tries))
                 _check_alive(client, silent_since)
         except (CommClosedError, CancelledError, TimeoutError) as error:
-            raise ServiceError(_LOST, where=self.scheduler or "local", remedy=_CONTINUE) from error
+            waiting.extendleft(reversed(running.values()))
+            raise _Lost(_LOST, where=self.scheduler or "local", remedy=_CONTINUE) from error
         except BaseException:
             client.cancel(list(running), force=True)
             raise
-        if self.failures:
-            raise BlocksFailed(self.failures, len(tasks))
-        return summaries
+
+    def _await_scheduler(self, state: Progress, progress: OnProgress) -> None:
+        """Wait until a scheduler answers again that went away: it is being started anew.
+
+        Raises:
+            ServiceError: If it does not within `PATIENCE_SECONDS`.
+        """
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            progress(state)
+            try:
+                with self._client():
+                    return
+            except ServiceError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(_POLL_SECONDS)
 
     def _submit(self, client: Any, task: BlockTask) -> Any:
         threads = max(self.threads // max(self.workers, 1), 1) if self.scheduler is None else None
@@ -312,8 +360,15 @@ def _be_nice() -> None:
 
 
 def _slots(client: Any) -> int:
-    """Threads of all workers that are there now."""
-    return sum(client.nthreads().values())
+    """Threads of all workers that are there now.
+
+    Raises:
+        TimeoutError: If the scheduler does not answer.
+    """
+    try:
+        return sum(client.nthreads().values())
+    except OSError as error:
+        raise TimeoutError from error
 
 
 def _finished(running: dict[Any, Any]) -> list[Any]:

@@ -96,10 +96,18 @@ class Storage:
         target = posixpath.join(root, key)
         folder, name = posixpath.split(target)
         with self._told(key):
-            files.makedirs(folder, exist_ok=True)
             if _protocol(files) in _WHOLE:
-                files.put_file(str(path), target)
+                # These have no folders; making one would make a bucket of a misspelt name.
+                try:
+                    files.put_file(str(path), target)
+                except FileNotFoundError as error:
+                    if not path.exists():
+                        raise
+                    raise StorageError(
+                        "There is no such bucket", where=self.url, remedy="Check LOOKALIKE_STORAGE"
+                    ) from error
                 return
+            files.makedirs(folder, exist_ok=True)
             temporary = posixpath.join(folder, f"{TEMPORARY}{secrets.token_hex(6)}-{name}")
             try:
                 files.put_file(str(path), temporary)
