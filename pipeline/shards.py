@@ -3,11 +3,13 @@
 The segments are those that a single process would search in turn, each gives the same answer
 wherever it is searched, and the merge is the same function: so the answer equals a single index's.
 A segment belongs to one worker, whose memory keeps it open; if that worker is lost, whichever takes
-its task over opens the segment from the shared storage.
+its task over opens the segment.  Workers that do not see our disk copy their segments from shared
+storage to their own (`pipeline.storage`), as vectors are memory-mapped.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from pipeline.collection import Collection
+    from pipeline.storage import Storage
 
 Answer = tuple[np.ndarray, np.ndarray]
 
@@ -34,21 +37,24 @@ class Shards:
         index: The index, which also gives vectors and places.
         client: Connection to the Dask scheduler.
         owners: Address of the worker of each segment.
+        storage: Where the workers find the segments, or None where they see our disk.
     """
 
     index: Index
     client: Client
     owners: tuple[str, ...]
+    storage: Storage | None = None
 
     @classmethod
-    def open(cls, collection: Collection, client: Client) -> Shards:
+    def open(cls, collection: Collection, client: Client, storage: Storage | None = None) -> Shards:
         """Spread a collection's index over the workers, largest segments first.
 
         An index that has yet to be made gets one segment a worker.
 
         Args:
-            collection: On storage that the workers see under the same path.
+            collection: On a disk that the workers see under the same path, or any with `storage`.
             client: Connection to a scheduler with at least one worker.
+            storage: Where the segments are sent to, for workers that do not see that disk.
         """
         workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
         index = Index.open(collection, pieces=len(workers))
@@ -58,7 +64,9 @@ class Shards:
             owner = min(workers, key=lambda worker: load[worker])
             load[owner] += len(segment)
             owners.append(owner)
-        return cls(index, client, tuple(owners))
+            if storage is not None:
+                _send(storage, segment)
+        return cls(index, client, tuple(owners), storage)
 
     def search(self, query: np.ndarray, k: int, eligible: np.ndarray | None = None) -> Answer:
         """As `Index.search`, by the workers at once."""
@@ -91,7 +99,8 @@ class Shards:
         futures = [
             self.client.submit(
                 task,
-                str(segment.folder),
+                str(segment.folder) if self.storage is None else _key(segment.folder),
+                self.storage,
                 queries,
                 k,
                 _packed(place.mask(eligible)),
@@ -104,23 +113,51 @@ class Shards:
         return list(self.client.gather(futures))
 
 
-def _search(folder: str, query: np.ndarray, k: int, eligible: np.ndarray | None) -> Answer:
-    segment = _opened(folder)
+def _search(
+    place: str, storage: Storage | None, query: np.ndarray, k: int, eligible: np.ndarray | None
+) -> Answer:
+    segment = _opened(place, storage)
     return segment.search(query, k, _unpacked(eligible, len(segment)))
 
 
 def _search_many(
-    folder: str, queries: np.ndarray, k: int, eligible: np.ndarray | None
+    place: str, storage: Storage | None, queries: np.ndarray, k: int, eligible: np.ndarray | None
 ) -> list[Answer]:
-    segment = _opened(folder)
+    segment = _opened(place, storage)
     mask = _unpacked(eligible, len(segment))
     return [segment.search(query, k, mask) for query in queries]
 
 
 @lru_cache(maxsize=16)
-def _opened(folder: str) -> Segment:
+def _opened(place: str, storage: Storage | None) -> Segment:
     """A segment, kept open by the process; its files never change under this path."""
-    return Segment.open(Path(folder))
+    return Segment.open(Path(place) if storage is None else _fetched(place, storage))
+
+
+def _key(folder: Path) -> str:
+    """A segment's place under the storage: index/<collection's version>/<number>."""
+    return "/".join(("index", *folder.parts[-2:]))
+
+
+def _send(storage: Storage, segment: Segment) -> None:
+    """Send what the storage lacks of a segment; its description goes last."""
+    key = _key(segment.folder)
+    if "segment.json" in storage.sizes(key):
+        return
+    for name in (*segment.content.files, "segment.json"):
+        storage.send(segment.folder / name, f"{key}/{name}")
+
+
+def _fetched(key: str, storage: Storage) -> Path:
+    """This machine's copy of a segment, made unless it is there."""
+    from pipeline.settings import settings
+
+    folder = settings().home / "shards" / key
+    if not (folder / "segment.json").exists():
+        about = json.loads(storage.text(f"{key}/segment.json") or '{"files": {}}')
+        for name in (*about["files"], "segment.json"):
+            storage.fetch(f"{key}/{name}", folder / name)
+    return folder
 
 
 def _packed(mask: np.ndarray | None) -> np.ndarray | None:

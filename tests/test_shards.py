@@ -14,20 +14,23 @@ from distributed import Client, LocalCluster
 from pipeline.collection import Collection
 from pipeline.index import Index
 from pipeline.shards import Shards
+from pipeline.storage import Storage
 from tests import made
 
 QUERIES = np.random.default_rng(5).normal(size=(6, 2048))
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        Client(cluster) as connected,
-    ):
-        yield connected
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOKALIKE_HOME", str(tmp_path_factory.mktemp("workers")))
+        with (
+            LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            ) as cluster,
+            Client(cluster) as connected,
+        ):
+            yield connected
 
 
 @pytest.fixture
@@ -62,6 +65,18 @@ def test_nothing_asked_for_is_nothing(collection: Collection, client: Client) ->
     shards = Shards.open(collection, client)
     assert len(shards.search(QUERIES[0], 0)[0]) == 0
     assert [len(rows) for rows, _ in shards.search_many(QUERIES, 0)] == [0] * 6
+
+
+def test_workers_that_do_not_see_the_disk_copy_their_shard(
+    collection: Collection, client: Client, tmp_path: Path
+) -> None:
+    near = Shards.open(collection, client)
+    far = Shards.open(collection, client, Storage.at(str(tmp_path / "bucket")))
+    folder = near.index.segments[0].folder.parent
+    folder.rename(tmp_path / "away")
+    for query in QUERIES:
+        expected, got = near.index.search(query, 9), far.search(query, 9)
+        assert (got[0].tolist(), got[1].tolist()) == (expected[0].tolist(), expected[1].tolist())
 
 
 def test_a_lost_worker_is_replaced_and_the_answer_is_the_same(
