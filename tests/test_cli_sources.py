@@ -250,6 +250,7 @@ def test_export_and_list_share_the_command(built, tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_from_an_area_of_earth_engine_to_hits(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKALIKE_WORKERS", "0")  # the network is in this process already
     with google(home, monkeypatch):
         options = ("--composite", "mosaic", "--scale", "1", "--name", "new-york", "--stride", "256")
         done = run("fetch", "earth_engine", BBOX, *options)

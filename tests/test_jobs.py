@@ -24,9 +24,10 @@ from pipeline.parts import read_embeddings
 from pipeline.runner import build_attended, run, work_through
 from pipeline.settings import Settings, settings
 from pipeline.sources import open_source
+from tests import standin
 from tests.rasters import ground, write
 
-# Workers start and load the model anew in each of the tests below; a busy machine takes its time.
+# Workers start anew in many of the tests below; a busy machine takes its time.
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -249,6 +250,18 @@ def raster(tmp_path_factory):
 
 
 @pytest.fixture
+def quick(monkeypatch):
+    """Workers embed with the stand-in, slowly enough that there is time to disturb them."""
+    import distributed  # brings the defaults of what is set here
+    from dask import config
+
+    monkeypatch.setenv(standin.PAUSE, "0.03")
+    monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", standin.__name__)
+    with config.set({"distributed.worker.preload": [standin.__name__]}):
+        yield
+
+
+@pytest.fixture
 def present(home) -> Settings:
     return replace(settings(), home=home, workers=1, threads=2)
 
@@ -298,7 +311,7 @@ def test_job_on_dask_makes_the_same_collection_as_a_plain_build(home, present, r
     assert jobs.seconds_a_chip(job.summary["mode"], job.summary["stride"], present) > 0
 
 
-@pytest.mark.model
+@pytest.mark.usefixtures("quick")
 def test_killed_runner_loses_nothing_and_the_next_one_finishes(home, jobs, raster):
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128))
     wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
@@ -313,19 +326,18 @@ def test_killed_runner_loses_nothing_and_the_next_one_finishes(home, jobs, raste
     wait_for(lambda: not is_locked(jobs.root / ".runner"), 20)
 
 
-@pytest.mark.model
-def test_running_job_stops_within_seconds_and_keeps_its_blocks(home, present, raster):
+@pytest.mark.usefixtures("quick")
+def test_running_job_stops_between_two_pieces_and_keeps_its_blocks(home, present, raster):
     jobs = Jobs(home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
     runner = threading.Thread(target=work_through, args=(jobs, present))
     runner.start()
     wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
-    asked = time.monotonic()
     jobs.cancel(job.id)
     wait_for(lambda: jobs.get(job.id).state == "cancelled")
-    assert time.monotonic() - asked < 8
     runner.join()
     kept = len(list((home / "collections").glob("fields/chips/*/block-*.parquet")))
+    assert 1 <= kept < 5
     jobs.resume(job.id, start=False)
     work_through(jobs, present)
     done = jobs.get(job.id)
@@ -333,7 +345,7 @@ def test_running_job_stops_within_seconds_and_keeps_its_blocks(home, present, ra
     assert done.summary["blocks_kept"] >= kept
 
 
-@pytest.mark.model
+@pytest.mark.usefixtures("quick")
 def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster):
     import psutil
 
@@ -345,7 +357,7 @@ def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster):
     workers = [
         child
         for child in psutil.Process().children(recursive=True)
-        if child.memory_info().rss > 300e6
+        if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline())
     ]
     assert workers
     for worker in workers:
@@ -356,7 +368,7 @@ def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster):
     assert done.failures == ()
 
 
-@pytest.mark.model
+@pytest.mark.usefixtures("quick")
 def test_block_that_keeps_failing_is_told_and_a_retry_makes_only_it(home, present, raster):
     jobs = Jobs(home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
@@ -384,7 +396,7 @@ def test_block_that_keeps_failing_is_told_and_a_retry_makes_only_it(home, presen
 _SECOND = "block-r0000-c0001-all.parquet"
 
 
-@pytest.mark.model
+@pytest.mark.usefixtures("quick")
 def test_cluster_of_ones_own_is_used_by_its_address(home, present, raster):
     scheduler = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",

@@ -57,8 +57,9 @@ def queries(vectors: np.ndarray) -> np.ndarray:
 def test_small_segments_give_the_exact_scan_whatever_the_query(
     exact: Segment, vectors: np.ndarray, queries: np.ndarray, k: int
 ) -> None:
-    expected, cosines = nearest(vectors, queries, k)
-    for i, query in enumerate(queries):
+    few = queries if k < 1000 else queries[::6]  # each compares as many as it finds
+    expected, cosines = nearest(vectors, few, k)
+    for i, query in enumerate(few):
         rows, scores = exact.search(query, k)
         assert len(rows) == len(set(rows)) == min(k, 3000)
         assert scores == pytest.approx(cosines[i], abs=3e-6)

