@@ -26,8 +26,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -52,25 +53,41 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What the users saw."""
+class Seen:
+    """What the users saw.
+
+    Attributes:
+        building: Whether a build ran beside them.
+        chips: Chips in the collection.
+        users: How many searched at once.
+        seconds: For how long.
+        times: Seconds of every search, in the order of their ends.
+        errors: What went wrong.
+        blocks_made: Blocks that the build finished meanwhile.
+    """
 
     building: bool
     chips: int
     users: int
-    searches: int
-    errors: int
-    per_second: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
+    seconds: float
+    times: list[float]
+    errors: list[str]
     blocks_made: int
+
+    def milliseconds(self, quantile: int) -> float:
+        """A percentile of the times."""
+        return float(np.percentile(self.times, quantile)) * 1000
+
+    def spread(self, quantile: int) -> float:
+        """How far that percentile differs between thirds of the measurement, relative to it."""
+        thirds = [np.percentile(part, quantile) for part in np.array_split(self.times, 3)]
+        return round(float((max(thirds) - min(thirds)) * 1000 / self.milliseconds(quantile)), 3)
 
 
 PLANS = {"full": Plan(100_000, 50, 30.0), "quick": Plan(5_000, 10, 5.0)}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -83,8 +100,20 @@ def main() -> None:
         with server(home) as address:
             for seed in range(4):
                 user(address, chips, time.monotonic() + 2, seed, [], [])
-            for building in (False, True):
-                show(measure(address, home, chips, plan, building), as_json=given.json)
+            alone = measure(address, home, chips, replace(plan, users=1), building=False)
+            together = measure(address, home, chips, plan, building=False)
+            building = measure(address, home, chips, plan, building=True)
+    for figure in figures(alone, together, building):
+        print(json.dumps(figure, ensure_ascii=False) if given.json else told(figure))
+    return 1 if alone.errors or together.errors or building.errors else 0
+
+
+def told(figure: dict[str, Any]) -> str:
+    """A figure in one line."""
+    return (
+        f"{figure['name']}: {figure['ours']} ({figure['rival_name']}: {figure['rival']}), "
+        f"errors {figure['quality']['errors']} of {figure['quality']['searches']}"
+    )
 
 
 def make_collection(home: Path, n: int) -> list[str]:
@@ -200,7 +229,7 @@ def wait_for(url: str) -> None:
     raise SystemExit(f"{url} did not answer")
 
 
-def measure(address: str, home: Path, chips: list[str], plan: Plan, building: bool) -> Figures:
+def measure(address: str, home: Path, chips: list[str], plan: Plan, *, building: bool) -> Seen:
     """Let the users loose, beside a build or not."""
     from pipeline.jobs import Jobs
 
@@ -225,13 +254,11 @@ def measure(address: str, home: Path, chips: list[str], plan: Plan, building: bo
             jobs.cancel(job)
         while jobs.get(job).active:
             time.sleep(0.2)
-    p50, p95, p99 = (float(q) * 1000 for q in np.percentile(times or [0.0], (50, 95, 99)))
     for error in sorted(set(errors))[:5]:
         print(error, file=sys.stderr)
-    return Figures(
-        building, len(chips), plan.users, len(times), len(errors), round(len(times) / seconds, 1),
-        round(p50, 1), round(p95, 1), round(p99, 1), made,
-    )  # fmt: skip
+    if not times:
+        raise SystemExit("no search was answered")
+    return Seen(building, len(chips), plan.users, seconds, times, errors, made)
 
 
 def user(
@@ -292,19 +319,28 @@ def blocks_of(home: Path) -> int:
     return len(list((home / "collections" / "building" / "chips").glob("*/block-*.parquet")))
 
 
-def show(figures: Figures, *, as_json: bool) -> None:
-    """Print one measurement."""
-    if as_json:
-        print(json.dumps(asdict(figures)), flush=True)
-        return
-    beside = f"beside a build ({figures.blocks_made} blocks made)" if figures.building else "alone"
-    print(
-        f"{figures.users} users, {figures.chips:,} chips, {beside}: {figures.searches} searches, "
-        f"{figures.errors} errors, {figures.per_second}/s, p50 {figures.p50_ms} ms, "
-        f"p95 {figures.p95_ms} ms, p99 {figures.p99_ms} ms",
-        flush=True,
-    )
+def figures(alone: Seen, together: Seen, building: Seen) -> Iterator[dict[str, Any]]:
+    """The comparisons: many users with one user, and with a build beside them with none."""
+    pairs = ((together, alone, "one user alone"), (building, together, "the same without a build"))
+    for seen, rival, rival_name in pairs:
+        beside = f", beside a build ({seen.blocks_made} blocks made)" if seen.building else ""
+        for quantile in (50, 95, 99):
+            ours, theirs = seen.milliseconds(quantile), rival.milliseconds(quantile)
+            yield {
+                "name": f"p{quantile} of a search, ms: {seen.users} users, {seen.chips:,} "
+                f"chips{beside}",
+                "ours": round(ours, 1),
+                "rival": round(theirs, 1),
+                "rival_name": rival_name,
+                "ratio": round(theirs / ours, 3),
+                "spread": seen.spread(quantile),
+                "quality": {
+                    "errors": len(seen.errors),
+                    "searches": len(seen.times),
+                    "a_second": round(len(seen.times) / seen.seconds, 1),
+                },
+            }
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
