@@ -27,7 +27,7 @@ help:
 	@echo "make sample   setup, and build the two sample collections"
 	@echo "make test     set everything up and run all tests"
 	@echo "make lint     ruff (check and format) and mypy"
-	@echo "make bench    run the benchmarks and print their figures"
+	@echo "make bench    run the benchmarks and write docs/performance.md"
 	@echo "make docs     write docs/results.md and the notebook anew"
 	@echo "make screenshots   make docs/screenshots/ and the README's picture anew"
 	@echo "make lock     resolve requirements*.in into requirements*.txt"
@@ -55,9 +55,8 @@ lint: dev
 	@$(PY) -m ruff format --check $(CODE)
 	@$(PY) -m mypy
 
-bench: dev setup
-	@set -e; for script in benchmarks/*.py; do \
-	    echo "== $$script"; $(WITH_NPM) $(PY) $$script $(ARGS); done
+bench: dev setup chromium
+	@$(WITH_NPM) $(PY) docs/make_performance.py $(ARGS)
 
 docs: dev sample
 	@$(WITH_NPM) $(PY) docs/make_results.py
