@@ -3,6 +3,7 @@ import { firstOf, onPage, pagesOf } from './actions.js';
 import { copyText, count, day, h, icon, place, rankColour, score } from './dom.js';
 import { showInside } from './inside.js';
 import { createQueryCard } from './query_card.js';
+import { nameOf } from './recipe.js';
 import { createBar } from './refine_bar.js';
 
 export function createGallery(context) {
@@ -23,10 +24,18 @@ export function createGallery(context) {
     list.replaceChildren(...(waiting ? skeletons(options.k) : cards));
     drawPager(pager, state, actions);
   };
+  let asked = '';
+  // What a new query finds is read from its best on, unless one of it was chosen before.
+  const begin = (state) => {
+    if (nameOf(state) === asked) return;
+    asked = nameOf(state);
+    if (state.selected < 0) pane.scrollTop = 0;
+  };
   const stops = [
     createQueryCard(head, () => invitation(data.collection), context),
     createBar(bar, context),
     store.watch(['shown', 'page'], drawList),
+    store.watch(['shown'], begin),
     // Skeletons come and go with the search; cards that stay are not made again.
     store.watch(['busy', 'query'], (state) => !state.shown.length && drawList(state)),
     store.watch(['marks', 'shown', 'page'], (state) => showMarks(list, state)),
