@@ -8,6 +8,8 @@ const AMBER = '#f59e0b';
 const MEMORY = 'lookalike:area';
 const VIEW = 'lookalike:view:area';
 const EDITABLE = 120; // an outline with more corners than this is shown without handles
+const HOW = { Rectangle: 'Drag over the area', Polygon: 'Tap each corner, then the first one again' };
+const FINGERS = matchMedia('(pointer: coarse)'); // no tooltip follows them
 const LINE = { color: CYAN, weight: 3, fillColor: CYAN, fillOpacity: 0.1 };
 
 const views = new WeakMap();
@@ -212,6 +214,10 @@ function createOutline(L, map, label, changed) {
     tool.enable();
     map.getContainer().classList.add('lk-drawing');
     map.getContainer().focus();
+    if (FINGERS.matches) {
+      label.textContent = HOW[kind];
+      label.hidden = false;
+    }
   };
 
   map.on('draw:created', ({ layer }) => {
@@ -220,7 +226,10 @@ function createOutline(L, map, label, changed) {
     put(layer);
     report();
   });
-  map.on('draw:drawstop', () => map.getContainer().classList.remove('lk-drawing'));
+  map.on('draw:drawstop', () => {
+    map.getContainer().classList.remove('lk-drawing');
+    measure();
+  });
   map.on('draw:editvertex draw:editresize draw:editmove', () => measure());
   const onMove = () => {
     // Leaflet.draw keeps the rectangle in the making here.

@@ -1,15 +1,22 @@
 // Drawing on the map: a box to search by, a polygon that results must lie in.
+import { h } from './dom.js';
 import { loadDraw } from './leaflet.js';
 
 const LINE = { color: '#22d3ee', weight: 3, fillColor: '#22d3ee', fillOpacity: 0.1 };
 const KINDS = { box: 'Rectangle', polygon: 'Polygon' };
+const HOW = { box: 'Drag over it', polygon: 'Tap each corner, then the first one again' };
+const NARROW = matchMedia('(max-width: 760px)');
 
 export function createDrawing(map, { store, actions }) {
   let tool = null;
   let stopped = false;
+  const how = h('p', { class: 'lk-how', role: 'status' }); // for fingers; a mouse has a tooltip
+  map.getContainer().parentElement.append(how);
 
   async function begin(kind) {
     if (tool) return stop();
+    // On a phone the filters take the place in which one would draw.
+    if (NARROW.matches) store.set({ panel: false });
     try {
       const L = await loadDraw();
       if (stopped) return undefined;
@@ -17,6 +24,7 @@ export function createDrawing(map, { store, actions }) {
       tool = new L.Draw[KINDS[kind]](map, options);
       tool.enable();
       map.getContainer().classList.add('lk-drawing');
+      how.textContent = HOW[kind];
       return store.set({ drawing: kind, cursor: null, hovered: -1 });
     } catch (error) {
       const remedy = error.message;
@@ -28,6 +36,7 @@ export function createDrawing(map, { store, actions }) {
     tool?.disable();
     tool = null;
     map.getContainer().classList.remove('lk-drawing');
+    how.textContent = '';
     // The click that ends a drawing is not one that searches.
     setTimeout(() => !tool && store.set({ drawing: '' }), 50);
   }
@@ -53,6 +62,7 @@ export function createDrawing(map, { store, actions }) {
     end() {
       stopped = true;
       stop();
+      how.remove();
       map.off('draw:created', created).off('draw:drawstop', ended);
     },
   };

@@ -18,9 +18,16 @@ export function loadDraw() {
     Promise.all([
       stylesheet('leaflet-draw/leaflet.draw.css'),
       script('leaflet-draw/leaflet.draw.js'),
-    ]).then(() => L),
+    ]).then(() => byClicks(L)),
   );
   return drawing;
+}
+
+// leaflet-draw takes the touch for a corner, and then the click that the browser makes of it, which
+// adds a second one or, after the last, is taken for a search.  Clicks are enough.
+function byClicks(L) {
+  L.Draw.Polyline.prototype._onTouch = () => {};
+  return L;
 }
 
 const vendored = (file) => new URL(`vendor/${file}`, import.meta.url).href;
