@@ -7,6 +7,7 @@ the browser logged an error or asked any other machine for anything.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,7 +25,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+
+from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
 DESKTOP, PHONE = (1440, 900), (390, 844)
@@ -39,11 +42,11 @@ FLAGS = [
 ]
 #: Long, because a test machine may be busy; nothing waits when it need not.
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 LIVE = (
     "() => window.lookalike?.store.state.footprints && window.lookalike.map.leaflet() && "
     "document.querySelector('.lk-explorer[data-state=live]')"
 )
-STATE = "() => { const {hits, shown, selected, query, away} = lookalike.store.state;"
 
 
 def chromium_path(playwright: Playwright) -> str:
@@ -65,12 +68,25 @@ class App:
     log: Path
 
 
+def free_port() -> int:
+    """A port on which nobody listens.
+
+    Below those that the system gives to outgoing connections, of which one may take it meanwhile.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        return port
+
+
 @contextmanager
 def serving(home: Path, log: Path, *options: str, base: str = "") -> Iterator[App]:
     """The app on a free port with its own home, until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     flags = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless=true"]
     if base:
@@ -90,7 +106,10 @@ def serving(home: Path, log: Path, *options: str, base: str = "") -> Iterator[Ap
         yield App(url, log)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
 
 
 def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -105,16 +124,13 @@ def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None
 
 
 def build(home: Path, scene: Path, name: str, *options: str) -> None:
-    """Build a collection with the command line, as a user does."""
-    command = [sys.executable, "-m", "pipeline", "build", "--scene", str(scene), "--name", name]
-    done = subprocess.run(
-        [*command, *options],
-        cwd=ROOT,
-        env={**os.environ, "LOOKALIKE_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    """Build a collection with the command line's own main, in this process as `run` does."""
+    from pipeline.settings import settings
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOKALIKE_HOME", str(home))
+        done = run("build", "--scene", str(scene), "--name", name, *options)
+    settings.cache_clear()
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -132,14 +148,12 @@ def ponds(size: int = 1024) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app with one collection, `ponds`, of 49 chips."""
-    from tests.rasters import write
-
-    folder = tmp_path_factory.mktemp("app")
-    scene = write(folder / "ponds.tif", ponds())
-    build(module_home, scene, "ponds", "--stride", "128", "--title", "Fields and ponds")
-    with serving(module_home, folder / "log") as running:
+def app(
+    module_home: Path, ponds_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[App]:
+    """The app with one collection, `ponds`, of 49 chips, in `module_home`."""
+    shutil.copytree(ponds_home, module_home, dirs_exist_ok=True)
+    with serving(module_home, tmp_path_factory.mktemp("app") / "log") as running:
         yield running
 
 
@@ -203,9 +217,9 @@ def visit(chromium: Browser) -> Iterator[Visit]:
         return page
 
     yield open_page
-    for context, watch, expect in opened:
+    for context, watch, refusal in opened:
         context.close()
-        meant = [line for line in watch.complaints if not (expect and expect in line)]
+        meant = [line for line in watch.complaints if not (refusal and refusal in line)]
         assert not meant, meant
         assert not watch.outside, watch.outside
 
@@ -231,9 +245,38 @@ def state(page: Page, name: str) -> Any:
     return page.evaluate("(name) => lookalike.store.state[name]", name)
 
 
+def until(page: Page, condition: str, arg: Any = None) -> None:
+    """Wait for a condition on the explorer's state `s`; `arg` is what it is given."""
+    page.wait_for_function(
+        f"(arg) => {{ const s = lookalike.store.state; return {condition}; }}", arg=arg
+    )
+
+
+def linked(page: Page, *parts: str) -> None:
+    """Wait until the address holds these parts; `page.url` may lag behind it."""
+    page.wait_for_function(
+        "(parts) => parts.every((part) => location.href.includes(part))", arg=list(parts)
+    )
+
+
+def address(page: Page) -> str:
+    """The address as the page itself sees it now."""
+    return page.evaluate("() => location.href")
+
+
+def eventually(check: Callable[[], None]) -> None:
+    """Repeat a check until it holds, as what it looks at may still be on its way."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while True:
+        try:
+            return check()
+        except (AssertionError, ValueError):
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.1)
+
+
 def results(page: Page) -> list[str]:
     """Ids of the results shown, once a search has ended."""
-    page.wait_for_function(
-        "() => lookalike.store.state.summary && !lookalike.store.state.busy.includes('Search')"
-    )
+    until(page, "s.summary && !s.busy")
     return page.evaluate("() => lookalike.store.state.shown.map((hit) => hit.id)")

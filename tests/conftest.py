@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,26 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_weights: Path) 
 
 
 @pytest.fixture(scope="module")
-def module_home(tmp_path_factory: pytest.TempPathFactory, shared_weights: Path) -> Path:
+def module_home(tmp_path_factory: pytest.TempPathFactory, shared_weights: Path) -> Iterator[Path]:
     """As `home`, shared by the tests of one module."""
     with pytest.MonkeyPatch.context() as patch:
         yield _furnish(tmp_path_factory.mktemp("module") / "home", patch, shared_weights)
+
+
+@pytest.fixture(scope="session")
+def ponds_home(tmp_path_factory: pytest.TempPathFactory, shared_weights: Path) -> Path:
+    """A home with one collection, `ponds`, of 49 chips: built once, and copied by who uses it."""
+    from pipeline.settings import settings
+    from tests.browser import build, ponds
+    from tests.rasters import write
+
+    folder = tmp_path_factory.mktemp("ponds")
+    with pytest.MonkeyPatch.context() as patch:
+        home = _furnish(folder / "home", patch, shared_weights)
+        scene = write(folder / "ponds.tif", ponds())
+        build(home, scene, "ponds", "--stride", "128", "--title", "Fields and ponds")
+    settings.cache_clear()
+    return home
 
 
 def _furnish(home: Path, patch: pytest.MonkeyPatch, weights: Path) -> Path:

@@ -6,18 +6,23 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import (
     PHONE,
     App,
     Visit,
+    address,
     app,
     chromium,
     click_map,
+    eventually,
+    linked,
     live,
     results,
     serving,
     state,
+    until,
     visit,
 )
 
@@ -45,18 +50,18 @@ def search(app: App, visit: Visit, side: str = "east", **options):
 def test_home_shows_the_collection_and_leads_to_its_search(app: App, visit: Visit) -> None:
     page = visit(app.url)
     page.get_by_role("heading", name="Fields and ponds").wait_for()
-    assert "49 chips" in page.locator(".lk-collection").inner_text()
+    expect(page.locator(".lk-collection")).to_contain_text("49 chips")
     page.wait_for_function("() => document.querySelector('.lk-collection img').naturalWidth > 100")
     page.get_by_role("link", name="Search Fields and ponds").click()
     live(page)
-    assert "collection=ponds" in page.url
+    linked(page, "collection=ponds")
 
 
 def test_a_click_ranks_the_lookalikes_on_the_map_and_in_the_gallery(app, visit) -> None:
     page, ids = search(app, visit)
     assert len(ids) == 10
-    assert page.locator(".lk-cards .lk-card").count() == 10
-    assert page.locator(".lk-map .lk-rank").count() == 10
+    expect(page.locator(".lk-cards .lk-card")).to_have_count(10)
+    expect(page.locator(".lk-map .lk-rank")).to_have_count(10)
     ranks = page.locator(".lk-card .lk-rank").all_inner_texts()
     assert ranks == [str(n) for n in range(1, 11)]
     scores = page.locator(".lk-score").all_inner_texts()
@@ -78,10 +83,10 @@ def test_ponds_find_ponds_and_fields_find_fields(app, visit) -> None:
 def test_pointing_at_a_card_marks_it_on_the_map(app, visit) -> None:
     page, _ = search(app, visit)
     page.locator(".lk-card").nth(2).hover()
-    assert page.locator(".lk-map .lk-rank").count() == 11
+    expect(page.locator(".lk-map .lk-rank")).to_have_count(11)
     page.mouse.move(700, 20)
-    page.wait_for_function("() => lookalike.store.state.hovered === -1")
-    assert page.locator(".lk-map .lk-rank").count() == 10
+    until(page, "s.hovered === -1")
+    expect(page.locator(".lk-map .lk-rank")).to_have_count(10)
 
 
 def test_pointing_at_a_result_on_the_map_marks_its_card(app, visit) -> None:
@@ -109,22 +114,23 @@ def test_keys_step_search_and_clear(app, visit) -> None:
         ".gridTemplateColumns.split(' ').length"
     )
     chosen = columns
-    assert state(page, "selected") == chosen
+    until(page, "s.selected === arg", chosen)
     page.keyboard.press("Enter")
-    page.wait_for_function("(id) => lookalike.store.state.query?.chip === id", arg=ids[chosen])
+    until(page, "s.query?.chip === arg", ids[chosen])
     assert results(page) != ids
     page.keyboard.press("Escape")
-    assert state(page, "query") is None
-    assert page.locator(".lk-card").count() == 0
-    assert "chip=" not in page.url
+    until(page, "s.query === null")
+    expect(page.locator(".lk-card")).to_have_count(0)
+    assert "chip=" not in address(page)
 
 
 def test_a_search_needs_no_mouse(app, visit) -> None:
     page = live(visit(f"{app.url}/search?collection=ponds"))
     page.keyboard.press("ArrowRight")
+    until(page, "s.cursor !== null")
     first = state(page, "cursor")
     page.keyboard.press("ArrowRight")
-    assert state(page, "cursor") not in (None, first)
+    until(page, "![null, arg].includes(s.cursor)", first)
     page.keyboard.press("Enter")
     assert len(results(page)) == 10
     assert state(page, "query")["row"] == state(page, "cursor")
@@ -151,18 +157,18 @@ def test_number_of_results_least_score_and_overlaps(app, visit) -> None:
     page, ids = search(app, visit)
     page.get_by_label("Results", exact=True).fill("3")
     page.keyboard.press("Tab")
-    page.wait_for_function("() => lookalike.store.state.shown.length === 3")
+    until(page, "s.shown.length === 3")
     assert results(page) == ids[:3]
-    assert "k=3" in page.url
+    linked(page, "k=3")
     middle = state(page, "hits")[1]["score"]
     page.get_by_label("Least score").fill(f"{middle - 0.005:.2f}")
     shown = state(page, "shown")
     assert all(hit["score"] >= state(page, "least") for hit in shown)
     page.get_by_label("Least score").fill("0")
     page.get_by_label("Hide overlaps").uncheck()
-    page.wait_for_function("() => lookalike.store.state.options.suppress === false")
+    until(page, "s.options.suppress === false")
     assert len(results(page)) == 3
-    assert "overlaps=1" in page.url
+    linked(page, "overlaps=1")
 
 
 def test_a_link_reopens_the_same_search(app, visit) -> None:
@@ -170,7 +176,7 @@ def test_a_link_reopens_the_same_search(app, visit) -> None:
     page.reload()
     live(page)
     assert results(page) == ids
-    other = live(visit(page.url))
+    other = live(visit(address(page)))
     assert results(other) == ids
 
 
@@ -183,12 +189,12 @@ def test_an_uploaded_picture_is_searched_and_its_link_reopens(app, visit, tmp_pa
     Image.fromarray(ponds()[:, 256:512, 640:896].transpose(1, 2, 0)).save(picture)
     page = live(visit(f"{app.url}/search?collection=ponds"))
     page.get_by_label("Picture to search by").set_input_files(picture)
-    page.wait_for_function("() => lookalike.store.state.query?.picture")
+    until(page, "s.query?.picture")
     ids = results(page)
     assert len(ids) == 10
     page.get_by_role("img", name="Your picture").wait_for()
-    assert "picture=" in page.url
-    assert results(live(visit(page.url))) == ids
+    linked(page, "picture=")
+    assert results(live(visit(address(page)))) == ids
 
 
 def test_a_text_file_named_png_is_refused_in_words(app, visit, tmp_path) -> None:
@@ -196,9 +202,8 @@ def test_a_text_file_named_png_is_refused_in_words(app, visit, tmp_path) -> None
     fake = tmp_path / "notes.png"
     fake.write_text("these are only words")
     page.get_by_label("Picture to search by").set_input_files(fake)
-    words = page.get_by_role("alert").inner_text()
-    assert "not a picture" in words
-    assert "notes.png" in words
+    expect(page.get_by_role("alert")).to_contain_text("not a picture")
+    expect(page.get_by_role("alert")).to_contain_text("notes.png")
     page.get_by_role("button", name="Dismiss").click()
     click_map(page, *place(page, "east"))
     assert len(results(page)) == 10
@@ -206,17 +211,14 @@ def test_a_text_file_named_png_is_refused_in_words(app, visit, tmp_path) -> None
 
 def test_an_unknown_chip_in_a_link_is_explained(app, visit) -> None:
     page = live(visit(f"{app.url}/search?collection=ponds&chip=nosuchchip", expect="404"))
-    assert "No such chip" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("No such chip")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "../../etc", "<b>x</b>"])
 def test_an_unknown_collection_in_a_link_is_explained(app, visit, name) -> None:
     page = visit(f"{app.url}/search?collection={name}")
-    alert = page.get_by_role("alert")
-    alert.wait_for()
-    words = page.locator("body").inner_text()
-    assert "Traceback" not in words
-    assert "collection" in alert.inner_text().lower()
+    expect(page.get_by_role("alert")).to_contain_text("collection", ignore_case=True)
+    assert "Traceback" not in page.locator("body").inner_text()
 
 
 def test_leaving_the_page_and_coming_back_keeps_the_search(app, visit) -> None:
@@ -230,28 +232,33 @@ def test_leaving_the_page_and_coming_back_keeps_the_search(app, visit) -> None:
 
 def test_the_map_and_gallery_fill_the_window_without_page_scroll(app, visit) -> None:
     page, _ = search(app, visit)
-    scrolls, map_box, gallery = _layout(page)
-    assert not scrolls
-    assert gallery["x"] >= map_box["x"] + map_box["width"] - 1
-    assert map_box["y"] + map_box["height"] == pytest.approx(900, abs=1)
-    assert map_box["width"] + gallery["width"] == pytest.approx(1440, abs=2)
+
+    def filled() -> None:
+        scrolls, map_box, gallery = _layout(page)
+        assert not scrolls
+        assert gallery["x"] >= map_box["x"] + map_box["width"] - 1
+        assert map_box["y"] + map_box["height"] == pytest.approx(900, abs=1)
+        assert map_box["width"] + gallery["width"] == pytest.approx(1440, abs=2)
+
+    eventually(filled)
 
 
 def test_on_a_phone_the_gallery_lies_under_the_map(app, visit) -> None:
     page, _ = search(app, visit, size=PHONE)
-    scrolls, map_box, gallery = _layout(page)
-    assert not scrolls
-    assert gallery["y"] >= map_box["y"] + map_box["height"] - 1
-    assert map_box["width"] == pytest.approx(390, abs=1)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+    def stacked() -> None:
+        scrolls, map_box, gallery = _layout(page)
+        assert not scrolls
+        assert gallery["y"] >= map_box["y"] + map_box["height"] - 1
+        assert map_box["width"] == pytest.approx(390, abs=1)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+    eventually(stacked)
 
 
 def test_the_dark_theme_is_ours_too(app, visit) -> None:
     page, _ = search(app, visit, dark=True)
-    ground = page.evaluate(
-        "() => getComputedStyle(document.querySelector('.lk-explorer')).backgroundColor"
-    )
-    assert ground == "rgb(15, 23, 42)"
+    expect(page.locator(".lk-explorer")).to_have_css("background-color", "rgb(15, 23, 42)")
 
 
 def test_an_empty_home_leads_to_a_first_area(chromium, visit, tmp_path: Path) -> None:
