@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import weights
+from pipeline import weights, weights_fetch
 from pipeline.errors import Cancelled, WeightsError
 
 PYTHON = sys.executable  # the `bare` fixture points the name elsewhere
@@ -31,9 +31,9 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LOOKALIKE_WEIGHTS", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
-    monkeypatch.setattr(weights, "KERAS_URL", "http://127.0.0.1:9/")
-    monkeypatch.setattr(weights.shutil, "which", lambda name: None)
-    monkeypatch.setattr(weights.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(weights_fetch, "KERAS_URL", "http://127.0.0.1:9/")
+    monkeypatch.setattr(weights_fetch.shutil, "which", lambda name: None)
+    monkeypatch.setattr(weights_fetch.sys, "executable", str(tmp_path / "python"))
     settings.cache_clear()
     yield tmp_path / "home"
     settings.cache_clear()
@@ -191,7 +191,7 @@ def test_a_truncated_cache_is_fetched_again(
     cached = weights.cache_path(bare)
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"PK\x03\x04 cut off")
-    monkeypatch.setattr(weights, "_from_keras_cache", lambda folder, report: real)
+    monkeypatch.setattr(weights_fetch, "_from_keras_cache", lambda folder, report: real)
     assert weights.load(weights.find()).sha256 == real.sha256
 
 
