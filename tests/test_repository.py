@@ -228,3 +228,13 @@ def test_no_package_index_and_no_machine_is_named() -> None:
         if word in path.read_text(errors="replace")
     ]
     assert not named
+
+
+def test_colours_stand_once_among_the_style_sheets() -> None:
+    tokens = (ROOT / "assets" / "tokens.css").read_text()
+    named = re.findall(r"--lk-[\w-]+: (#[0-9a-f]{6});", tokens)
+    assert len(named) >= 4
+    for path in sorted((ROOT / "assets").glob("*.css")):
+        if path.name != "tokens.css":
+            again = [colour for colour in named if colour in path.read_text().lower()]
+            assert not again, f"{path.name} spells out {again}"

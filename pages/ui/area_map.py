@@ -11,8 +11,8 @@ import streamlit as st
 
 from pages.ui import area_state
 from pages.ui.server import base_path
+from pages.ui.style import sheets
 from pages.ui.words import square_km
-from pipeline.frontend import ASSETS
 from pipeline.settings import settings
 from pipeline.tiles import assets_version
 
@@ -42,7 +42,7 @@ export default function (component) {
 _component = st.components.v2.component(
     "lookalike_area",
     html=_HTML,
-    css="\n".join((ASSETS / name).read_text("utf-8") for name in ("explorer.css", "area.css")),
+    css=sheets("explorer.css", "area.css"),
     js=_JS,
     isolate_styles=False,
 )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui.server import base_path
+from pages.ui.style import sheets
 from pipeline.api import describe
 from pipeline.changes import KINDS
-from pipeline.frontend import ASSETS
 from pipeline.settings import settings
 from pipeline.tiles import assets_version
 
@@ -31,11 +31,10 @@ export default function (component) {
   return () => live.then((stop) => stop());
 }
 """
-_STYLES = ("explorer.css", "search.css", "changes.css")
 _component = st.components.v2.component(
     "lookalike_changes",
     html=_HTML,
-    css="\n".join((ASSETS / name).read_text("utf-8") for name in _STYLES),
+    css=sheets("explorer.css", "search.css", "changes.css"),
     js=_JS,
     isolate_styles=False,
 )

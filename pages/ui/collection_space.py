@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui.server import base_path
+from pages.ui.style import sheets
 from pipeline.api import describe
-from pipeline.frontend import ASSETS
 from pipeline.settings import settings
 from pipeline.tiles import assets_version
 
@@ -33,7 +33,7 @@ export default function (component) {
 _component = st.components.v2.component(
     "lookalike_space",
     html=_HTML,
-    css="\n".join((ASSETS / name).read_text("utf-8") for name in ("explorer.css", "space.css")),
+    css=sheets("explorer.css", "space.css"),
     js=_JS,
     isolate_styles=False,
 )

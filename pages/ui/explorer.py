@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui.server import base_path
+from pages.ui.style import sheets
 from pipeline.api import describe
-from pipeline.frontend import ASSETS
 from pipeline.search import MAX_K
 from pipeline.settings import settings
 from pipeline.tiles import assets_version
@@ -40,7 +40,7 @@ export default function (component) {
 _component = st.components.v2.component(
     "lookalike_explorer",
     html=_HTML,
-    css="\n".join((ASSETS / name).read_text("utf-8") for name in ("explorer.css", "search.css")),
+    css=sheets("explorer.css", "search.css"),
     js=_JS,
     isolate_styles=False,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.ui.style import sheets
 from pipeline.frontend import ASSETS
 
 
@@ -16,5 +17,5 @@ def begin() -> None:
         initial_sidebar_state="collapsed",
     )
     st.logo(str(ASSETS / "logo.svg"), size="medium")
-    css = "\n".join((ASSETS / name).read_text("utf-8") for name in ("app.css", "pages.css"))
+    css = sheets("app.css", "pages.css")
     st.html(f"<style>{css}</style>")

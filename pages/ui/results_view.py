@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.server import base_path
+from pages.ui.style import sheets
 from pipeline.export import FORMATS
-from pipeline.frontend import ASSETS
 from pipeline.tiles import assets_version
 
 _JS = """
@@ -20,7 +20,7 @@ export default function (component) {
 _component = st.components.v2.component(
     "lookalike_results",
     html='<div class="lk-results" data-state="loading"></div>',
-    css="\n".join((ASSETS / name).read_text("utf-8") for name in ("explorer.css", "results.css")),
+    css=sheets("explorer.css", "results.css"),
     js=_JS,
     isolate_styles=False,
 )
