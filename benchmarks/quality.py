@@ -167,7 +167,12 @@ def two_good_minus_bad(vectors: np.ndarray, good: list[int], bad: list[int]) -> 
 
 
 def refined(vectors: np.ndarray, good: list[int], bad: list[int]) -> np.ndarray:
-    return feedback.refine(vectors, good, bad).rows
+    start, *liked = good
+    marks = feedback.Marks(vectors[[start]], tuple(liked), tuple(bad))
+    rows = np.setdiff1d(
+        two_good_minus_bad(vectors, good, bad)[: feedback.CANDIDATES], [start, *bad]
+    )
+    return rows[feedback.ranked(vectors, rows, marks)]
 
 
 RANKINGS = {"2·good − bad": two_good_minus_bad, "Refine": refined}

@@ -342,8 +342,9 @@ def _plain(precision: Precision) -> dict[str, Any]:
 
 def _thresholds(hits: Sequence[Hit]) -> list[float]:
     """About every twentieth of the hits' scores: cuts where hits are, not where none are."""
+    scores = sorted((hit.score for hit in hits), reverse=True)
     step = max(1, len(hits) // 20)
-    return sorted({hit.score for hit in hits[step - 1 :: step]} | {hit.score for hit in hits[-1:]})
+    return sorted({*scores[step - 1 :: step], *scores[-1:]})
 
 
 def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def cell_scores(
         collection: Where the chips are.
         network: What runs ResNet-50.
         chips: Their ids.
-        vector: The query's vector, (2048,).
+        vector: The query's vector (2048,), or those of its views (q, 2048).
 
     Returns:
         float32 (n, 8, 8), rows from the top.
@@ -48,7 +48,7 @@ def cell_scores(
     inside = slice(margin // CELL, margin // CELL + SIDE)
     maps = network.maps(pixels)[:, inside, inside]
     flat = normalised(maps.reshape(-1, maps.shape[-1]).astype(np.float32))
-    scores = flat @ normalised(vector[None])[0]
+    scores = (flat @ normalised(np.atleast_2d(vector)).T).max(axis=1)
     return scores.reshape(len(chips), SIDE, SIDE).astype(np.float32)
 
 

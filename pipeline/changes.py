@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
+from pipeline.projection import normalised
 from pipeline.search import Hit, Query, polygon, unsuppressed
 from pipeline.sources.records import Dates
 
@@ -275,8 +276,7 @@ def _pairs(table: ChipTable, earlier: np.ndarray, later: np.ndarray) -> np.ndarr
 def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> np.ndarray:
     """Cosines (n, 2) of both chips of each pair to the query, relative to the dates' means."""
     means = [_mean(index, np.unique(pairs[:, side])) for side in (0, 1)]
-    target = query.vector.astype(np.float64)
-    target = target / np.linalg.norm(target)
+    target = normalised(np.atleast_2d(query.vector)).astype(np.float64)
     known = {chip.decode(): row for row, chip in enumerate(table.ids)} if query.chips else {}
     rows = [known[chip] for chip in query.chips if chip in known]
     origin = np.mean(means, axis=0)
@@ -284,7 +284,7 @@ def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> 
         if rows and np.isin(rows, pairs[:, side]).all():
             origin = means[side]  # the query's own date: its light is that of this mean
     target = target - origin
-    target /= np.linalg.norm(target) or 1.0
+    target /= np.maximum(np.linalg.norm(target, axis=1, keepdims=True), 1e-12)
     return np.column_stack(
         [_centred(index, pairs[:, side], means[side], target) for side in (0, 1)]
     )
@@ -299,12 +299,12 @@ def _mean(index: Index, rows: np.ndarray) -> np.ndarray:
 
 
 def _centred(index: Index, rows: np.ndarray, mean: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Cosine of each vector less the mean to the target, both float; 0 for the mean itself."""
+    """Best cosine of each vector less the mean to the targets (m, d); 0 for the mean itself."""
     scores = np.empty(len(rows))
     for start in range(0, len(rows), ROWS):
         part = index.vectors[rows[start : start + ROWS]].astype(np.float32) - mean
         length = np.linalg.norm(part, axis=1)
-        scores[start : start + ROWS] = part @ target / np.maximum(length, 1e-9)
+        scores[start : start + ROWS] = (part @ target.T).max(axis=1) / np.maximum(length, 1e-9)
     return scores
 
 

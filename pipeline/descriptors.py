@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.projection import leading
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -97,17 +99,10 @@ class Projection:
         """From the collection's vectors (n, d); fewer components when n is small."""
         mean = vectors.mean(0)
         centred = vectors - mean
-        # The smaller of the two Gram matrices gives the same components.
-        if len(vectors) >= vectors.shape[1]:
-            values, axes = np.linalg.eigh(centred.T @ centred)
-        else:
-            values, left = np.linalg.eigh(centred @ centred.T)
-            axes = centred.T @ left / np.sqrt(np.maximum(values, 1e-12))
-        order = np.argsort(values)[::-1][: min(components, max(len(vectors) - 1, 1))]
-        spread = np.sqrt(np.maximum(values[order], 0))
+        axes = leading(centred, min(components, max(len(vectors) - 1, 1), vectors.shape[1]))
+        spread = np.linalg.norm(centred @ axes, axis=0)
         kept = spread > 1e-6 * max(spread[0], 1e-12)
-        order, spread = order[kept], spread[kept]
-        return cls(mean, axes[:, order], (spread / spread[:1]) ** evening)
+        return cls(mean, axes[:, kept], (spread[kept] / spread[0]) ** evening)
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors (n, components)."""
@@ -157,7 +152,12 @@ def diffused(edges: csr_matrix, queries: np.ndarray) -> np.ndarray:
     """Scores (queries, n) after walking the graph from each query (indices into it)."""
     start = np.zeros((edges.shape[0], len(queries)), np.float32)
     start[queries, np.arange(len(queries))] = 1
+    return walked(edges, start).T
+
+
+def walked(edges: csr_matrix, start: np.ndarray) -> np.ndarray:
+    """Scores, of the shape of `start` (n,) or (n, q), after walking the graph from there."""
     scores = start
     for _ in range(_STEPS):
         scores = WALK * (edges @ scores) + start
-    return scores.T
+    return scores

@@ -174,8 +174,11 @@ class Index:
         return rows, np.array([scores for _, scores in found], np.float32).reshape(-1, width)
 
     def cosines(self, query: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """Exact cosine of the query (2048,) to the given rows, or to all: float32 (m,)."""
-        unit = normalised(query[None])[0]
+        """Exact cosine of the query to the given rows, or to all: float32 (m,).
+
+        Of several vectors (q, 2048), as a query's views are, the best cosine counts.
+        """
+        unit = normalised(np.atleast_2d(query)).reshape(query.shape)
         chosen = None if rows is None else np.asarray(rows, np.int64)
         if len(self.segments) == 1 and self.places[0].whole:
             return self.segments[0].cosines(unit, chosen)

@@ -39,9 +39,6 @@ class Projection:
     def fit(cls, vectors: np.ndarray) -> Projection:
         """The axes that keep most of a sample's squared length; all of it where they can.
 
-        Subspace iteration (Halko, Martinsson and Tropp, SIAM Review 53, 2011): a full
-        eigendecomposition of 2048×2048 takes longer than everything else together.
-
         Args:
             vectors: Float16 (n, 2048), of length one; up to 6,144 of them are looked at.
         """
@@ -49,13 +46,7 @@ class Projection:
         sample = widened(vectors[picked])
         if len(sample) < REDUCED:
             return cls(np.ascontiguousarray(np.linalg.qr(sample.T)[0]))
-        start = np.random.default_rng(0).normal(size=(sample.shape[1], REDUCED + 32))
-        basis = np.linalg.qr(start.astype(np.float32))[0]
-        for _ in range(ROUNDS):
-            basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
-        seen = sample @ basis
-        _, turn = np.linalg.eigh(seen.T @ seen)
-        return cls(np.ascontiguousarray(basis @ turn[:, ::-1][:, : REDUCED - 1], np.float32))
+        return cls(leading(sample, REDUCED - 1))
 
     def of_chips(self, vectors: np.ndarray) -> np.ndarray:
         """Float32 (n, d + 1) of unit vectors, float32 (n, 2048)."""
@@ -78,6 +69,26 @@ class Projection:
         return reduced
 
 
+def leading(sample: np.ndarray, count: int) -> np.ndarray:
+    """Float32 (d, count): orthonormal axes, best first, that keep most of its squared length.
+
+    Subspace iteration (Halko, Martinsson and Tropp, SIAM Review 53, 2011): a full
+    eigendecomposition of 2048×2048 takes longer than everything else together.
+
+    Args:
+        sample: Float32 (n, d), n and d at least `count`.
+        count: Axes wanted.
+    """
+    wide = min(count + 33, *sample.shape)
+    start = np.random.default_rng(0).normal(size=(sample.shape[1], wide))
+    basis = np.linalg.qr(start.astype(np.float32))[0]
+    for _ in range(ROUNDS):
+        basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
+    seen = sample @ basis
+    _, turn = np.linalg.eigh(seen.T @ seen)
+    return np.ascontiguousarray(basis @ turn[:, ::-1][:, :count], np.float32)
+
+
 def normalised(vectors: np.ndarray) -> np.ndarray:
     """Float32 copy of (n, 2048) vectors, each of length one; a zero vector stays zero."""
     wide = np.asarray(vectors, np.float32)
@@ -90,7 +101,12 @@ def widened(half: np.ndarray) -> np.ndarray:
 
 
 def products(half: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Float32 (n,): dot products of finite float16 vectors (n, 2048) with one float32 vector."""
+    """Float32 (n,) or (n, q): finite float16 vectors (n, 2048) times one float32 vector or several.
+
+    Args:
+        half: The vectors.
+        unit: (2048,) or (2048, q).
+    """
     return _shifted(half) @ (unit * _WIDEN)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -189,27 +189,34 @@ def refined(
     """The query moved towards good and away from bad examples: 2·mean(good) − mean(bad).
 
     After Rocchio, as Earth Index and GeoVibes do it.  What the search started from counts as one
-    more good example.  Bad examples are never hits; good ones stay, they are answers.
+    more good example.  Bad examples are never hits; good ones stay, they are answers.  That is
+    what scores are measured against; the hits' order is that of the marks (`pipeline.feedback`).
+    Of a start with several views each one is moved.
 
     Raises:
         NotFoundError: If one of the chips does not exist.
         QueryError: If there is neither a start nor a good example.
     """
+    from pipeline.feedback import Marks
     from pipeline.index import normalised
     from pipeline.search import Query
 
     if start is None and not good:
         raise QueryError("There is no good example", remedy="Mark at least one result as good")
     table = collection.chips
-    vectors = normalised(index.vectors[[table.row_of(chip) for chip in good]])
-    if start is not None:
-        vectors = np.concatenate([normalised(start.vector[None]), vectors])
-    vector = vectors.mean(axis=0)
+    liked, disliked = ([table.row_of(chip) for chip in chips] for chips in (good, bad))
+    towards = normalised(index.vectors[liked])
+    views = towards[:0] if start is None else normalised(np.atleast_2d(start.vector))
+    if start is None:
+        vector = towards.mean(axis=0)
+    else:
+        vector = (views + towards.sum(axis=0)) / (1 + len(liked))
+        vector = vector.reshape(start.vector.shape)
     if bad:
-        away = normalised(index.vectors[[table.row_of(chip) for chip in bad]]).mean(axis=0)
-        vector = 2 * vector - away
+        vector = 2 * vector - normalised(index.vectors[disliked]).mean(axis=0)
     base = start or Query(vector, collection.manifest.model, label=f"{len(good)} examples")
-    return Query(vector, base.model, (*base.chips, *bad), base.corners, base.label)
+    marks = Marks(views, tuple(liked), tuple(disliked))
+    return replace(base, vector=vector, chips=(*base.chips, *bad), marks=marks)
 
 
 def query_of(

@@ -2,7 +2,11 @@
 
 A query is a vector and the place it came from, if any.  The chip it came from is never a hit.
 With suppression on, a hit is dropped when more than a quarter of its footprint lies under a better
-hit or under the query itself: greedy non-maximum suppression, best score first.
+hit or under the query itself: greedy non-maximum suppression, best first.
+
+A query has one vector, or one for each of its views (`pipeline.views`): then a chip's score is its
+best one's.  With marks, the nearest chips are put in the order of `pipeline.feedback`; their scores
+stay cosines, so that a threshold and the heatmap mean what they always mean.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline import feedback
 from pipeline.errors import ModelMismatchError, QueryError
+from pipeline.exact import best
 from pipeline.index import Index, normalised
 
 if TYPE_CHECKING:
@@ -34,11 +40,12 @@ class Query:
     """What is looked for.
 
     Attributes:
-        vector: Float32 (2048,), of any length.
+        vector: Float32 (2048,) of any length, or (m, 2048) of m views, the query's own first.
         model: Identity of the model that made it, JSON-ready.
         chips: Ids of the chips it was made of, none for a picture; they are never hits.
         corners: Float64 (m, 4, 2) lon/lat footprints of those chips or of the drawn box.
         label: How the user would call it.
+        marks: By which its hits are ordered, or None for the order of their scores.
     """
 
     vector: np.ndarray
@@ -46,6 +53,7 @@ class Query:
     chips: tuple[str, ...] = ()
     corners: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 2)))
     label: str = ""
+    marks: feedback.Marks | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Hit:
     Attributes:
         rank: 1 for the best.
         id: Chip id.
-        score: Cosine to the query, -1 to 1.
+        score: Cosine to the query, or to its best view, -1 to 1.
         scene_id: Scene it lies in.
         datetime: Acquisition time of that scene, ISO 8601, or None.
         row: Row in the collection's table.
@@ -201,7 +209,9 @@ def search(
     filters: Filters | None = None,
     most: int = MAX_K,
 ) -> Result:
-    """The chips of a collection most similar to a query.
+    """The chips of a collection most similar to a query; with marks, the likeliest to be meant.
+
+    The hits of a smaller k are the first of those of a larger one.
 
     Args:
         collection: Where to search.
@@ -236,10 +246,13 @@ def search(
     available = len(table) - len(own) if mask is None else int(mask.sum())
     wanted = min(k, available)
     reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
+    first, first_scores = _refined(index, query, mask, own)
+    reach = max(reach, len(first) + len(own))
     while True:
-        rows, scores = index.search(query.vector, min(reach, len(table)), mask)
-        keep = ~np.isin(rows, own)
-        rows, scores = rows[keep], scores[keep]
+        rows, scores = nearest(index, query.vector, min(reach, len(table)), mask)
+        new = ~np.isin(rows, [*own, *first])
+        rows = np.concatenate([first, rows[new]])
+        scores = np.concatenate([first_scores, scores[new]])
         if threshold is not None:
             passed = scores >= threshold
             below = not passed.all()
@@ -258,6 +271,34 @@ def search(
         _hit(table, int(rows[i]), float(scores[i]), rank) for rank, i in enumerate(chosen, 1)
     )
     return Result(hits, available, len(table), time.perf_counter() - started)
+
+
+def nearest(
+    index: Index, vector: np.ndarray, k: int, eligible: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `Index.search`, for a query of one vector (2048,) or of several (m, 2048)."""
+    if vector.ndim == 1:
+        return index.search(vector, k, eligible)
+    found = [index.search(one, k, eligible) for one in vector]
+    rows, scores = (np.concatenate(each) for each in zip(*found, strict=True))
+    order = np.lexsort((-scores, rows))
+    rows, at = np.unique(rows[order], return_index=True)
+    # What is among the k best by its best view is among that view's k best: nothing is missed.
+    return best(rows, scores[order][at], k)
+
+
+def _refined(
+    index: Index, query: Query, mask: np.ndarray | None, own: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and cosines of the nearest chips in the order of the marks; none without marks."""
+    if query.marks is None:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    reach = min(feedback.CANDIDATES + len(own), len(index))
+    rows, scores = nearest(index, query.vector, reach, mask)
+    keep = np.flatnonzero(~np.isin(rows, own))[: feedback.CANDIDATES]
+    rows, scores = rows[keep], scores[keep]
+    order = feedback.ranked(index.vectors, rows, query.marks)
+    return rows[order], scores[order]
 
 
 def eligible_rows(table: ChipTable, filters: Filters, query: Query | None = None) -> np.ndarray:

@@ -184,13 +184,14 @@ class Segment:
         return _stacked(found, k)
 
     def cosines(self, unit: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """Exact cosines float32 (m,) of a unit vector to the given rows, or to all."""
+        """Exact cosines float32 (m,) of a unit vector, or of the best of several (q, 2048)."""
         count = len(self) if rows is None else len(rows)
         scores = np.empty(count, np.float32)
         for start in range(0, count, BLOCK):
             piece = slice(start, start + BLOCK)
             chosen = piece if rows is None else rows[piece]
-            scores[piece] = products(self.vectors[chosen], unit)
+            found = products(self.vectors[chosen], unit.T)
+            scores[piece] = found if unit.ndim == 1 else found.max(axis=1)
         return scores
 
     def best_of(self, unit: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ class Site:
 
     @property
     def best(self) -> Hit:
-        """The hit with the highest score."""
+        """The hit of the best rank."""
         return self.hits[0]
 
     @property
@@ -45,8 +45,8 @@ class Site:
 
     @property
     def score(self) -> float:
-        """The best score."""
-        return self.best.score
+        """The highest score, which after marks need not be that of the best rank."""
+        return max(hit.score for hit in self.hits)
 
     @property
     def count(self) -> int:

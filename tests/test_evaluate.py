@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline import descriptors, feedback
 from pipeline.errors import InputError, QueryError
 from pipeline.evaluate import Evaluation, evaluate, measure, scorer
+from pipeline.feedback import Marks
 from pipeline.progress import Progress
 
 
@@ -108,45 +109,29 @@ def test_refining_by_marks_beats_the_first_ranking() -> None:
     before, after = [], []
     for query in range(0, len(vectors), 17):
         first = np.argsort(-vectors @ vectors[query])[1:]
-        marks = first[:10]
-        right = labels[marks] == labels[query]
-        good, bad = [query, *marks[right]], marks[~right]
-        ranked = feedback.refine(vectors, good, bad).rows
-        new = ranked[~np.isin(ranked, good)][:20]
-        old = first[10:30]
-        before.append((labels[old] == labels[query]).mean())
-        after.append((labels[new] == labels[query]).mean())
+        right = labels[first[:10]] == labels[query]
+        good, bad = first[:10][right], first[:10][~right]
+        marks = Marks(vectors[[query]], tuple(good), tuple(bad))
+        rows = np.setdiff1d(first, bad)
+        ranked = rows[feedback.ranked(vectors, rows, marks)]
+        assert set(ranked[: len(good)]) == set(good)
+        before.append((labels[first[10:30]] == labels[query]).mean())
+        after.append((labels[ranked[len(good) :][:20]] == labels[query]).mean())
     assert np.mean(after) > np.mean(before) + 0.1
 
 
-def test_marked_bad_never_come_back_and_filters_hold() -> None:
+@pytest.mark.parametrize("count", [1, 5, 60])
+def test_refining_is_repeatable_whatever_the_marks_and_candidates(count: int) -> None:
     vectors, _ = clusters()
-    eligible = np.arange(len(vectors)) % 2 == 0
-    refined = feedback.refine(vectors, [0, 1], [4, 6], eligible=eligible)
-    assert not set(refined.rows) & {4, 6}
-    assert eligible[refined.rows].all()
-    assert (np.diff(refined.scores) <= 0).all()
-    assert len(refined.rows) == eligible.sum() - 2
-
-
-def test_refining_is_repeatable_and_takes_float16_and_outside_queries() -> None:
-    vectors, _ = clusters()
-    half = vectors.astype(np.float16)
-    once = feedback.refine(half, [], [5], query=vectors[0], candidates=50)
-    again = feedback.refine(half, [], [5], query=vectors[0], candidates=50)
-    np.testing.assert_array_equal(once.rows, again.rows)
-    assert len(once.rows) in (49, 50)
-    assert 0 in once.rows[:5]
-
-
-def test_refining_needs_a_good_mark_and_consistent_ones() -> None:
-    vectors, _ = clusters()
-    with pytest.raises(QueryError, match="Nothing is marked good"):
-        feedback.refine(vectors, [], [1])
-    with pytest.raises(QueryError, match="both good and bad"):
-        feedback.refine(vectors, [1], [1])
-    with pytest.raises(QueryError, match="not in this collection"):
-        feedback.refine(vectors, [10**6])
+    half, rows = vectors.astype(np.float16), np.arange(50, 50 + count)
+    for marks in (
+        Marks(vectors[:1]),
+        Marks(vectors[:8], bad=(5,)),
+        Marks(vectors[:0], good=(50, 3), bad=(6, 7)),
+    ):
+        once = feedback.ranked(half, rows, marks)
+        np.testing.assert_array_equal(once, feedback.ranked(half, rows, marks))
+        assert sorted(once) == list(range(count))
 
 
 @pytest.fixture

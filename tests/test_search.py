@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from shapely.geometry import Polygon, box
 
+from pipeline import feedback
 from pipeline.collection import Collection
 from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
 from pipeline.index import Index
+from pipeline.recipe import refined
 from pipeline.search import (
     Filters,
     Query,
@@ -179,6 +181,65 @@ def test_examples_search_from_the_mean_and_are_no_hits(plain: tuple[Collection, 
     )
     hits = search(collection, index, query, k=1000, suppress=False).hits
     assert not set(chips) & {hit.id for hit in hits}
+
+
+def test_marks_order_the_hits_and_leave_their_scores(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    ids = [chip.decode() for chip in collection.chips.ids]
+    query = refined(collection, index, by_chip(collection, index, ids[0]), (ids[9],), (ids[20],))
+    result = search(collection, index, query, k=1000, suppress=False)
+    found = [hit.id for hit in result.hits]
+    assert found[0] == ids[9]
+    assert len(found) == result.eligible == len(ids) - 2
+    assert not {ids[0], ids[20]} & set(found)
+    rows = [hit.row for hit in result.hits]
+    scores = np.array([hit.score for hit in result.hits])
+    assert scores == pytest.approx(index.cosines(query.vector, rows), abs=2e-6)
+    assert (np.diff(scores) > 0).any()
+    for k in (1, 4, 30):
+        fewer = search(collection, index, query, k=k, suppress=False).hits
+        assert fewer == result.hits[:k]
+    cut = sorted(hit.score for hit in result.hits)[40]
+    above = search(collection, index, query, k=1000, suppress=False, threshold=cut).hits
+    assert [hit.id for hit in above] == [hit.id for hit in result.hits if hit.score >= cut]
+
+
+def test_filters_and_suppression_hold_among_refined_hits(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    ids = [chip.decode() for chip in collection.chips.ids]
+    query = refined(collection, index, None, (ids[2], ids[40]), (ids[50],))
+    result = search(collection, index, query, k=1000, filters=Filters(min_sharpness=50))
+    assert all(collection.chips.sharpness[hit.row] >= 50 for hit in result.hits)
+    for place, later in enumerate(result.hits):
+        assert all(overlap(better.corners, later.corners) <= 0.25 for better in result.hits[:place])
+
+
+def test_beyond_the_candidates_hits_follow_by_score(
+    plain: tuple[Collection, Index], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection, index = plain
+    monkeypatch.setattr(feedback, "CANDIDATES", 12)
+    ids = [chip.decode() for chip in collection.chips.ids]
+    query = refined(collection, index, by_chip(collection, index, ids[0]), (), (ids[20],))
+    hits = search(collection, index, query, k=1000, suppress=False).hits
+    assert len(hits) == len(ids) - 2
+    scores = [hit.score for hit in hits]
+    assert scores[12:] == sorted(scores[12:], reverse=True)
+    assert min(scores[:12]) >= scores[12]
+
+
+def test_of_several_views_the_best_one_counts(plain: tuple[Collection, Index]) -> None:
+    collection, index = plain
+    views = np.asarray(index.vectors[[3, 30, 50]], np.float32)
+    query = Query(views, collection.manifest.model)
+    filters = Filters(max_nodata=39)
+    for chosen in (None, filters):
+        hits = search(collection, index, query, k=40, suppress=False, filters=chosen).hits
+        assert {hit.row for hit in hits[:3]} == {3, 30, 50}
+        rows = [hit.row for hit in hits]
+        each = np.stack([index.cosines(view, rows) for view in views])
+        assert [hit.score for hit in hits] == pytest.approx(each.max(axis=0), abs=1e-6)
+        assert index.cosines(views, rows) == pytest.approx(each.max(axis=0), abs=1e-6)
 
 
 def test_polygon_filter_returns_k_hits_inside_it(plain: tuple[Collection, Index]) -> None:
