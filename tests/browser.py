@@ -42,6 +42,9 @@ FLAGS = [
 ]
 #: Long, because a test machine may be busy; nothing waits when it need not.
 PATIENCE_MS = 60_000
+#: What Chromium drops its requests with when a network interface of the machine comes or goes, as
+#: those of containers beside it do.
+DISTURBANCE = "ERR_NETWORK_CHANGED"
 expect.set_options(timeout=PATIENCE_MS)
 LIVE = (
     "() => window.lookalike?.store.state.footprints && window.lookalike.map.leaflet() && "
@@ -172,6 +175,7 @@ class Watch:
 
     complaints: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    disturbed: bool = False
 
     def listen(self, page: Page) -> None:
         page.on("console", self._on_console)
@@ -179,7 +183,9 @@ class Watch:
         page.on("request", self._on_request)
 
     def _on_console(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
+        if DISTURBANCE in message.text:
+            self.disturbed = True
+        elif message.type in ("error", "warning"):
             self.complaints.append(f"{message.text} ({message.location.get('url')})")
 
     def _on_request(self, request: Any) -> None:
@@ -214,6 +220,8 @@ def visit(chromium: Browser) -> Iterator[Visit]:
         page = context.new_page()
         watch.listen(page)
         page.goto(url)
+        if watch.disturbed:
+            page.reload()
         return page
 
     yield open_page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import (
     PHONE,
@@ -11,9 +12,12 @@ from tests.browser import (
     app,
     chromium,
     click_map,
+    eventually,
+    linked,
     live,
     results,
     state,
+    until,
     visit,
 )
 
@@ -50,28 +54,28 @@ def on_map(page, lon: float, lat: float) -> tuple[float, float]:
     return box["x"] + at["x"], box["y"] + at["y"]
 
 
-def wait_for(page, condition: str, arg=None) -> None:
-    page.wait_for_function(
-        f"(arg) => {{ const s = lookalike.store.state; return {condition}; }}", arg=arg
-    )
+def marked(page, *ids: str) -> None:
+    """Wait until the first of these is marked good, the second bad, and nothing else."""
+    until(page, "JSON.stringify(s.marks) === arg", f'{{"{ids[0]}":"good","{ids[1]}":"bad"}}')
 
 
 def test_marks_refine_undo_and_reopen_by_key_alone(app, visit) -> None:
     page, ids = searched(app, visit)
     for key in ("ArrowRight", "g", "ArrowRight", "b"):
         page.keyboard.press(key)
-    assert state(page, "marks") == {ids[0]: "good", ids[1]: "bad"}
+    marked(page, *ids)
     page.keyboard.press("r")
-    wait_for(page, "s.bad.length === 1 && s.summary && !s.busy")
+    until(page, "s.bad.length === 1 && s.summary && !s.busy")
     refined = results(page)
     assert ids[1] not in refined
     page.reload()
     live(page)
     assert results(page) == refined
-    assert state(page, "marks") == {ids[0]: "good", ids[1]: "bad"}
+    marked(page, *ids)
     page.locator(".lk-card").first.get_by_role("button", name="Bad").click()
+    until(page, "s.past.length")
     page.keyboard.press("u")
-    assert state(page, "marks") == {ids[0]: "good", ids[1]: "bad"}
+    marked(page, *ids)
 
 
 def test_shift_and_a_click_add_an_example_and_undo_takes_it_back(app, visit) -> None:
@@ -79,11 +83,11 @@ def test_shift_and_a_click_add_an_example_and_undo_takes_it_back(app, visit) -> 
     page.keyboard.down("Shift")
     click_map(page, *spot(page, 0.1))
     page.keyboard.up("Shift")
-    wait_for(page, "s.good.length === 1 && !s.busy")
-    assert page.locator(".lk-example").count() == 1
-    assert "good=" in page.url
+    until(page, "s.good.length === 1 && !s.busy")
+    expect(page.locator(".lk-example")).to_have_count(1)
+    linked(page, "good=")
     page.get_by_role("button", name="Undo", exact=True).click()
-    wait_for(page, "s.good.length === 0 && !s.busy")
+    until(page, "s.good.length === 0 && !s.busy")
     assert results(page) == ids
 
 
@@ -94,7 +98,7 @@ def test_a_search_is_saved_and_leads_to_its_results(app, visit) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Review and export it in Results").click()
     page.locator(".lk-hit").nth(9).wait_for()
-    assert "/results?collection=ponds&search=" in page.url
+    linked(page, "/results?collection=ponds&search=")
 
 
 def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
@@ -103,19 +107,23 @@ def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
     before = on_map(page, hit["lon"], hit["lat"])
     page.get_by_role("button", name="Filters").click()
     page.locator(".lk-filters").wait_for()
-    page.wait_for_timeout(300)
-    assert on_map(page, hit["lon"], hit["lat"]) == pytest.approx(before, abs=1)
+    page.wait_for_timeout(300)  # for a map that would still move
+
+    def stayed() -> None:
+        assert on_map(page, hit["lon"], hit["lat"]) == pytest.approx(before, abs=1)
+
+    eventually(stayed)
     page.get_by_role("button", name="Draw", exact=True).click()
-    wait_for(page, "s.drawing === 'polygon'")
+    until(page, "s.drawing === 'polygon'")
     ring = [spot(page, x, y) for x, y in ((-0.1, -0.1), (0.35, -0.1), (0.35, 1.1), (-0.1, -0.1))]
     for lon, lat in ring:
         page.mouse.click(*on_map(page, lon, lat))
         page.wait_for_timeout(150)  # the drawing tool takes a quicker click for a slip
-    wait_for(page, "s.filters.within && s.summary && !s.busy && s.hits.length")
+    until(page, "s.filters.within && s.summary && !s.busy && s.hits.length")
     left = state(page, "summary")["eligible"]
     assert 0 < left < 30
     assert all(hit["lon"] <= spot(page, 0.36)[0] for hit in state(page, "hits"))
-    assert f"{left} of 49 chips eligible" in page.locator(".lk-eligible").inner_text()
+    expect(page.locator(".lk-eligible")).to_contain_text(f"{left} of 49 chips eligible")
     ids = results(page)
     page.reload()
     live(page)
@@ -125,12 +133,12 @@ def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
 def test_a_drawn_box_is_searched(app, visit) -> None:
     page = opened(app, visit)
     page.get_by_role("button", name="Search by a box").click()
-    wait_for(page, "s.drawing === 'box'")
+    until(page, "s.drawing === 'box'")
     page.mouse.move(*on_map(page, *spot(page, 0.7, 0.6)))
     page.mouse.down()
     page.mouse.move(*on_map(page, *spot(page, 0.9, 0.4)), steps=4)
     page.mouse.up()
-    wait_for(page, "s.query?.kind === 'box'")
+    until(page, "s.query?.kind === 'box'")
     ids = results(page)
     assert len(ids) == 10
     page.reload()
@@ -142,16 +150,16 @@ def test_heatmap_sites_and_inside(app, visit) -> None:
     page, _ = searched(app, visit)
     page.keyboard.press("h")
     page.locator(".lk-legend").wait_for()
-    assert page.evaluate("() => lookalike.store.state.scores.length") == 49
+    until(page, "s.scores?.length === 49")
     page.wait_for_selector(".leaflet-lk-heat-pane canvas", state="attached")
     page.keyboard.press("i")
     page.locator(".lk-inside").first.wait_for()
     page.keyboard.press("m")
-    wait_for(page, "s.sites && !s.busy")
+    until(page, "s.sites && !s.busy")
     sites = state(page, "shown")
     assert sum(site["count"] for site in sites) == len(state(page, "hits"))
-    assert page.locator(".lk-card").count() == len(sites)
-    assert all(flag in page.url for flag in ("heat=1", "inside=1", "sites=1"))
+    expect(page.locator(".lk-card")).to_have_count(len(sites))
+    linked(page, "heat=1", "inside=1", "sites=1")
 
 
 def test_the_keys_are_listed_and_escape_only_closes_the_list(app, visit) -> None:
@@ -159,17 +167,17 @@ def test_the_keys_are_listed_and_escape_only_closes_the_list(app, visit) -> None
     page.keyboard.press("?")
     page.get_by_role("heading", name="Keys").wait_for()
     page.keyboard.press("Escape")
-    wait_for(page, "!s.help")
+    until(page, "!s.help")
     assert results(page) == ids
 
 
 def test_the_hints_come_once(app, visit) -> None:
     page, _ = searched(app, visit, size=PHONE)
-    assert "2 of 3" in page.locator(".lk-tour").inner_text()
+    expect(page.locator(".lk-tour")).to_contain_text("2 of 3")
     page.get_by_role("button", name="No more hints").click()
-    assert page.locator(".lk-tour").is_hidden()
+    expect(page.locator(".lk-tour")).to_be_hidden()
     page.reload()
     live(page)
     results(page)
-    assert page.locator(".lk-tour").is_hidden()
+    expect(page.locator(".lk-tour")).to_be_hidden()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
