@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.describe import date_in
-from pipeline.progress import OnProgress, Progress, silent
+from pipeline.progress import OnProgress, silent
 from pipeline.sources import Candidate, Coverage, Dates, Estimate, Fetched, cover, share_of
 from pipeline.sources.google_files import Drive, Stored
 from pipeline.sources.google_identity import Identity, identity
 from pipeline.sources.ranges import RangeFile
 from pipeline.sources.raster import safe_name
+from pipeline.sources.records import one_by_one
 from pipeline.sources.windows import describe, open_remote
 
 
@@ -100,20 +101,9 @@ class DriveSource:
         """Download the files whole; those that are here already are not asked for again."""
         drive = Drive(self.folder, self.base)
         fetched = []
-        for number, one in enumerate(candidates):
-            progress(Progress("Fetching scenes", number, len(candidates), "scenes", one.title))
+        for one in one_by_one(candidates, progress):
             stored = Stored(one.id, one.facts["name"], one.facts["size"], one.facts["md5"])
             name = f"{safe_name(one.title)}-{(stored.md5 or stored.id)[:12]}.tif"
             path = drive.bring(stored, destination / name, progress)
-            fetched.append(
-                Fetched(
-                    path,
-                    one.title,
-                    source=self.name,
-                    datetime=one.datetime,
-                    source_url=one.url,
-                    license=one.license,
-                )
-            )
-        progress(Progress("Fetching scenes", len(candidates), len(candidates), "scenes"))
+            fetched.append(Fetched.of(one, path, self.name))
         return fetched

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import QueryError, ServiceError
-from pipeline.progress import OnProgress, Progress, silent
+from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
 from pipeline.sources import (
     Candidate,
@@ -25,6 +25,7 @@ from pipeline.sources import (
 )
 from pipeline.sources.http import Http, shown
 from pipeline.sources.raster import safe_name
+from pipeline.sources.records import one_by_one
 from pipeline.sources.stac import MOST_PIXELS
 
 if TYPE_CHECKING:
@@ -157,8 +158,7 @@ class OpenAerialMap:
             raise QueryError(what, where="OpenAerialMap", remedy=remedy)
         geometry = geometry_of(area)
         fetched = []
-        for number, one in enumerate(candidates):
-            progress(Progress("Fetching scenes", number, len(candidates), "scenes", one.title))
+        for one in one_by_one(candidates, progress):
             href = one.facts["href"]
             mark = fingerprint(href, geometry.wkb_hex)
             path = destination / f"{safe_name(one.title)[:60]}-{mark}.tif"
@@ -171,17 +171,7 @@ class OpenAerialMap:
                         geometry, facts.crs, facts.transform, facts.width, facts.height
                     )
                     copy_window(dataset, window, path, progress)
-            fetched.append(
-                Fetched(
-                    path,
-                    one.title,
-                    source=self.name,
-                    datetime=one.datetime,
-                    source_url=one.url,
-                    license=one.license,
-                )
-            )
-        progress(Progress("Fetching scenes", len(candidates), len(candidates), "scenes"))
+            fetched.append(Fetched.of(one, path, self.name))
         return fetched
 
     def _listed(self, href: str) -> bool:

@@ -30,6 +30,7 @@ from pipeline.sources import (
     fingerprint,
     share_of,
 )
+from pipeline.sources.records import one_by_one
 
 if TYPE_CHECKING:
     from pipeline.sources.http import Http
@@ -135,27 +136,14 @@ class RasterSource:
         """Local files as they are; of addresses the part under the area, as a GeoTIFF."""
         geometry = getattr(area, "geometry", area)
         fetched = []
-        for number, candidate in enumerate(candidates):
-            progress(
-                Progress("Fetching scenes", number, len(candidates), "scenes", candidate.title)
-            )
+        for candidate in one_by_one(candidates, progress):
             if is_url(candidate.id):
                 path = self._remote(candidate, geometry, destination, progress)
             else:
                 path = self._allowed(candidate.id)
             fetched.append(
-                Fetched(
-                    path,
-                    candidate.title,
-                    source=self.name,
-                    datetime=candidate.datetime,
-                    source_url=candidate.url,
-                    license=candidate.license,
-                    bands=self.bands,
-                    stretch=self.stretch,
-                )
+                Fetched.of(candidate, path, self.name, bands=self.bands, stretch=self.stretch)
             )
-        progress(Progress("Fetching scenes", len(candidates), len(candidates), "scenes"))
         return fetched
 
     def _expanded(self) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import QueryError
+from pipeline.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -215,6 +216,19 @@ class Fetched:
     bands: tuple[int, int, int] | None = None
     stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
 
+    @classmethod
+    def of(cls, candidate: Candidate, path: Path, source: str, **shown: Any) -> Fetched:
+        """A candidate's raster, brought to a path; `shown` are bands and stretch."""
+        return cls(
+            path,
+            candidate.title,
+            source=source,
+            datetime=candidate.datetime,
+            source_url=candidate.url,
+            license=candidate.license,
+            **shown,
+        )
+
     def provenance(self) -> dict[str, Any]:
         """Keyword arguments of `scene.ingest` and `scene.open_scene`."""
         from pipeline.scene import Stretch
@@ -228,3 +242,11 @@ class Fetched:
             "bands": self.bands,
             "stretch": Stretch(*self.stretch) if self.stretch else None,
         }
+
+
+def one_by_one(candidates: Sequence[Candidate], progress: OnProgress) -> Iterator[Candidate]:
+    """The candidates in turn, each reported before it is fetched, and the end of all."""
+    for number, candidate in enumerate(candidates):
+        progress(Progress("Fetching scenes", number, len(candidates), "scenes", candidate.title))
+        yield candidate
+    progress(Progress("Fetching scenes", len(candidates), len(candidates), "scenes"))
