@@ -3,7 +3,7 @@ import { h } from './dom.js';
 import { KINDS } from './changes_kinds.js';
 import { ring } from './footprints.js';
 import { loadLeaflet } from './leaflet.js';
-import { box, sceneLayer } from './map.js';
+import { addCredit, box, sceneLayer } from './map.js';
 
 const DARK = '#0b1220';
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
@@ -34,6 +34,7 @@ export function createChangesMap({ root, data, store, actions }) {
     if (data.basemap) L.tileLayer(data.basemap, { maxZoom: 22, zIndex: 0 }).addTo(map);
     L.control.zoom({ position: 'topleft' }).addTo(map);
     L.control.scale({ imperial: false, position: 'bottomleft' }).addTo(map);
+    addCredit(L, map, data.collection);
     const observer = new ResizeObserver(() => map.invalidateSize({ pan: false }));
     observer.observe(element);
     map.on('click', ({ latlng }) => actions.pick(latlng.lng, latlng.lat));

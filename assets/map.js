@@ -135,8 +135,7 @@ function addLayers(L, map, context, drawing) {
   const fit = () => map.fitBounds(box(collection.bounds), { padding: [12, 12] });
   toolButtons(L, context, fit, drawing).addTo(map);
   if (names.length > 1) L.control.layers(null, overlays, { position: 'topleft' }).addTo(map);
-  const credit = [...new Set(collection.scenes.map((scene) => scene.license).filter(Boolean))];
-  if (credit.length) creditLine(L, credit.join(' · ')).addTo(map);
+  addCredit(L, map, collection);
 }
 
 function label({ title, datetime }) {
@@ -185,10 +184,13 @@ function toolButtons(L, { store, actions }, fit, drawing) {
   return control;
 }
 
-function creditLine(L, text) {
+// Licence and credit of the imagery, where it has one.
+export function addCredit(L, map, { scenes }) {
+  const text = [...new Set(scenes.map((scene) => scene.license).filter(Boolean))].join(' · ');
+  if (!text) return;
   const control = L.control({ position: 'bottomright' });
   control.onAdd = () => h('div', { class: 'lk-credit', title: text }, text);
-  return control;
+  control.addTo(map);
 }
 
 function drawGrid(L, map, { store }) {

@@ -1,7 +1,7 @@
 // The map beside the embedding space: the scenes, and on them the chips that were chosen.
 import { inTile, ring, trace } from './footprints.js';
 import { loadLeaflet } from './leaflet.js';
-import { box, sceneLayer } from './map.js';
+import { addCredit, box, sceneLayer } from './map.js';
 
 // `paints(state)` tells which colour a row has, or null; a click gives its place to `onPick`.
 export function createSpaceMap({ root, store, data, paints, onPick }) {
@@ -26,6 +26,7 @@ export function createSpaceMap({ root, store, data, paints, onPick }) {
     if (basemap) L.tileLayer(basemap, { maxZoom: 22, zIndex: 0 }).addTo(map);
     for (const scene of collection.scenes) sceneLayer(L, base, collection, scene).addTo(map);
     L.control.scale({ imperial: false, position: 'bottomleft' }).addTo(map);
+    addCredit(L, map, collection);
     const chosen = L.layerGroup().addTo(map);
     let chips = null;
     const observer = new ResizeObserver(() => map.invalidateSize({ pan: false }));

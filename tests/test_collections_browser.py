@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -114,14 +115,25 @@ def test_settings_are_taken_to_the_area_page(app, visit) -> None:
     page.get_by_label("Name", exact=True).wait_for()
 
 
-def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module_home) -> None:
-    folder = module_home / "collections" / "ponds"
+def describe_scene(home: Path, **properties) -> None:
+    """Change what the collection says of its scene."""
+    folder = home / "collections" / "ponds"
     (sidecar,) = (folder / "scenes").glob("*.json")
     item = json.loads(sidecar.read_text())
-    item["properties"]["lookalike:bands"] = [3, 2, 1]
-    item["properties"]["lookalike:stretch"] = [[10, 20, 30], [200, 210, 220]]
+    item["properties"].update(properties)
     sidecar.write_text(json.dumps(item))
     (folder / "collection.json").touch()
+
+
+def test_the_map_credits_its_imagery(app, visit, module_home) -> None:
+    describe_scene(module_home, license="CC-BY 4.0 Somebody")
+    page = open_page(app, visit)
+    page.locator(".lk-space .lk-credit", has_text="CC-BY 4.0 Somebody").wait_for()
+
+
+def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module_home) -> None:
+    levels = [[10, 20, 30], [200, 210, 220]]
+    describe_scene(module_home, **{"lookalike:bands": [3, 2, 1], "lookalike:stretch": levels})
     page = open_page(app, visit)
     page.get_by_role("button", name="Duplicate settings").click()
     page.wait_for_url("**/area*")
