@@ -1,4 +1,4 @@
-"""Clusters: the forms in which a Dask cluster may be named.
+"""Clusters: connections to Dask, and the forms in which one's own cluster may be named.
 
     tcp://host:8786, tls://host:8786    a scheduler; tls as Dask's own settings say
     gateway://NAME                      a running cluster of the dask-gateway that Dask's settings
@@ -10,9 +10,71 @@ The last two hand out certificates with their clusters, so their own packages ma
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from pipeline.errors import UnavailableError
+from pipeline.errors import ServiceError, UnavailableError
+
+#: Times a task may end with its worker before Dask gives it back as failed.
+LOSSES = 3
+_PACKAGES = {"gateway": "dask-gateway", "coiled": "coiled"}
+
+
+@contextmanager
+def connected(address: str | None, workers: int, seconds: float) -> Iterator[Any]:
+    """A `distributed.Client` for the length of the block.
+
+    Args:
+        address: A cluster, or None for worker processes of our own.
+        workers: How many of our own.
+        seconds: How long to wait for an answer.
+
+    Raises:
+        ServiceError: If the cluster does not answer.
+        UnavailableError: If the package of that kind of cluster is not installed.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings = {
+        "distributed.scheduler.allowed-failures": LOSSES,
+        "distributed.comm.timeouts.connect": f"{seconds}s",
+        "distributed.logging.distributed": "error",
+    }
+    with dask.config.set(settings):
+        if address is not None:
+            try:
+                cluster = found(address)
+                client = Client(cluster, timeout=seconds, set_as_default=False, name="lookalike")
+            except (OSError, TimeoutError, ValueError) as error:
+                raise ServiceError(
+                    "The Dask scheduler does not answer",
+                    where=address,
+                    remedy="Check its address and that it runs, or unset LOOKALIKE_SCHEDULER "
+                    "to use workers of our own",
+                ) from error
+            try:
+                yield client
+            finally:
+                client.close(timeout=5)
+            return
+        with LocalCluster(
+            n_workers=max(workers, 1),
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+            memory_limit=0,
+            preload_nanny=[],
+            silence_logs=logging.ERROR,
+        ) as own:
+            client = Client(own, set_as_default=False)
+            try:
+                yield client
+            finally:
+                client.close(timeout=5)
 
 
 def found(address: str) -> Any:
@@ -32,10 +94,23 @@ def found(address: str) -> Any:
 
             return Cluster(name=name, shutdown_on_close=False)
     except ImportError as error:
-        package = {"gateway": "dask-gateway", "coiled": "coiled"}[kind]
         raise UnavailableError(
-            f"The package {package} is not installed",
+            f"The package {_PACKAGES[kind]} is not installed",
             where=address,
-            remedy=f"Install it: python -m pip install {package}",
+            remedy=f"Install it: python -m pip install {_PACKAGES[kind]}",
         ) from error
     return address
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Dask's tracebacks of lost connections to itself: we tell what happened in our words."""
+    logs = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

@@ -12,12 +12,13 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.clusters import connected, quiet
 from pipeline.errors import (
     Cancelled,
     DamagedError,
@@ -136,6 +137,16 @@ class DaskEngine:
 
             tasks = send_scenes(self.storage, tasks, progress)
             progress(Progress("Embedding", done, total, "chips", "starting workers"))
+        with quiet():
+            summaries = self._made(tasks, total, progress)
+        if self.failures:
+            raise BlocksFailed(self.failures, len(tasks))
+        return summaries
+
+    def _made(
+        self, tasks: Sequence[BlockTask], total: int, progress: OnProgress
+    ) -> list[BlockSummary]:
+        """Make the blocks by one scheduler after another, should it be started anew."""
         summaries: list[BlockSummary] = []
         waiting = deque((task, 1) for task in tasks)
         while waiting:
@@ -150,8 +161,6 @@ class DaskEngine:
                 self._await_scheduler(
                     Progress("Embedding", made, total, "chips", _AWAITED), progress
                 )
-        if self.failures:
-            raise BlocksFailed(self.failures, len(tasks))
         return summaries
 
     def _drain(
@@ -261,54 +270,8 @@ class DaskEngine:
             return error
         return None
 
-    @contextmanager
-    def _client(self) -> Iterator[Any]:
-        import dask
-        from distributed import Client, LocalCluster
-
-        from pipeline.clusters import found
-
-        quiet = {
-            "distributed.scheduler.allowed-failures": TRIES,
-            "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s",
-            "distributed.logging.distributed": "error",
-        }
-        with dask.config.set(quiet):
-            if self.scheduler is not None:
-                try:
-                    client = Client(
-                        found(self.scheduler),
-                        timeout=_CONNECT_SECONDS,
-                        set_as_default=False,
-                        name="lookalike",
-                    )
-                except (OSError, TimeoutError, ValueError) as error:
-                    raise ServiceError(
-                        "The Dask scheduler does not answer",
-                        where=self.scheduler,
-                        remedy="Check its address and that it runs, or unset LOOKALIKE_SCHEDULER "
-                        "to use workers of our own",
-                    ) from error
-                try:
-                    yield client
-                finally:
-                    client.close(timeout=5)
-                return
-            with LocalCluster(
-                n_workers=max(self.workers, 1),
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                host="127.0.0.1",
-                memory_limit=0,
-                preload_nanny=[],
-                silence_logs=logging.ERROR,
-            ) as cluster:
-                client = Client(cluster, set_as_default=False)
-                try:
-                    yield client
-                finally:
-                    client.close(timeout=5)
+    def _client(self) -> AbstractContextManager[Any]:
+        return connected(self.scheduler, self.workers, _CONNECT_SECONDS)
 
 
 def engine_from(

@@ -1,0 +1,511 @@
+"""From one worker to two: how much faster, what a killed worker costs, what sharding costs.
+
+Workers are processes of one thread, each pinned to a core of its own and, where root allows, on a
+host of its own: a network namespace, and a mount namespace in which the head's folder is not there.
+Scenes and blocks pass through shared storage (a folder that stands for the bucket).
+
+    python benchmarks/scaling.py             768 chips in two rounds, 30,000 chips searched
+    python benchmarks/scaling.py --quick     96 chips in one round, 4,000 chips searched
+    python benchmarks/scaling.py --json      one JSON object a line
+    python benchmarks/scaling.py --latencies FILE    also write a shard's response times, in ms
+
+1. Chips and embeddings: the same blocks on one worker and on two, in turn.  `ratio` is the scaling
+   efficiency, rate of two over twice the rate of one; a second line gives it by processor time
+   (workers, scheduler and head), which a busy machine disturbs less.  `quality` is the share of
+   vectors that are equal, bit by bit.
+2. A job in whose middle a worker is killed and replaced, then the scheduler killed and started
+   anew: blocks lost or made twice, counted from the parts in the storage and the job's record.
+   `quality` is the share of vectors equal to the undisturbed build's.
+3. A query to an index of one shard a worker against one index in one process.  `quality` is the
+   share of answers that are the same, row by row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from subprocess import Popen
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.support.hosts import Host, free_port, hosts  # noqa: E402
+
+STRIDE, ROWS, COLS = 128, 4, 8
+SECONDS = 240
+K = 10
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    blocks: int
+    rounds: int
+    disturbed: int
+    chips: int
+    queries: int
+
+
+FULL = Size(blocks=24, rounds=2, disturbed=12, chips=30_000, queries=300)
+QUICK = Size(blocks=6, rounds=1, disturbed=6, chips=4_000, queries=100)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One comparison, as every benchmark prints it."""
+
+    name: str
+    ours: float
+    rival: float
+    rival_name: str
+    ratio: float
+    spread: float
+    quality: float
+
+
+@dataclass
+class Cluster:
+    """A scheduler and workers that are started again when they end, as an orchestrator does.
+
+    Attributes:
+        address: The scheduler's.
+        places: Where each worker runs.
+        folder: For logs and what workers keep; nothing of the head is in it.
+        weights: The model's weights.
+    """
+
+    address: str
+    places: list[Host]
+    folder: Path
+    weights: Path
+    scheduler: Popen[bytes] | None = None
+    workers: list[Popen[bytes]] = field(default_factory=list)
+    starts: int = 0
+
+    def start(self) -> None:
+        """Start everything, and wait until every worker has loaded the model."""
+        self.start_scheduler()
+        self.workers = [self.start_worker(number) for number in range(len(self.places))]
+        self.ready(load=True)
+
+    def start_scheduler(self) -> None:
+        """Start the scheduler at its address, in this process's own namespaces."""
+        host, _, port = self.address.removeprefix("tcp://").rpartition(":")
+        arguments = ["-m", "distributed.cli.dask_scheduler", "--host", host, "--port", port]
+        here = Host(host, "", self.folder)
+        self.scheduler = here.start(
+            [*arguments, "--no-dashboard"], -1, self.folder / "scheduler.log"
+        )
+
+    def start_worker(self, number: int) -> Popen[bytes]:
+        """Start a worker on its host and core."""
+        place, self.starts = self.places[number], self.starts + 1
+        own = self.folder / f"worker{self.starts}"
+        own.mkdir()
+        arguments = ["-m", "distributed.cli.dask_worker", self.address, "--nthreads", "1"]
+        arguments += ["--host", place.address, "--no-nanny", "--no-dashboard"]
+        arguments += ["--memory-limit", "0", "--local-directory", str(own)]
+        return place.start(
+            arguments,
+            number,
+            self.folder / "workers.log",
+            LOOKALIKE_HOME=str(own),
+            LOOKALIKE_WEIGHTS=str(self.weights),
+            LOOKALIKE_THREADS="1",
+            OMP_NUM_THREADS="1",
+        )
+
+    def ready(self, *, load: bool) -> None:
+        """Wait for all workers, and for the model in each of them if asked to."""
+        from distributed import Client
+
+        with Client(self.address, timeout=SECONDS, set_as_default=False) as client:
+            client.wait_for_workers(len(self.places), timeout=SECONDS)
+            if load:
+                client.run(_load)
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Start workers again that ended, for the length of the block."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.2):
+                for number, worker in enumerate(self.workers):
+                    if worker.poll() is not None:
+                        self.workers[number] = self.start_worker(number)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def processor_seconds(self) -> float:
+        """What the scheduler, the workers and this process have used so far."""
+        import psutil
+
+        processes = [p.pid for p in (self.scheduler, *self.workers) if p is not None]
+        times = [psutil.Process(pid).cpu_times() for pid in (*processes, os.getpid())]
+        return sum(t.user + t.system for t in times)
+
+    def stop(self) -> None:
+        """End everything."""
+        for process in (*self.workers, self.scheduler):
+            if process is not None:
+                process.kill()
+                process.wait()
+
+
+def _load() -> None:
+    """Have the model in memory and its graph made; runs in a worker."""
+    import numpy
+
+    from pipeline.embedding import resnet50
+
+    resnet50("chip").embed(numpy.zeros((32, 256, 256, 3), numpy.uint8))
+
+
+def write_scene(path: Path, blocks: int) -> None:
+    """A strip of so many equal blocks, of the sample scene's pixels."""
+    import rasterio
+    from rasterio.transform import from_origin
+
+    from benchmarks.support.imagery import sample_scene
+
+    width, height = (COLS * blocks - 1) * STRIDE + 256, (ROWS - 1) * STRIDE + 256
+    picture = sample_scene()
+    tall = -(-width // picture.shape[1])
+    strips = [picture[i * height : (i + 1) * height] for i in range(min(tall, 2))]
+    row = np.concatenate([strips[i % len(strips)] for i in range(tall)], axis=1)[:, :width]
+    place = {"crs": "EPSG:32632", "transform": from_origin(300000, 5300000, 10, 10)}
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 3, "dtype": "uint8"}
+    with rasterio.open(path, "w", **profile, **place) as dataset:
+        dataset.write(np.moveaxis(row, 2, 0))
+
+
+def _request(name: str, scene: Path) -> Any:
+    """A build of a scene whose pixels are taken as they are, whatever else the scene holds."""
+    from pipeline.build import BuildRequest, SceneInput
+
+    plain = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+    return BuildRequest(name, (SceneInput(scene, stretch=plain),), stride=STRIDE, mode="chip")
+
+
+def vectors(collection: Any) -> np.ndarray:
+    """All stored vectors, in row order, with nothing kept from an earlier look."""
+    from pipeline.collection import Collection
+    from pipeline.parts import read_embeddings
+
+    fresh = Collection(collection.path, collection.manifest)
+    return np.concatenate([read_embeddings(part) for part in fresh.parts])
+
+
+def equal(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of vectors that are the same, bit by bit."""
+    if one.shape != other.shape:
+        return 0.0
+    return float((one.view(np.uint16) == other.view(np.uint16)).all(axis=1).mean())
+
+
+def efficiency(
+    one: Cluster, two: Cluster, home: Path, storage: Any, size: Size, say: Callable[..., None]
+) -> tuple[list[Figure], np.ndarray]:
+    """The same blocks on one worker and on two, and their vectors."""
+    from pipeline.build import add_scenes, plan, prepare
+    from pipeline.collection import Store
+    from pipeline.engine import DaskEngine
+    from pipeline.progress import silent
+
+    scene = home / "strip.tif"
+    write_scene(scene, size.blocks)
+    request = _request("strip", scene)
+    collection, _ = prepare(request, Store(home))
+    collection = add_scenes(collection, request, silent)
+    tasks, _ = plan(collection)
+    chips = sum(task.size for task in tasks)
+    assert len(tasks) == size.blocks
+    found: dict[int, np.ndarray] = {}
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    costs: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(size.rounds):
+        for workers, cluster in ((1, one), (2, two)):
+            for folder in (collection.path, Path(storage.url.removeprefix("file://"))):
+                shutil.rmtree(folder / "chips", ignore_errors=True)
+                shutil.rmtree(folder / "collections" / "strip" / "chips", ignore_errors=True)
+            before, began = cluster.processor_seconds(), time.perf_counter()
+            DaskEngine(cluster.address, storage=storage).run_blocks(tasks, [], silent)
+            rates[workers].append(chips / (time.perf_counter() - began))
+            costs[workers].append((cluster.processor_seconds() - before) / chips)
+            found[workers] = vectors(collection)
+            say(
+                f"  {workers} worker{'s' * (workers > 1)}: {rates[workers][-1]:.2f} chips/s, "
+                f"{costs[workers][-1] * 1000:.1f} ms of processor time a chip"
+            )
+    each = [b / (2 * a) for a, b in zip(rates[1], rates[2], strict=True)]
+    thrift = [a / b for a, b in zip(costs[1], costs[2], strict=True)]
+    same = equal(found[1], found[2])
+    return [
+        _figure(
+            "chips and embeddings by two workers, chips/s",
+            median(rates[2]), 2 * median(rates[1]), "twice one worker", median(each), each, same,
+        ),
+        _figure(
+            "processor time of a chip by two workers, ms",
+            median(costs[2]) * 1000, median(costs[1]) * 1000, "one worker", median(thrift), thrift,
+            same,
+        ),
+    ], found[2]  # fmt: skip
+
+
+def disturbed(
+    cluster: Cluster, home: Path, storage: Any, blocks: int, say: Callable[..., None]
+) -> Figure:
+    """A worker killed and replaced, then the scheduler, in the middle of a job."""
+    from pipeline.collection import Store
+    from pipeline.jobs import Jobs
+    from pipeline.runner import run
+    from pipeline.settings import Settings
+
+    scene = home / "disturbed.tif"
+    write_scene(scene, blocks)
+    request = _request("disturbed", scene)
+    jobs, ended = Jobs(home), []
+    job = jobs.submit(request, start=False)
+    present = Settings(home=home, scheduler=cluster.address, storage=storage.url)
+    runner = threading.Thread(target=lambda: ended.append(run(jobs, job, present)))
+    seen: dict[tuple[str, int, int], None] = {}
+    parts = Path(storage.url.removeprefix("file://")) / "collections" / "disturbed" / "chips"
+
+    def look() -> int:
+        """Blocks made so far; each rewriting of one counts anew."""
+        for path in parts.glob("*/block-*.parquet"):
+            stat = path.stat()
+            seen[(path.name, stat.st_ino, stat.st_mtime_ns)] = None
+        return len({name for name, _, _ in seen})
+
+    def until(there: int) -> None:
+        end = time.monotonic() + SECONDS
+        while look() < there and runner.is_alive() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    began = time.monotonic()
+    with cluster.supervised():
+        runner.start()
+        until(max(blocks // 4, 1))
+        cluster.workers[1].kill()
+        say(f"  a worker killed after {look()} of {blocks} blocks, {_since(began)}")
+        until(blocks // 2)
+        assert cluster.scheduler is not None
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        say(f"  the scheduler killed after {look()} blocks, {_since(began)}")
+        cluster.start_scheduler()
+        until(blocks)
+        runner.join()
+    (done,) = ended
+    assert done.state == "done", done.error
+    look()
+    made, stored = len(seen), len({name for name, _, _ in seen})
+    record = done.summary["blocks_made"] + done.summary["blocks_kept"]
+    wrong = (blocks - stored) + (made - stored) + abs(record - blocks) + (done.attempts - 1)
+    through = vectors(Store(home).open("disturbed"))
+    say(
+        f"  done {_since(began)}: {stored} blocks in the storage, {made} times written, "
+        f"{record} in the job's record, {cluster.starts} workers started in all"
+    )
+    return _figure(
+        f"blocks lost or made twice of {blocks}, a worker and the scheduler killed",
+        wrong, 0, "undisturbed", 1.0 if not wrong else 0.0, [0.0], _as_undisturbed(home, through),
+    )  # fmt: skip
+
+
+def _as_undisturbed(home: Path, through: np.ndarray) -> float:
+    """Share of the disturbed build's vectors equal to those of the same pixels elsewhere.
+
+    The strip of the first part begins with the same picture, so its first columns are the same
+    chips; its other blocks are not needed.
+    """
+    from pipeline.collection import Store
+
+    store = Store(home)
+    one, other = store.open("strip"), store.open("disturbed")
+    first = {
+        (int(c), int(r)): v
+        for c, r, v in zip(one.chips.cols, one.chips.rows, vectors(one), strict=True)
+    }
+    pairs = [
+        (first[(int(c), int(r))], v)
+        for c, r, v in zip(other.chips.cols, other.chips.rows, through, strict=True)
+        if (int(c), int(r)) in first
+    ]
+    return equal(np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs]))
+
+
+def sharded(
+    cluster: Cluster, home: Path, storage: Any, size: Size, say: Callable[..., None]
+) -> tuple[Figure, list[float]]:
+    """Queries to one shard a worker against one index; and the response times of single shards."""
+    from distributed import Client
+
+    from benchmarks.index import Chips, written
+    from pipeline.index import Index
+    from pipeline.shards import Shards
+
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(300, 32)) @ rng.normal(size=(32, 2048))
+    where = rng.integers(0, 300, size.chips)
+    rows = (centres[where] + rng.normal(scale=3.0, size=(size.chips, 2048))).astype(np.float16)
+    parts = [
+        part
+        for i, half in enumerate(np.array_split(rows, len(cluster.places)))
+        for part in written(iter([half]), home / "parts", "ab"[i])
+    ]
+    single = Index.open(Chips(home / "single", parts))  # type: ignore[arg-type]
+    queries = rows[rng.choice(size.chips, size.queries)].astype(np.float32)
+    with Client(cluster.address, set_as_default=False, timeout=SECONDS) as client:
+        shards = Shards.open(Chips(home / "sharded", parts), client, storage)  # type: ignore[arg-type]
+        assert len(set(shards.owners)) == len(cluster.places) == len(shards.index.segments)
+        shards.search(queries[0], K)
+        same, ours, theirs = 0, [], []
+        for query in queries:
+            began = time.perf_counter()
+            got = shards.search(query, K)
+            between = time.perf_counter()
+            expected = single.search(query, K)
+            ours.append((between - began) * 1000)
+            theirs.append((time.perf_counter() - between) * 1000)
+            same += got[0].tolist() == expected[0].tolist()
+        one = replace(shards, index=_first(shards.index), owners=shards.owners[:1])
+        alone = []
+        for query in queries:
+            began = time.perf_counter()
+            one.search(query, K)
+            alone.append((time.perf_counter() - began) * 1000)
+    say(
+        f"  {size.chips:,} chips: two shards p50 {np.percentile(ours, 50):.1f} ms, p99 "
+        f"{np.percentile(ours, 99):.1f} ms; one shard p50 {np.percentile(alone, 50):.1f} ms; "
+        f"one index here p50 {np.percentile(theirs, 50):.1f} ms"
+    )
+    halves = [median(ours[::2]), median(ours[1::2])]
+    figure = _figure(
+        f"p50 of a query to two shards, {size.chips} chips, ms",
+        median(ours), median(theirs), "one index in one process",
+        median(theirs) / median(ours), [h / median(ours) for h in halves], same / len(queries),
+    )  # fmt: skip
+    return figure, alone
+
+
+def _first(index: Any) -> Any:
+    """An index of the first segment alone."""
+    return replace(index, segments=index.segments[:1], places=index.places[:1])
+
+
+def _figure(
+    name: str, ours: float, rival: float, of: str, ratio: float, each: list[float], quality: float
+) -> Figure:
+    spread = max(each) - min(each)
+    numbers = [round(float(n), 4) for n in (ours, rival)]
+    return Figure(name, *numbers, of, round(ratio, 4), round(spread, 4), round(quality, 4))
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"
+
+
+def main() -> int:
+    """Measure and print; the exit status says whether anything was lost, doubled or different."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true", help="a smaller case, under a minute")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--latencies", type=Path, help="write a shard's response times here, ms")
+    options = parser.parse_args()
+    size = QUICK if options.quick else FULL
+
+    from pipeline.settings import settings
+    from pipeline.storage import Storage
+    from pipeline.weights import cache_path
+
+    weights = settings().weights or cache_path(settings().home)
+    if not weights.exists():
+        raise SystemExit("The ImageNet weights are missing: run `make setup` first.")
+
+    def say(*words: object) -> None:
+        if not options.json:
+            print(*words, flush=True)
+
+    figures = []
+
+    def show(figure: Figure) -> None:
+        figures.append(figure)
+        if options.json:
+            print(json.dumps(asdict(figure)), flush=True)
+        else:
+            say(
+                f"{figure.name}: {figure.ours:g} against {figure.rival:g} ({figure.rival_name}), "
+                f"ratio {figure.ratio:g}, spread {figure.spread:g}, quality {figure.quality:g}"
+            )
+
+    with (
+        tempfile.TemporaryDirectory(prefix="lookalike-scaling-") as temporary,
+        ExitStack() as stack,
+    ):
+        folder = Path(temporary)
+        home, bucket = folder / "head", folder / "bucket"
+        home.mkdir()
+        places, address = stack.enter_context(hosts(2, home))
+        say(
+            "hosts: network and mount namespaces joined by a bridge"
+            if places[0].isolated
+            else "hosts: plain processes; namespaces want root"
+        )
+        clusters = []
+        for number, each in enumerate((places[:1], places)):
+            own = folder / f"cluster{number}"
+            own.mkdir()
+            port = free_port(address)
+            clusters.append(Cluster(f"tcp://{address}:{port}", each, own, weights))
+            stack.callback(clusters[-1].stop)
+        starting = [threading.Thread(target=cluster.start) for cluster in clusters]
+        for thread in starting:
+            thread.start()
+        for thread in starting:
+            thread.join()
+        one, two = clusters
+        storage = Storage.at(str(bucket))
+        found, _ = efficiency(one, two, home, storage, size, say)
+        one.stop()
+        for figure in found:
+            show(figure)
+        show(disturbed(two, home, storage, size.disturbed, say))
+        two.ready(load=False)
+        figure, alone = sharded(two, home, storage, size, say)
+        show(figure)
+        if options.latencies:
+            options.latencies.write_text(json.dumps([round(ms, 3) for ms in alone]) + "\n")
+    lost = next(figure for figure in figures if "killed" in figure.name)
+    return 0 if lost.ours == 0 and all(figure.quality == 1 for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
