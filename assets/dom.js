@@ -58,6 +58,16 @@ export const score = (value) => value.toFixed(2);
 // Latitude first, as people and most map searches expect when pasting.
 export const place = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
 
+// The sides of a box in degrees, as metres or kilometres on the ground.
+export function extent([west, south, east, north]) {
+  const metre = 111_195;
+  const width = (east - west) * metre * Math.cos(((south + north) * Math.PI) / 360);
+  const words = [width, (north - south) * metre].map((m) =>
+    m < 1000 ? `${Math.round(m)} m` : `${(m / 1000).toFixed(1)} km`,
+  );
+  return words.join(' × ');
+}
+
 export const day = (datetime) => (datetime ? datetime.slice(0, 10) : 'no date');
 
 const WARM = ['#ffe45c', '#ffb627', '#ff8a3d', '#f4694a'];

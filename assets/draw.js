@@ -1,4 +1,5 @@
 // Drawing on the map: a box to search by, a polygon that results must lie in.
+import { createKeyBox } from './key_box.js';
 import { h } from './dom.js';
 import { loadDraw } from './leaflet.js';
 
@@ -7,14 +8,15 @@ const KINDS = { box: 'Rectangle', polygon: 'Polygon' };
 const HOW = { box: 'Drag over it', polygon: 'Tap each corner, then the first one again' };
 const NARROW = matchMedia('(max-width: 760px)');
 
-export function createDrawing(map, { store, actions }) {
+export function createDrawing(map, { store, actions, root }) {
+  const keyBox = createKeyBox(map, root.querySelector('.lk-map-pane'));
   let tool = null;
   let stopped = false;
   const how = h('p', { class: 'lk-how', role: 'status' }); // for fingers; a mouse has a tooltip
   map.getContainer().parentElement.append(how);
 
   async function begin(kind) {
-    if (tool) return stop();
+    if (tool || store.state.drawing === 'keys') return stop();
     // On a phone the filters take the place in which one would draw.
     if (NARROW.matches) store.set({ panel: false });
     try {
@@ -32,13 +34,30 @@ export function createDrawing(map, { store, actions }) {
     }
   }
 
+  // The same by keys: a box in the middle, to be moved and sized.
+  function beginKeys() {
+    if (store.state.drawing) return stop();
+    keyBox.begin();
+    return store.set({ drawing: 'keys', cursor: null, hovered: -1 });
+  }
+
+  function takeKeys() {
+    const box = edges(keyBox.bounds());
+    stop();
+    actions.search({ box });
+  }
+
   function stop() {
+    if (store.state.drawing === 'keys') {
+      keyBox.stop();
+      return store.set({ drawing: '' });
+    }
     tool?.disable();
     tool = null;
     map.getContainer().classList.remove('lk-drawing');
     how.textContent = '';
     // The click that ends a drawing is not one that searches.
-    setTimeout(() => !tool && store.set({ drawing: '' }), 50);
+    return setTimeout(() => !tool && store.set({ drawing: '' }), 50);
   }
 
   function take(kind, layer) {
@@ -55,13 +74,17 @@ export function createDrawing(map, { store, actions }) {
   map.on('draw:created', created).on('draw:drawstop', ended);
   return {
     begin,
+    beginKeys,
+    takeKeys,
+    adjust: keyBox.adjust,
+    keyBounds: () => keyBox.bounds() && edges(keyBox.bounds()),
     stop,
     // What the map shows, a little inside its edge; the way without a pointer.
     view: () => view(map),
-    middle: () => edges(map.getBounds().pad(-0.35)),
     end() {
       stopped = true;
       stop();
+      keyBox.end();
       how.remove();
       map.off('draw:created', created).off('draw:drawstop', ended);
     },

@@ -33,7 +33,7 @@ const INITIAL = {
   help: false, // whether the shortcuts are shown
   scores: null, // of every chip, Float32Array, NaN where filtered out
   away: false, // whether the map is zoomed to a result
-  drawing: '', // what is being drawn on the map: box | polygon
+  drawing: '', // what is being drawn on the map: box | polygon | keys (a box, by keys)
   busy: '', // what is being waited for, in words
   trouble: null, // { title, detail, remedy }
   summary: null, // { eligible, total, seconds }

@@ -9,6 +9,7 @@ const KEYS = [
   [['B'], 'Mark the result bad'],
   [['R'], 'Refine: search again, towards good and away from bad'],
   [['U'], 'Undo the last mark or search'],
+  [['X'], 'Draw a box to search by: arrows move it, Shift and arrows size it, Enter searches'],
   [['Z'], 'Zoom to the result, and back'],
   [['H'], 'Similarity heatmap'],
   [['I'], 'Where inside each result the match lies'],

@@ -18,8 +18,9 @@ export function listenToKeys({ actions, store, root, map }) {
     i: () => actions.toggle('inside'),
     m: () => actions.merge(!store.state.merged),
     r: () => actions.refine(),
-    s: () => store.state.query && !store.state.reopened && store.set({ saved: { state: 'asking', name: '' } }),
+    s: () => askName(store),
     u: () => actions.undo(),
+    x: () => map.box()?.beginKeys(),
     z: () => map.zoomOrBack(store.state.selected),
     '?': () => store.set({ help: !store.state.help }),
   };
@@ -28,14 +29,25 @@ export function listenToKeys({ actions, store, root, map }) {
     if (event.altKey || event.metaKey || busyElsewhere(event, root)) return;
     const undo = event.ctrlKey && event.key === 'z';
     if (event.ctrlKey && !undo) return;
+    if (store.state.drawing === 'keys' && adjustBox(event)) return event.preventDefault();
     if (undo) actions.undo();
     else if (event.key in STEPS) move(STEPS[event.key]);
     else if (event.key === 'Enter' && !onControl(event)) searchOn(store.state, actions);
     else if (event.key === 'Escape') leave(event);
     else if (event.key in LETTERS) LETTERS[event.key]();
-    else return;
-    event.preventDefault();
+    else return undefined;
+    return event.preventDefault();
   }
+
+  // Whether the key was for the box that is being drawn.
+  function adjustBox(event) {
+    const elsewhere = onControl(event) && !event.target.closest('.lk-map');
+    if (event.key in STEPS) map.box().adjust(STEPS[event.key], event.shiftKey);
+    else if (event.key === 'Enter' && !elsewhere) map.box().takeKeys();
+    else return false;
+    return true;
+  }
+
   // Esc gives up the innermost thing that is under way.
   function leave({ target }) {
     const { help, drawing, saved, panel } = store.state;
@@ -52,6 +64,11 @@ export function listenToKeys({ actions, store, root, map }) {
   }
   document.addEventListener('keydown', onKey);
   return { stop: () => document.removeEventListener('keydown', onKey) };
+}
+
+// A reopened search is saved already.
+function askName({ state, set }) {
+  if (state.query && !state.reopened) set({ saved: { state: 'asking', name: '' } });
 }
 
 function searchOn({ selected }, actions) {

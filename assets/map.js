@@ -33,6 +33,7 @@ export function createMap(context) {
     zoomOrBack: (place) => (store.state.away ? view?.back() : view?.zoomTo(place)),
     back: () => view?.back(),
     draw: (kind) => view?.drawing.begin(kind),
+    box: () => view?.drawing, // drawn by keys
     stopDrawing: () => view?.drawing.stop(),
     // What the map shows, as a polygon.
     outline: () => view?.drawing.view(),
@@ -166,15 +167,17 @@ function toolButtons(L, { store, actions }, fit, drawing) {
   const button = (name, title, onclick) =>
     h('button', { type: 'button', title, 'aria-label': title, onclick }, icon(name));
   control.onAdd = () => {
-    const box = button('box', 'Search by a box: draw it', (event) => {
-      // Pressed by key there is no pointer to draw with: the middle of the map is the box.
+    const box = button('box', 'Search by a box: draw it (X)', (event) => {
+      // Pressed by key there is no pointer to draw with.
       if (event.detail) drawing.begin('box');
-      else actions.search({ box: drawing.middle() });
+      else drawing.beginKeys();
     });
     const grid = button('grid', 'Chip grid', () => store.set({ grid: !store.state.grid }));
     const heat = button('heat', 'Similarity heatmap (H)', () => actions.toggle('heat'));
     const all = button('fit', 'Show everything', fit);
-    store.watch(['drawing'], (state) => box.setAttribute('aria-pressed', state.drawing === 'box'));
+    store.watch(['drawing'], (state) =>
+      box.setAttribute('aria-pressed', ['box', 'keys'].includes(state.drawing)),
+    );
     store.watch(['grid'], (state) => grid.setAttribute('aria-pressed', state.grid));
     store.watch(['heat'], (state) => heat.setAttribute('aria-pressed', state.heat));
     const bar = h('div', { class: 'leaflet-bar lk-bar' }, box, heat, grid, all);

@@ -1,5 +1,5 @@
 // What is looked for: its picture, where it lies, the examples beside it, and the way to save it.
-import { day, h, icon } from './dom.js';
+import { day, extent, h, icon } from './dom.js';
 import { coordinates } from './gallery.js';
 import { drawReopened } from './reopened.js';
 
@@ -67,17 +67,7 @@ function picture(query, good, service, version) {
   return h('div', { class: 'lk-skeleton lk-query-blank' });
 }
 
-// A box's size on the ground, in metres.
-function boxSize({ box }) {
-  if (!box) return null;
-  const [west, south, east, north] = box;
-  const metre = 111_195;
-  const width = (east - west) * metre * Math.cos(((south + north) * Math.PI) / 360);
-  const words = [width, (north - south) * metre].map((m) =>
-    m < 1000 ? `${Math.round(m)} m` : `${(m / 1000).toFixed(1)} km`,
-  );
-  return h('span', { class: 'lk-muted' }, words.join(' × '));
-}
+const boxSize = ({ box }) => (box ? h('span', { class: 'lk-muted' }, extent(box)) : null);
 
 function button(name, label, onclick, title = label) {
   return h(

@@ -146,6 +146,31 @@ def test_a_drawn_box_is_searched(app, visit) -> None:
     assert results(page) == ids
 
 
+def test_a_box_is_drawn_and_searched_by_keys_alone(app, visit) -> None:
+    page = opened(app, visit)
+    side = "(b) => { const at = lookalike.map.box().keyBounds(); return at && at[b]; }"
+    page.keyboard.press("x")
+    until(page, "s.drawing === 'keys'")
+    west, _, east, north = (page.evaluate(side, i) for i in range(4))
+    page.keyboard.press("ArrowRight")
+    moved = [page.evaluate(side, i) for i in (0, 2)]
+    assert moved[0] > west
+    assert moved[1] - moved[0] == pytest.approx(east - west)
+    page.keyboard.press("Shift+ArrowUp")
+    assert page.evaluate(side, 3) > north
+    page.keyboard.press("Escape")
+    until(page, "!s.drawing && !s.query")
+    page.keyboard.press("x")
+    for _ in range(6):
+        page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator(".lk-key-box")).to_contain_text("km")
+    page.keyboard.press("Enter")
+    until(page, "s.query?.kind === 'box' && s.summary && !s.busy")
+    assert len(results(page)) == 10
+    page.keyboard.press("?")
+    page.get_by_text("Draw a box to search by").wait_for()
+
+
 def test_heatmap_sites_and_inside(app, visit) -> None:
     page, _ = searched(app, visit)
     page.keyboard.press("h")
