@@ -31,6 +31,8 @@ from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
 DESKTOP, PHONE = (1440, 900), (390, 844)
+#: Streamlit's navigation looks at it, not at the size of the window.
+PHONE_AGENT = "Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/130.0.0.0 Mobile Safari/537.36"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -213,6 +215,7 @@ def visit(chromium: Browser) -> Iterator[Visit]:
             color_scheme="dark" if dark else "light",
             has_touch=size == PHONE,
             is_mobile=size == PHONE,
+            user_agent=PHONE_AGENT if size == PHONE else None,
         )
         context.set_default_timeout(PATIENCE_MS)
         watch = Watch()
@@ -270,6 +273,15 @@ def linked(page: Page, *parts: str) -> None:
 def address(page: Page) -> str:
     """The address as the page itself sees it now."""
     return page.evaluate("() => location.href")
+
+
+def settled(page: Page) -> None:
+    """Wait until what was just done has reached the server and it has run the page to its end."""
+    page.wait_for_timeout(300)
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
+        " === 'notRunning'"
+    )
 
 
 def eventually(check: Callable[[], None]) -> None:

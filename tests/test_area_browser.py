@@ -7,8 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser import PHONE, App, Visit, chromium, live, serving, visit
+from tests.browser import (
+    PHONE,
+    App,
+    Visit,
+    chromium,
+    eventually,
+    linked,
+    live,
+    serving,
+    settled,
+    visit,
+)
 from tests.rasters import write_raster
 
 __all__ = ["chromium", "visit"]
@@ -33,6 +45,7 @@ def opened(app: App, visit: Visit, **options):
     page = visit(f"{app.url}/area", **options)
     page.wait_for_function(READY)
     page.locator(".lk-figures").wait_for()
+    settled(page)
     return page
 
 
@@ -71,11 +84,15 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     draw(page)
     choose_overlap(page, "None")
     page.locator(".lk-sum", has_text="9 chips").wait_for()
-    found = figures(page)
-    assert found["Coverage"].startswith("100% of 29")
-    assert found["Chips"] == "9"
-    assert "a first guess" in found["Time"]
-    assert "free" in found["Disk"]
+
+    def as_expected() -> None:
+        found = figures(page)
+        assert found["Coverage"].startswith("100% of 29")
+        assert found["Chips"] == "9"
+        assert "a first guess" in found["Time"]
+        assert "free" in found["Disk"]
+
+    eventually(as_expected)
     page.get_by_placeholder("San Francisco Bay").fill("Oakland")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Build").click()
@@ -83,11 +100,11 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     card = page.locator(".lk-job", has_text="Oakland")
     card.wait_for()
     page.get_by_role("link", name="Search it").wait_for(timeout=240_000)
-    assert "Done" in card.inner_text()
+    expect(card).to_contain_text("Done")
     page.get_by_text("9 chips · in").wait_for()
     page.get_by_role("link", name="Search it").click()
     live(page)
-    assert "collection=oakland" in page.url
+    linked(page, "collection=oakland")
     assert page.evaluate("() => lookalike.store.state.footprints.total") == 9
 
 
@@ -112,6 +129,7 @@ def test_an_area_is_enlarged_and_only_what_is_new_is_computed(app: App, visit: V
 def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     draw(page)
+    settled(page)
     before = page.locator(".lk-sum").inner_text()
     choose_overlap(page, "Three quarters")
     page.get_by_text("finds and places small things best").wait_for()
@@ -120,6 +138,7 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
         " !== old.split(' chips')[0]",
         arg=before,
     )
+    settled(page)
     chips = page.locator(".lk-sum").inner_text().split(" chips")[0]
     drawn = page.evaluate("() => JSON.stringify(lookalikeArea.outline.geometry())")
     page.get_by_role("link", name="Jobs").first.click()
@@ -129,7 +148,12 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
     for _ in range(2):
         page.wait_for_function(READY)
         page.wait_for_function("() => lookalikeArea.outline.geometry()")
-        assert _near(page.evaluate("() => lookalikeArea.outline.geometry()"), json.loads(drawn))
+
+        def still_there() -> None:
+            now = page.evaluate("() => lookalikeArea.outline.geometry()")
+            assert _near(now, json.loads(drawn))
+
+        eventually(still_there)
         page.get_by_role("radio", name="Three quarters", checked=True).wait_for()
         page.reload()
         page.wait_for_function(KM2)
@@ -147,14 +171,14 @@ def test_deleting_the_drawing_means_whole_scenes(app: App, visit: Visit) -> None
 def test_the_size_follows_a_dragged_corner(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     draw(page)
+    settled(page)
     before = page.locator(".lk-area-size").inner_text()
     corner = page.locator(".lk-area .leaflet-edit-resize").nth(1).bounding_box()
     assert corner
     page.mouse.move(corner["x"] + 6, corner["y"] + 6)
     page.mouse.down()
     page.mouse.move(corner["x"] + 60, corner["y"] + 40, steps=4)
-    during = page.locator(".lk-area-size").inner_text()
-    assert during != before
+    expect(page.locator(".lk-area-size")).not_to_have_text(before)
     page.mouse.up()
     page.wait_for_function(
         "(before) => { const t = document.querySelector('h2.lk-step span').textContent;"
@@ -175,7 +199,7 @@ def test_a_pasted_box_and_a_pasted_nonsense(app: App, visit: Visit) -> None:
     alert = page.get_by_role("alert").first
     alert.wait_for()
     assert "Traceback" not in page.locator("body").inner_text()
-    assert "km²" in page.locator("h2.lk-step").first.inner_text()
+    expect(page.locator("h2.lk-step").first).to_contain_text("km²")
 
 
 def test_an_uploaded_outline_that_misses_the_imagery_cannot_be_built(
@@ -188,10 +212,9 @@ def test_an_uploaded_outline_that_misses_the_imagery_cannot_be_built(
     page.get_by_role("radio", name="File").click()
     page.locator("[class*='st-key-area-file'] input[type=file]").set_input_files(outline)
     stop = page.locator(".lk-finding.lk-stop")
-    stop.wait_for()
-    assert "does not touch the area" in stop.inner_text()
-    assert "Draw the area on the imagery" in stop.inner_text()
-    assert page.get_by_role("button", name="Build").is_disabled()
+    expect(stop).to_contain_text("does not touch the area")
+    expect(stop).to_contain_text("Draw the area on the imagery")
+    expect(page.get_by_role("button", name="Build")).to_be_disabled()
 
 
 def test_an_uploaded_raster_is_shown_with_its_bands(app: App, visit: Visit, tmp_path: Path) -> None:
@@ -212,7 +235,7 @@ def test_an_uploaded_raster_is_shown_with_its_bands(app: App, visit: Visit, tmp_
         arg=before,
     )
     page.get_by_text("Black to white: 0–255").wait_for()
-    assert page.get_by_role("button", name="Build").is_enabled()
+    expect(page.get_by_role("button", name="Build")).to_be_enabled()
 
 
 def test_a_text_file_named_tif_is_refused_in_words(app: App, visit: Visit, tmp_path: Path) -> None:
@@ -221,7 +244,7 @@ def test_a_text_file_named_tif_is_refused_in_words(app: App, visit: Visit, tmp_p
     page = opened(app, visit)
     _use_raster(page, fake)
     page.get_by_text("This is not a raster Lookalike knows").wait_for()
-    assert page.get_by_role("button", name="Build").is_disabled()
+    expect(page.get_by_role("button", name="Build")).to_be_disabled()
 
 
 @pytest.mark.parametrize(
@@ -236,36 +259,42 @@ def test_an_address_inside_the_network_is_refused(
     page.get_by_role("radio", name="Web address").click()
     page.get_by_label("Address of a GeoTIFF").fill(address)
     page.keyboard.press("Enter")
-    alert = page.get_by_role("alert").first
-    alert.wait_for()
-    assert words in alert.inner_text()
+    expect(page.get_by_role("alert").first).to_contain_text(words)
 
 
 def test_on_a_phone_the_panel_lies_under_the_map(app: App, visit: Visit) -> None:
     page = opened(app, visit, size=PHONE)
     page.get_by_role("button", name="Take what the map shows").click()
     page.wait_for_function(KM2)
-    map_box = page.locator(".lk-area .lk-map").bounding_box()
-    heading = page.locator("h2.lk-step").first.bounding_box()
-    button = page.get_by_role("button", name="Build").bounding_box()
-    assert map_box
-    assert heading
-    assert button
-    assert map_box["width"] == pytest.approx(390, abs=1)
-    assert heading["y"] >= map_box["y"] + map_box["height"]
-    assert button["y"] + button["height"] <= 844
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+    def stacked() -> None:
+        map_box = page.locator(".lk-area .lk-map").bounding_box()
+        heading = page.locator("h2.lk-step").first.bounding_box()
+        button = page.get_by_role("button", name="Build").bounding_box()
+        assert map_box
+        assert heading
+        assert button
+        assert map_box["width"] == pytest.approx(390, abs=1)
+        assert heading["y"] >= map_box["y"] + map_box["height"]
+        assert button["y"] + button["height"] <= 844
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+    eventually(stacked)
 
 
 def test_the_map_and_the_panel_fill_the_window(app: App, visit: Visit) -> None:
     page = opened(app, visit)
-    map_box = page.locator(".lk-area .lk-map").bounding_box()
-    assert map_box
-    assert map_box["y"] + map_box["height"] == pytest.approx(900, abs=1)
-    assert not page.evaluate(
-        "() => { const main = document.querySelector('[data-testid=stMain]');"
-        " return main.scrollHeight > main.clientHeight + 1; }"
-    )
+
+    def filled() -> None:
+        map_box = page.locator(".lk-area .lk-map").bounding_box()
+        assert map_box
+        assert map_box["y"] + map_box["height"] == pytest.approx(900, abs=1)
+        assert not page.evaluate(
+            "() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return main.scrollHeight > main.clientHeight + 1; }"
+        )
+
+    eventually(filled)
 
 
 def test_the_server_log_has_no_traceback(app: App) -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Locator, TimeoutError
 
-from tests.browser import App, Visit, chromium, click_map, live, results, serving, visit
+from tests.browser import (
+    App,
+    Visit,
+    chromium,
+    click_map,
+    live,
+    results,
+    serving,
+    settled,
+    visit,
+)
 from tests.loopback.fixtures import MANHATTAN, Google, google
 from tests.loopback.google import TOKEN
 from tests.test_area_browser import choose_overlap, draw, opened
@@ -50,14 +61,15 @@ def new_york(app: App, visit: Visit):
     return page
 
 
-def settled(page) -> None:
-    """Wait until the page has run to its end: a click in between would be lost."""
-    page.wait_for_timeout(300)
-    page.wait_for_function(
-        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
-        " === 'notRunning'"
-    )
-    page.wait_for_timeout(300)
+def repeated(act: Callable[[], object], seen: Locator) -> None:
+    """Act until something is seen: what is done while the page is drawn anew may be lost."""
+    for _ in range(6):
+        act()
+        try:
+            return seen.wait_for(timeout=20_000)
+        except TimeoutError:
+            continue
+    return seen.wait_for()
 
 
 @pytest.mark.parametrize("road", ["Straight from Earth Engine", "By way of Google Drive"])
@@ -72,12 +84,12 @@ def test_from_a_drawing_over_new_york_to_hits(
         choice = page.locator("[class*='st-key-area-ee-road']").get_by_role("combobox")
         choice.scroll_into_view_if_needed()
         settled(page)
-        choice.press("ArrowDown")
-        page.get_by_role("option", name=road).click()
-        settled(page)
+        option = page.get_by_role("option", name=road)
+        repeated(lambda: choice.press("ArrowDown"), option)
+        option.click()
     settled(page)
-    page.get_by_role("button", name="Find images").click()
-    page.locator(".lk-map img.leaflet-tile-loaded[src*='/maps/']").first.wait_for()  # its preview
+    preview = page.locator(".lk-map img.leaflet-tile-loaded[src*='/maps/']").first
+    repeated(page.get_by_role("button", name="Find images").click, preview)
     choose_overlap(page, "None")
     page.locator(".lk-figures", has_text="To fetch").wait_for()
     title = f"New York {road.split()[-1]}"
