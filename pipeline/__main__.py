@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline import cli_changes, cli_chips, cli_evaluate, cli_export, cli_jobs, cli_sources
-from pipeline.errors import Cancelled, InputError, LookalikeError, QueryError
+from pipeline import (
+    cli_changes,
+    cli_chips,
+    cli_evaluate,
+    cli_export,
+    cli_jobs,
+    cli_search,
+    cli_sources,
+)
+from pipeline.errors import Cancelled, InputError, LookalikeError
 from pipeline.settings import settings
 from pipeline.terminal import Json, count, escaped, fail, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from pipeline.build import BuildRequest, BuildSummary
     from pipeline.collection import Collection, Store
-    from pipeline.search import Query, Result
 
 app = typer.Typer(
     help="Lookalike: reverse visual search over satellite imagery.",
@@ -27,6 +34,7 @@ app = typer.Typer(
 )
 cli_jobs.register(app)
 cli_sources.register(app)
+cli_search.register(app)
 cli_changes.register(app)
 cli_export.register(app)
 cli_evaluate.register(app)
@@ -103,47 +111,6 @@ def sample(as_json: Json = False) -> None:
 
     for request in sample_requests():
         _report(_run(request), as_json)
-
-
-@app.command()
-def search(
-    name: Name,
-    chip: Annotated[str | None, typer.Option(help="Search from this chip.")] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Search from the chip nearest to LON,LAT.", metavar="LON,LAT")
-    ] = None,
-    image: Annotated[Path | None, typer.Option(help="Search from a picture file.")] = None,
-    source: Annotated[
-        str | None, typer.Option("--from", help="Collection of the chip or point, if another.")
-    ] = None,
-    k: Annotated[int, typer.Option(help="How many hits, 1 to 1000.")] = 10,
-    threshold: Annotated[float | None, typer.Option(help="Least score, -1 to 1.")] = None,
-    no_suppress: Annotated[
-        bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
-    ] = False,
-    geojson: Annotated[bool, typer.Option("--geojson", help="Print a FeatureCollection.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Find the places that look like a chip, a point or a picture."""
-    from pipeline.index import Index
-    from pipeline.search import MAX_K
-    from pipeline.search import search as find
-
-    if sum(given is not None for given in (chip, at, image)) != 1:
-        raise QueryError("Say what to search from", remedy="Give one of --chip, --at, --image")
-    if not 1 <= k <= MAX_K:
-        raise QueryError(f"k must be between 1 and {MAX_K}", where=k, remedy="Try --k 10")
-    store = _store()
-    collection = store.open(name)
-    query = _query(store.open(source) if source else collection, chip, at, image)
-    index = Index.open(collection)
-    result = find(collection, index, query, k=k, suppress=not no_suppress, threshold=threshold)
-    if geojson:
-        print_json(_feature_collection(collection, result))
-    elif as_json:
-        print_json([hit.to_dict() for hit in result.hits])
-    else:
-        _hits_table(collection, query, result)
 
 
 @app.command()
@@ -321,33 +288,6 @@ def _run(request: BuildRequest, workers: int = 0, scheduler: str | None = None) 
         return build_attended(request, engine, report)
 
 
-def _query(collection: Collection, chip: str | None, at: str | None, image: Path | None) -> Query:
-    from pipeline import search as queries
-    from pipeline.index import Index
-
-    if image is not None:
-        from pipeline.embedding import resnet50
-        from pipeline.picture import load
-
-        pixels = load(image)
-        embedder = resnet50(str(collection.manifest.model["mode"]))
-        return queries.by_picture(pixels, embedder, label=image.name)
-    index = Index.open(collection)
-    if chip is not None:
-        return queries.by_chip(collection, index, chip)
-    return queries.by_point(collection, index, *_lon_lat(at or ""))
-
-
-def _lon_lat(text: str) -> tuple[float, float]:
-    try:
-        lon, lat = (float(number) for number in text.split(","))
-    except ValueError:
-        raise QueryError(
-            "This is not LON,LAT", where=text, remedy="For instance --at=-122.05,37.5"
-        ) from None
-    return lon, lat
-
-
 def _bands(text: str | None) -> tuple[int, int, int] | None:
     if text is None:
         return None
@@ -414,28 +354,6 @@ def _report(summary: BuildSummary, as_json: bool) -> None:
             *(("Note", note) for note in summary.notes),
         ],
     )
-
-
-def _hits_table(collection: Collection, query: Query, result: Result) -> None:
-    rows = [
-        (str(h.rank), f"{h.score:.2f}", h.id, f"{h.centre[0]:.5f}, {h.centre[1]:.5f}",
-         h.scene_id, (h.datetime or "")[:10])
-        for h in result.hits
-    ]  # fmt: skip
-    print_table(["#", "Score", "Chip", "Lon, lat", "Scene", "Date"], rows, right=frozenset({0, 1}))
-    typer.echo(
-        f"{len(result.hits)} of {count(result.eligible)} eligible chips like {query.label} "
-        f"in {collection.manifest.title}, {result.seconds * 1000:.0f} ms"
-    )
-
-
-def _feature_collection(collection: Collection, result: Result) -> dict[str, Any]:
-    features = []
-    for hit in result.hits:
-        properties = hit.to_dict()
-        geometry = properties.pop("geometry")
-        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
-    return {"type": "FeatureCollection", "name": collection.name, "features": features}
 
 
 def _geometry(corners: Any) -> dict[str, Any]:

@@ -274,10 +274,10 @@ def find(
 
 
 def query_for(shelf: Shelf, collection: Collection, index: Index, recipe: Recipe) -> Query:
-    """The query of a recipe; a drawn box or a kept picture is embedded once and remembered."""
+    """The query of a recipe; imagery is read and embedded once and remembered."""
 
     def start(recipe: Recipe) -> Query:
-        return _start(shelf, collection.name, collection.version, recipe.box, recipe.picture)
+        return _start(shelf, collection.name, collection.version, recipe.start)
 
     return query_of(recipe, collection, index, start)
 
@@ -312,24 +312,11 @@ def _search(
 
 
 @lru_cache(maxsize=64)
-def _start(
-    shelf: Shelf,
-    name: str,
-    version: str,
-    box: tuple[float, float, float, float] | None,
-    picture: str | None,
-) -> Query:
-    """The query that starts from a picture or a drawn box; `version` is part of the key alone."""
-    from pipeline import kept_pictures
-    from pipeline.boxes import cut_out
-    from pipeline.search import by_picture
+def _start(shelf: Shelf, name: str, version: str, start: Recipe) -> Query:
+    """The query that imagery and the model make; `version` is part of the key alone."""
+    from pipeline import starts
 
-    collection, embedder = shelf.collection(name), shelf.embedder(name)
-    if box:
-        cutout = cut_out(collection, box)
-        query = by_picture(cutout.pixels, embedder, label="a drawn box")
-        return replace(query, corners=cutout.corners[None])
-    return by_picture(kept_pictures.pixels(collection, str(picture)), embedder)
+    return starts.query(shelf.collection(name), shelf.index(name), start, shelf.embedder(name))
 
 
 def shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, Any]:

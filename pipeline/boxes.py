@@ -28,12 +28,16 @@ class Cutout:
         scene_id: The scene it was read from.
         pixels: Uint8 RGB (256, 256, 3).
         corners: Float64 (4, 2), lon/lat of the square that was read.
-        side: Side of that square, in pixels of the scene.
+        col: Left edge of that square, in pixels of the scene.
+        row: Its upper edge.
+        side: Its side.
     """
 
     scene_id: str
     pixels: np.ndarray
     corners: np.ndarray
+    col: int
+    row: int
     side: int
 
 
@@ -55,7 +59,7 @@ def cut_out(collection: Collection, box: tuple[float, float, float, float]) -> C
     scene, left, top, side = _square(collection, box)
     with SceneReader(scene) as reader:
         pixels = reader.picture(left, top, side, side, CHIP)
-    return Cutout(scene.id, pixels, _corners(scene, left, top, side), side)
+    return Cutout(scene.id, pixels, _corners(scene, left, top, side), left, top, side)
 
 
 def square(collection: Collection, box: tuple[float, float, float, float]) -> np.ndarray:

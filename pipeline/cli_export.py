@@ -7,6 +7,18 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli_search import (
+    AnyOrientation,
+    AnyScale,
+    At,
+    Bad,
+    Chip,
+    Good,
+    Image,
+    NoSuppress,
+    Threshold,
+    recipe_of,
+)
 from pipeline.errors import QueryError
 from pipeline.settings import settings
 from pipeline.terminal import Json, print_json, print_table, progress
@@ -23,17 +35,17 @@ def register(app: typer.Typer) -> None:
 def export(
     name: Name,
     to: Annotated[Path, typer.Option(help="File to write; its suffix says the format.")],
-    chip: Annotated[str | None, typer.Option(help="Search from this chip.")] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Search from the chip nearest to LON,LAT.", metavar="LON,LAT")
-    ] = None,
-    image: Annotated[Path | None, typer.Option(help="Search from a picture file.")] = None,
+    chip: Chip = None,
+    at: At = None,
+    image: Image = None,
     saved: Annotated[str | None, typer.Option(help="Id of a saved search instead.")] = None,
     k: Annotated[int, typer.Option(help="How many hits, or sites, 1 to 1000.")] = 100,
-    threshold: Annotated[float | None, typer.Option(help="Least score, -1 to 1.")] = None,
-    no_suppress: Annotated[
-        bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
-    ] = False,
+    good: Good = None,
+    bad: Bad = None,
+    threshold: Threshold = None,
+    no_suppress: NoSuppress = False,
+    any_orientation: AnyOrientation = False,
+    any_scale: AnyScale = False,
     sites: Annotated[
         bool, typer.Option("--sites", help="Merge overlapping hits into places; --k counts those.")
     ] = False,
@@ -44,7 +56,6 @@ def export(
     from pipeline.export import FORMATS
     from pipeline.export import export as write
     from pipeline.findings import Findings
-    from pipeline.recipe import Recipe
     from pipeline.searches import Searches
     from pipeline.shelf import Shelf
     from pipeline.sites import merge
@@ -53,7 +64,8 @@ def export(
     if made is None:
         known = ", ".join(one.suffix for one in FORMATS.values())
         raise QueryError("No format has this suffix", where=to.name, remedy=f"Use one of {known}")
-    if sum(given is not None for given in (chip, at, image, saved)) != 1:
+    starts = sum(given is not None for given in (chip, at, image, saved))
+    if starts > 1 or not (starts or good):
         raise QueryError("Say what to export", remedy="Give one of --chip, --at, --image, --saved")
     shelf = Shelf(Store(settings().home))
     collection = shelf.collection(name)
@@ -65,8 +77,18 @@ def export(
         places = merge(hits) if sites else ()
         marks, notes = dict(reopened.saved.marks), dict(reopened.saved.notes)
     else:
-        fields = {"chip": chip, "at": at, "k": k, "suppress": not no_suppress}
-        asked = Recipe.from_fields({**fields, "threshold": threshold}, image=image is not None)
+        asked = recipe_of(
+            chip=chip,
+            at=at,
+            good=good,
+            bad=bad,
+            image=image,
+            k=k,
+            threshold=threshold,
+            suppress=not no_suppress,
+            any_orientation=any_orientation,
+            any_scale=any_scale,
+        )
         upload = api.Upload(image.read_bytes(), image.name) if image else None
         found = api.find(shelf, name, asked, upload, sites=sites)
         recipe, hits, places = found.recipe, found.result.hits, found.sites

@@ -27,7 +27,8 @@ STARTS = ("chip", "at", "box", "picture", "good")
 HOW = (
     "Give one of chip (an id), at ([longitude, latitude]), box ([west, south, east, north]), "
     "picture (an id), image (a file) or good (a list of ids); and, if you like, bad, k, suppress, "
-    "threshold, within, scenes, since, until, max_nodata, min_sharpness and away"
+    "threshold, within, scenes, since, until, max_nodata, min_sharpness, away, any_orientation and "
+    "any_scale"
 )
 
 
@@ -52,6 +53,8 @@ class Recipe:
         max_nodata: Largest share without data, percent, or None.
         min_sharpness: Least sharpness, or None.
         away: Metres to keep from the query, or None.
+        any_orientation: Whether the start's rotations and reflections are searched too.
+        any_scale: Whether half and twice the start's ground are searched too.
     """
 
     chip: str | None = None
@@ -70,6 +73,8 @@ class Recipe:
     max_nodata: float | None = None
     min_sharpness: float | None = None
     away: float | None = None
+    any_orientation: bool = False
+    any_scale: bool = False
 
     @classmethod
     def from_fields(
@@ -97,7 +102,7 @@ class Recipe:
             good=_texts(given, "good"),
             bad=_texts(given, "bad"),
             k=_whole(given.get("k", 10)),
-            suppress=_flag(given.get("suppress", True)),
+            suppress=_flag(given, "suppress", True),
             threshold=_number(given, "threshold", -1, 1),
             within=_within(given.get("within")),
             scenes=_texts(given, "scenes"),
@@ -106,6 +111,8 @@ class Recipe:
             max_nodata=_number(given, "max_nodata", 0, 100),
             min_sharpness=_number(given, "min_sharpness", 0),
             away=_number(given, "away", 0, 40_100_000),
+            any_orientation=_flag(given, "any_orientation", False),
+            any_scale=_flag(given, "any_scale", False),
         )
         recipe._check_start(image or not start)
         return recipe
@@ -115,6 +122,25 @@ class Recipe:
         default = Recipe()
         kept = {k: v for k, v in asdict(self).items() if v != getattr(default, k)}
         return dict(json.loads(json.dumps(kept)))
+
+    @property
+    def has_views(self) -> bool:
+        """Whether the start is searched in more than one view."""
+        return self.any_orientation or self.any_scale
+
+    @property
+    def start(self) -> Recipe:
+        """Only what the search starts from and in which views; can be hashed."""
+        alone = not (self.chip or self.at or self.box or self.picture)
+        return Recipe(
+            chip=self.chip,
+            at=self.at,
+            box=self.box,
+            picture=self.picture,
+            good=self.good if alone else (),
+            any_orientation=self.any_orientation,
+            any_scale=self.any_scale,
+        )
 
     @property
     def label(self) -> str:
@@ -231,16 +257,19 @@ def query_of(
         recipe: What to look for.
         collection: Where its chips are.
         index: The collection's index.
-        start_from: Makes the query of a box or a picture, which need imagery and the model.
+        start_from: Makes the query of a box, a picture, or anything in several views, which need
+            imagery and the model (`pipeline.starts`).
     """
     from pipeline.search import by_chip, by_point
 
     start: Query | None = None
-    if recipe.chip:
+    if recipe.has_views or recipe.box or recipe.picture:
+        start = start_from(recipe)
+    elif recipe.chip:
         start = by_chip(collection, index, recipe.chip)
     elif recipe.at:
         start = by_point(collection, index, *recipe.at)
-    elif recipe.box or recipe.picture or not recipe.good:
+    elif not recipe.good:
         start = start_from(recipe)
     if not (recipe.good or recipe.bad) and start is not None:
         return start
@@ -315,12 +344,13 @@ def _number(
     return number
 
 
-def _flag(value: Any) -> bool:
+def _flag(fields: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = fields.get(name, default)
     if isinstance(value, bool):
         return value
     if str(value).lower() in ("true", "1", "false", "0"):
         return str(value).lower() in ("true", "1")
-    raise QueryError("suppress must be true or false", where=str(value)[:40], remedy="Leave it out")
+    raise QueryError(f"{name} must be true or false", where=str(value)[:40], remedy="Leave it out")
 
 
 def _day(fields: Mapping[str, Any], name: str) -> str | None:

@@ -107,9 +107,21 @@ def test_search_by_picture_finds_hits(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "query.png"
     noise = np.random.default_rng(0).integers(0, 255, (300, 280, 3), np.uint8)
     Image.fromarray(noise).save(path)
-    hits = answer("search", "made", "--image", str(path), "--k", "3", "--json")
-    assert isinstance(hits, list)
-    assert len(hits) == 3
+    for views in ((), ("--any-orientation", "--any-scale")):
+        hits = answer("search", "made", "--image", str(path), "--k", "3", "--json", *views)
+        assert isinstance(hits, list)
+        assert len(hits) == 3
+
+
+def test_examples_order_the_hits_and_bad_ones_are_none(home: Path) -> None:
+    ids = [chip.decode() for chip in made.collection(home).chips.ids]
+    options = ("--good", ids[4], "--good", ids[9], "--bad", ids[2], "--no-suppress", "--k", "20")
+    hits = answer("search", "made", "--chip", ids[0], *options, "--json")
+    found = [hit["id"] for hit in hits]  # type: ignore[attr-defined]
+    assert set(found[:2]) == {ids[4], ids[9]}
+    assert set(found) == set(ids) - {ids[0], ids[2]}
+    alone = answer("search", "made", *options, "--json")
+    assert len(alone) == 15  # type: ignore[arg-type]
 
 
 def test_table_shows_rank_score_and_place(home: Path) -> None:

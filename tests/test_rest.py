@@ -223,6 +223,37 @@ def test_search_is_saved_reviewed_and_reopened(client, chips):
     problem_of(client.get(one), 404)
 
 
+def test_views_are_searched_saved_and_exported(client, chips):
+    body = {"chip": chips[0], "any_orientation": True, "any_scale": True, "k": 4}
+    found = client.post(f"{BAY}/search", json=body).json()
+    assert len(found["hits"]) == 4
+    scores = np.frombuffer(client.post(f"{BAY}/scores", json=body).content, "<f4")
+    for hit in found["hits"]:
+        assert scores[hit["row"]] == pytest.approx(hit["score"], abs=2e-6)
+    cells = client.post(f"{BAY}/cells", json={**body, "chips": chips[:1]}).json()
+    assert np.array(cells[chips[0]]).shape == (8, 8)
+    saved = client.post(f"{BAY}/searches", json=body).json()
+    assert saved["hits"] == found["hits"]
+    assert saved["recipe"]["any_orientation"] is saved["parameters"]["any_scale"] is True
+    exported = client.post(f"{BAY}/export", json=body).json()
+    assert "any_orientation" in json.dumps(exported)
+    problem_of(client.post(f"{BAY}/search", json={**body, "any_scale": "perhaps"}), 400)
+
+
+def test_a_refined_search_is_the_same_saved_and_exported(client, chips):
+    body = {"chip": chips[0], "good": [chips[9]], "bad": [chips[2]], "k": 8, "suppress": False}
+    found = [hit["id"] for hit in client.post(f"{BAY}/search", json=body).json()["hits"]]
+    assert found[0] == chips[9]
+    saved = client.post(f"{BAY}/searches", json=body).json()
+    assert [hit["id"] for hit in saved["hits"]] == found
+    again = client.get(f"{BAY}/searches/{saved['id']}").json()
+    assert [hit["id"] for hit in again["hits"]] == found
+    thresholds = [one["threshold"] for one in again["precision"]]
+    assert min(thresholds) == pytest.approx(min(hit["score"] for hit in again["hits"]))
+    exported = client.post(f"{BAY}/export", json={**body, "format": "csv"}).text
+    assert all(chip in line for chip, line in zip(found, exported.splitlines()[1:], strict=True))
+
+
 def test_k_counts_sites_when_sites_are_asked_for(client, chips):
     body = {"chip": chips[0], "k": 3, "suppress": False}
     found = client.post(f"{BAY}/search?sites=1", json=body).json()

@@ -54,6 +54,7 @@ def test_recipe_round_trips_and_keeps_only_what_differs():
         "k": 50,
         "threshold": 0.5,
         "since": "2016-08-16",
+        "any_scale": True,
         "within": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]},
     }
     recipe = Recipe.from_fields(fields)
@@ -61,7 +62,7 @@ def test_recipe_round_trips_and_keeps_only_what_differs():
     assert Recipe.from_fields(recipe.to_dict()) == recipe
     assert recipe.parameters == {
         "k": 50, "suppress": True, "threshold": 0.5, "since": "2016-08-16",
-        "within": fields["within"],
+        "within": fields["within"], "any_scale": True,
     }  # fmt: skip
 
 
@@ -92,6 +93,7 @@ def test_recipe_reads_the_text_of_a_link():
         {"chip": "a", "since": "yesterday"},
         {"chip": "a", "within": "here"},
         {"chip": "a", "suppress": "maybe"},
+        {"chip": "a", "any_orientation": "maybe"},
         {"chip": "a", "good": ["b"], "bad": ["b"]},
         {"good": [1, 2]},
         {"good": [str(i) for i in range(1001)]},
