@@ -40,7 +40,7 @@ const INITIAL = {
   eligible: null, // how many chips the filters admit while there is no query
   saved: null, // { state: asking | saving | done, name, id }
   reopened: null, // the saved search whose hits are shown as they were, see reopened.js
-  options: { k: 10, suppress: true },
+  options: { k: 10, suppress: true, any_orientation: false, any_scale: false },
   filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
   least: 0, // least score shown
 };

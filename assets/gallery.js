@@ -11,7 +11,7 @@ export function createGallery(context) {
   const pane = root.querySelector('.lk-gallery');
   const head = h('div', { class: 'lk-query' });
   const bar = h('div', { class: 'lk-refine' });
-  const list = h('ol', { class: 'lk-cards', 'aria-label': 'Results, most similar first' });
+  const list = h('ol', { class: 'lk-cards', 'aria-label': 'Results, best first' });
   const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Pages of results' });
   pane.replaceChildren(head, bar, list, pager);
   const drop = acceptDrops(root, actions);

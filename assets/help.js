@@ -7,7 +7,7 @@ const KEYS = [
   [['E'], 'Add it to the query as one more example, or take it out (or Shift and click)'],
   [['G'], 'Mark the result good'],
   [['B'], 'Mark the result bad'],
-  [['R'], 'Refine: search again, towards good and away from bad'],
+  [['R'], 'Refine: search again; what is good comes first, then what is likest to good and least to bad'],
   [['U'], 'Undo the last mark or search'],
   [['X'], 'Draw a box to search by: arrows move it, Shift and arrows size it, Enter searches'],
   [['Z'], 'Zoom to the result, and back'],
@@ -41,6 +41,13 @@ export function createHelp({ store, root }) {
       ...KEYS.map(([keys, words]) =>
         h('div', {}, h('dt', {}, ...keys.map((key) => h('kbd', {}, key))), h('dd', {}, words)),
       ),
+    ),
+    h(
+      'p',
+      { class: 'lk-muted' },
+      'Scores say how similar a place is to the query, 1 being identical. After Refine the order ' +
+        'follows your marks: scores and the heatmap are then measured against the query moved ' +
+        'towards good and away from bad, so they no longer fall evenly.',
     ),
     h('p', { class: 'lk-muted' }, 'Double-click a result to zoom to it. The address is a link to the whole search.'),
   );

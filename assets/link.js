@@ -21,7 +21,12 @@ export function readLink(name) {
     good,
     bad,
     marks: marksOf(good, bad, fields),
-    options: { k: k >= 1 && k <= 1000 ? k : 10, suppress: fields.get('overlaps') !== '1' },
+    options: {
+      k: k >= 1 && k <= 1000 ? k : 10,
+      suppress: fields.get('overlaps') !== '1',
+      any_orientation: fields.get('turned') === '1',
+      any_scale: fields.get('scaled') === '1',
+    },
     least: least > 0 && least <= 1 ? least : 0,
     page: Math.max(0, (Number.parseInt(fields.get('page'), 10) || 1) - 1),
     filters: filtersOf(fields),
@@ -98,7 +103,11 @@ export function writeLink(name, state) {
   }
   if (!reopened && (query || options.k !== 10)) set('k', options.k);
   if (least > 0) set('min', least.toFixed(2));
-  if (!reopened && !options.suppress) set('overlaps', '1');
+  if (!reopened) {
+    set('overlaps', !options.suppress && '1');
+    set('turned', options.any_orientation && '1');
+    set('scaled', options.any_scale && '1');
+  }
   if (page > 0) set('page', page + 1);
   if (filters.within?.type === 'Polygon') set('within', polygonText(filters.within));
   set('scenes', filters.scenes?.join());

@@ -16,15 +16,38 @@ export function createQueryCard(head, invitation, context) {
   const drawn = h('div', {});
   const form = h('div', { class: 'lk-saving' });
   const note = h('div', { class: 'lk-reopened' });
-  head.replaceChildren(drawn, form, note);
+  const views = viewChoice(context);
+  head.replaceChildren(drawn, views, form, note);
   const draw = (state) =>
     drawn.replaceChildren(...(state.query ? shown(state, context) : [invitation()]));
   const stops = [
     store.watch(['query', 'good', 'bad', 'examples', 'reopened'], draw),
+    store.watch(['query', 'options'], (state) => showViews(views, state)),
     store.watch(['saved', 'query'], (state) => drawSaving(form, state, context)),
     store.watch(['reopened'], (state) => drawReopened(note, state, context)),
   ];
   return () => stops.forEach((stop) => stop());
+}
+
+const VIEWS = [
+  ['any_orientation', 'Any orientation', 'Also find it turned or mirrored: all eight ways are searched'],
+  ['any_scale', 'Any scale', 'Also find it smaller or larger: half and twice its ground are searched'],
+];
+
+// Whether the query is also searched turned, mirrored, nearer and farther.
+function viewChoice({ actions }) {
+  const labels = VIEWS.map(([name, words, what]) => {
+    const box = h('input', { type: 'checkbox', name });
+    box.addEventListener('change', () => actions.setOption({ [name]: box.checked }));
+    const title = `${what}. Its imagery is read again, which takes a moment`;
+    return h('label', { class: 'lk-field', title }, box, h('span', {}, words));
+  });
+  return h('div', { class: 'lk-row lk-views' }, ...labels);
+}
+
+function showViews(views, { query, options }) {
+  views.hidden = !query;
+  for (const box of views.querySelectorAll('input')) box.checked = options[box.name];
 }
 
 function shown(state, context) {

@@ -19,7 +19,12 @@ export function savedState(saved, { marks, least }) {
     good: recipe.good ?? [],
     bad: recipe.bad ?? [],
     marks: Object.keys(marks).length ? marks : examplesAs(recipe, verdicts(saved.marks)),
-    options: { k: parameters.k, suppress: parameters.suppress },
+    options: {
+      k: parameters.k,
+      suppress: parameters.suppress,
+      any_orientation: recipe.any_orientation ?? false,
+      any_scale: recipe.any_scale ?? false,
+    },
     filters: Object.fromEntries(given),
     merged: false,
     least, // nothing that was saved lies below the cut it was saved with

@@ -201,6 +201,8 @@ function described({ collection_title: title, query, created, parameters }) {
     min_sharpness: (value) => `sharpness at least ${value}`,
     away: (value) => `${value} m away from the query`,
     good: (value) => `${value.length} good examples`,
+    any_orientation: () => 'any orientation',
+    any_scale: () => 'any scale',
   };
   const asked = Object.entries(parameters).map(([key, value]) => words[key]?.(value));
   return [title, `like ${query}`, ...asked, `saved ${day(created)}`].filter(Boolean).join(' · ');

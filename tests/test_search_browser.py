@@ -139,11 +139,16 @@ def test_a_drawn_box_is_searched(app, visit) -> None:
     page.mouse.move(*on_map(page, *spot(page, 0.9, 0.4)), steps=4)
     page.mouse.up()
     until(page, "s.query?.kind === 'box'")
+    assert len(results(page)) == 10
+    for option, name in (("Any orientation", "any_orientation"), ("Any scale", "any_scale")):
+        page.get_by_label(option).check()
+        until(page, "s.options[arg] && s.summary && !s.busy", name)
+    linked(page, "turned=1", "scaled=1")
     ids = results(page)
-    assert len(ids) == 10
     page.reload()
     live(page)
     assert results(page) == ids
+    assert page.get_by_label("Any orientation").is_checked()
 
 
 def test_a_box_is_drawn_and_searched_by_keys_alone(app, visit) -> None:
