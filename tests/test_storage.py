@@ -23,10 +23,10 @@ from pipeline.collection import Collection, Store
 from pipeline.engine import BlocksFailed, DaskEngine, Failure
 from pipeline.errors import QueryError, ServiceError, StorageError
 from pipeline.parts import read_embeddings
-from pipeline.progress import silent
+from pipeline.progress import Progress, silent
 from pipeline.scene import SceneReader, ingest
 from pipeline.storage import Storage
-from tests import made
+from tests import made, standin
 from tests.rasters import write_raster
 
 
@@ -192,51 +192,113 @@ def test_failed_blocks_travel_between_processes() -> None:
     assert (str(again), again.failures, again.remedy) == (str(error), error.failures, error.remedy)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
-    """A scheduler and two workers whose home is not ours, by the scheduler's address."""
-    file = tmp_path / "scheduler.json"
-    environment = {**os.environ, "LOOKALIKE_HOME": str(tmp_path / "elsewhere")}
-    quiet = {"env": environment, "stderr": subprocess.DEVNULL}
-    options = ["--no-dashboard", "--scheduler-file", str(file)]
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
-    processes = [subprocess.Popen([*scheduler, "--port", "0", *options], **quiet)]
-    try:
+class Cluster:
+    """A scheduler and workers whose home is not ours and that embed with the stand-in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.workers = folder, []
+        self.scheduler = self.start_scheduler(0)
+        file = folder / "scheduler.json"
         while not file.exists():
-            assert processes[0].poll() is None
+            assert self.scheduler.poll() is None
             time.sleep(0.05)
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1"]
-        for number in range(2):
-            scratch = ["--local-directory", str(tmp_path / f"scratch{number}"), "--no-nanny"]
-            processes.append(subprocess.Popen([*worker, *scratch, *options], **quiet))
-        yield json.loads(file.read_text())["address"]
-    finally:
-        for process in processes:
+        self.address = json.loads(file.read_text())["address"]
+        for _ in range(2):
+            self.add_worker()
+
+    def start_scheduler(self, port: int) -> subprocess.Popen[bytes]:
+        options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+        file = ["--scheduler-file", str(self.folder / "scheduler.json")]
+        return self._start("distributed.cli.dask_scheduler", *options, *file)
+
+    def restart_scheduler(self) -> None:
+        self.scheduler.kill()
+        self.scheduler.wait()
+        self.scheduler = self.start_scheduler(int(self.address.rpartition(":")[2]))
+
+    def add_worker(self) -> None:
+        options = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--preload", standin.__name__]
+        scratch = ["--local-directory", str(self.folder / f"scratch{len(self.workers)}")]
+        self.workers.append(
+            self._start("distributed.cli.dask_worker", self.address, *options, *scratch)
+        )
+
+    def close(self) -> None:
+        for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
 
+    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        home = {"LOOKALIKE_HOME": str(self.folder / "home"), standin.PAUSE: "0.05"}
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env={**os.environ, **home},
+            stderr=subprocess.DEVNULL,
+        )
 
-@pytest.mark.model
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    started = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuildRequest:
+    """A build of five blocks and 66 chips."""
+    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+    raster = write_raster(tmp_path / "strip.tif", 4352, 300, seed=3)
+    return BuildRequest("strip", (SceneInput(raster),), stride=128, mode="chip")
+
+
 def test_build_through_storage_equals_a_local_one_and_is_never_done_twice(
-    home: Path, tmp_path: Path, cluster: str
+    asked: BuildRequest, tmp_path: Path, cluster: Cluster
 ) -> None:
-    raster = write_raster(tmp_path / "strip.tif", 2304, 300, seed=3)
-    asked = BuildRequest("strip", (SceneInput(raster),), stride=128, mode="chip")
-    store, storage = Store(home), Storage.at(str(tmp_path / "bucket"))
-    engine = DaskEngine(cluster, storage=storage)
+    store, storage = Store(tmp_path / "head"), Storage.at(str(tmp_path / "bucket"))
+    engine = DaskEngine(cluster.address, storage=storage)
     summary = build(asked, store, run=engine.run_blocks, storage=storage)
-    assert (summary.blocks_made, summary.blocks_kept) == (3, 0)
-    through = store.open("strip")
-    assert not (tmp_path / "elsewhere" / "collections").exists()
+    assert (summary.blocks_made, summary.blocks_kept) == (5, 0)
+    assert not (cluster.folder / "home" / "collections").exists()
     assert not list((tmp_path / "bucket").rglob(".tmp-*"))
-    build(replace(asked, name="plain"), store)
-    plain = store.open("plain")
-    assert through.chips.ids.tolist() == plain.chips.ids.tolist()
-    assert vectors(through) == vectors(plain)
+    assert_as_built_here(asked, store)
     fresh = Store(tmp_path / "another")
     again = build(asked, fresh, storage=storage)
-    assert (again.blocks_made, again.blocks_kept) == (0, 3)
-    assert fresh.open("strip").version == through.version
+    assert (again.blocks_made, again.blocks_kept) == (0, 5)
+    assert fresh.open("strip").version == store.open("strip").version
+
+
+def test_killed_worker_and_restarted_scheduler_lose_nothing_and_do_nothing_twice(
+    asked: BuildRequest, tmp_path: Path, cluster: Cluster
+) -> None:
+    store, storage = Store(tmp_path / "head"), Storage.at(str(tmp_path / "bucket"))
+    told: list[str] = []
+    engine = DaskEngine(cluster.address, storage=storage, tell=told.append)
+    written: set[tuple[str, int]] = set()
+
+    def look(step: Progress) -> None:
+        """Disturb the build after one block and after two."""
+        for path in (tmp_path / "bucket").rglob("block-*.parquet"):
+            written.add((path.name, path.stat().st_ino))
+        if len(written) >= 1 and len(cluster.workers) == 2:
+            cluster.workers[0].kill()
+            cluster.add_worker()
+        if len(written) >= 2 and len(cluster.workers) == 3:
+            cluster.restart_scheduler()
+            cluster.add_worker()
+
+    summary = build(asked, store, look, run=engine.run_blocks, storage=storage)
+    assert len(cluster.workers) == 4
+    assert any("went away" in line for line in told)
+    assert summary.blocks_made == 5 == len(written) == len({name for name, _ in written})
+    assert_as_built_here(asked, store)
+
+
+def assert_as_built_here(asked: BuildRequest, store: Store) -> None:
+    build(replace(asked, name="plain"), store)
+    one, other = store.open(asked.name), store.open("plain")
+    assert one.chips.ids.tolist() == other.chips.ids.tolist()
+    assert vectors(one) == vectors(other)
 
 
 def test_scheduler_that_is_not_there_leaves_the_scenes_sent_and_says_so(
