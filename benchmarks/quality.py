@@ -1,4 +1,4 @@
-"""Retrieval quality: every step of the descriptors switched on in turn, and a simulated analyst.
+"""Retrieval quality: every step of the descriptors in turn, a simulated analyst, turned queries.
 
     python benchmarks/quality.py [FOLDER_OF_CLASSES] [--quick] [--json] [--markdown FILE]
 
@@ -19,7 +19,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.support.imagery import sample_scene
-from pipeline import descriptors, evaluate, feedback, picture
+from pipeline import descriptors, evaluate, feedback, picture, views
+from pipeline.embedding import pooled
 from pipeline.resnet import Network
 
 PLACES, CROPS = 20, 8
@@ -41,7 +42,13 @@ def main() -> int:
     rows = ablation(network, pixels, labels, names)
     rows |= mosaic(network, pixels, labels, names)
     plain = descriptors.pooled(network, pixels, power=1)
-    analyst = [(name, *analysed(plain, labels, rank)) for name, rank in RANKINGS.items()]
+    turned = descriptors.pooled(network, pixels, rotate=True)
+    analyst = [
+        (f"{name}, {kind}", *analysed(vectors, labels, rank))
+        for kind, vectors in (("plain vectors", plain), ("default's vectors", turned))
+        for name, rank in RANKINGS.items()
+    ]
+    seen = viewed(network, plain, pixels, labels, names, every=10 if options.quick else 5)
     best, first = rows["+ second scale = thorough"], rows["plain"]
     result = {
         "name": f"mean average precision, {len(labels)} pictures of {len(names)} classes",
@@ -56,8 +63,9 @@ def main() -> int:
             for name, r in rows.items()
         },
         "analyst_p_at_20": {name: values for name, *values in analyst},
+        "views_map_and_p_at_10": seen,
     }  # fmt: skip
-    tables = as_markdown(rows, analyst)
+    tables = as_markdown(rows, analyst, seen)
     if options.markdown:
         options.markdown.write_text(tables)
     print(json.dumps(result, ensure_ascii=False) if options.json else tables)
@@ -203,13 +211,97 @@ def analysed(
     return [round(float(np.mean(step)), 4) for step in found]
 
 
-def as_markdown(rows: dict[str, evaluate.Evaluation], analyst: list[tuple]) -> str:
+#: A query picture as another camera, or another day, might have taken it.
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "as it is": lambda pixels: pixels,
+    "turned by 90°": lambda pixels: np.ascontiguousarray(np.rot90(pixels)),
+    "turned by 180°": lambda pixels: np.ascontiguousarray(np.rot90(pixels, 2)),
+    "turned by 270°": lambda pixels: np.ascontiguousarray(np.rot90(pixels, 3)),
+    "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+    "turned by 45°": lambda pixels: slanted(pixels),
+    "half as large": lambda pixels: views.of_picture(pixels)(2.0),
+    "twice as large": lambda pixels: views.of_picture(pixels)(0.5),
+}
+OPTIONS = {
+    "plain": (False, False),
+    "any orientation": (True, False),
+    "any scale": (False, True),
+    "both": (True, True),
+}
+
+
+def slanted(pixels: np.ndarray) -> np.ndarray:
+    """A picture turned by 45 degrees, mirrored outwards where it ends."""
+    from PIL import Image
+
+    around = np.pad(pixels, ((64, 64), (64, 64), (0, 0)), mode="symmetric")
+    turned = Image.fromarray(around).rotate(45, Image.Resampling.BICUBIC)
+    return np.ascontiguousarray(np.asarray(turned)[64:320, 64:320])
+
+
+def viewed(
+    network: Network,
+    vectors: np.ndarray,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    names: list[str],
+    every: int,
+) -> dict[str, dict[str, list[float]]]:
+    """mAP and P@10 of changed query pictures, searched plainly and in several views.
+
+    Args:
+        network: What embeds.
+        vectors: Unit vectors of all pictures as they are.
+        pixels: The pictures.
+        labels: Their classes.
+        names: The classes.
+        every: One in so many pictures is a query.
+    """
+    queries = np.arange(0, len(pixels), every)
+    found: dict[str, dict[str, list[float]]] = {}
+    for change, changed in CHANGES.items():
+        scores: dict[str, list[np.ndarray]] = {option: [] for option in OPTIONS}
+        for query in queries:
+            read = views.of_picture(changed(pixels[query]))
+            seen = views.seen(read, any_orientation=True, any_scale=True)
+            cosines = vectors @ descriptors.unit(pooled(network, seen)).T
+            # Eight orientations of each of three scales, the plain one first.
+            each = cosines.reshape(len(vectors), 3, 8)
+            for option, (orientation, scale) in OPTIONS.items():
+                kept = each[:, : 3 if scale else 1, : 8 if orientation else 1]
+                scores[option].append(kept.max(axis=(1, 2)))
+        found[change] = {
+            option: counted(np.stack(values), labels, names, queries)
+            for option, values in scores.items()
+        }
+    return found
+
+
+def counted(
+    scores: np.ndarray, labels: np.ndarray, names: list[str], queries: np.ndarray
+) -> list[float]:
+    """mAP and P@10 of some queries' scores (q, n) against all."""
+    everything = np.zeros((len(labels), len(labels)), np.float32)
+    everything[queries] = scores
+    only = evaluate.measure(lambda at: everything[at], labels, names, queries=queries)
+    return [round(only.map, 4), round(only.precision[10], 4)]
+
+
+def as_markdown(
+    rows: dict[str, evaluate.Evaluation],
+    analyst: list[tuple],
+    seen: dict[str, dict[str, list[float]]],
+) -> str:
     lines = ["| method | mAP | ANMRR | P@1 | P@5 | P@10 | P@20 |", "|---|---|---|---|---|---|---|"]
     for name, r in rows.items():
         figures = [r.map, r.anmrr, *(r.precision[k] for k in evaluate.CUTOFFS)]
         lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in figures)} |")
     lines += ["", "| ranking | no marks | 10 marks | 20 marks |", "|---|---|---|---|"]
     lines += [f"| {name} | {' | '.join(f'{v:.3f}' for v in values)} |" for name, *values in analyst]
+    lines += ["", f"| query | {' | '.join(OPTIONS)} |", "|---" * (len(OPTIONS) + 1) + "|"]
+    for change, options in seen.items():
+        cells = [f"{average:.3f} / {precise:.3f}" for average, precise in options.values()]
+        lines.append(f"| {change} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -164,6 +164,7 @@ def measure(
     method: str = "",
     left_out: tuple[str, ...] = (),
     started: float | None = None,
+    queries: np.ndarray | None = None,
 ) -> Evaluation:
     """Count what a scorer finds.
 
@@ -174,10 +175,12 @@ def measure(
         method: To name in the result.
         left_out: To repeat in the result.
         started: `time.monotonic()` when the work began.
+        queries: Indices of the pictures to query with, default all.
     """
     started = time.monotonic() if started is None else started
     sizes = np.bincount(labels, minlength=len(names))
-    queries = np.flatnonzero(sizes[labels] > 1)
+    queries = np.arange(len(labels)) if queries is None else queries
+    queries = queries[sizes[labels[queries]] > 1]
     count = len(labels)
     average, rank_scores = np.empty(len(queries)), np.empty(len(queries))
     right = {k: np.empty(len(queries)) for k in CUTOFFS}
