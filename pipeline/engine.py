@@ -211,7 +211,8 @@ class DaskEngine:
                         self.failures.append(Failure(_named(task), str(error), tries))
                 _check_alive(client, silent_since)
         except (CommClosedError, CancelledError, TimeoutError) as error:
-            waiting.extendleft(reversed(running.values()))
+            # Last, as the workers that have them may yet finish them.
+            waiting.extend(running.values())
             raise _Lost(_LOST, where=self.scheduler or "local", remedy=_CONTINUE) from error
         except BaseException:
             client.cancel(list(running), force=True)
