@@ -4,15 +4,16 @@ Workers are processes of one thread, each pinned to a core of its own and, where
 host of its own: a network namespace, and a mount namespace in which the head's folder is not there.
 Scenes and blocks pass through shared storage (a folder that stands for the bucket).
 
-    python benchmarks/scaling.py             768 chips in two rounds, 30,000 chips searched
-    python benchmarks/scaling.py --quick     96 chips in one round, 4,000 chips searched
+    python benchmarks/scaling.py             640 chips in two rounds, 30,000 chips searched
+    python benchmarks/scaling.py --quick     192 chips in one round, 4,000 chips searched
     python benchmarks/scaling.py --json      one JSON object a line
     python benchmarks/scaling.py --latencies FILE    also write a shard's response times, in ms
 
 1. Chips and embeddings: the same blocks on one worker and on two, in turn.  `ratio` is the scaling
-   efficiency, rate of two over twice the rate of one; a second line gives it by processor time
-   (workers, scheduler and head), which a busy machine disturbs less.  `quality` is the share of
-   vectors that are equal, bit by bit.
+   efficiency, rate of two over twice the rate of one.  A second line leaves out the time that the
+   workers' cores spent on anything else (other people's programs; head and scheduler, which have a
+   machine of their own in earnest); a third compares processor time, all processes together.
+   `quality` is the share of vectors that are equal, bit by bit.
 2. A job in whose middle a worker is killed and replaced, then the scheduler killed and started
    anew: blocks lost or made twice, counted from the parts in the storage and the job's record.
    `quality` is the share of vectors equal to the undisturbed build's.
@@ -64,7 +65,7 @@ class Size:
     queries: int
 
 
-FULL = Size(blocks=24, rounds=2, disturbed=12, chips=30_000, queries=300)
+FULL = Size(blocks=20, rounds=2, disturbed=12, chips=30_000, queries=300)
 QUICK = Size(blocks=6, rounds=1, disturbed=6, chips=4_000, queries=100)
 
 
@@ -161,6 +162,23 @@ class Cluster:
             over.set()
             thread.join()
 
+    def others_seconds(self) -> float:
+        """What the workers' cores have spent so far on anything but the workers."""
+        import psutil
+
+        used = [psutil.Process(worker.pid).cpu_times() for worker in self.workers]
+        cores, every = sorted(os.sched_getaffinity(0)), psutil.cpu_times(percpu=True)
+        busy = [every[cores[i % len(cores)]] for i in range(len(self.workers))]
+        return sum(sum(t) - t.idle - t.iowait - t.guest - t.guest_nice for t in busy) - sum(
+            t.user + t.system for t in used
+        )
+
+    def memory(self) -> float:
+        """Bytes that the largest worker holds."""
+        import psutil
+
+        return max(float(psutil.Process(worker.pid).memory_info().rss) for worker in self.workers)
+
     def processor_seconds(self) -> float:
         """What the scheduler, the workers and this process have used so far."""
         import psutil
@@ -247,28 +265,41 @@ def efficiency(
     assert len(tasks) == size.blocks
     found: dict[int, np.ndarray] = {}
     rates: dict[int, list[float]] = {1: [], 2: []}
+    undisturbed: dict[int, list[float]] = {1: [], 2: []}
     costs: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(size.rounds):
         for workers, cluster in ((1, one), (2, two)):
             for folder in (collection.path, Path(storage.url.removeprefix("file://"))):
                 shutil.rmtree(folder / "chips", ignore_errors=True)
                 shutil.rmtree(folder / "collections" / "strip" / "chips", ignore_errors=True)
-            before, began = cluster.processor_seconds(), time.perf_counter()
+            before, others = cluster.processor_seconds(), cluster.others_seconds()
+            began = time.perf_counter()
             DaskEngine(cluster.address, storage=storage).run_blocks(tasks, [], silent)
-            rates[workers].append(chips / (time.perf_counter() - began))
+            took = time.perf_counter() - began
+            others = cluster.others_seconds() - others
+            rates[workers].append(chips / took)
+            undisturbed[workers].append(chips / (took - others / workers))
             costs[workers].append((cluster.processor_seconds() - before) / chips)
             found[workers] = vectors(collection)
             say(
                 f"  {workers} worker{'s' * (workers > 1)}: {rates[workers][-1]:.2f} chips/s, "
+                f"{undisturbed[workers][-1]:.2f} in the time their cores were theirs, "
                 f"{costs[workers][-1] * 1000:.1f} ms of processor time a chip"
             )
+    say(f"  the largest worker holds {two.memory() / 1e6:.0f} MB")
     each = [b / (2 * a) for a, b in zip(rates[1], rates[2], strict=True)]
+    own = [b / (2 * a) for a, b in zip(undisturbed[1], undisturbed[2], strict=True)]
     thrift = [a / b for a, b in zip(costs[1], costs[2], strict=True)]
     same = equal(found[1], found[2])
     return [
         _figure(
             "chips and embeddings by two workers, chips/s",
             median(rates[2]), 2 * median(rates[1]), "twice one worker", median(each), each, same,
+        ),
+        _figure(
+            "the same in the time their cores were theirs, chips/s",
+            median(undisturbed[2]), 2 * median(undisturbed[1]), "twice one worker", median(own),
+            own, same,
         ),
         _figure(
             "processor time of a chip by two workers, ms",

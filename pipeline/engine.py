@@ -191,10 +191,12 @@ class DaskEngine:
                     running[self._submit(client, task)] = task, tries
                 note = "" if slots else "waiting for a worker"
                 progress(Progress("Embedding", done, total, "chips", note))
-                for future in _finished(running):
+                finished = _finished(running)
+                errors = [self._error_of(future) for future in finished]
+                errors = self._fetched([running[future][0] for future in finished], errors)
+                for future, error in zip(finished, errors, strict=True):
                     task, tries = running[future]
                     silent_since = time.monotonic()
-                    error = self._error_of(future) or self._fetched(task)
                     if error is None:
                         summaries.append(future.result())
                     del running[future]
@@ -258,18 +260,28 @@ class DaskEngine:
             raise error
         return error
 
-    def _fetched(self, task: BlockTask) -> DamagedError | None:
-        """Bring a block's part home, where it went through shared storage; why not, if not."""
+    def _fetched(
+        self, tasks: Sequence[BlockTask], errors: Sequence[BaseException | None]
+    ) -> list[BaseException | None]:
+        """Bring home the parts that went through shared storage; for each block why not, if not."""
         if self.storage is None:
-            return None
-        from pipeline.shared import fetch_part, part_key
+            return list(errors)
+        from pipeline.shared import abreast, fetch_part, part_key
 
-        try:
-            fetch_part(self.storage, task)
-        except DamagedError as error:
-            self.storage.remove(part_key(task))
-            return error
-        return None
+        storage = self.storage
+
+        def fetched(of: tuple[BlockTask, BaseException | None]) -> BaseException | None:
+            task, error = of
+            if error is not None:
+                return error
+            try:
+                fetch_part(storage, task)
+            except DamagedError as damage:
+                storage.remove(part_key(task))
+                return damage
+            return None
+
+        return list(abreast(fetched, list(zip(tasks, errors, strict=True))))
 
     def _client(self) -> AbstractContextManager[Any]:
         return connected(self.scheduler, self.workers, _CONNECT_SECONDS)

@@ -72,7 +72,7 @@ def collect(
             return None
 
     stage = "Fetching finished blocks"
-    found = list(_abreast(fetched, there, stage, "blocks", progress))
+    found = list(abreast(fetched, there, stage, "blocks", progress))
     return [part for part in found if part is not None]
 
 
@@ -156,7 +156,7 @@ def keep(storage: Storage, collection: Collection, progress: OnProgress = silent
     def send(path: Path) -> None:
         storage.send(path, f"{base}/{path.relative_to(collection.path).as_posix()}")
 
-    for _ in _abreast(send, missing, "Keeping a copy", "files", progress):
+    for _ in abreast(send, missing, "Keeping a copy", "files", progress):
         pass
     send(collection.path / "collection.json")
 
@@ -224,8 +224,12 @@ def _check_fits(task: BlockTask, part: parts.Part) -> None:
         )
 
 
-def _abreast(
-    each: Callable[..., _T], things: Sequence, stage: str, unit: str, progress: OnProgress
+def abreast(
+    each: Callable[..., _T],
+    things: Sequence,
+    stage: str = "",
+    unit: str = "",
+    progress: OnProgress = silent,
 ) -> Iterator[_T]:
     """What `each` gives for the things, several at once, in their order."""
     if not things:
