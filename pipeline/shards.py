@@ -95,40 +95,59 @@ class Shards:
         if k < 1 or not self.owners:
             nothing = np.empty(0, np.int64), np.empty(0, np.float32)
             return [nothing if queries.ndim == 1 else [nothing] * len(queries)] * len(self.owners)
-        parts = zip(self.index.segments, self.index.places, self.owners, strict=True)
+        # One task a worker, however many segments it holds: sending a task takes milliseconds.
+        held: dict[str, list[int]] = {}
+        for number, owner in enumerate(self.owners):
+            held.setdefault(owner, []).append(number)
         futures = [
             self.client.submit(
                 task,
-                str(segment.folder) if self.storage is None else _key(segment.folder),
+                [(self._place(i), _packed(self.index.places[i].mask(eligible))) for i in numbers],
                 self.storage,
                 queries,
                 k,
-                _packed(place.mask(eligible)),
                 workers=[owner],
                 allow_other_workers=True,
                 pure=False,
             )
-            for segment, place, owner in parts
+            for owner, numbers in held.items()
         ]
-        return list(self.client.gather(futures))
+        answers: list[Any] = [None] * len(self.owners)
+        for numbers, found in zip(held.values(), self.client.gather(futures), strict=True):
+            for number, answer in zip(numbers, found, strict=True):
+                answers[number] = answer
+        return answers
+
+    def _place(self, number: int) -> str:
+        """Where a worker finds a segment: its folder, or its place under the storage."""
+        folder = self.index.segments[number].folder
+        return str(folder) if self.storage is None else _key(folder)
 
 
-def _search(
-    place: str, storage: Storage | None, query: np.ndarray, k: int, eligible: np.ndarray | None
-) -> Answer:
-    segment = _opened(place, storage)
-    return segment.search(query, k, _unpacked(eligible, len(segment)))
+#: A segment's place, and which of its rows are eligible, eight a byte.
+Held = tuple[str, "np.ndarray | None"]
+
+
+def _search(held: list[Held], storage: Storage | None, query: np.ndarray, k: int) -> list[Answer]:
+    found = []
+    for place, eligible in held:
+        segment = _opened(place, storage)
+        found.append(segment.search(query, k, _unpacked(eligible, len(segment))))
+    return found
 
 
 def _search_many(
-    place: str, storage: Storage | None, queries: np.ndarray, k: int, eligible: np.ndarray | None
-) -> list[Answer]:
-    segment = _opened(place, storage)
-    mask = _unpacked(eligible, len(segment))
-    return [segment.search(query, k, mask) for query in queries]
+    held: list[Held], storage: Storage | None, queries: np.ndarray, k: int
+) -> list[list[Answer]]:
+    found = []
+    for place, eligible in held:
+        segment = _opened(place, storage)
+        mask = _unpacked(eligible, len(segment))
+        found.append([segment.search(query, k, mask) for query in queries])
+    return found
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _opened(place: str, storage: Storage | None) -> Segment:
     """A segment, kept open by the process; its files never change under this path."""
     return Segment.open(Path(place) if storage is None else _fetched(place, storage))
