@@ -59,6 +59,8 @@ def connected(address: str | None, workers: int, seconds: float) -> Iterator[Any
                 yield client
             finally:
                 client.close(timeout=5)
+                if not isinstance(cluster, str):
+                    cluster.close()  # our connection; the cluster itself goes on
             return
         with LocalCluster(
             n_workers=max(workers, 1),
