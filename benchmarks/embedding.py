@@ -14,8 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pipeline.weights import Weights
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -28,6 +32,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few chips, under a minute")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--runtime", choices=["openvino", "tensorflow"], help="default the fastest")
+    parser.add_argument(
+        "--steps", action="store_true", help="processor time of each step from Keras to ours"
+    )
     options = parser.parse_args()
     chips, rounds = (48, 3) if options.quick else (256, 7)
 
@@ -39,19 +46,22 @@ def main() -> int:
 
     native.load("tensorflow")
     loaded = weights.load(weights.find())
-    network = resnet.network(loaded, settings().threads, options.runtime)
     model = resnet.keras_model(loaded)
     scene = sample_scene(size=1536)
     cols, rows = chips_of(scene, 128)
     picked = np.linspace(0, len(cols) - 1, min(chips, len(cols))).astype(int)
     pixels = np.stack([scene[rows[i] : rows[i] + 256, cols[i] : cols[i] + 256] for i in picked])
 
-    def ours() -> np.ndarray:
-        return embedding.pooled(network, pixels)
-
     def theirs() -> np.ndarray:
         ready = keras.applications.resnet50.preprocess_input(pixels.astype(np.float32))
         return model.predict(ready, verbose=0)
+
+    if options.steps:
+        return steps(loaded, pixels[:48], settings().threads, theirs)
+    network = resnet.network(loaded, settings().threads, options.runtime)
+
+    def ours() -> np.ndarray:
+        return embedding.pooled(network, pixels)
 
     mine, keras_vectors = ours(), theirs()  # and both are warm
     cosines = (mine * keras_vectors).sum(1) / (
@@ -91,6 +101,35 @@ def main() -> int:
         print(f"ratio {result['ratio']} (spread {result['spread']}, target {TARGET}); by processor "
               f"time {result['processor_ratio']}; cosine at least {cosines.min():.5f}")  # fmt: skip
     return 0 if cosines.min() >= COSINE else 1
+
+
+def steps(
+    loaded: Weights, pixels: np.ndarray, threads: int, theirs: Callable[[], np.ndarray]
+) -> int:
+    """Print what each step from Keras's float32 to our engine saves, by processor time."""
+    from pipeline import embedding, resnet
+    from pipeline.resnet_openvino import OpenVinoNetwork
+
+    networks: dict[str, resnet.Network] = {
+        f"{runtime.__name__.removesuffix('Network')}, {precision}, batches of {size}": runtime(
+            loaded, threads=threads, precision=precision
+        )
+        for runtime, sizes in ((resnet.TensorFlowNetwork, (8, 32)), (OpenVinoNetwork, (4, 16)))
+        for precision in ("float32", "bfloat16")
+        for size in sizes
+    }
+    for name, network in networks.items():
+        network.batch = int(name.rpartition(" ")[2])
+        embedding.pooled(network, pixels)
+    theirs()
+    busy: dict[str, list[float]] = {name: [] for name in ("Keras predict, float32", *networks)}
+    for _ in range(5):
+        busy["Keras predict, float32"].append(timed(theirs)[1])
+        for name, network in networks.items():
+            busy[name].append(timed(lambda network=network: embedding.pooled(network, pixels))[1])
+    for name, seconds in busy.items():
+        print(f"{name:40} {median(busy['Keras predict, float32']) / median(seconds):.2f}")
+    return 0
 
 
 def timed(run: Callable[[], object]) -> tuple[float, float]:

@@ -54,22 +54,24 @@ class OpenVinoNetwork:
         openvino = native.load("openvino")
 
         n, height, width, _ = pixels.shape
-        if n <= BATCH:
+        if n <= self.batch:
             compiled = self._compiled((n, height, width, 3), 1)
             return next(iter(compiled(np.ascontiguousarray(pixels)).values())).copy()
-        compiled = self._compiled((BATCH, height, width, 3), self._threads)
+        compiled = self._compiled((self.batch, height, width, 3), self._threads)
         shape = tuple(compiled.output(0).shape)
         result = np.empty((n, *shape[1:]), np.float32)
         requests = openvino.AsyncInferQueue(compiled)
 
         def keep(request: Any, start: int) -> None:
-            result[start : start + BATCH] = request.get_output_tensor().data[: n - start]
+            result[start : start + self.batch] = request.get_output_tensor().data[: n - start]
 
         requests.set_callback(keep)
-        for start in range(0, n, BATCH):
-            part = pixels[start : start + BATCH]
-            if len(part) < BATCH:  # the last one is filled up; its surplus is not kept
-                part = np.concatenate([part, np.zeros((BATCH - len(part), *part.shape[1:]), "u1")])
+        for start in range(0, n, self.batch):
+            part = pixels[start : start + self.batch]
+            if len(part) < self.batch:  # the last one is filled up; its surplus is not kept
+                part = np.concatenate(
+                    [part, np.zeros((self.batch - len(part), *part.shape[1:]), "u1")]
+                )
             requests.start_async({0: np.ascontiguousarray(part)}, start)
         requests.wait_all()
         return result
