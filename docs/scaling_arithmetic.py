@@ -1,0 +1,306 @@
+"""The arithmetic of docs/scaling.md: machines, hours, memory and dollars; and a fan-out's tail.
+
+    python docs/scaling_arithmetic.py                      the tables of the page
+    python docs/scaling_arithmetic.py --rate 35 --price 0.4 --hours 12
+    python docs/scaling_arithmetic.py --plot docs/scaling/tail.png
+
+Rates are measured, prices and machines are assumptions: every one is an option, so that anybody can
+put in their own.  Response times of one shard come from `benchmarks/scaling.py --latencies`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+SCALES = (("a country", 100_000_000), ("Descartes Labs' archive", 2_000_000_000))
+FANS = (1, 5, 10, 25, 50, 100, 250, 500, 1000)
+QUERIES = 20_000
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the tables depend on, with where it comes from.
+
+    Attributes:
+        rate: Chips a second of one worker on one core, measured by benchmarks/scaling.py.
+        efficiency: Share of that which a worker among many gives, measured from one to two.
+        part_bytes: Bytes of a chip in a part, measured on the Bay sample collection.
+        index_memory: Bytes of memory a chip takes in an index, measured by benchmarks/index.py.
+        index_rate: Chips a second that one head indexes on two cores, measured by the same.
+        fetch_rate: Blocks a second that one head fetches and verifies, measured from a folder.
+        block: Chips of a block, at stride 128.
+        cores: Cores of a build machine; assumed.
+        price: Dollars an hour of such a machine; assumed.
+        hours: Hours in which embedding shall be done; chosen.
+        stride: Pixels between chips; chosen.
+        gsd: Metres a pixel; chosen.
+        collection: Chips of one collection, which has a head of its own; chosen.
+        search_memory: Gigabytes of memory of a search machine, 70 % for the index; assumed.
+        search_disk: Gigabytes of its local disk; assumed.
+        search_price: Dollars an hour of such a machine; assumed.
+        store_price: Dollars a gigabyte and month in the object store; assumed.
+    """
+
+    rate: float = 20.0
+    efficiency: float = 0.9
+    part_bytes: float = 4_170
+    index_memory: float = 323
+    index_rate: float = 775
+    fetch_rate: float = 230
+    block: float = 64
+    cores: float = 16
+    price: float = 0.70
+    hours: float = 24
+    stride: float = 128
+    gsd: float = 1.0
+    collection: float = 10_000_000
+    search_memory: float = 64
+    search_disk: float = 1_900
+    search_price: float = 0.50
+    store_price: float = 0.023
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a number of chips takes.
+
+    Attributes:
+        area: Square kilometres.
+        pixels: Terabytes of 8-bit RGB imagery read.
+        machine_hours: Of build machines.
+        machines: Build machines to embed in the hours asked for.
+        build_dollars: For these.
+        heads: Collections, each with a head.
+        index_hours: To index one collection.
+        fetch_hours: For one head to fetch its collection's blocks.
+        parts: Terabytes of parts.
+        store_dollars: A month for them.
+        memory: Gigabytes that all indexes hold in memory.
+        vectors: Terabytes of memory-mapped vectors.
+        search_machines: To hold both.
+        search_dollars: A month for these.
+    """
+
+    area: float
+    pixels: float
+    machine_hours: float
+    machines: int
+    build_dollars: float
+    heads: int
+    index_hours: float
+    fetch_hours: float
+    parts: float
+    store_dollars: float
+    memory: float
+    vectors: float
+    search_machines: int
+    search_dollars: float
+
+    @classmethod
+    def of(cls, chips: float, given: Inputs) -> Estimate:
+        """The arithmetic itself."""
+        hours = chips / (given.rate * given.efficiency * given.cores) / 3600
+        heads = math.ceil(chips / given.collection)
+        each = chips / heads
+        memory, vectors = chips * given.index_memory / 1e9, chips * 4096 / 1e12
+        machines = max(
+            math.ceil(memory / (0.7 * given.search_memory)),
+            math.ceil(vectors * 1000 / given.search_disk),
+        )
+        parts = chips * given.part_bytes / 1e12
+        return cls(
+            area=chips * (given.stride * given.gsd / 1000) ** 2,
+            pixels=chips * given.stride**2 * 3 / 1e12,
+            machine_hours=hours,
+            machines=math.ceil(hours / given.hours),
+            build_dollars=hours * given.price,
+            heads=heads,
+            index_hours=each / given.index_rate / 3600,
+            fetch_hours=each / given.block / given.fetch_rate / 3600,
+            parts=parts,
+            store_dollars=parts * 1000 * given.store_price,
+            memory=memory,
+            vectors=vectors,
+            search_machines=machines,
+            search_dollars=machines * 730 * given.search_price,
+        )
+
+
+def table(given: Inputs) -> str:
+    """Both scales as Markdown."""
+    found = [Estimate.of(chips, given) for _, chips in SCALES]
+    rows = {
+        "chips": [f"{chips:,}" for _, chips in SCALES],
+        f"ground at {given.gsd:g} m a pixel, stride {given.stride:g}": [
+            f"{e.area:,.0f} km²" for e in found
+        ],
+        "imagery read, 8-bit RGB": [f"{e.pixels:,.1f} TB" for e in found],
+        f"machine-hours of {given.cores:g} cores": [f"{e.machine_hours:,.0f}" for e in found],
+        f"machines to embed it in {given.hours:g} h": [f"{e.machines:,}" for e in found],
+        f"embedding, at ${given.price:.2f} a machine-hour": [
+            f"${e.build_dollars:,.0f}" for e in found
+        ],
+        f"collections of {given.collection:,.0f} chips, a head each": [
+            f"{e.heads:,}" for e in found
+        ],
+        "a head fetching its blocks": [f"{e.fetch_hours:,.1f} h" for e in found],
+        "a head indexing its collection on two cores": [f"{e.index_hours:,.1f} h" for e in found],
+        "parts in the store": [f"{e.parts:,.2f} TB" for e in found],
+        f"a month of that, at ${given.store_price:g} a GB": [
+            f"${e.store_dollars:,.0f}" for e in found
+        ],
+        "memory of the indexes": [f"{e.memory:,.0f} GB" for e in found],
+        "vectors, memory-mapped": [f"{e.vectors:,.2f} TB" for e in found],
+        f"search machines of {given.search_memory:g} GB and {given.search_disk / 1000:g} TB": [
+            f"{e.search_machines:,}" for e in found
+        ],
+        f"a month of these, at ${given.search_price:.2f} an hour": [
+            f"${e.search_dollars:,.0f}" for e in found
+        ],
+    }
+    head = ["| | " + " | ".join(name for name, _ in SCALES) + " |", "|---|---|---|"]
+    return "\n".join([*head, *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items())])
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Response times of one shard, in ms: a measured sample, and how it goes on beyond it.
+
+    The slowest 5 % are taken from an exponential tail with the measured mean excess, as a few
+    hundred measurements say little about one answer in ten thousand.
+
+    Attributes:
+        sample: Measured times.
+        hiccup: Share of answers that take longer, for whatever reason a machine has.
+        pause: By how many ms.
+    """
+
+    sample: np.ndarray
+    hiccup: float = 0.0
+    pause: float = 0.0
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Independent response times."""
+        edge = np.percentile(self.sample, 95)
+        body, excess = self.sample[self.sample <= edge], self.sample[self.sample > edge] - edge
+        times = rng.choice(body, shape)
+        slow = rng.random(shape) < 0.05
+        times[slow] = edge + rng.exponential(excess.mean(), int(slow.sum()))
+        return times + self.pause * (rng.random(shape) < self.hiccup)
+
+
+def fanned(shard: Shard, fan: int, *, hedged: bool, seed: int = 0) -> tuple[float, float]:
+    """p50 and p99, in ms, of the slowest of `fan` shards.
+
+    Hedged after Dean and Barroso ("The Tail at Scale", CACM 2013): a shard that has not answered
+    after its 95th percentile is asked a second time, of a replica, and the first answer counts.
+    """
+    rng = np.random.default_rng([seed, fan])
+    limit = float(np.percentile(shard.draw(rng, (100_000,)), 95))
+    slowest = []
+    for start in range(0, QUERIES, 1000):
+        times = shard.draw(rng, (min(1000, QUERIES - start), fan))
+        if hedged:
+            late = times > limit
+            again = limit + shard.draw(rng, (int(late.sum()),))
+            times[late] = np.minimum(times[late], again)
+        slowest.append(times.max(axis=1))
+    p50, p99 = np.percentile(np.concatenate(slowest), (50, 99))
+    return float(p50), float(p99)
+
+
+def shards_of(sample: np.ndarray) -> dict[str, Shard]:
+    """The two cases of the page."""
+    return {
+        "as measured": Shard(sample),
+        "1 % of answers 100 ms late": Shard(sample, hiccup=0.01, pause=100.0),
+    }
+
+
+def tail_table(sample: np.ndarray, dispatch: float) -> str:
+    """The simulated tail as Markdown."""
+    cases = shards_of(sample)
+    head = ["workers asked"]
+    for name in cases:
+        head += [f"{name}: p50 / p99", "hedged: p50 / p99"]
+    head.append("sending it, task by task")
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for fan in FANS:
+        cells = [f"{fan}"]
+        for shard in cases.values():
+            for hedged in (False, True):
+                p50, p99 = fanned(shard, fan, hedged=hedged)
+                cells.append(f"{p50:.0f} / {p99:.0f}")
+        cells.append(f"{fan * dispatch:.0f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def plot(sample: np.ndarray, path: Path) -> None:
+    """The same as a picture."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
+
+    cases = shards_of(sample)
+    figure, axes = plt.subplots(1, len(cases), figsize=(9, 3.6), sharey=True)
+    for axis, (name, shard) in zip(axes, cases.items(), strict=True):
+        for hedged, colour, wide in ((False, "#d99a5b", 4), (True, "#0e7490", 1.6)):
+            found = [fanned(shard, fan, hedged=hedged) for fan in FANS]
+            for which, style, label in ((1, "-", "p99"), (0, "--", "p50")):
+                values = [pair[which] for pair in found]
+                how = "hedged" if hedged else "plain"
+                axis.plot(FANS, values, style, color=colour, label=f"{label}, {how}", lw=wide)
+        axis.set_xscale("log")
+        axis.set_xticks(FANS[::2], [str(fan) for fan in FANS[::2]])
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_title(f"One shard: {name}", fontsize=10)
+        axis.set_xlabel("workers asked at once")
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylim(0)
+    axes[0].set_ylabel("slowest answer, ms")
+    axes[0].legend(frameon=False, fontsize=9, loc="upper left")
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Print the tables, or draw the plot."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    told = dict(
+        line.strip().split(": ", 1) for line in (Inputs.__doc__ or "").splitlines() if ": " in line
+    )
+    for name, value in asdict(Inputs()).items():
+        option = "--" + name.replace("_", "-")
+        meaning = told[name].replace("%", "%%")
+        parser.add_argument(
+            option, type=float, default=value, help=f"{meaning} (default {value:g})"
+        )
+    parser.add_argument("--latencies", type=Path, default=HERE / "scaling" / "latencies.json")
+    parser.add_argument(
+        "--dispatch", type=float, default=3.9, help="ms a Dask task takes to send, measured"
+    )
+    parser.add_argument("--plot", type=Path, help="draw the tail instead, as PNG")
+    options = vars(parser.parse_args())
+    latencies, dispatch, picture = (options.pop(n) for n in ("latencies", "dispatch", "plot"))
+    sample = np.array(json.loads(latencies.read_text("utf-8")))
+    if picture:
+        plot(sample, picture)
+        return
+    print(table(Inputs(**options)), "", tail_table(sample, dispatch), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
