@@ -16,16 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +32,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.support.searchable import (  # noqa: E402
+    WARM_SECONDS,
+    make_collection,
+    server,
+)
+
 NAME = "load"
-STRIDE = 64
-CLUSTERS = 300
 THINK_SECONDS = (0.5, 1.5)
-WARM_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,8 @@ def main() -> int:
     plan = PLANS["quick" if given.quick else "full"]
     with tempfile.TemporaryDirectory() as scratch:
         home = given.keep or Path(scratch) / "home"
-        chips = make_collection(home, plan.chips)
-        with server(home) as address:
+        chips = make_collection(home, plan.chips, NAME)
+        with server(home, NAME) as address:
             for seed in range(4):
                 user(address, chips, time.monotonic() + 2, seed, [], [])
             alone = measure(address, home, chips, replace(plan, users=1), building=False)
@@ -114,119 +113,6 @@ def told(figure: dict[str, Any]) -> str:
         f"{figure['name']}: {figure['ours']} ({figure['rival_name']}: {figure['rival']}), "
         f"errors {figure['quality']['errors']} of {figure['quality']['searches']}"
     )
-
-
-def make_collection(home: Path, n: int) -> list[str]:
-    """A searchable collection of about n chips; returns their ids.  Made once in a kept folder."""
-    from pipeline import weights
-    from pipeline.chips import Chips, Grid, chip_id, corners
-    from pipeline.collection import Manifest, Store
-    from pipeline.embedding import identity_of
-    from pipeline.errors import NotFoundError
-    from pipeline.files import write_json
-    from pipeline.index import Index
-    from pipeline.parts import DIMENSIONS, write_part
-
-    store = Store(home)
-    try:
-        found = store.open(NAME)
-    except NotFoundError:
-        side = 256 + (round(n**0.5) - 1) * STRIDE
-        scene = pixelless_scene(side)
-        model = identity_of(weights.load(weights.find()), "chip").to_dict()
-        made = store.create(Manifest(NAME, "Load", STRIDE, model, scenes=(scene.id,)))
-        write_json(made.scenes_folder / f"{scene.id}.json", scene.to_item())
-        grid = Grid.for_scene(scene, STRIDE)
-        rng = np.random.default_rng(0)
-        centres = rng.random((CLUSTERS, DIMENSIONS), np.float32)
-        cols = np.array(grid.cols)
-        for number, start in enumerate(range(0, len(grid.rows), 8)):
-            rows = np.repeat(np.array(grid.rows[start : start + 8]), len(cols))
-            across = np.tile(cols, len(rows) // len(cols))
-            count = len(rows)
-            chips = Chips(
-                ids=[chip_id(scene.id, int(c), int(r)) for c, r in zip(across, rows, strict=True)],
-                cols=across.astype(np.int32),
-                rows=rows.astype(np.int32),
-                corners=corners(scene, across, rows),
-                nodata_percent=np.zeros(count, np.float32),
-                sharpness=np.ones(count, np.float32),
-                pixels=np.empty((count, 0, 0, 3), np.uint8),
-                left_out={},
-            )
-            noise = rng.random((count, DIMENSIONS), np.float32)
-            vectors = centres[rng.integers(CLUSTERS, size=count)] + noise
-            path = made.path / "chips" / scene.id / f"block-r{number:04d}-c0000-all.parquet"
-            write_part(path, scene, chips, vectors, model, stride=STRIDE)
-        found = made.write(complete=True, chips=len(grid))
-    Index.open(found)
-    return [chip.decode() for chip in found.chips.ids]
-
-
-def pixelless_scene(side: int):  # noqa: ANN201
-    """A north-up 1 m scene that is never read."""
-    from pipeline.scene import Scene, Stretch
-
-    return Scene(
-        id="load-00000000",
-        path="load-00000000.tif",
-        title="Load",
-        crs="EPSG:32632",
-        transform=(1.0, 0.0, 300000.0, 0.0, -1.0, 5150000.0),
-        width=side,
-        height=side,
-        dtype="uint8",
-        count=3,
-        bands=(1, 2, 3),
-        stretch=Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
-        nodata=None,
-        gsd=1.0,
-        datetime=None,
-        source="raster",
-        source_url="",
-        license="",
-    )
-
-
-@contextmanager
-def server(home: Path) -> Iterator[str]:
-    """The real app on a free port, its index warm."""
-    from pipeline.weights import find
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "LOOKALIKE_HOME": str(home),
-        "LOOKALIKE_WEIGHTS": str(find()),
-        "LOOKALIKE_WORKERS": "1",
-    }
-    os.environ.update(environment)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port),
-         "--server.address", "127.0.0.1", "--server.headless=true"],
-        cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(f"{address}/api/collections/{NAME}/index")
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(url: str) -> None:
-    """Ask until the answer is 200."""
-    end = time.monotonic() + WARM_SECONDS
-    while time.monotonic() < end:
-        try:
-            if httpx.get(url, timeout=WARM_SECONDS).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise SystemExit(f"{url} did not answer")
 
 
 def measure(address: str, home: Path, chips: list[str], plan: Plan, *, building: bool) -> Seen:
