@@ -252,8 +252,11 @@ def raster(tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """Workers embed with the stand-in, slowly enough that there is time to disturb them."""
-    import distributed  # brings the defaults of what is set here
+    import importlib
+
     from dask import config
+
+    importlib.import_module("distributed")  # brings the defaults of what is set here
 
     monkeypatch.setenv(standin.PAUSE, "0.03")
     monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", standin.__name__)
