@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import QueryError
+from pipeline.export import safe_cell
 from pipeline.files import replacing
 from pipeline.progress import OnProgress, Progress, silent
 
@@ -263,7 +264,7 @@ def _manifest(
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in rows)
     yield "manifest.csv", text.getvalue().encode()
     features = [
         {"type": "Feature", "geometry": polygon(table.corners[chip.row]), "properties": row}

@@ -136,12 +136,19 @@ def write_csv(findings: Findings, path: Path, progress: OnProgress = silent) -> 
         writer.writerow([*COLUMNS, "wkt"])
         for item in findings.items:
             values = findings.values(item).values()
-            writer.writerow([*(_safe_cell(value) for value in values), item.outline.wkt])
+            writer.writerow([*(safe_cell(value) for value in values), item.outline.wkt])
 
 
-def _safe_cell(value: Any) -> Any:
-    # A spreadsheet runs a cell that starts like a formula, and titles are other people's text.
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+def safe_cell(value: Any) -> Any:
+    """A value as a cell that no spreadsheet takes for a formula; numbers stay numbers.
+
+    Titles, notes and addresses are other people's text.  After OWASP, CSV injection.
+    """
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return value
+    try:
+        float(value)
+    except ValueError:
         return "'" + value
     return value
 

@@ -398,7 +398,7 @@ def page_of(made: dict[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(info['title'])} REST</title><style>{_CSS}</style></head><body><main>"
+        f"<title>{escape(info['title'])} REST</title><style>{STYLE}</style></head><body><main>"
         f"<h1>{escape(info['title'])} REST <small>{escape(info['version'])}</small></h1>"
         f"<p>{escape(info['description'])}</p>"
         '<p>The same as a document: <a href="openapi.json">openapi.json</a>.</p>'
@@ -450,7 +450,7 @@ def _kind(schema: dict[str, Any]) -> str:
     return escape(f"{kind}{default}")
 
 
-_CSS = """
+STYLE = """
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}
 body{margin:0;background:light-dark(#fff,#0f172a);color:light-dark(#0f172a,#e2e8f0)}
 main{max-width:60rem;margin:0 auto;padding:1.5rem}

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.collection import Collection
 from pipeline.errors import Cancelled, QueryError, StorageError
-from pipeline.export import FORMATS, export
+from pipeline.export import FORMATS, export, safe_cell
 from pipeline.findings import COLUMNS, Findings
 from pipeline.frontend import missing
 from pipeline.parts import read_embeddings
@@ -116,6 +116,24 @@ def test_csv_holds_every_column_and_no_formula(findings, tmp_path):
     assert rows[1]["note"] == "'@SUM(1)"
     assert json.loads(rows[0]["parameters"]) == {"k": 4, "suppress": False}
     assert rows[0]["wkt"].startswith("POLYGON ((")
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+49 30", "'+49 30"),
+        ("-cmd|' /C calc'!A0", "'-cmd|' /C calc'!A0"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\t=1", "'\t=1"),
+        ("-122.5", "-122.5"),
+        ("a=b", "a=b"),
+        (-122.5, -122.5),
+        ("", ""),
+    ],
+)
+def test_a_cell_is_no_formula_and_a_number_stays_one(value, cell):
+    assert safe_cell(value) == cell
 
 
 def test_geopackage_carries_its_style_and_provenance(findings, tmp_path):

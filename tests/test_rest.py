@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pipeline import api, api_jobs, api_scores, api_searches, openapi, tiles
+from pipeline import api, api_jobs, api_lost, api_scores, api_searches, openapi, tiles
 from pipeline.boxes import cut_out
 from pipeline.collection import Store
 from pipeline.errors import NotFoundError, QueryError
@@ -69,6 +69,7 @@ def client(home):
             *api_searches.routes(shelf),
             *api_jobs.routes(Jobs(home), settings),
             *openapi.routes(),
+            *api_lost.routes(),
         ]
     )
     with TestClient(app) as client:
@@ -405,3 +406,12 @@ def test_the_document_and_its_page_are_served_without_help_from_elsewhere(client
     assert "http" not in re.sub(r"https? addresses", "", page)
     for path in made["paths"]:
         assert path in page
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/nothing", f"{BAY}/nothing/here", f"{BAY}/search"])
+def test_an_address_that_leads_nowhere_says_so(client, path):
+    assert "/api/docs" in problem_of(client.get(path), 404)["remedy"]
+    page = client.get(f"{path}?<script>", headers={"Accept": "text/html,*/*"})
+    assert page.status_code == 404
+    assert "There is nothing at this address" in page.text
+    assert "<script" not in page.text

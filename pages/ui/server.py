@@ -54,7 +54,16 @@ def our_routes() -> list[BaseRoute]:
     All but the empty document of a page, which leads to the sign-in, stand behind the wall.
     """
     from pages.ui import document, identity
-    from pipeline import api, api_jobs, api_scores, api_searches, api_space, openapi, tiles
+    from pipeline import (
+        api,
+        api_jobs,
+        api_lost,
+        api_scores,
+        api_searches,
+        api_space,
+        openapi,
+        tiles,
+    )
     from pipeline.access import protect
 
     routes = [
@@ -66,6 +75,7 @@ def our_routes() -> list[BaseRoute]:
         *api_space.routes(shelf()),
         *api_jobs.routes(jobs(), settings()),
         *openapi.routes(base_path()),
+        *api_lost.routes(base_path()),
     ]
     below = [_below(base_path(), route) for route in routes]
     documents = [_below(base_path(), route) for route in document.routes(base_path())]
