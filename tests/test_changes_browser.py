@@ -6,8 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser import App, Visit, build, chromium, serving, visit
+from tests.browser import (
+    PHONE,
+    App,
+    Visit,
+    build,
+    chromium,
+    click_map,
+    live,
+    results,
+    serving,
+    state,
+    until,
+    visit,
+)
 from tests.rasters import ground, write
 
 __all__ = ["chromium", "visit"]
@@ -42,11 +56,12 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     page.evaluate("([lon, lat]) => lookalikeChanges.actions.pick(lon, lat)", [lon, lat])
     card = page.locator("[data-kind=appeared] .lk-pair")
     card.first.wait_for()
-    assert page.locator("[data-kind=disappeared] .lk-pair").count() == 0
+    expect(page.locator("[data-kind=disappeared] .lk-pair")).to_have_count(0)
     page.get_by_role("button", name="2009-08-18").click()
     card.first.click()
-    assert page.evaluate("() => lookalikeChanges.store.state.pictured") == "2016-08-16"
-    assert page.get_by_role("button", name="2016-08-16").get_attribute("aria-pressed") == "true"
+    page.wait_for_function("() => lookalikeChanges.store.state.pictured === '2016-08-16'")
+    day = page.get_by_role("button", name="2016-08-16")
+    expect(day).to_have_attribute("aria-pressed", "true")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Export").click()
     assert saved.value.suggested_filename == "field_2009-08-18_2016-08-16.geojson"
@@ -55,4 +70,47 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     before = page.locator(".lk-field", has_text="Before").locator("select")
     before.select_option("2016-08-16")
     page.wait_for_function(READY)
-    assert before.input_value() == "2009-08-18"  # with two days there is no other choice
+    expect(before).to_have_value("2009-08-18")  # with two days there is no other choice
+
+
+def test_a_search_keeps_to_the_dates_and_scenes_chosen(app: App, visit: Visit) -> None:
+    page = live(visit(f"{app.url}/search?collection=field&filters=1"))
+    west, south, east, north = page.evaluate(
+        "() => { const b = lookalike.map.leaflet().getBounds();"
+        " return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()]; }"
+    )
+    click_map(page, (west + east) / 2, (south + north) / 2)
+    results(page)
+    eligible = page.locator(".lk-eligible")
+
+    def days() -> set[str]:
+        until(page, "s.summary && !s.busy")
+        return {hit["datetime"][:10] for hit in state(page, "hits")}
+
+    page.get_by_label("Hide overlaps").uncheck()
+    until(page, "s.hits.length === 10 && !s.busy")
+    assert days() == {"2009-08-18", "2016-08-16"}
+    page.get_by_label("From", exact=True).fill("2012-01-01")
+    expect(eligible).to_contain_text("9 of 18 chips eligible")
+    assert days() == {"2016-08-16"}
+    page.get_by_label("From", exact=True).fill("")
+    page.get_by_label("until", exact=True).fill("2009-08-18")  # that day is among them
+    expect(eligible).to_contain_text("8 of 18 chips eligible")  # without the query's own
+    assert days() == {"2009-08-18"}
+    page.get_by_label("From", exact=True).fill("2010-01-01")
+    expect(eligible).to_contain_text("0 of 18 chips eligible")
+    assert days() == set()
+    page.get_by_role("button", name="No filters").click()
+    expect(eligible).to_contain_text("17 of 18")
+    page.get_by_text("All scenes").click()
+    page.locator(".lk-choices").get_by_label("field_20090818").uncheck()
+    expect(eligible).to_contain_text("9 of 18")
+    assert days() == {"2016-08-16"}
+    shown = results(page)
+    assert "scenes=field-20160816" in page.url
+    again = live(visit(page.url, size=PHONE))
+    assert results(again) == shown
+    again.get_by_text("1 of 2 scenes").click()
+    box = again.locator(".lk-choices label").nth(1).bounding_box()
+    assert box
+    assert box["x"] + box["width"] <= 390
