@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from pipeline.access import (
 )
 from pipeline.errors import QueryError
 from pipeline.settings import Settings, from_environment
+from tests.browser import free_port
 
 TOKEN = "a-token-that-is-long-enough"
 DIGEST = hashlib.sha256(TOKEN.encode()).digest()
@@ -214,9 +214,7 @@ def guarded_server(tmp_path_factory):
         f'[auth]\nredirect_uri = "http://127.0.0.1/oauth2callback"\ncookie_secret = "{secret}"\n'
         'client_id = "x"\nclient_secret = "x"\nserver_metadata_url = "https://id.example/.well"\n'
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     flags = ["--server.port", str(port), "--server.address", "0.0.0.0", "--server.headless=true"]
     process = subprocess.Popen(

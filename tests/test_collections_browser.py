@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import PHONE, App, Visit, app, chromium, visit
 
@@ -27,7 +28,7 @@ def spot(page, share_x: float, share_y: float) -> tuple[float, float]:
 
 def test_facts_and_the_embedding_space_are_shown(app, visit) -> None:
     page = open_page(app, visit)
-    assert "49" in page.locator(".lk-about").inner_text()
+    expect(page.locator(".lk-about")).to_contain_text("49")
     page.get_by_text("49 chips; near ones look alike").wait_for()
 
 
@@ -39,8 +40,8 @@ def test_a_name_and_a_description_are_kept(app, visit) -> None:
     page.get_by_text("Saved", exact=True).wait_for()
     page.reload()
     page.wait_for_function(SPACE)
-    assert page.get_by_label("Name", exact=True).input_value() == "Ponds *and* fields"
-    assert page.get_by_label("Description").input_value() == "Two kinds of country"
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Ponds *and* fields")
+    expect(page.get_by_label("Description")).to_have_value("Two kinds of country")
 
 
 def test_the_name_in_links_changes_and_the_old_link_says_so(app, visit) -> None:
@@ -103,7 +104,7 @@ def test_deleting_asks_goes_to_the_trash_and_can_be_undone(app, visit) -> None:
     page.get_by_role("heading", name="No collection yet").wait_for()
     page.get_by_role("button", name="Restore").click()
     page.wait_for_function(SPACE)
-    assert page.get_by_role("heading", name="Trash").count() == 0
+    expect(page.get_by_role("heading", name="Trash")).to_have_count(0)
 
 
 def test_settings_are_taken_to_the_area_page(app, visit) -> None:
