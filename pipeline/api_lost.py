@@ -24,16 +24,21 @@ def routes(base: str = "") -> list[Route]:
     """
 
     def lost(request: Request) -> Response:
-        error = NotFoundError(
-            "There is nothing at this address",
-            where=request.url.path[:200],
-            remedy=f"{base}/api/docs lists the addresses there are, and what each takes",
-        )
-        if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(page(error, base), error.http_status)
-        return problem(error)
+        return answer(request, base)
 
     return [Route("/api", lost), Route("/api/{rest:path}", lost)]
+
+
+def answer(request: Request, base: str = "") -> Response:
+    """That nothing is here: a page for a browser, problem details for a program."""
+    error = NotFoundError(
+        "There is nothing at this address",
+        where=request.url.path[:200],
+        remedy=f"{base}/api/docs lists the addresses there are, and what each takes",
+    )
+    if "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(page(error, base), error.http_status)
+    return problem(error)
 
 
 def page(error: NotFoundError, base: str) -> str:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from pipeline import api_lost
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,12 +27,23 @@ PATHS = ("/", "/area", "/search", "/changes", "/results", "/collections", "/qual
 
 
 def routes(base_path: str) -> list[Route]:
-    """One route a page."""
+    """One route a page, and what answers below it, where nothing is."""
 
     def page(request: Request) -> HTMLResponse:
         return HTMLResponse(_html(base_path), headers={"Cache-Control": "no-cache"})
 
-    return [Route(path, page) for path in PATHS]
+    def below(request: Request) -> Response:
+        if not request.path_params["rest"]:
+            return RedirectResponse(request.url.path.rstrip("/") + _fields(request), 301)
+        # Streamlit's own document would look for its scripts here, and stay blank.
+        return api_lost.answer(request, base_path)
+
+    lost = [Route(f"{path}/{{rest:path}}", below) for path in PATHS if path != "/"]
+    return [*(Route(path, page) for path in PATHS), *lost]
+
+
+def _fields(request: Request) -> str:
+    return f"?{request.url.query}" if request.url.query else ""
 
 
 @lru_cache(maxsize=1)
