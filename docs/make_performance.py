@@ -129,6 +129,8 @@ def tables(kept: dict[str, Record]) -> dict[str, str]:
     made = {name: table(kept[name]) for name in NAMES if name in kept}
     if "index" in kept:
         made["contenders"] = contenders(kept["index"])
+    if "interaction" in kept:
+        made["interaction"] += "\n\n![Click to highlight](performance/interaction.png)"
     return made
 
 
@@ -161,6 +163,7 @@ def contenders(record: Record) -> str:
                 f"| {one['name']} | {one['recall']:.4f} | {number(one['p50'])} | "
                 f"{number(one['p99'])} | {built} | {held} |"
             )
+    lines += ["", "![Recall and time of a query](performance/index.png)"]
     return "\n".join(lines).strip()
 
 
