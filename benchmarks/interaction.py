@@ -55,8 +55,10 @@ ROUNDS = 3
 RIVAL = "leafmap.foliumap + st_folium"
 SCRIPT = "benchmarks/support/folium_page.py"
 LEAFLET = ROOT / "assets" / "vendor" / "leaflet"
-#: Seconds after which the rival is given up, and that its clicks of one round may take together.
-GIVEN_UP, ROUND_SECONDS = 120, 20
+#: Seconds after which a page, or a click, is given up, and that the clicks of a round may take.
+GIVEN_UP, UNANSWERED, ROUND_SECONDS = 120, 60, 20
+#: What a person takes at least from results to the next click.
+LOOK_MS = 500
 #: What issue and design ask of the largest collection.
 LIMIT_MS, LIMIT_PAINT_MS = 300.0, 2000.0
 
@@ -68,31 +70,36 @@ FIRST_PAINT = (
     " window.paintedAt = performance.timeOrigin + performance.now(); })"
     " : setTimeout(look, 8); look(); })()"
 )
-#: Promises the time from the next click to the hits on the screen, and which hits they are.
+#: Promises the time from the next click to the hits on the screen, which hits they are, and the
+#: place that was clicked.
 OURS_NEXT = (
     "() => { window.answer = new Promise((done) => addEventListener('click', (click) => {"
+    " const { lng, lat } = lookalike.map.leaflet().mouseEventToLatLng(click), place = [lng, lat];"
     " const drawn = () => document.querySelector('.leaflet-lk-hits-pane path');"
     " const watch = new MutationObserver(() => { if (!drawn()) return; watch.disconnect();"
     " (" + PAINTED + ")(() => done([performance.now() - click.timeStamp,"
-    " lookalike.store.state.shown.map(({ id }) => id)])); });"
+    " lookalike.store.state.shown.map(({ id }) => id), place])); });"
     " watch.observe(document.querySelector('.lk-map'), { childList: true, subtree: true });"
     " }, { capture: true, once: true })); }"
 )
 RIVALS_NEXT = (
     "() => { window.answer = new Promise((done) => addEventListener('click', (click) => {"
+    " const { lng, lat } = map.mouseEventToLatLng(click);"
     " const ids = []; const note = ({ layer }) => { const id = layer.feature?.properties?.id;"
     " if (!id) return; ids.push(id); if (ids.length > 1) return;"
     " (" + PAINTED + ")(() => { map.off('layeradd', note);"
-    " done([performance.now() - click.timeStamp, ids]); }); };"
+    " done([performance.now() - click.timeStamp, ids, [lng, lat]]); }); };"
     " map.on('layeradd', note); }, { capture: true, once: true })); }"
 )
-#: A place's pixel in the map, and what lies exactly there.
+#: A place's pixel in the map.
 PIXEL = (
-    "([map, lon, lat]) => { const leaflet = map === 'ours' ? lookalike.map.leaflet() : window.map;"
-    " const at = leaflet.latLngToContainerPoint([lat, lon]).round();"
-    " const place = leaflet.containerPointToLatLng(at);"
-    " return [at.x, at.y, place.lng, place.lat]; }"
+    "([lon, lat]) => { const map = window.lookalike?.map.leaflet() ?? window.map;"
+    " const at = map.latLngToContainerPoint([lat, lon]); return [at.x, at.y]; }"
 )
+
+
+#: Milliseconds to the highlight, the chips highlighted, longitude and latitude of the click.
+Answer = tuple[float, list[str], list[float]]
 
 
 @dataclass(frozen=True)
@@ -115,12 +122,14 @@ class Seen:
     Attributes:
         rounds: Milliseconds of each click, by round.
         recalls: Share of the search's hits that each highlighted.
+        unanswered: Clicks that led to nothing.
         paints: Milliseconds to the first paint of each visit.
-        trouble: Why it was given up, or "".
+        trouble: Why there is no page, or "".
     """
 
     rounds: list[list[float]] = field(default_factory=list)
     recalls: list[float] = field(default_factory=list)
+    unanswered: int = 0
     paints: list[float] = field(default_factory=list)
     trouble: str = ""
 
@@ -157,23 +166,23 @@ class Ours:
         self.page.wait_for_function("() => window.paintedAt", timeout=GIVEN_UP * 1000)
         self.paint = self.page.evaluate("() => paintedAt - performance.timeOrigin")
 
-    def click(self, lon: float, lat: float) -> tuple[float, list[str], list[float]]:
-        """Milliseconds to the highlight, the chips highlighted, and the place that was clicked."""
+    def click(self, lon: float, lat: float) -> Answer:
+        """Click a place and wait for its hits."""
         page = self.page
         page.keyboard.press("Escape")
         page.wait_for_function(
             "() => !lookalike.store.state.query && !lookalike.store.state.busy"
             " && !document.querySelector('.leaflet-lk-hits-pane path')"
         )
-        x, y, *place = page.evaluate(PIXEL, ["ours", lon, lat])
+        at = page.evaluate(PIXEL, [lon, lat])
         page.evaluate(OURS_NEXT)
-        press(page, ".lk-map", x, y)
-        took, ids = page.evaluate("() => answer")
+        press(page, ".lk-map", *at)
+        answer = answered(page)
         # A person looks at the results before the next click; so the pictures are there.
         page.wait_for_function(
             "() => [...document.querySelectorAll('.lk-card img')].every((one) => one.complete)"
         )
-        return took, ids, place
+        return answer
 
 
 class Rival:
@@ -202,17 +211,25 @@ class Rival:
             self.page.wait_for_timeout(100)
         raise TimeoutError(f"no map within {GIVEN_UP} s")
 
-    def click(self, lon: float, lat: float) -> tuple[float, list[str], list[float]]:
+    def click(self, lon: float, lat: float) -> Answer:
         """As that of ours."""
-        x, y, *place = self.frame.evaluate(PIXEL, ["rival", lon, lat])
+        at = self.frame.evaluate(PIXEL, [lon, lat])
         self.frame.evaluate(RIVALS_NEXT)
-        press(self.page, "iframe", x, y)
-        late = f"new Promise((done) => setTimeout(done, {GIVEN_UP * 1000}))"
-        answer = self.frame.evaluate(f"() => Promise.race([answer, {late}])")
-        if answer is None:
-            raise TimeoutError(f"no answer to a click within {GIVEN_UP} s")
-        took, ids = answer
-        return took, ids, place
+        press(self.page, "iframe", *at)
+        return answered(self.frame)
+
+
+def answered(page: Page | Frame) -> Answer:
+    """What the click that was just made led to.
+
+    Raises:
+        TimeoutError: If it led to nothing.
+    """
+    late = f"new Promise((done) => setTimeout(done, {UNANSWERED * 1000}))"
+    found: Answer | None = page.evaluate(f"() => Promise.race([answer, {late}])")
+    if found is None:
+        raise TimeoutError
+    return found
 
 
 def answered_here(route: Route) -> None:
@@ -240,13 +257,13 @@ def measure(
     rng = np.random.default_rng(0)
     places = [
         (west + across * (east - west), south + up * (north - south))
-        for across, up in rng.uniform(0.2, 0.8, (ROUNDS * clicks + 2, 2))
+        for across, up in rng.uniform(0.2, 0.8, (ROUNDS * clicks + 1, 2))
     ]
     our_page = visits(ours, lambda: Ours(browser, ours_at, name))
     rival_page = visits(rival, lambda: Rival(browser, rival_at, name, chips))
     for page in (our_page, rival_page):
-        if page:  # once for nothing: the first search of a process opens what later ones find open
-            page.click(*places[-1])
+        # Once for nothing: the first search of a process opens what later ones find open.
+        round_of(Seen(), page, places[-1:], ours_at, name)
     for number in range(ROUNDS):
         turn = places[number * clicks : (number + 1) * clicks]
         round_of(ours, our_page, turn, ours_at, name)
@@ -283,7 +300,7 @@ def round_of(
     seen: Seen, page: Any, places: list[tuple[float, float]], address: str, name: str
 ) -> None:
     """Click these places, as many as the time allows."""
-    if not page or seen.trouble:
+    if not page:
         return
     page.page.bring_to_front()
     seen.rounds.append([])
@@ -291,15 +308,16 @@ def round_of(
     for lon, lat in places:
         try:
             took, ids, place = page.click(lon, lat)
-        except TimeoutError as late:
-            seen.trouble = str(late)
-            return
+        except TimeoutError:
+            seen.unanswered += 1
+            continue
         seen.rounds[-1].append(took)
         answer = httpx.post(
             f"{address}/api/collections/{name}/search", json={"at": place, "k": K}, timeout=60
         )
         wanted = {hit["id"] for hit in answer.json()["hits"]}
         seen.recalls.append(len(wanted & set(ids)) / len(wanted))
+        page.page.wait_for_timeout(LOOK_MS)
         if time.monotonic() > end:
             return
 
@@ -312,6 +330,8 @@ def figures(chips: int, ours: Seen, rival: Seen) -> Iterator[Figure]:
         "recall_of_rival": rival.recall,
         "clicks": len(ours.times),
         "clicks_of_rival": len(rival.times),
+        "unanswered": ours.unanswered,
+        "unanswered_by_rival": rival.unanswered,
     }
 
     def figure(name: str, own: float, other: float, of: str, spread: float) -> Figure:
