@@ -69,7 +69,7 @@ class Projection:
         return reduced
 
 
-def leading(sample: np.ndarray, count: int) -> np.ndarray:
+def leading(sample: np.ndarray, count: int, rounds: int = ROUNDS) -> np.ndarray:
     """Float32 (d, count): orthonormal axes, best first, that keep most of its squared length.
 
     Subspace iteration (Halko, Martinsson and Tropp, SIAM Review 53, 2011): a full
@@ -78,11 +78,12 @@ def leading(sample: np.ndarray, count: int) -> np.ndarray:
     Args:
         sample: Float32 (n, d), n and d at least `count`.
         count: Axes wanted.
+        rounds: Of iteration; more come nearer to the very best axes.
     """
     wide = min(count + 33, *sample.shape)
     start = np.random.default_rng(0).normal(size=(sample.shape[1], wide))
     basis = np.linalg.qr(start.astype(np.float32))[0]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
     seen = sample @ basis
     _, turn = np.linalg.eigh(seen.T @ seen)
