@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, TimeoutError
+from playwright.sync_api import Locator, TimeoutError, expect
 
 from tests.browser import (
     App,
@@ -107,6 +107,19 @@ def test_from_a_drawing_over_new_york_to_hits(
     assert results(page)
     exports = len(server.earth.operations)
     assert (exports > 0) == (road == "By way of Google Drive")
+
+
+def test_any_asset_can_be_typed_in(app: App, visit: Visit) -> None:
+    page = new_york(app, visit)
+    box = page.get_by_role("combobox", name="Collection")
+    box.click()
+    box.fill("projects/somebody/assets/town")
+    box.press("Enter")
+    settled(page)
+    page.get_by_label("Dates", exact=True).fill("2016")  # whatever else is done, it stays
+    page.keyboard.press("Tab")
+    settled(page)
+    expect(box).to_have_value("projects/somebody/assets/town")
 
 
 def test_no_secret_is_in_the_servers_log_or_home(app: App, module_home: Path) -> None:

@@ -45,10 +45,11 @@ def options(kind: str) -> dict[str, Any] | None:
 
 def _earth_engine() -> dict[str, Any]:
     _sign_in()
-    area_state.pick("ee-collection", list(CATALOGUE), next(iter(CATALOGUE)))
+    known = area_state.with_typed("ee-collection", list(CATALOGUE))
+    area_state.pick("ee-collection", known, known[0])
     name = st.selectbox(
         "Collection",
-        list(CATALOGUE),
+        known,
         format_func=lambda key: CATALOGUE[key].title if key in CATALOGUE else key,
         key="area.ee-collection",
         accept_new_options=True,

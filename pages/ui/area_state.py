@@ -70,6 +70,13 @@ def pick(name: str, options: Sequence[Option], default: Option) -> Option:
     return chosen
 
 
+def with_typed(name: str, options: list[str]) -> list[str]:
+    """The options, and after them what was typed in where none of them would do."""
+    typed = st.session_state.get(PREFIX + name)
+    own = [typed] if isinstance(typed, str) and typed and typed not in options else []
+    return options + own
+
+
 def start(name: str, default: float) -> str:
     """The key of a number, begun at `default`.
 
