@@ -48,7 +48,7 @@ def main() -> int:
         for kind, vectors in (("plain vectors", plain), ("default's vectors", turned))
         for name, rank in RANKINGS.items()
     ]
-    seen = viewed(network, plain, pixels, labels, names, every=10 if options.quick else 5)
+    seen = viewed(network, plain, pixels, labels, names, every=20 if options.quick else 5)
     best, first = rows["+ second scale = thorough"], rows["plain"]
     result = {
         "name": f"mean average precision, {len(labels)} pictures of {len(names)} classes",
