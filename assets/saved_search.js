@@ -12,7 +12,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   let least = search.precision.at(-1)?.threshold ?? 0;
 
   const trust = h('section', { class: 'lk-panel' });
-  const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, most similar first' });
+  const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, best first' });
   const counted = h('p', { class: 'lk-muted', role: 'status' });
   const files = exporting({ data, saved, search, fail, least: () => least });
   body.replaceChildren(

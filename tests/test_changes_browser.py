@@ -12,9 +12,11 @@ from tests.browser import (
     PHONE,
     App,
     Visit,
+    address,
     build,
     chromium,
     click_map,
+    linked,
     live,
     results,
     serving,
@@ -107,8 +109,8 @@ def test_a_search_keeps_to_the_dates_and_scenes_chosen(app: App, visit: Visit) -
     expect(eligible).to_contain_text("9 of 18")
     assert days() == {"2016-08-16"}
     shown = results(page)
-    assert "scenes=field-20160816" in page.url
-    again = live(visit(page.url, size=PHONE))
+    linked(page, "scenes=field-20160816")
+    again = live(visit(address(page), size=PHONE))
     assert results(again) == shown
     again.get_by_text("1 of 2 scenes").click()
     box = again.locator(".lk-choices label").nth(1).bounding_box()
