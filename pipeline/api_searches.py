@@ -105,9 +105,14 @@ def routes(shelf: Shelf) -> list[Route]:
 
     def picture(request: Request) -> Response:
         path = opened(request).picture(_id(request))
-        if path is None:
+        try:
+            # Whole at once: somebody may delete the search while its picture is on its way.
+            pixels = path.read_bytes() if path else None
+        except FileNotFoundError:
+            pixels = None
+        if pixels is None:
             raise NotFoundError("This search keeps no picture", where=_id(request))
-        return FileResponse(path, media_type="image/png")
+        return Response(pixels, media_type="image/png")
 
     def export_saved(request: Request) -> Response:
         from pipeline.sites import merge
