@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.api import guarded, json_object, problem
@@ -48,10 +48,15 @@ def routes(jobs: Jobs, settings: Settings) -> list[Route]:
 
     def preview(request: Request) -> Response:
         path = jobs.preview(_id(request))
-        if path is None:
+        try:
+            # Whole at once: the job may put a new one in its place meanwhile.
+            pixels = path.read_bytes() if path else None
+        except FileNotFoundError:
+            pixels = None
+        if pixels is None:
             raise NotFoundError("This job has made no chip yet", where=_id(request))
         headers = {"Cache-Control": "no-store"}
-        return FileResponse(path, media_type="image/jpeg", headers=headers)
+        return Response(pixels, media_type="image/jpeg", headers=headers)
 
     def cancel(request: Request) -> Response:
         return JSONResponse(jobs.cancel(_id(request)).to_dict())
