@@ -72,7 +72,7 @@ def test_without_a_saved_search_it_says_what_to_do(app: App, visit: Visit) -> No
     page.wait_for_url("**/search*")
 
 
-def test_a_saved_search_opens_with_its_hits_and_its_link_reopens_it(app, visit, saved) -> None:
+def test_a_saved_search_opens_with_its_hits_and_its_link_reopens_it(app, saved, visit) -> None:
     page = open_page(app, visit)
     page.get_by_role("button", name="Round ponds").first.click()
     expect(page.locator(".lk-hit")).to_have_count(8)
@@ -86,7 +86,7 @@ def test_a_saved_search_opens_with_its_hits_and_its_link_reopens_it(app, visit, 
 
 
 def test_a_saved_search_opens_on_the_map_with_its_hits_as_they_were(
-    app, visit, saved, module_home
+    app, saved, visit, module_home
 ) -> None:
     # As if the collection had grown since: other hits than are found now, and one that is gone.
     file = module_home / "collections" / "ponds" / "searches" / f"{saved['id']}.json"
@@ -112,7 +112,7 @@ def test_a_saved_search_opens_on_the_map_with_its_hits_as_they_were(
     assert "saved=" not in address(page)
 
 
-def test_review_by_key_is_kept_and_estimates_precision(app, visit, saved) -> None:
+def test_review_by_key_is_kept_and_estimates_precision(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
     page.get_by_alt_text("Its surroundings").wait_for()
     for key in "ggbsg":
@@ -128,7 +128,7 @@ def test_review_by_key_is_kept_and_estimates_precision(app, visit, saved) -> Non
     expect(page.locator(".lk-is-good")).to_have_count(2)
 
 
-def test_review_spreads_over_the_ranks_unless_asked_otherwise(app, visit, saved) -> None:
+def test_review_spreads_over_the_ranks_unless_asked_otherwise(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
     caption = page.locator(".lk-pictures figcaption").first
     for hit in ("Hit 1", "Hit 5", "Hit 3"):
@@ -140,7 +140,7 @@ def test_review_spreads_over_the_ranks_unless_asked_otherwise(app, visit, saved)
     expect(caption).to_have_text("Hit 2")
 
 
-def test_a_reviewed_search_says_so(app, visit, saved) -> None:
+def test_a_reviewed_search_says_so(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
     for _ in range(8):
         page.keyboard.press("g")
@@ -148,7 +148,7 @@ def test_a_reviewed_search_says_so(app, visit, saved) -> None:
     page.get_by_text("100\u202f% are right: all reviewed").wait_for()
 
 
-def test_a_name_and_a_note_are_kept(app, visit, saved) -> None:
+def test_a_name_and_a_note_are_kept(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"])
     page.get_by_label("Name of the search").fill("Ponds by the road")
     page.keyboard.press("Enter")
@@ -179,7 +179,7 @@ def test_an_export_is_downloaded(app, visit, saved, title, tmp_path) -> None:
         assert document["features"]
 
 
-def test_what_lies_below_the_cut_or_is_bad_is_left_out(app, visit, saved) -> None:
+def test_what_lies_below_the_cut_or_is_bad_is_left_out(app, saved, visit) -> None:
     hits = saved["hits"]
     mark = f"/collections/ponds/searches/{saved['id']}/marks"
     ask(app, mark, {"chip": hits[0]["id"], "mark": "bad"})
@@ -197,7 +197,7 @@ def test_what_lies_below_the_cut_or_is_bad_is_left_out(app, visit, saved) -> Non
     assert [one["id"] for one in found] == [hit["id"] for hit in hits[1:above]]
 
 
-def test_two_searches_are_compared(app, visit, saved) -> None:
+def test_two_searches_are_compared(app, saved, visit) -> None:
     page = open_page(app, visit)
     for name in ("Round ponds", "Fewer ponds"):
         page.get_by_label(f"Compare {name}").check()
@@ -206,7 +206,7 @@ def test_two_searches_are_compared(app, visit, saved) -> None:
     page.get_by_text("5 places are found by both, 63\u202f% of all").wait_for()
 
 
-def test_a_search_is_deleted_after_a_question(app, visit, saved) -> None:
+def test_a_search_is_deleted_after_a_question(app, saved, visit) -> None:
     page = open_page(app, visit)
     page.get_by_role("button", name="Delete Fewer ponds").click()
     page.get_by_role("button", name="Keep").click()
@@ -231,7 +231,7 @@ def test_a_search_that_is_gone_is_explained(app, visit, fields) -> None:
     page.get_by_role("heading", name="Results", exact=True).wait_for()
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(app, visit, saved) -> None:
+def test_on_a_phone_nothing_is_wider_than_the_screen(app, saved, visit) -> None:
     for fields in ({}, {"search": saved["id"]}, {"search": saved["id"], "view": "review"}):
         page = open_page(app, visit, size=PHONE, collection="ponds", **fields)
         widest = page.evaluate(
