@@ -101,7 +101,11 @@ def make_stored(
     embedder: Embedder,
     progress: Callable[[int], None] | None = None,
 ) -> BlockSummary:
-    """Make a block and send its part; what a worker runs that does not see our disk."""
+    """Make a block and send its part; what a worker runs that does not see our disk.
+
+    A worker cut off from its scheduler goes on with the block in hand while another is given it
+    too.  Both make the same part; the one that is there first is left as it is.
+    """
     with tempfile.TemporaryDirectory(prefix="lookalike-") as scratch:
         here = replace(task, folder=Path(scratch))
         with suppress(FileNotFoundError):
@@ -109,7 +113,7 @@ def make_stored(
         summary = made_already(here)
         if summary is None:
             summary = make_block(here, embedder, progress)
-            storage.send(here.path, part_key(task))
+            _send_missing(storage, here.path, part_key(task))
         return summary
 
 
@@ -171,9 +175,8 @@ def _folder(collection: Path) -> str:
 
 
 def _send_missing(storage: Storage, path: Path, key: str) -> None:
-    """Send a file unless one of its size is there; a scene's name holds its content's digest."""
-    folder, _, name = key.rpartition("/")
-    if storage.sizes(folder).get(name) != path.stat().st_size:
+    """Send a file unless one of its size is there; its name tells its content."""
+    if storage.size(key) != path.stat().st_size:
         storage.send(path, key)
 
 

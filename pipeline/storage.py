@@ -90,6 +90,16 @@ class Storage:
             if entry["type"] == "file"
         }
 
+    def size(self, key: str) -> int | None:
+        """Bytes of a file, or None where there is none."""
+        files, root = self._files()
+        with self._told(key):
+            files.invalidate_cache()
+            try:
+                return int(files.info(posixpath.join(root, key))["size"] or 0)
+            except FileNotFoundError:
+                return None
+
     def send(self, path: Path, key: str) -> None:
         """Copy a local file to `key`, whole or not at all."""
         files, root = self._files()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 
 from tests.test_cli import run
 
@@ -282,6 +283,17 @@ def settled(page: Page) -> None:
         "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
         " === 'notRunning'"
     )
+
+
+def built(page: Page, title: str) -> Locator:
+    """The card of a job, once it has ended well; what it says, where it has not."""
+    page.wait_for_url("**/jobs")
+    card = page.locator("[class*='st-key-job-2']", has=page.get_by_role("heading", name=title))
+    card.wait_for()
+    ended = card.locator(".lk-state", has_text=re.compile("Done|Failed|Cancelled"))
+    ended.wait_for(timeout=240_000)
+    assert ended.inner_text() == "Done", page.locator("body").inner_text()
+    return card
 
 
 def eventually(check: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from tests.browser import (
     PHONE,
     App,
     Visit,
+    built,
     chromium,
     eventually,
     linked,
@@ -96,13 +97,9 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     page.get_by_placeholder("San Francisco Bay").fill("Oakland")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Build").click()
-    page.wait_for_url("**/jobs")
-    card = page.locator(".lk-job", has_text="Oakland")
-    card.wait_for()
-    page.get_by_role("link", name="Search it").wait_for(timeout=240_000)
-    expect(card).to_contain_text("Done")
-    page.get_by_text("9 chips · in").wait_for()
-    page.get_by_role("link", name="Search it").click()
+    card = built(page, "Oakland")
+    card.get_by_text("9 chips · in").wait_for()
+    card.get_by_role("link", name="Search it").click()
     live(page)
     linked(page, "collection=oakland")
     assert page.evaluate("() => lookalike.store.state.footprints.total") == 9

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, TimeoutError, expect
 from tests.browser import (
     App,
     Visit,
+    built,
     chromium,
     click_map,
     live,
@@ -93,13 +94,14 @@ def test_from_a_drawing_over_new_york_to_hits(
     choose_overlap(page, "None")
     page.locator(".lk-figures", has_text="To fetch").wait_for()
     title = f"New York {road.split()[-1]}"
-    page.locator("input[maxlength='80'], [data-testid=stTextInput] input").last.fill(title)
-    page.keyboard.press("Tab")
+    settled(page)
+    name = page.get_by_label("Name", exact=True)
+    name.fill(title)
+    name.press("Tab")
+    settled(page)
+    expect(name).to_have_value(title)
     page.get_by_role("button", name="Build").click()
-    page.wait_for_url("**/jobs")
-    card = page.locator(".lk-job", has_text=title)
-    card.filter(has_text="Done").wait_for(timeout=240_000)
-    page.get_by_role("link", name="Search it").first.click()  # the newest job stands first
+    built(page, title).get_by_role("link", name="Search it").click()
     live(page)
     count = page.evaluate("() => lookalike.store.state.footprints.total")
     assert count > 1

@@ -20,7 +20,18 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page
 
-from tests.browser import DESKTOP, PHONE, Visit, chromium, live, ponds, results, serving, visit
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    Visit,
+    built,
+    chromium,
+    live,
+    ponds,
+    results,
+    serving,
+    visit,
+)
 from tests.rasters import write
 
 __all__ = ["chromium", "visit"]
@@ -243,11 +254,7 @@ def watch_the_build(person: Person, name: str, chips: int) -> None:
         " if (words && words !== said.at(-1)) said.push(words);"
         " }).observe(document.body, { subtree: true, childList: true, characterData: true }); }"
     )
-    card = page.locator("[class*='st-key-job-2']", has=page.get_by_role("heading", name=name))
-    ended = card.locator(".lk-state", has_text=re.compile("Done|Failed"))
-    ended.wait_for(timeout=240_000)
-    assert ended.inner_text() == "Done", page.locator("body").inner_text()
-    card.get_by_text(f"{chips} chips · in").wait_for()
+    built(page, name).get_by_text(f"{chips} chips · in").wait_for()
     said = page.evaluate("() => said")
     assert said, "no progress was seen"
     standings = [tuple(map(int, found.groups())) for found in map(STANDING.match, said) if found]
