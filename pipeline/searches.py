@@ -13,7 +13,8 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,6 +162,7 @@ class Searches:
 
         Raises:
             QueryError: If the name is too long.
+            NotFoundError: If the collection was deleted meanwhile.
             StorageError: If it cannot be written.
         """
         saved = Saved(
@@ -174,10 +176,11 @@ class Searches:
             created=now(),
             updated=now(),
         )
-        if picture is not None:
-            with replacing(self.folder / f"{saved.id}.png") as temporary:
-                temporary.write_bytes(picture)
-        self._write(saved)
+        with self._changing():
+            if picture is not None:
+                with replacing(self.folder / f"{saved.id}.png") as temporary:
+                    temporary.write_bytes(picture)
+            self._write(saved)
         return saved
 
     def all(self) -> list[Saved]:
@@ -296,9 +299,10 @@ class Searches:
         Raises:
             NotFoundError: If there is none of this id.
         """
-        path = self._path(search_id)
-        path.unlink(missing_ok=True)
-        path.with_suffix(".png").unlink(missing_ok=True)
+        with self._changing():
+            path = self._path(search_id)
+            path.unlink()
+            path.with_suffix(".png").unlink(missing_ok=True)
 
     def _path(self, search_id: str) -> Path:
         path = self.folder / f"{search_id}.json"
@@ -311,10 +315,18 @@ class Searches:
         return path
 
     def _change(self, search_id: str, change: Callable[[Saved], Saved]) -> Saved:
-        with exclusive(self.folder / ".mutex"):
+        with self._changing():
             saved = replace(change(self.get(search_id)), updated=now())
             self._write(saved)
         return saved
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Held while something is written or deleted, so that nothing deleted comes back."""
+        if not self.collection.path.is_dir():
+            raise NotFoundError("The collection was deleted meanwhile", where=self.collection.name)
+        with exclusive(self.folder / ".mutex"):
+            yield
 
     def _write(self, saved: Saved) -> None:
         plain = {**asdict(replace(saved, recipe=Recipe())), "recipe": saved.recipe.to_dict()}

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.collection import Store
 from pipeline.errors import DamagedError, NotFoundError, QueryError
+from pipeline.files import exclusive
 from pipeline.recipe import Recipe, query_of, refined
 from pipeline.search import Filters, Hit, Result
 from pipeline.searches import Searches, compare, precision_at, review_order, wilson
@@ -206,6 +207,30 @@ def test_marks_made_at_the_same_time_are_all_kept(made):
     for thread in threads:
         thread.join()
     assert len(searches.get(saved.id).marks) == 6
+
+
+def test_search_is_deleted_after_a_change_in_hand_and_stays_deleted(made):
+    searches, saved = saved_in(made)
+    with exclusive(searches.folder / ".mutex"):  # as a change in another thread has it
+        other = threading.Thread(target=Searches(made).delete, args=[saved.id])
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+    other.join()
+    for change in (lambda: searches.describe(saved.id, "x"), lambda: searches.delete(saved.id)):
+        with pytest.raises(NotFoundError):
+            change()
+    assert searches.all() == []
+
+
+def test_nothing_is_written_where_a_deleted_collection_was(made, tmp_path):
+    store = Store(tmp_path / "home")
+    searches, saved = saved_in(made)
+    token = store.delete(made.name)
+    for change in (lambda: saved_in(made), lambda: searches.describe(saved.id, "x")):
+        with pytest.raises(NotFoundError, match="deleted meanwhile"):
+            change()
+    assert [one.id for one in Searches(store.restore(token)).all()] == [saved.id]
 
 
 def test_wrong_marks_names_and_ids_are_refused(made):
