@@ -1,4 +1,4 @@
-"""The map of the Area page: one components-v2 component (`assets/area.js`)."""
+"""The map of the Area page: one component (`assets/area.js`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui import area_state
+from pages.ui import area_state, component
 from pages.ui.server import base_path
-from pages.ui.style import sheets
 from pages.ui.words import square_km
-from pipeline.settings import settings
-from pipeline.tiles import assets_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,21 +28,7 @@ _HTML = """
   </div>
 </div>
 """
-_JS = """
-export default function (component) {
-  const live = import(`${location.origin}${component.data.assets}/area.js`).then(
-    ({ mount }) => mount(component),
-  );
-  return () => live.then((stop) => stop());
-}
-"""
-_component = st.components.v2.component(
-    "lookalike_area",
-    html=_HTML,
-    css=sheets("explorer.css", "area.css"),
-    js=_JS,
-    isolate_styles=False,
-)
+_component = component.declare("area", _HTML, "area.css")
 
 
 @dataclass(frozen=True)
@@ -80,8 +63,7 @@ def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None, preview: st
     _component(
         key="area-map",
         data={
-            "assets": f"{base_path()}/lookalike/assets/{assets_version()}",
-            "basemap": settings().basemap,
+            **component.told(),
             "session": area_state.session(),
             "draft": area_state.draft(),
             "shape": shape,

@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui.server import base_path
-from pages.ui.style import sheets
-from pipeline.api import describe
-from pipeline.changes import KINDS
-from pipeline.settings import settings
-from pipeline.tiles import assets_version
+from pages.ui import component
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
@@ -23,21 +18,7 @@ _HTML = """
   <section class="lk-gallery" aria-label="Query and changes"></section>
 </div>
 """
-_JS = """
-export default function (component) {
-  const live = import(`${location.origin}${component.data.assets}/changes.js`).then(
-    ({ mount }) => mount(component),
-  );
-  return () => live.then((stop) => stop());
-}
-"""
-_component = st.components.v2.component(
-    "lookalike_changes",
-    html=_HTML,
-    css=sheets("explorer.css", "search.css", "changes.css"),
-    js=_JS,
-    isolate_styles=False,
-)
+_component = component.declare("changes", _HTML, "search.css", "changes.css")
 
 
 def dates(collection: Collection) -> list[str]:
@@ -54,16 +35,8 @@ def show(collection: Collection, titles: dict[str, str]) -> None:
     """
     _component(
         key="changes",
-        data={
-            "base": base_path(),
-            "assets": f"{base_path()}/lookalike/assets/{assets_version()}",
-            "basemap": settings().basemap,
-            "collection": describe(collection),
-            "collections": [{"name": name, "title": title} for name, title in titles.items()],
-            "days": dates(collection),
-            "kinds": list(KINDS),
-        },
-        on_collection_change=_choose,
+        data={**component.told_of(collection, titles), "days": dates(collection)},
+        on_collection_change=component.follow("changes"),
     )
 
 
@@ -81,9 +54,3 @@ def no_series(known: bool) -> None:
         "<pre>.venv/bin/python -m pipeline build --scene field_20090818.tif "
         "--scene field_20160816.tif --name field</pre></section>"
     )
-
-
-def _choose() -> None:
-    chosen = st.session_state["changes"].collection
-    if chosen:
-        st.query_params.from_dict({"collection": chosen})

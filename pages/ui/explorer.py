@@ -1,21 +1,15 @@
-"""The map and gallery of the Search page: one components-v2 component, no iframe.
+"""The map and gallery of the Search page: one component (`assets/explorer.js`).
 
-Everything between a click and its results happens in the browser and our search route
-(`assets/explorer.js`); Streamlit runs again only when another collection is chosen.
+Everything between a click and its results happens in the browser and our search route;
+Streamlit runs again only when another collection is chosen.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from pages.ui.server import base_path
-from pages.ui.style import sheets
-from pipeline.api import describe
+from pages.ui import component
 from pipeline.search import MAX_K
-from pipeline.settings import settings
-from pipeline.tiles import assets_version
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
@@ -28,22 +22,7 @@ _HTML = """
   <section class="lk-gallery" aria-label="Query and results"></section>
 </div>
 """
-# The modules themselves come from our route, so that they may import one another.
-_JS = """
-export default function (component) {
-  const live = import(`${location.origin}${component.data.assets}/explorer.js`).then(
-    ({ mount }) => mount(component),
-  );
-  return () => live.then((stop) => stop());
-}
-"""
-_component = st.components.v2.component(
-    "lookalike_explorer",
-    html=_HTML,
-    css=sheets("explorer.css", "search.css"),
-    js=_JS,
-    isolate_styles=False,
-)
+_component = component.declare("explorer", _HTML, "search.css")
 
 
 def explorer(collection: Collection, titles: dict[str, str]) -> None:
@@ -55,19 +34,6 @@ def explorer(collection: Collection, titles: dict[str, str]) -> None:
     """
     _component(
         key="explorer",
-        data={
-            "base": base_path(),
-            "assets": f"{base_path()}/lookalike/assets/{assets_version()}",
-            "basemap": settings().basemap,
-            "collection": describe(collection),
-            "collections": [{"name": name, "title": title} for name, title in titles.items()],
-            "max_k": MAX_K,
-        },
-        on_collection_change=_choose,
+        data={**component.told_of(collection, titles), "max_k": MAX_K},
+        on_collection_change=component.follow("explorer"),
     )
-
-
-def _choose() -> None:
-    chosen = st.session_state["explorer"].collection
-    if chosen:
-        st.query_params.from_dict({"collection": chosen})

@@ -1,0 +1,75 @@
+"""Our components-v2 components: each draws with one ES module of `assets/`, without an iframe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.ui.server import base_path
+from pages.ui.style import sheets
+from pipeline.api import describe
+from pipeline.settings import settings
+from pipeline.tiles import assets_version
+
+if TYPE_CHECKING:
+    from pipeline.collection import Collection
+
+# The modules themselves come from our route, so that they may import one another.
+_JS = """
+export default function (component) {
+  const live = import(`${location.origin}${component.data.assets}/MODULE.js`).then(
+    ({ mount }) => mount(component),
+  );
+  return () => live.then((stop) => stop());
+}
+"""
+
+
+def declare(module: str, html: str, *styles: str) -> Callable[..., Any]:
+    """A component that `assets/{module}.js` draws.
+
+    Args:
+        module: Its name; the `mount` it exports is called at first and on every rerun.
+        html: What it begins with.
+        styles: Its style sheets, after the one that all components share.
+    """
+    return st.components.v2.component(
+        f"lookalike_{module}",
+        html=html,
+        css=sheets("explorer.css", *styles),
+        js=_JS.replace("MODULE", module),
+        isolate_styles=False,
+    )
+
+
+def told() -> dict[str, Any]:
+    """What every component is told: where server and modules are, and the basemap."""
+    return {
+        "base": base_path(),
+        "assets": f"{base_path()}/lookalike/assets/{assets_version()}",
+        "basemap": settings().basemap,
+    }
+
+
+def told_of(collection: Collection, titles: dict[str, str]) -> dict[str, Any]:
+    """The same, with a collection and those that can be chosen instead.
+
+    Args:
+        collection: The one to show.
+        titles: Title by name of every collection to choose from.
+    """
+    choice = [{"name": name, "title": title} for name, title in titles.items()]
+    return {**told(), "collection": describe(collection), "collections": choice}
+
+
+def follow(key: str) -> Callable[[], None]:
+    """What makes the address name another collection once the component of this key chose it."""
+
+    def choose() -> None:
+        chosen = st.session_state[key].collection
+        if chosen:
+            st.query_params.from_dict({"collection": chosen})
+
+    return choose
