@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import pkgutil
 import re
 import resource
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import pipeline
 
@@ -18,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Packages that take seconds to load, or that have no business in the pipeline.
 HEAVY = {"streamlit", "tensorflow", "keras", "scann", "ee", "geemap", "leafmap"}
 PYTHONS = ("3.10", "3.11", "3.12")
+#: Packages that `docs/scaling.md` asks their users to install.
+EXTRAS = {"coiled", "dask_gateway"}
 
 
 def modules() -> list[str]:
@@ -115,6 +120,33 @@ def test_everything_asked_for_by_name_is_pinned_on_every_python() -> None:
                 if not p.marker or p.marker.evaluate({"python_version": python})
             }
             assert set(asked) <= here, f"missing on Python {python}: {set(asked) - here}"
+
+
+def imported(file: Path) -> set[str]:
+    """Top-level packages that a module imports anywhere, also within functions."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_what_the_app_imports_is_installed_without_the_development_tools() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pinned = {
+        canonicalize_name(Requirement(line).name) for line in lines if not line.startswith("#")
+    }
+    app = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
+    names = set().union(*(imported(file) for file in [*app, ROOT / "streamlit_app.py"]))
+    provided = metadata.packages_distributions()
+    missing = [
+        name
+        for name in names - sys.stdlib_module_names - EXTRAS - {"pipeline", "pages"}
+        if not pinned & {canonicalize_name(package) for package in provided.get(name, ())}
+    ]
+    assert not missing
 
 
 @pytest.mark.parametrize(
