@@ -251,9 +251,9 @@ def efficiency(
 ) -> tuple[list[Figure], np.ndarray]:
     """The same blocks on one worker and on two, and their vectors."""
     from pipeline.build import add_scenes, plan, prepare
-    from pipeline.collection import Store
     from pipeline.engine import DaskEngine
     from pipeline.progress import silent
+    from pipeline.store import Store
 
     scene = home / "strip.tif"
     write_scene(scene, size.blocks)
@@ -313,10 +313,10 @@ def disturbed(
     cluster: Cluster, home: Path, storage: Any, blocks: int, say: Callable[..., None]
 ) -> Figure:
     """A worker killed and replaced, then the scheduler, in the middle of a job."""
-    from pipeline.collection import Store
     from pipeline.jobs import Jobs
     from pipeline.runner import run
     from pipeline.settings import Settings
+    from pipeline.store import Store
 
     scene = home / "disturbed.tif"
     write_scene(scene, blocks)
@@ -377,7 +377,7 @@ def _as_undisturbed(home: Path, through: np.ndarray) -> float:
     The strip of the first part begins with the same picture, so its first columns are the same
     chips; its other blocks are not needed.
     """
-    from pipeline.collection import Store
+    from pipeline.store import Store
 
     store = Store(home)
     one, other = store.open("strip"), store.open("disturbed")

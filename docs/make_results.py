@@ -31,7 +31,7 @@ import numpy as np
 from IPython.display import Image as Shown, Markdown, display
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.collection import Store
+from pipeline.store import Store
 from pipeline.index import Index
 from pipeline.scene import SceneReader
 from pipeline.search import by_picture, by_point, search

@@ -23,7 +23,8 @@ from pipeline.terminal import Json, count, escaped, fail, print_json, print_tabl
 
 if TYPE_CHECKING:
     from pipeline.build import BuildRequest, BuildSummary
-    from pipeline.collection import Collection, Store
+    from pipeline.collection import Collection
+    from pipeline.store import Store
 
 app = typer.Typer(
     help="Lookalike: reverse visual search over satellite imagery.",
@@ -273,7 +274,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _store() -> Store:
-    from pipeline.collection import Store
+    from pipeline.store import Store
 
     return Store(settings().home)
 

@@ -105,8 +105,8 @@ def asked(body: Mapping[str, Any], settings: Settings) -> JobRequest:
     """
     from pipeline.area import Area
     from pipeline.build import BuildRequest
-    from pipeline.collection import check_name
     from pipeline.jobs import JobRequest
+    from pipeline.names import check_name
     from pipeline.sources.raster import RasterSource
 
     unknown = sorted(set(body) - set(_FIELDS))

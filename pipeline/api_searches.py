@@ -18,8 +18,8 @@ from pipeline import query_picture
 from pipeline.api import chip_facts, find, guarded
 from pipeline.api_jobs import posted
 from pipeline.boxes import square
-from pipeline.collection import proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
+from pipeline.names import proposed_name
 from pipeline.recipe import Recipe
 from pipeline.search import MAX_K
 

@@ -11,6 +11,7 @@ import json
 import logging
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline import parts, shared
 from pipeline.blocks import BlockSummary, BlockTask, make_block, read_ahead
 from pipeline.chips import Block, Grid, count_inside
-from pipeline.collection import Collection, Manifest, Store, check_name, merged_counts
+from pipeline.collection import Collection
 from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
+from pipeline.manifest import Manifest
+from pipeline.names import check_name
 from pipeline.progress import OnProgress, Progress, silent
+from pipeline.store import Store
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -385,7 +389,10 @@ def _left_out(made: Sequence[parts.Part]) -> dict[str, int]:
         block = (part.scene_id, _block_of(part.path.name))
         if part.left_out.get("area", 0) <= blocks.get(block, part.left_out).get("area", 0):
             blocks[block] = part.left_out
-    return merged_counts(list(blocks.values()))
+    total: Counter[str] = Counter()
+    for tally in blocks.values():
+        total.update(tally)
+    return {reason: number for reason, number in total.items() if number}
 
 
 def area_of(manifest: Manifest) -> BaseGeometry | None:

@@ -33,9 +33,9 @@ def changes(
 ) -> None:
     """Compare two dates: where did the thing appear, disappear, persist?"""
     from pipeline.changes import KINDS, between, compare
-    from pipeline.collection import Store
     from pipeline.index import Index
     from pipeline.search import by_chip, by_point
+    from pipeline.store import Store
 
     if (chip is None) == (at is None):
         raise QueryError("Say what to look for", remedy="Give one of --chip, --at")

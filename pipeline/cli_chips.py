@@ -45,8 +45,8 @@ def export(
 ) -> None:
     """Write chips as PNG, JPEG or GeoTIFF files with world files and a manifest."""
     from pipeline import chip_files
-    from pipeline.collection import Store
     from pipeline.sources.google_files import Drive
+    from pipeline.store import Store
 
     collection = Store(settings().home).open(name)
     with progress() as report:

@@ -52,13 +52,13 @@ def export(
 ) -> None:
     """Write what a search finds, or found, as a file for a GIS, a spreadsheet or a browser."""
     from pipeline import api
-    from pipeline.collection import Store
     from pipeline.export import FORMATS
     from pipeline.export import export as write
     from pipeline.findings import Findings
     from pipeline.searches import Searches
     from pipeline.shelf import Shelf
     from pipeline.sites import merge
+    from pipeline.store import Store
 
     made = next((one for one in FORMATS.values() if to.name.endswith(one.suffix)), None)
     if made is None:
@@ -108,8 +108,8 @@ def export(
 
 def searches(name: Name, as_json: Json = False) -> None:
     """List the saved searches of a collection."""
-    from pipeline.collection import Store
     from pipeline.searches import Searches
+    from pipeline.store import Store
 
     found = Searches(Store(settings().home).open(name)).all()
     rows = [

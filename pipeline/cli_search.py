@@ -65,10 +65,10 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find the places that look like a chip, a point or a picture."""
-    from pipeline.collection import Store
     from pipeline.index import Index
     from pipeline.search import MAX_K
     from pipeline.search import search as find
+    from pipeline.store import Store
 
     if not 1 <= k <= MAX_K:
         raise QueryError(f"k must be between 1 and {MAX_K}", where=k, remedy="Try --k 10")

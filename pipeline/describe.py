@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import moments
 from pipeline.errors import SceneError
 from pipeline.raster import DTYPES
 
@@ -93,11 +94,8 @@ def utc(text: str | None, path: str | Path) -> str | None:
     if text is None:
         return None
     try:
-        moment = calendar.datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        return moments.read(text)
     except ValueError as error:
         raise SceneError(
             f"{text!r} is not a date or time", where=path, remedy="Write it as 2016-08-16T17:05:00Z"
         ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=calendar.timezone.utc)
-    return moment.astimezone(calendar.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

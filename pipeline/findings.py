@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
-from pipeline.collection import now
+from pipeline.moments import now
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sites import Site
 

@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.chips import chip_cost
-from pipeline.collection import check_name, now
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
 from pipeline.files import exclusive, is_locked, read_json, write_json
+from pipeline.moments import now
+from pipeline.names import check_name
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

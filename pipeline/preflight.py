@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.chips import CHIP, chip_cost
-from pipeline.collection import proposed_name
 from pipeline.errors import LookalikeError
 from pipeline.ground import Grounds, nearest_turn
+from pipeline.names import proposed_name
 from pipeline.sources import area_km2, cover
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.area import Area
-    from pipeline.collection import Store
     from pipeline.jobs import Jobs
     from pipeline.settings import Settings
     from pipeline.sources import Candidate, Estimate
+    from pipeline.store import Store
 
 #: Seconds a chip on one thread before this machine has built anything; from an ordinary laptop.
 ROUGH_SECONDS = 0.25

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from pipeline.errors import StorageError
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection, Store
+    from pipeline.collection import Collection
     from pipeline.jobs import Jobs
+    from pipeline.store import Store
 
 
 def rename(store: Store, jobs: Jobs, name: str, new_name: str) -> Collection:

@@ -17,7 +17,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.collection import now
 from pipeline.engine import BlocksFailed, engine_from
 from pipeline.errors import Cancelled, LookalikeError
 from pipeline.files import locked, replacing
@@ -32,6 +31,7 @@ from pipeline.jobs import (
     engine_name,
 )
 from pipeline.meter import Meter
+from pipeline.moments import now
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def build_attended(
 def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[str, Any]:
     """Fetch what must be fetched, build, and say what was made."""
     from pipeline.build import build, run_blocks
-    from pipeline.collection import Store
     from pipeline.storage import Storage
+    from pipeline.store import Store
 
     request = _fetched(jobs, job, JobRequest.from_dict(job.request), report)
     stop = jobs.folder(job.id) / "stop"

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.collection import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_json, replacing, write_json
+from pipeline.moments import now
 from pipeline.recipe import Recipe
 from pipeline.search import Hit, Result
 

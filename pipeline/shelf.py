@@ -6,7 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from pipeline.collection import Collection, Store
+from pipeline.collection import Collection
+from pipeline.store import Store
 
 if TYPE_CHECKING:
     from pipeline.embedding import Embedder

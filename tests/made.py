@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.chips import Chips, chip_id
-from pipeline.collection import Collection, Manifest, Store
+from pipeline.collection import Collection
 from pipeline.files import write_json
+from pipeline.manifest import Manifest
 from pipeline.parts import write_part
 from pipeline.scene import Scene, Stretch
+from pipeline.store import Store
 
 MODEL = {
     "name": "resnet50-imagenet",

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.collection import Collection, Manifest, Store
+from pipeline.collection import Collection
+from pipeline.manifest import Manifest
 from pipeline.parts import write_part
 from pipeline.scene import ingest
+from pipeline.store import Store
 from tests.made import MODEL, chips_of
 from tests.rasters import ground, write
 

@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline import api
-from pipeline.collection import Store
 from pipeline.shelf import Shelf
+from pipeline.store import Store
 from tests import made
 
 

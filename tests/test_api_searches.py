@@ -7,8 +7,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline import api_searches
-from pipeline.collection import Store
 from pipeline.shelf import Shelf
+from pipeline.store import Store
 from tests.made import collection
 
 

@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 
 from pipeline.build import BuildRequest, SceneInput, build, plan
-from pipeline.collection import Collection, Store
+from pipeline.collection import Collection
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
 from pipeline.parts import read_embeddings
 from pipeline.progress import Progress
+from pipeline.store import Store
 from tests import made, standin
 from tests.rasters import write_raster
 from tests.test_cli import answer, run

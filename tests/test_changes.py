@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from pipeline.changes import between, compare, days
-from pipeline.collection import Collection, Manifest, Store
+from pipeline.collection import Collection
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.files import write_json
 from pipeline.index import Index
+from pipeline.manifest import Manifest
 from pipeline.parts import write_part
 from pipeline.search import by_chip
+from pipeline.store import Store
 from tests import made
 
 SIDE = 6  # chips a side

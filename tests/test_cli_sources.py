@@ -134,10 +134,11 @@ def test_the_best_choice_of_a_catalogue_is_one_clear_day() -> None:
 def built(home: Path, tmp_path_factory: pytest.TempPathFactory):
     """A collection of one real raster whose vectors are made up: export needs none."""
     from pipeline.chips import Grid, cut
-    from pipeline.collection import Manifest, Store
+    from pipeline.manifest import Manifest
     from pipeline.parts import write_part
     from pipeline.reader import SceneReader
     from pipeline.scene import ingest
+    from pipeline.store import Store
     from tests.made import MODEL
 
     path = write(tmp_path_factory.mktemp("in") / "a.tif", ground(600, 520))

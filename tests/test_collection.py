@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.build import BuildRequest
-from pipeline.collection import Manifest, Store, proposed_name
 from pipeline.errors import DamagedError, NotFoundError, QueryError, StorageError
 from pipeline.jobs import Jobs
+from pipeline.manifest import Manifest
+from pipeline.names import proposed_name
 from pipeline.parts import read_embeddings
 from pipeline.renaming import rename
+from pipeline.store import Store
 from tests import made
 
 
@@ -218,7 +220,7 @@ def test_delete_for_good_leaves_nothing(home: Path) -> None:
 def test_collection_being_built_cannot_be_deleted_or_renamed(home: Path) -> None:
     collection = made.collection(home)
     code = (
-        "import sys, time; from pathlib import Path; from pipeline.collection import Store\n"
+        "import sys, time; from pathlib import Path; from pipeline.store import Store\n"
         "with Store(Path(sys.argv[1])).open('made').lock():\n"
         "    print('held', flush=True); time.sleep(60)"
     )

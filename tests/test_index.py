@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.collection import Collection, Store
+from pipeline.collection import Collection
 from pipeline.errors import DamagedError, StorageError
 from pipeline.index import Index, Parameters, normalised
+from pipeline.store import Store
 from tests import made
 
 

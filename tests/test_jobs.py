@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from pipeline.build import BuildRequest, SceneInput, build
-from pipeline.collection import Store
 from pipeline.engine import BlocksFailed, DaskEngine
 from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError, ServiceError
 from pipeline.files import is_locked, locked
@@ -24,6 +23,7 @@ from pipeline.parts import read_embeddings
 from pipeline.runner import build_attended, run, work_through
 from pipeline.settings import Settings, settings
 from pipeline.sources import open_source
+from pipeline.store import Store
 from tests import standin
 from tests.rasters import ground, write
 

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.build import BuildRequest
-from pipeline.collection import now
 from pipeline.jobs import CANCELLED, DONE, FAILED, Job, Jobs
+from pipeline.moments import now
 from tests.browser import PHONE, App, Visit, chromium, serving, visit
 
 __all__ = ["chromium", "visit"]

@@ -10,9 +10,10 @@ import shapely
 
 from pipeline.build import BuildRequest, SceneInput, build
 from pipeline.chips import Grid, cut
-from pipeline.collection import Collection, Store
+from pipeline.collection import Collection
 from pipeline.parts import read_embeddings
 from pipeline.scene import Scene, SceneReader, open_scene
+from pipeline.store import Store
 from tests.rasters import write_raster
 
 SIDE = 640

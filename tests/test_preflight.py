@@ -10,12 +10,12 @@ from shapely.geometry import box
 
 from pipeline.area import Area
 from pipeline.chips import Grid, count_inside
-from pipeline.collection import Store
 from pipeline.jobs import Jobs
 from pipeline.preflight import Pace, Preflight, count_chips, free_name, pace_of, preflight
 from pipeline.scene import open_scene
 from pipeline.settings import Settings
 from pipeline.sources import Candidate, Estimate, open_source
+from pipeline.store import Store
 from tests import made
 from tests.rasters import write_raster
 

@@ -15,11 +15,11 @@ from starlette.testclient import TestClient
 
 from pipeline import api, api_jobs, api_lost, api_scores, api_searches, openapi, tiles
 from pipeline.boxes import cut_out
-from pipeline.collection import Store
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.jobs import Jobs
 from pipeline.settings import Settings
 from pipeline.shelf import Shelf
+from pipeline.store import Store
 from tests import pictured
 from tests.made import MODEL
 

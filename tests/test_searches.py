@@ -5,12 +5,12 @@ import threading
 import numpy as np
 import pytest
 
-from pipeline.collection import Store
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive
 from pipeline.recipe import Recipe, query_of, refined
 from pipeline.search import Filters, Hit, Result
 from pipeline.searches import Searches, compare, precision_at, review_order, wilson
+from pipeline.store import Store
 from tests.made import collection
 
 

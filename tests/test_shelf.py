@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import shelf as module
-from pipeline.collection import Store
 from pipeline.errors import NotFoundError
 from pipeline.shelf import Shelf
+from pipeline.store import Store
 from tests import made
 
 

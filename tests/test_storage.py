@@ -19,13 +19,14 @@ import pytest
 
 from pipeline import shared
 from pipeline.build import BuildRequest, SceneInput, build, plan
-from pipeline.collection import Collection, Store
+from pipeline.collection import Collection
 from pipeline.engine import BlocksFailed, DaskEngine, Failure
 from pipeline.errors import QueryError, ServiceError, StorageError
 from pipeline.parts import read_embeddings
 from pipeline.progress import Progress, silent
 from pipeline.scene import SceneReader, ingest
 from pipeline.storage import Storage
+from pipeline.store import Store
 from tests import made, standin
 from tests.rasters import write_raster
 

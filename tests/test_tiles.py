@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline import tiles
-from pipeline.collection import Collection, Store
+from pipeline.collection import Collection
 from pipeline.shelf import Shelf
+from pipeline.store import Store
 from tests.rasters import ground, write
 
 
@@ -29,7 +30,7 @@ def collection(tmp_path: Path) -> Collection:
 def built(home: Path, raster: Path, **options: Any) -> Collection:
     """A collection with a real scene and chips, and random vectors in place of the model's."""
     from pipeline.chips import Grid, cut
-    from pipeline.collection import Manifest
+    from pipeline.manifest import Manifest
     from pipeline.parts import write_part
     from pipeline.reader import SceneReader
     from pipeline.scene import ingest

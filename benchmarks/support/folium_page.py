@@ -20,10 +20,11 @@ from streamlit_folium import st_folium
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline.collection import Collection, Store  # noqa: E402
+from pipeline.collection import Collection  # noqa: E402
 from pipeline.index import Index  # noqa: E402
 from pipeline.search import by_point, search  # noqa: E402
 from pipeline.settings import settings  # noqa: E402
+from pipeline.store import Store  # noqa: E402
 
 if TYPE_CHECKING:
     import numpy as np

@@ -38,12 +38,13 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
     """
     from pipeline import weights
     from pipeline.chips import Chips, Grid, chip_id, corners
-    from pipeline.collection import Manifest, Store
     from pipeline.embedding import identity_of
     from pipeline.errors import NotFoundError
     from pipeline.files import write_json
     from pipeline.index import Index
+    from pipeline.manifest import Manifest
     from pipeline.parts import DIMENSIONS, write_part
+    from pipeline.store import Store
 
     store = Store(home)
     try:

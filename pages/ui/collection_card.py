@@ -11,9 +11,9 @@ from pages.ui import area_duplicate, changes_view, trouble
 from pages.ui.server import base_path, jobs, shelf
 from pages.ui.words import count, duration, plural, size
 from pipeline.chip_files import MOST_ZIPPED
-from pipeline.collection import TRASH_DAYS
 from pipeline.errors import LookalikeError
 from pipeline.renaming import rename
+from pipeline.store import TRASH_DAYS
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection

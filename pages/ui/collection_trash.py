@@ -9,11 +9,11 @@ import streamlit as st
 from pages.ui import trouble
 from pages.ui.server import shelf
 from pages.ui.words import ago, plural
-from pipeline.collection import TRASH_DAYS
 from pipeline.errors import LookalikeError
+from pipeline.store import TRASH_DAYS
 
 if TYPE_CHECKING:
-    from pipeline.collection import Trashed
+    from pipeline.store import Trashed
 
 
 def show() -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pipeline.collection import Store
 from pipeline.errors import LookalikeError
 from pipeline.jobs import Jobs
 from pipeline.looks import Looks
 from pipeline.settings import settings
 from pipeline.shelf import Shelf
+from pipeline.store import Store
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import moments
 from pipeline.errors import LookalikeError, QueryError, StorageError
 from pipeline.files import remove_temporaries
 from pipeline.progress import OnProgress, silent
@@ -313,15 +314,11 @@ class EarthEngine:
     def _candidate(
         self, product: Product, geometry: BaseGeometry, one: Mapping[str, Any]
     ) -> Candidate:
-        from datetime import datetime, timezone
-
         from shapely.geometry import shape
 
         told = one["properties"]
         start = told.get("start")
-        moment = None
-        if start is not None:
-            moment = f"{datetime.fromtimestamp(start / 1000, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+        moment = None if start is None else moments.at(start / 1000)
         footprint = shape(one["geometry"])
         if footprint.geom_type in ("LinearRing", "LineString"):
             from shapely.geometry import Polygon

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pipeline import moments
 from pipeline.errors import QueryError, ServiceError
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
@@ -344,12 +345,9 @@ def _interval(dates: Dates | None) -> str | None:
 
 
 def _utc(moment: str | None) -> str | None:
-    from datetime import datetime, timezone
-
     if not moment:
         return None
     try:
-        parsed = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        return moments.read(moment)
     except ValueError:
         return f"{moment[:10]}T00:00:00Z" if Dates.parse(moment[:10]) else None
-    return f"{parsed.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,103 @@
+"""The manifest of a collection: what it is and how it was made (`collection.json`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DamagedError
+from pipeline.files import read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a collection is and how it was made (`collection.json`).
+
+    Attributes:
+        name: Folder name, unique in the store.
+        title: What people call it.
+        description: Free text.
+        created: ISO 8601 UTC.
+        updated: ISO 8601 UTC.
+        stride: Pixels between neighbouring chips.
+        model: Identity of the embedding model, JSON-ready.
+        area: GeoJSON geometry in EPSG:4326, or None for whole scenes.
+        scenes: Scene ids in the order they were added.
+        complete: Whether every block of every scene has been made.
+        chips: Chips in the collection when `complete`.
+        left_out: Chips left out, by reason.
+        seconds: Time spent building, all runs together.
+        versions: Software that made it, by package.
+        block_span: Pixels of chip starts a block covers each way, None for the grid's own choice.
+        former: Names it had before, so that old links can say where it went.
+    """
+
+    name: str
+    title: str
+    stride: int
+    model: dict[str, Any]
+    description: str = ""
+    created: str = ""
+    updated: str = ""
+    area: dict[str, Any] | None = None
+    scenes: tuple[str, ...] = ()
+    complete: bool = False
+    chips: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+    former: tuple[str, ...] = ()
+    block_span: int | None = None
+    chip_size: int = 256
+    schema: int = SCHEMA
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a collection's folder.
+
+    Raises:
+        DamagedError: If it is missing, damaged or of a newer version.
+    """
+    remedy = (
+        "Restore collection.json from a backup, or delete the collection with "
+        f"`python -m pipeline delete {path.name}` and build it again"
+    )
+    file = path / "collection.json"
+    content = read_json(file, what="The collection's manifest", remedy=remedy)
+    try:
+        if content["schema"] > SCHEMA:
+            raise DamagedError(
+                "This collection was made by a newer Lookalike", where=path.name, remedy="Update"
+            )
+        known = {k: v for k, v in content.items() if k in Manifest.__dataclass_fields__}
+        lists = {"scenes": tuple(known["scenes"]), "former": tuple(known.get("former", ()))}
+        manifest = Manifest(**{**known, **lists, "name": path.name})
+        _check_kinds(manifest)
+        return manifest
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(
+            "The collection's manifest is damaged", where=file, remedy=remedy
+        ) from error
+
+
+def _check_kinds(manifest: Manifest) -> None:
+    """Raise `TypeError` where a value is not of the kind its field holds."""
+    kinds: dict[type | tuple[type, ...], tuple[object, ...]] = {
+        str: (
+            manifest.title,
+            manifest.description,
+            manifest.model["mode"],
+            *manifest.scenes,
+            *manifest.former,
+        ),
+        int: (manifest.stride, manifest.chips, *manifest.left_out.values()),
+        (dict, type(None)): (manifest.area,),
+    }
+    for kind, values in kinds.items():
+        if wrong := [value for value in values if not isinstance(value, kind)]:
+            raise TypeError(f"{wrong[0]!r} is not {kind}")

@@ -1,0 +1,32 @@
+"""Names of collections: what one may be called, and what is proposed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from pipeline.errors import QueryError
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+
+
+def check_name(name: str) -> str:
+    """`name` itself, if a collection may be called so.
+
+    Raises:
+        QueryError: If it may not; the message proposes a name that may.
+    """
+    if NAME.fullmatch(name):
+        return name
+    proposal = proposed_name(name)
+    raise QueryError(
+        "A collection's name is 1 to 64 small letters, digits and hyphens",
+        where=repr(name if len(name) <= 60 else name[:57] + "…"),
+        remedy=f"For instance '{proposal}'; the title may be anything",
+    )
+
+
+def proposed_name(title: str) -> str:
+    """A valid collection name made from any text."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-") or "my-area"
