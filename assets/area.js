@@ -1,16 +1,15 @@
 // The Area page's map: draw, edit and delete an outline over the imagery it is meant for.
+import { LINE } from './colours.js';
 import { h, icon } from './dom.js';
+import { FINGERS, HOW } from './draw.js';
 import { graticule } from './graticule.js';
 import { loadDraw } from './leaflet.js';
+import { addCredit, box } from './map.js';
 
-const CYAN = '#22d3ee';
 const AMBER = '#f59e0b';
 const MEMORY = 'lookalike:area';
 const VIEW = 'lookalike:view:area';
 const EDITABLE = 120; // an outline with more corners than this is shown without handles
-const HOW = { Rectangle: 'Drag over the area', Polygon: 'Tap each corner, then the first one again' };
-const FINGERS = matchMedia('(pointer: coarse)'); // no tooltip follows them
-const LINE = { color: CYAN, weight: 3, fillColor: CYAN, fillOpacity: 0.1 };
 
 const views = new WeakMap();
 
@@ -93,11 +92,12 @@ function drawMap(L, root, tell, first) {
   L.control.zoom({ position: 'topleft' }).addTo(map);
   L.control.scale({ imperial: false, position: 'bottomleft' }).addTo(map);
   const grid = graticule(L, map);
-  const label = h('output', { class: 'lk-area-size', 'aria-live': 'polite' });
+  const label = h('output', { class: 'lk-pill lk-area-size', 'aria-live': 'polite' });
   element.parentElement.append(label);
   const outline = createOutline(L, map, label, (geometry) => tell('drawn', { geometry }));
   tools(L, map, outline).addTo(map);
   const imagery = imageryLayers(L, map);
+  const credit = addCredit(L, map, { scenes: [] });
   const observer = new ResizeObserver(() => map.invalidateSize({ animate: false }));
   observer.observe(element);
   return {
@@ -105,6 +105,7 @@ function drawMap(L, root, tell, first) {
     outline,
     update(data) {
       imagery(data);
+      credit(data.imagery.filter((one) => one.chosen));
       outline.show(data);
     },
     stop() {
@@ -126,11 +127,6 @@ function startView(map, fit) {
     sessionStorage.setItem(VIEW, JSON.stringify(view));
   });
 }
-
-const box = ([west, south, east, north]) => [
-  [south, west],
-  [north, east],
-];
 
 // Imagery under the outline, the outlines of scenes, and what of the area they leave bare.
 function imageryLayers(L, map) {

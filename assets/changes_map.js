@@ -1,11 +1,11 @@
 // The map of changes: the picture of one of the two dates, and three layers of places on it.
-import { h } from './dom.js';
 import { KINDS } from './changes_kinds.js';
+import { CYAN, NIGHT } from './colours.js';
+import { h } from './dom.js';
 import { ring } from './footprints.js';
 import { loadLeaflet } from './leaflet.js';
 import { addCredit, box, sceneLayer } from './map.js';
 
-const DARK = '#0b1220';
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
 
 export function createChangesMap({ root, data, store, actions }) {
@@ -127,7 +127,7 @@ function drawQuery(L, map, store) {
     group.clearLayers();
     if (!footprints || !Number.isInteger(query?.row)) return;
     const corners = ring(footprints, query.row);
-    const look = { interactive: false, fill: false, color: '#22d3ee', weight: 2, pane: 'lk-asked' };
+    const look = { interactive: false, fill: false, color: CYAN, weight: 2, pane: 'lk-asked' };
     group.addLayer(L.polygon(corners, look));
   });
 }
@@ -139,7 +139,7 @@ function drawKind(L, map, store, kind) {
     group.clearLayers();
     if (!found || hidden.includes(kind)) return;
     for (const place of [...found[kind]].reverse()) {
-      group.addLayer(shape(L, place, DARK, { weight: 6.5, opacity: 0.6, fillOpacity: 0 }));
+      group.addLayer(shape(L, place, NIGHT, { weight: 6.5, opacity: 0.6, fillOpacity: 0 }));
       group.addLayer(shape(L, place, colour, { weight: 4, dashArray: dash, fillOpacity: 0.12 }));
       group.addLayer(badge(L, place, colour));
     }

@@ -1,18 +1,20 @@
 // Drawing on the map: a box to search by, a polygon that results must lie in.
-import { createKeyBox } from './key_box.js';
+import { LINE } from './colours.js';
 import { h } from './dom.js';
+import { createKeyBox } from './key_box.js';
 import { loadDraw } from './leaflet.js';
 
-const LINE = { color: '#22d3ee', weight: 3, fillColor: '#22d3ee', fillOpacity: 0.1 };
 const KINDS = { box: 'Rectangle', polygon: 'Polygon' };
-const HOW = { box: 'Drag over it', polygon: 'Tap each corner, then the first one again' };
+// For fingers, which no tooltip follows.
+export const FINGERS = matchMedia('(pointer: coarse)');
+export const HOW = { Rectangle: 'Drag over it', Polygon: 'Tap each corner, then the first one again' };
 const NARROW = matchMedia('(max-width: 760px)');
 
 export function createDrawing(map, { store, actions, root }) {
   const keyBox = createKeyBox(map, root.querySelector('.lk-map-pane'));
   let tool = null;
   let stopped = false;
-  const how = h('p', { class: 'lk-how', role: 'status' }); // for fingers; a mouse has a tooltip
+  const how = h('p', { class: 'lk-pill', role: 'status', hidden: true });
   map.getContainer().parentElement.append(how);
 
   async function begin(kind) {
@@ -26,7 +28,8 @@ export function createDrawing(map, { store, actions, root }) {
       tool = new L.Draw[KINDS[kind]](map, options);
       tool.enable();
       map.getContainer().classList.add('lk-drawing');
-      how.textContent = HOW[kind];
+      how.textContent = HOW[KINDS[kind]];
+      how.hidden = !FINGERS.matches;
       return store.set({ drawing: kind, cursor: null, hovered: -1 });
     } catch (error) {
       const remedy = error.message;
@@ -55,7 +58,7 @@ export function createDrawing(map, { store, actions, root }) {
     tool?.disable();
     tool = null;
     map.getContainer().classList.remove('lk-drawing');
-    how.textContent = '';
+    how.hidden = true;
     // The click that ends a drawing is not one that searches.
     return setTimeout(() => !tool && store.set({ drawing: '' }), 50);
   }

@@ -1,8 +1,9 @@
 // A box drawn with keys alone: it begins in the middle of the map; arrows move it, Shift and arrows
 // size it.
+import { LINE } from './colours.js';
 import { extent, h } from './dom.js';
 
-const LINE = { color: '#22d3ee', weight: 3, fillOpacity: 0.1, dashArray: '7 5', interactive: false };
+const DASHED = { ...LINE, dashArray: '7 5', interactive: false };
 const STEP = 12; // pixels of the screen
 const LEAST = 24;
 const HOW = 'Arrows move it, Shift and arrows size it. Enter searches, Esc cancels.';
@@ -10,13 +11,13 @@ const HOW = 'Arrows move it, Shift and arrows size it. Enter searches, Esc cance
 export function createKeyBox(map, pane) {
   let shape = null;
   const size = h('b', {});
-  const hint = h('div', { class: 'lk-key-box', role: 'status', hidden: true }, size, ` ${HOW}`);
+  const hint = h('div', { class: 'lk-pill lk-key-box', role: 'status', hidden: true }, size, ` ${HOW}`);
   pane.append(hint);
 
   function begin() {
     const { x, y } = map.getSize();
     const half = Math.min(x, y) / 8;
-    shape = window.L.rectangle(onGround([x / 2, y / 2], [half, half]), LINE).addTo(map);
+    shape = window.L.rectangle(onGround([x / 2, y / 2], [half, half]), DASHED).addTo(map);
     tell();
   }
 

@@ -1,12 +1,11 @@
 // The map: scenes, chip grid, query, ranked results.
-import { chipAt, covered, gridLayer, ring } from './footprints.js';
-import { createDrawing } from './draw.js';
+import { CYAN, NIGHT } from './colours.js';
 import { h, icon, rankColour } from './dom.js';
+import { createDrawing } from './draw.js';
+import { chipAt, covered, gridLayer, ring } from './footprints.js';
 import { drawHeat } from './heat.js';
 import { loadLeaflet } from './leaflet.js';
 
-const CYAN = '#22d3ee';
-const DARK = '#0b1220';
 const MANY = 150; // from here on results are drawn on a canvas, not as one element each
 const BADGES = 60; // more results than this carry no rank badge until pointed at
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
@@ -47,7 +46,7 @@ export function createMap(context) {
 }
 
 function backButton(onclick, store) {
-  const element = h('button', { class: 'lk-back', type: 'button', onclick }, icon('back'), 'Back');
+  const element = h('button', { class: 'lk-pill lk-back', type: 'button', onclick }, icon('back'), 'Back');
   const stop = store.watch(['away'], ({ away }) => (element.hidden = !away));
   return { element, stop };
 }
@@ -187,13 +186,19 @@ function toolButtons(L, { store, actions }, fit, drawing) {
   return control;
 }
 
-// Licence and credit of the imagery, where it has one.
+// Licence and credit of scenes, where they have one; returns what to call when others are shown.
 export function addCredit(L, map, { scenes }) {
-  const text = [...new Set(scenes.map((scene) => scene.license).filter(Boolean))].join(' · ');
-  if (!text) return;
+  const line = h('div', { class: 'lk-credit' });
   const control = L.control({ position: 'bottomright' });
-  control.onAdd = () => h('div', { class: 'lk-credit', title: text }, text);
+  control.onAdd = () => line;
   control.addTo(map);
+  const show = (shown) => {
+    const text = [...new Set(shown.map(({ license }) => license).filter(Boolean))].join(' · ');
+    line.hidden = !text;
+    line.title = line.textContent = text;
+  };
+  show(scenes);
+  return show;
 }
 
 function drawGrid(L, map, { store }) {
@@ -207,7 +212,7 @@ function drawGrid(L, map, { store }) {
 function outline(L, corners, colour, pane, { weight = 2.5, fill = 0.05, renderer, dash = null } = {}) {
   const still = { pane, renderer, interactive: false, fill: false };
   return L.layerGroup([
-    L.polygon(corners, { ...still, color: DARK, weight: weight + 2.5, opacity: 0.65 }),
+    L.polygon(corners, { ...still, color: NIGHT, weight: weight + 2.5, opacity: 0.65 }),
     L.polygon(corners, {
       ...still,
       color: colour,
@@ -237,7 +242,7 @@ function drawFilter(L, map, store) {
     if (!filters.within) return;
     const still = { pane: 'lk-query', interactive: false };
     const style = { fill: false, lineJoin: 'round' };
-    const dark = { ...style, color: DARK, weight: 5, opacity: 0.65 };
+    const dark = { ...style, color: NIGHT, weight: 5, opacity: 0.65 };
     const light = { ...style, color: '#f8fafc', weight: 2, dashArray: '7 5' };
     for (const one of [dark, light]) {
       group.addLayer(L.geoJSON(filters.within, { ...still, style: one }));

@@ -1,4 +1,5 @@
 // The map beside the embedding space: the scenes, and on them the chips that were chosen.
+import { CYAN, NIGHT } from './colours.js';
 import { inTile, ring, trace } from './footprints.js';
 import { loadLeaflet } from './leaflet.js';
 import { addCredit, box, sceneLayer } from './map.js';
@@ -43,8 +44,8 @@ export function createSpaceMap({ root, store, data, paints, onPick }) {
         if (!query || !footprints) return;
         const shape = ring(footprints, query.row);
         const still = { interactive: false, fill: false };
-        chosen.addLayer(L.polygon(shape, { ...still, color: '#0b1220', weight: 6 }));
-        chosen.addLayer(L.polygon(shape, { ...still, color: '#22d3ee', weight: 3.5 }));
+        chosen.addLayer(L.polygon(shape, { ...still, color: NIGHT, weight: 6 }));
+        chosen.addLayer(L.polygon(shape, { ...still, color: CYAN, weight: 3.5 }));
       }),
     ];
   }
