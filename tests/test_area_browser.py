@@ -94,6 +94,7 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
         assert "free" in found["Disk"]
 
     eventually(as_expected)
+    expect(page.locator(".lk-map .lk-credit")).to_contain_text("Landsat")
     page.get_by_placeholder("San Francisco Bay").fill("Oakland")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Build").click()

@@ -52,9 +52,11 @@ def choose_stride(area: Area | None, imagery: Imagery | None) -> int:
     )
     chosen = imagery.chosen if imagery else ()
     geometry = area.geometry if area else None
-    counts = [count(sum(count_chips(one, geometry, s) for one in chosen)) for s in STRIDES]
-    tally = f" {' / '.join(counts)} chips." if chosen else ""
-    st.caption(STRIDES[stride][1] + tally)
+    tally = [
+        f"{name}: {count(sum(count_chips(one, geometry, pixels) for one in chosen))}"
+        for pixels, (name, _) in STRIDES.items()
+    ]
+    st.caption(STRIDES[stride][1] + (f" Chips: {', '.join(tally).lower()}." if chosen else ""))
     return stride
 
 
@@ -221,7 +223,7 @@ def _request(
             title=imagery.title if len(imagery.chosen) == 1 else one.title,
             datetime=one.datetime,
             source=imagery.origin,
-            license=one.license or imagery.license,
+            license=one.license,
         )
         for one in imagery.chosen
     )

@@ -37,7 +37,6 @@ class Imagery:
         offered: Every candidate.
         chosen: Those to use.
         title: A name for a collection made of them.
-        license: Licence and credit of files that lie here.
         bands: Bands that suit it, or None for its own.
         estimate: What fetching costs, where anything is fetched.
         preview: URL template of map tiles that the service itself makes of it, or "".
@@ -49,7 +48,6 @@ class Imagery:
     offered: tuple[Candidate, ...] = ()
     chosen: tuple[Candidate, ...] = ()
     title: str = ""
-    license: str = ""
     bands: tuple[int, int, int] | None = None
     estimate: Estimate | None = None
     preview: str = ""
@@ -126,14 +124,14 @@ def _sample() -> Imagery:
         label_visibility="collapsed",
     )
     sample = every[name]
-    found = tuple(open_source("raster", locations=[sample.path]).search(None))
+    source = open_source("raster", locations=[sample.path], license=sample.credit)
+    found = tuple(source.search(None))
     return Imagery(
         "",
         "sample",
         offered=found,
         chosen=found,
         title=sample.title,
-        license=sample.credit,
         bands=sample.bands,
     )
 

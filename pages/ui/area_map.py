@@ -92,6 +92,7 @@ def _imagery(shown: Shown) -> dict[str, Any]:
         "native": max(0, min(22, math.ceil(math.log2(max(metres, 1e-6) / gsd)))),
         "footprint": json.loads(json.dumps(mapping(shown.candidate.footprint))),
         "chosen": shown.chosen,
+        "license": shown.candidate.license,
     }
 
 
