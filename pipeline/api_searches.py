@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from pipeline.api import Found
     from pipeline.collection import Collection
+    from pipeline.review import Precision
     from pipeline.search import Hit
-    from pipeline.searches import Precision, Reopened, Saved, Searches
+    from pipeline.searches import Reopened, Saved, Searches
     from pipeline.shelf import Shelf
     from pipeline.sites import Site
 
@@ -202,7 +203,7 @@ def chosen(reopened: Reopened, least: str | None, marks: str | None) -> tuple[Hi
     Raises:
         QueryError: If either cannot be understood.
     """
-    from pipeline.searches import MARKS
+    from pipeline.review import MARKS
 
     try:
         limit = float(least) if least else -math.inf
@@ -276,7 +277,7 @@ def _brief(searches: Searches, saved: Saved) -> dict[str, Any]:
         "reviewed": saved.reviewed,
         "eligible": saved.eligible,
         "total": saved.total,
-        "query": saved.recipe.label,
+        "query": saved.query,
         "recipe": saved.recipe.to_dict(),
         "parameters": saved.recipe.parameters,
         "picture": searches.picture(saved.id) is not None,
@@ -329,10 +330,10 @@ def _examples(collection: Collection, recipe: Recipe) -> list[dict[str, Any]]:
 
 def _review(reopened: Reopened) -> dict[str, Any]:
     """Marks, notes, and the precision they let one expect at each threshold."""
-    from pipeline.searches import precision_at, review_order
+    from pipeline.review import precision_at, review_order
 
     saved, hits = reopened.saved, reopened.result.hits
-    found = precision_at(hits, saved.marks, _thresholds(hits))
+    found = precision_at(hits, saved.marks)
     return {
         "marks": dict(saved.marks),
         "notes": dict(saved.notes),
@@ -343,13 +344,6 @@ def _review(reopened: Reopened) -> dict[str, Any]:
 
 def _plain(precision: Precision) -> dict[str, Any]:
     return {**asdict(precision), "threshold": round(precision.threshold, 6)}
-
-
-def _thresholds(hits: Sequence[Hit]) -> list[float]:
-    """About every twentieth of the hits' scores: cuts where hits are, not where none are."""
-    scores = sorted((hit.score for hit in hits), reverse=True)
-    step = max(1, len(hits) // 20)
-    return sorted({*scores[step - 1 :: step], *scores[-1:]})
 
 
 def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
+from pipeline.errors import NotFoundError, QueryError
 from pipeline.projection import normalised
-from pipeline.search import Hit, Query, polygon, unsuppressed
+from pipeline.search import Hit, Query, check_model, polygon, unsuppressed
 from pipeline.sources.records import Dates
 
 if TYPE_CHECKING:
@@ -178,12 +178,7 @@ def compare(
         QueryError: If a date has no scene, the dates are the same, or share no ground.
         ModelMismatchError: If the query was made by another model.
     """
-    if query.model != collection.manifest.model:
-        raise ModelMismatchError(
-            "The query was embedded by another model than this collection",
-            where=collection.name,
-            remedy="Build both with the same version and mode of Lookalike",
-        )
+    check_model(query, collection)
     table = collection.chips
     earlier, later = _rows(collection, before), _rows(collection, after)
     if np.intersect1d(earlier, later).size:
@@ -277,8 +272,7 @@ def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> 
     """Cosines (n, 2) of both chips of each pair to the query, relative to the dates' means."""
     means = [_mean(index, np.unique(pairs[:, side])) for side in (0, 1)]
     target = normalised(np.atleast_2d(query.vector)).astype(np.float64)
-    known = {chip.decode(): row for row, chip in enumerate(table.ids)} if query.chips else {}
-    rows = [known[chip] for chip in query.chips if chip in known]
+    rows = [row for chip in query.chips if (row := table.find(chip)) is not None]
     origin = np.mean(means, axis=0)
     for side in (0, 1):
         if rows and np.isin(rows, pairs[:, side]).all():
@@ -325,23 +319,10 @@ def _ranked(
         Change(
             kind,
             rank,
-            _hit(table, pairs[place, 0], scores[place, 0], rank),
-            _hit(table, pairs[place, 1], scores[place, 1], rank),
+            Hit.of(table, int(pairs[place, 0]), float(scores[place, 0]), rank),
+            Hit.of(table, int(pairs[place, 1]), float(scores[place, 1]), rank),
         )
         for rank, place in enumerate(kept, 1)
-    )
-
-
-def _hit(table: ChipTable, row: int, score: float, rank: int) -> Hit:
-    scene = int(table.scene[row])
-    return Hit(
-        rank,
-        table.ids[row].decode(),
-        float(score),
-        table.scene_ids[scene],
-        table.datetimes[scene],
-        int(row),
-        table.corners[row],
     )
 
 

@@ -101,6 +101,20 @@ class Hit:
     row: int
     corners: np.ndarray = field(compare=False, repr=False)
 
+    @classmethod
+    def of(cls, table: ChipTable, row: int, score: float, rank: int) -> Hit:
+        """The chip in a row of a collection's table, as a hit."""
+        scene = int(table.scene[row])
+        return cls(
+            rank,
+            table.ids[row].decode(),
+            score,
+            table.scene_ids[scene],
+            table.datetimes[scene],
+            row,
+            table.corners[row],
+        )
+
     @property
     def centre(self) -> tuple[float, float]:
         """Longitude and latitude of the centre."""
@@ -231,15 +245,10 @@ def search(
         raise QueryError(
             f"k must be between 1 and {most}", where=k, remedy="Ask for 10 to see the ten best"
         )
-    if query.model != collection.manifest.model:
-        raise ModelMismatchError(
-            "The query was embedded by another model than this collection",
-            where=collection.name,
-            remedy="Build both with the same version and mode of Lookalike",
-        )
+    check_model(query, collection)
     started = time.perf_counter()
     table = collection.chips
-    own = sorted({row for chip in query.chips if (row := _row_or_none(table, chip)) is not None})
+    own = sorted({row for chip in query.chips if (row := table.find(chip)) is not None})
     mask = eligible_rows(table, filters, query) if filters else None
     if mask is not None:
         mask[own] = False
@@ -268,9 +277,19 @@ def search(
             break
         reach *= 4
     hits = tuple(
-        _hit(table, int(rows[i]), float(scores[i]), rank) for rank, i in enumerate(chosen, 1)
+        Hit.of(table, int(rows[i]), float(scores[i]), rank) for rank, i in enumerate(chosen, 1)
     )
     return Result(hits, available, len(table), time.perf_counter() - started)
+
+
+def check_model(query: Query, collection: Collection) -> None:
+    """Raise `ModelMismatchError` where a query was made by another model than a collection."""
+    if query.model != collection.manifest.model:
+        raise ModelMismatchError(
+            "The query was embedded by another model than this collection",
+            where=collection.name,
+            remedy="Build both with the same version and mode of Lookalike",
+        )
 
 
 def nearest(
@@ -363,23 +382,6 @@ def unsuppressed(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndar
         if len(kept) - len(query) >= wanted:
             break
     return np.array(kept[len(query) :], np.int64) - len(query)
-
-
-def _hit(table: ChipTable, row: int, score: float, rank: int) -> Hit:
-    scene = int(table.scene[row])
-    return Hit(
-        rank,
-        table.ids[row].decode(),
-        score,
-        table.scene_ids[scene],
-        table.datetimes[scene],
-        row,
-        table.corners[row],
-    )
-
-
-def _row_or_none(table: ChipTable, chip: str) -> int | None:
-    return table._by_id.get(chip.encode())
 
 
 def _scene_passes(table: ChipTable, scene: int, filters: Filters) -> bool:

@@ -10,10 +10,9 @@ grew.
 from __future__ import annotations
 
 import json
-import math
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,17 +24,13 @@ from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_json, replacing, write_json
 from pipeline.moments import now
 from pipeline.recipe import Recipe
+from pipeline.review import MARKS, SKIP
 from pipeline.search import Hit, Result
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
-    from pipeline.table import ChipTable
 
-GOOD, BAD, SKIP = "good", "bad", "skip"
-MARKS = (GOOD, BAD, SKIP)
 LONGEST_NAME, LONGEST_NOTE = 120, 10_000
-#: 97.5th percentile of the normal distribution: intervals hold 95 %.
-Z = 1.959964
 _ID = re.compile(r"[0-9a-f]{12}")
 
 
@@ -47,6 +42,7 @@ class Saved:
         id: Twelve hex digits.
         name: What the user called it.
         recipe: How to repeat it.
+        query: What it looked for, in words.
         hits: Chip id and score of each hit, best first, as they were.
         eligible: Chips the filters admitted then.
         total: Chips in the collection then.
@@ -61,6 +57,7 @@ class Saved:
     id: str
     name: str
     recipe: Recipe
+    query: str
     hits: tuple[tuple[str, float], ...]
     eligible: int
     total: int
@@ -92,29 +89,6 @@ class Reopened:
     result: Result
     missing: tuple[str, ...]
     changed: bool
-
-
-@dataclass(frozen=True)
-class Precision:
-    """How many of the hits above a threshold are right, as far as the review tells.
-
-    Attributes:
-        threshold: Least score.
-        hits: Hits at or above it.
-        reviewed: Of those, how many were marked good or bad.
-        good: Of those, how many were marked good.
-        estimate: Share of good ones, 0 to 1, or None without a review.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-    """
-
-    threshold: float
-    hits: int
-    reviewed: int
-    good: int
-    estimate: float | None
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -155,7 +129,7 @@ class Searches:
         """Keep a search.
 
         Args:
-            name: What to call it; the recipe's own words if empty.
+            name: What to call it; what it looks for if empty.
             recipe: How to repeat it.
             result: What it found.
             picture: What was looked for, as PNG.
@@ -165,10 +139,12 @@ class Searches:
             NotFoundError: If the collection was deleted meanwhile.
             StorageError: If it cannot be written.
         """
+        words = recipe.words(self.collection.chips)
         saved = Saved(
             id=secrets.token_hex(6),
-            name=_name(name) or recipe.label,
+            name=_name(name) or words,
             recipe=recipe,
+            query=words,
             hits=tuple((hit.id, round(hit.score, 6)) for hit in result.hits),
             eligible=result.eligible,
             total=result.total,
@@ -232,12 +208,11 @@ class Searches:
         hits: list[Hit] = []
         missing: list[str] = []
         for chip, score in saved.hits:
-            try:
-                row = table.row_of(chip)
-            except NotFoundError:
+            row = table.find(chip)
+            if row is None:
                 missing.append(chip)
-                continue
-            hits.append(_hit(table, row, chip, score, len(hits) + 1))
+            else:
+                hits.append(Hit.of(table, row, score, len(hits) + 1))
         result = Result(tuple(hits), saved.eligible, saved.total, 0.0)
         changed = saved.version != self.collection.version
         return Reopened(saved, result, tuple(missing), changed)
@@ -333,69 +308,6 @@ class Searches:
         write_json(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)))
 
 
-def wilson(good: int, n: int, population: int | None = None) -> tuple[float, float]:
-    """95 % interval of a share, after Wilson (1927).
-
-    Args:
-        good: Successes.
-        n: Trials.
-        population: What the trials were drawn from without putting back; once everything was
-            looked at nothing is left to guess and the interval closes.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    share = good / n
-    if population is not None and population <= n:
-        return share, share
-    effective = n * (population - 1) / (population - n) if population else float(n)
-    middle = (share + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
-    half = (
-        Z
-        / (1 + Z**2 / effective)
-        * math.sqrt(share * (1 - share) / effective + Z**2 / (4 * effective**2))
-    )
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-def precision_at(
-    hits: Sequence[Hit], marks: Mapping[str, str], thresholds: Iterable[float] | None = None
-) -> list[Precision]:
-    """Estimated precision at each threshold, highest threshold first.
-
-    Skipped hits count as not reviewed.  The estimate is fair if the reviewed hits are spread evenly
-    over the ranks, as `review_order` proposes them.
-
-    Args:
-        hits: Best first.
-        marks: By chip id.
-        thresholds: Scores to cut at; by default twenty over the hits' range.
-    """
-    scores = np.array([hit.score for hit in hits])
-    judged = np.array([marks.get(hit.id) in (GOOD, BAD) for hit in hits], bool)
-    good = np.array([marks.get(hit.id) == GOOD for hit in hits], bool)
-    if thresholds is None:
-        thresholds = np.linspace(scores.max(), scores.min(), 20) if len(scores) else []
-    found = []
-    for threshold in sorted(map(float, thresholds), reverse=True):
-        above = scores >= threshold
-        count, n, right = int(above.sum()), int((above & judged).sum()), int((above & good).sum())
-        low, high = wilson(right, n, count)
-        found.append(Precision(threshold, count, n, right, right / n if n else None, low, high))
-    return found
-
-
-def review_order(count: int) -> list[int]:
-    """Positions of `count` ranked hits in an order whose every beginning is spread over all ranks.
-
-    The bits of the position reversed (van der Corput): stopping early still gives a fair sample.
-    """
-    if count < 1:
-        return []
-    bits = max((count - 1).bit_length(), 1)
-    turned = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(1 << bits))
-    return [position for position in turned if position < count]
-
-
 def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) -> Comparison:
     """Which places two searches share.
 
@@ -423,19 +335,6 @@ def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) ->
             alone.append(hit)
     rest = tuple(hit for place, hit in enumerate(second) if place not in taken)
     return Comparison(tuple(both), tuple(alone), rest)
-
-
-def _hit(table: ChipTable, row: int, chip: str, score: float, rank: int) -> Hit:
-    scene = int(table.scene[row])
-    return Hit(
-        rank,
-        chip,
-        score,
-        table.scene_ids[scene],
-        table.datetimes[scene],
-        row,
-        table.corners[row],
-    )
 
 
 def _check_hit(saved: Saved, chip: str) -> None:

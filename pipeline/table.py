@@ -52,13 +52,17 @@ class ChipTable:
     def _by_id(self) -> dict[bytes, int]:
         return {chip: row for row, chip in enumerate(self.ids.tolist())}
 
+    def find(self, chip: str) -> int | None:
+        """Row of the chip with this id, or None."""
+        return self._by_id.get(chip.encode("utf-8", "replace"))
+
     def row_of(self, chip: str) -> int:
         """Row of the chip with this id.
 
         Raises:
             NotFoundError: If there is none.
         """
-        row = self._by_id.get(chip.encode("utf-8", "replace"))
+        row = self.find(chip)
         if row is None:
             raise NotFoundError(
                 "No such chip",
