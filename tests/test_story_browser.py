@@ -30,6 +30,7 @@ from tests.browser import (
     ponds,
     results,
     serving,
+    settled,
     visit,
 )
 from tests.rasters import write
@@ -232,6 +233,7 @@ def draw_the_area(person: Person) -> None:
 def preflight(person: Person, name: str) -> int:
     """Read what the build takes, and name it; gives the number of chips."""
     page = person.page
+    settled(page)
     page.locator("h2.lk-step", has_text="Pre-flight").filter(has_text="ready").wait_for()
     title = page.get_by_label("Name", exact=True)
     title.fill(name)
