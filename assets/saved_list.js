@@ -121,9 +121,8 @@ function picture(search, saved) {
 }
 
 function facts({ collection_title: title, hits, created, name, query }) {
-  const parts = [title, `${count(hits)} hits`, day(created)];
-  if (name !== query && !query.startsWith('chip ')) parts.splice(1, 0, `like ${query}`);
-  return parts.join(' · ');
+  const like = name === query ? [] : [`like ${query}`];
+  return [title, ...like, hits === 1 ? '1 hit' : `${count(hits)} hits`, day(created)].join(' · ');
 }
 
 function progress({ reviewed, hits }) {

@@ -119,7 +119,7 @@ def searches(name: Name, as_json: Json = False) -> None:
             "created": one.created,
             "hits": len(one.hits),
             "reviewed": one.reviewed,
-            "query": one.recipe.label,
+            "query": one.query,
         }
         for one in found
     ]

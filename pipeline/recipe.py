@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.errors import QueryError
+from pipeline.errors import NotFoundError, QueryError
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
     from pipeline.index import Index
     from pipeline.search import Filters, Query
+    from pipeline.table import ChipTable
 
 MOST_EXAMPLES = 1_000
 STARTS = ("chip", "at", "box", "picture", "good")
@@ -144,13 +145,31 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """What a person would call the start."""
+        """What the start is called where a chip's id says which one it is."""
+        return self._called(f"chip {self.chip}")
+
+    def words(self, table: ChipTable) -> str:
+        """What a person would call the start: of a chip its place and day, while it is there.
+
+        Args:
+            table: Chips of the collection that is searched.
+        """
+        try:
+            row = table.row_of(self.chip or "")
+        except NotFoundError:
+            return self.label
+        lon, lat = table.centres[row].tolist()
+        taken = table.datetimes[int(table.scene[row])]
+        place = f"{abs(lat):.4f}° {'SN'[lat >= 0]} {abs(lon):.4f}° {'WE'[lon >= 0]}"
+        return self._called(f"the chip at {place}" + (f", {taken[:10]}" if taken else ""))
+
+    def _called(self, chip: str) -> str:
         marks = [
             f"{len(ids)} {name}" for name, ids in (("good", self.good), ("bad", self.bad)) if ids
         ]
         examples = " and ".join(marks) + " example" + "s" * (len(self.good) + len(self.bad) > 1)
         if self.chip:
-            start = f"chip {self.chip}"
+            start = chip
         elif self.at:
             start = f"point {self.at[1]:.5f}, {self.at[0]:.5f}"
         elif self.box:

@@ -180,10 +180,12 @@ class Searches:
         path = self._path(search_id)
         content = read_json(path, what="A saved search", remedy="Delete it and save it again")
         try:
+            recipe = Recipe.from_fields(content["recipe"])
             return Saved(
                 **{
+                    "query": recipe.label,  # kept in words only since searches say a chip's place
                     **content,
-                    "recipe": Recipe.from_fields(content["recipe"]),
+                    "recipe": recipe,
                     "hits": tuple((str(chip), float(score)) for chip, score in content["hits"]),
                 }
             )

@@ -252,6 +252,13 @@ def test_wrong_marks_names_and_ids_are_refused(made):
 def test_unnamed_search_is_called_by_what_it_starts_from(made):
     saved = Searches(made).save(" ", Recipe(chip="abc"), Result((), 0, 0, 0))
     assert saved.name == "chip abc"
+    chip = made.chips.ids[0].decode()
+    saved = Searches(made).save("", Recipe(chip=chip, good=("a",)), Result((), 0, 0, 0))
+    lon, lat = made.chips.centres[0].tolist()
+    place = f"{abs(lat):.4f}° {'SN'[lat >= 0]} {abs(lon):.4f}° {'WE'[lon >= 0]}"
+    assert saved.query == saved.name
+    assert saved.name.startswith(f"the chip at {place}")
+    assert saved.name.endswith(" with 1 good example")
 
 
 def test_picture_is_kept_and_deleted_with_the_search(made):
