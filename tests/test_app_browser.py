@@ -221,8 +221,9 @@ def test_an_unknown_collection_in_a_link_is_explained(app, visit, name) -> None:
     assert "Traceback" not in page.locator("body").inner_text()
 
 
-def test_an_address_below_a_page_is_not_a_blank_one(app, visit) -> None:
-    page = visit(f"{app.url}/search/deeper?collection=ponds", expect="status of 404")
+@pytest.mark.parametrize("path", ["nonsense", "search/deeper?collection=ponds"])
+def test_an_address_where_no_page_is_says_so(app, visit, path) -> None:
+    page = visit(f"{app.url}/{path}", expect="status of 404")
     page.get_by_role("heading", name="There is nothing at this address").wait_for()
     page.get_by_role("link", name="Open Lookalike").click()
     page.locator(".lk-collection").first.wait_for()

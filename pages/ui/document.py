@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
 
 #: Addresses of the pages in `pages/main.py`.
 PATHS = ("/", "/area", "/search", "/changes", "/results", "/collections", "/quality", "/jobs")
+
+
+class Name(Convertor[str]):
+    """One part of an address, as pages have it: no file, and not where a sign-in comes back to."""
+
+    regex = "(?!oauth2callback$)[^/.]+"
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_url_convertor("name", Name())
 
 
 def routes(base_path: str) -> list[Route]:
@@ -38,8 +56,17 @@ def routes(base_path: str) -> list[Route]:
         # Streamlit's own document would look for its scripts here, and stay blank.
         return api_lost.answer(request, base_path)
 
-    lost = [Route(f"{path}/{{rest:path}}", below) for path in PATHS if path != "/"]
-    return [*(Route(path, page) for path in PATHS), *lost]
+    beneath = [Route(f"{path}/{{rest:path}}", below) for path in PATHS if path != "/"]
+    return [*(Route(path, page) for path in PATHS), *beneath]
+
+
+def lost(base_path: str) -> Route:
+    """What answers instead of Home under a name that no page has; comes after every other route."""
+
+    def answer(request: Request) -> Response:
+        return api_lost.answer(request, base_path)
+
+    return Route("/{name:name}", answer)
 
 
 def _fields(request: Request) -> str:

@@ -79,7 +79,8 @@ def our_routes() -> list[BaseRoute]:
     ]
     below = [_below(base_path(), route) for route in routes]
     documents = [_below(base_path(), route) for route in document.routes(base_path())]
-    return [*documents, *protect(below, identity.access)]
+    lost = _below(base_path(), document.lost(base_path()))
+    return [*documents, *protect(below, identity.access), lost]
 
 
 def _below(prefix: str, route: BaseRoute) -> BaseRoute:
