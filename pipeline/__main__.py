@@ -19,7 +19,7 @@ from pipeline import (
 )
 from pipeline.errors import Cancelled, InputError, LookalikeError
 from pipeline.settings import settings
-from pipeline.terminal import Json, count, escaped, fail, print_json, print_table, progress
+from pipeline.terminal import Json, Name, count, escaped, fail, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from pipeline.build import BuildRequest, BuildSummary
@@ -40,8 +40,6 @@ cli_changes.register(app)
 cli_export.register(app)
 cli_evaluate.register(app)
 app.add_typer(cli_chips.chips_app, name="chips")
-
-Name = Annotated[str, typer.Argument(help="Name of a collection.")]
 
 
 def main() -> None:

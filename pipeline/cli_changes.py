@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli_search import lon_lat
 from pipeline.errors import QueryError
 from pipeline.settings import settings
-from pipeline.terminal import Json, count, print_json, print_table
+from pipeline.terminal import Json, Name, count, print_json, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def changes(
-    name: Annotated[str, typer.Argument(help="Name of a collection.")],
+    name: Name,
     chip: Annotated[str | None, typer.Option(help="Look for what this chip shows.")] = None,
     at: Annotated[
         str | None, typer.Option(help="Look for what is at LON,LAT.", metavar="LON,LAT")
@@ -45,7 +46,7 @@ def changes(
     if chip is not None:
         query = by_chip(collection, index, chip)
     else:
-        query = by_point(collection, index, *_lon_lat(at or ""))
+        query = by_point(collection, index, *lon_lat(at or ""))
     found = compare(
         collection, index, query, before or first, after or last, threshold=threshold, k=k
     )
@@ -76,13 +77,3 @@ def changes(
         f"{found.before} → {found.after}: {count(found.matched)} places compared, "
         f"{count(found.unmatched)} seen on one date only, threshold {found.threshold:.2f}."
     )
-
-
-def _lon_lat(text: str) -> tuple[float, float]:
-    try:
-        lon, lat = (float(number) for number in text.split(","))
-    except ValueError as error:
-        raise QueryError(
-            "This is not a longitude and a latitude", where=text, remedy="Write --at=-99.1,47.2"
-        ) from error
-    return lon, lat

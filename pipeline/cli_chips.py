@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline.settings import settings
-from pipeline.terminal import Json, count, print_json, progress
+from pipeline.terminal import Json, Name, count, print_json, progress
 
 
 class ListByDefault(TyperGroup):
@@ -32,7 +32,7 @@ chips_app = typer.Typer(
 
 @chips_app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="Name of a collection.")],
+    name: Name,
     to: Annotated[Path, typer.Option(help="Folder for the files.")],
     format: Annotated[str, typer.Option(help="png, jpeg or geotiff.")] = "png",
     chip: Annotated[

@@ -7,23 +7,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli_search import (
-    AnyOrientation,
-    AnyScale,
-    At,
-    Bad,
-    Chip,
-    Good,
-    Image,
-    NoSuppress,
-    Threshold,
-    recipe_of,
-)
+from pipeline.cli_search import Asked, with_options
 from pipeline.errors import QueryError
 from pipeline.settings import settings
-from pipeline.terminal import Json, print_json, print_table, progress
-
-Name = Annotated[str, typer.Argument(help="Name of a collection.")]
+from pipeline.terminal import Json, Name, print_json, print_table, progress
 
 
 def register(app: typer.Typer) -> None:
@@ -32,20 +19,13 @@ def register(app: typer.Typer) -> None:
     app.command()(searches)
 
 
+@with_options
 def export(
     name: Name,
     to: Annotated[Path, typer.Option(help="File to write; its suffix says the format.")],
-    chip: Chip = None,
-    at: At = None,
-    image: Image = None,
+    asked: Asked,
     saved: Annotated[str | None, typer.Option(help="Id of a saved search instead.")] = None,
     k: Annotated[int, typer.Option(help="How many hits, or sites, 1 to 1000.")] = 100,
-    good: Good = None,
-    bad: Bad = None,
-    threshold: Threshold = None,
-    no_suppress: NoSuppress = False,
-    any_orientation: AnyOrientation = False,
-    any_scale: AnyScale = False,
     sites: Annotated[
         bool, typer.Option("--sites", help="Merge overlapping hits into places; --k counts those.")
     ] = False,
@@ -64,8 +44,8 @@ def export(
     if made is None:
         known = ", ".join(one.suffix for one in FORMATS.values())
         raise QueryError("No format has this suffix", where=to.name, remedy=f"Use one of {known}")
-    starts = sum(given is not None for given in (chip, at, image, saved))
-    if starts > 1 or not (starts or good):
+    starts = asked.starts + (saved is not None)
+    if starts > 1 or not (starts or asked.good):
         raise QueryError("Say what to export", remedy="Give one of --chip, --at, --image, --saved")
     shelf = Shelf(Store(settings().home))
     collection = shelf.collection(name)
@@ -77,20 +57,9 @@ def export(
         places = merge(hits) if sites else ()
         marks, notes = dict(reopened.saved.marks), dict(reopened.saved.notes)
     else:
-        asked = recipe_of(
-            chip=chip,
-            at=at,
-            good=good,
-            bad=bad,
-            image=image,
-            k=k,
-            threshold=threshold,
-            suppress=not no_suppress,
-            any_orientation=any_orientation,
-            any_scale=any_scale,
-        )
+        image = asked.image
         upload = api.Upload(image.read_bytes(), image.name) if image else None
-        found = api.find(shelf, name, asked, upload, sites=sites)
+        found = api.find(shelf, name, asked.recipe(k), upload, sites=sites)
         recipe, hits, places = found.recipe, found.result.hits, found.sites
     findings = Findings.of(
         collection,

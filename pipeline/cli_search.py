@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +13,7 @@ import typer
 
 from pipeline.errors import QueryError
 from pipeline.settings import settings
-from pipeline.terminal import Json, count, print_json, print_table
+from pipeline.terminal import Json, Name, count, print_json, print_table
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
@@ -17,28 +21,81 @@ if TYPE_CHECKING:
     from pipeline.recipe import Recipe
     from pipeline.search import Query, Result
 
-Name = Annotated[str, typer.Argument(help="Name of a collection.")]
-Chip = Annotated[str | None, typer.Option(help="Search from this chip.")]
-At = Annotated[
-    str | None, typer.Option(help="Search from the chip nearest to LON,LAT.", metavar="LON,LAT")
-]
-Image = Annotated[Path | None, typer.Option(help="Search from a picture file.")]
-Good = Annotated[
-    list[str] | None, typer.Option(help="Chip that is a good example; may be given several times.")
-]
-Bad = Annotated[
-    list[str] | None, typer.Option(help="Chip that is a bad example; may be given several times.")
-]
-Threshold = Annotated[float | None, typer.Option(help="Least score, -1 to 1.")]
-NoSuppress = Annotated[
-    bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
-]
-AnyOrientation = Annotated[
-    bool, typer.Option("--any-orientation", help="Also as it looks turned or mirrored.")
-]
-AnyScale = Annotated[
-    bool, typer.Option("--any-scale", help="Also with half and twice the ground in sight.")
-]
+
+@dataclass(frozen=True)
+class Asked:
+    """What to search from and how, each field an option; their help is their description."""
+
+    chip: Annotated[str | None, typer.Option(help="Search from this chip.")] = None
+    at: Annotated[
+        str | None, typer.Option(help="Search from the chip nearest to LON,LAT.", metavar="LON,LAT")
+    ] = None
+    image: Annotated[Path | None, typer.Option(help="Search from a picture file.")] = None
+    good: Annotated[
+        list[str] | None,
+        typer.Option(help="Chip that is a good example; may be given several times."),
+    ] = None
+    bad: Annotated[
+        list[str] | None,
+        typer.Option(help="Chip that is a bad example; may be given several times."),
+    ] = None
+    threshold: Annotated[float | None, typer.Option(help="Least score, -1 to 1.")] = None
+    no_suppress: Annotated[
+        bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
+    ] = False
+    any_orientation: Annotated[
+        bool, typer.Option("--any-orientation", help="Also as it looks turned or mirrored.")
+    ] = False
+    any_scale: Annotated[
+        bool, typer.Option("--any-scale", help="Also with half and twice the ground in sight.")
+    ] = False
+
+    @property
+    def starts(self) -> int:
+        """How many things it starts from, examples aside."""
+        return sum(given is not None for given in (self.chip, self.at, self.image))
+
+    def recipe(self, k: int) -> Recipe:
+        """The recipe that they ask for.
+
+        Raises:
+            QueryError: If there is not one start, or an option is out of range.
+        """
+        from pipeline.recipe import Recipe
+
+        if self.starts > 1 or not (self.starts or self.good):
+            raise QueryError("Say what to search from", remedy="Give one of --chip, --at, --image")
+        fields = {
+            "chip": self.chip,
+            "at": lon_lat(self.at) if self.at is not None else None,
+            "good": self.good,
+            "bad": self.bad,
+            "k": k,
+            "threshold": self.threshold,
+            "suppress": not self.no_suppress,
+            "any_orientation": self.any_orientation,
+            "any_scale": self.any_scale,
+        }
+        return Recipe.from_fields(fields, image=self.image is not None)
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of `Asked` in the place of its parameter `asked`."""
+    options = inspect.signature(Asked, eval_str=True).parameters
+    parameters: list[inspect.Parameter] = []
+    for own in inspect.signature(command, eval_str=True).parameters.values():
+        parameters += options.values() if own.name == "asked" else [own]
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        asked = Asked(**{name: given.pop(name) for name in options})
+        command(asked=asked, **given)
+
+    # What Typer reads.
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    called.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    return called
 
 
 def register(app: typer.Typer) -> None:
@@ -46,21 +103,14 @@ def register(app: typer.Typer) -> None:
     app.command()(search)
 
 
+@with_options
 def search(
     name: Name,
-    chip: Chip = None,
-    at: At = None,
-    image: Image = None,
+    asked: Asked,
     source: Annotated[
         str | None, typer.Option("--from", help="Collection of the chip or point, if another.")
     ] = None,
-    good: Good = None,
-    bad: Bad = None,
     k: Annotated[int, typer.Option(help="How many hits, 1 to 1000.")] = 10,
-    threshold: Threshold = None,
-    no_suppress: NoSuppress = False,
-    any_orientation: AnyOrientation = False,
-    any_scale: AnyScale = False,
     geojson: Annotated[bool, typer.Option("--geojson", help="Print a FeatureCollection.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -72,23 +122,15 @@ def search(
 
     if not 1 <= k <= MAX_K:
         raise QueryError(f"k must be between 1 and {MAX_K}", where=k, remedy="Try --k 10")
-    asked = recipe_of(
-        chip=chip,
-        at=at,
-        good=good,
-        bad=bad,
-        image=image,
-        k=k,
-        threshold=threshold,
-        suppress=not no_suppress,
-        any_orientation=any_orientation,
-        any_scale=any_scale,
-    )
+    recipe = asked.recipe(k)
     store = Store(settings().home)
     collection = store.open(name)
     index = Index.open(collection)
-    query = _query(asked, collection, index, store.open(source) if source else collection, image)
-    result = find(collection, index, query, k=k, suppress=asked.suppress, threshold=asked.threshold)
+    start = store.open(source) if source else collection
+    query = _query(recipe, collection, index, start, asked.image)
+    result = find(
+        collection, index, query, k=k, suppress=recipe.suppress, threshold=recipe.threshold
+    )
     if geojson:
         print_json(_feature_collection(collection, result))
     elif as_json:
@@ -97,24 +139,8 @@ def search(
         _hits_table(collection, query, result)
 
 
-def recipe_of(*, image: Path | None, **fields: Any) -> Recipe:
-    """The recipe that the options of a command ask for; only what is not None counts.
-
-    Raises:
-        QueryError: If there is not one start, or an option is out of range.
-    """
-    from pipeline.recipe import Recipe
-
-    starts = sum(given is not None for given in (fields["chip"], fields["at"], image))
-    if starts > 1 or not (starts or fields["good"]):
-        raise QueryError("Say what to search from", remedy="Give one of --chip, --at, --image")
-    if fields["at"] is not None:
-        fields["at"] = _lon_lat(fields["at"])
-    return Recipe.from_fields(fields, image=image is not None)
-
-
 def _query(
-    asked: Recipe, collection: Collection, index: Index, source: Collection, image: Path | None
+    recipe: Recipe, collection: Collection, index: Index, source: Collection, image: Path | None
 ) -> Query:
     """The query; its start may lie in another collection, its examples lie in the one searched."""
     from dataclasses import replace
@@ -125,23 +151,28 @@ def _query(
     from pipeline.picture import load
     from pipeline.recipe import query_of, refined
 
-    def start(asked: Recipe) -> Query:
+    def start(recipe: Recipe) -> Query:
         embedder = resnet50(str(collection.manifest.model["mode"]))
         if image is not None:
-            return starts.picture_query(load(image), asked, embedder, label=image.name)
-        return starts.query(source, origin, asked, embedder)
+            return starts.picture_query(load(image), recipe, embedder, label=image.name)
+        return starts.query(source, origin, recipe, embedder)
 
     origin = index if source is collection else Index.open(source)
-    alone = replace(asked, good=(), bad=())
+    alone = replace(recipe, good=(), bad=())
     if not (image or alone.chip or alone.at):
-        return query_of(asked, collection, index, start)
+        return query_of(recipe, collection, index, start)
     query = query_of(alone, source, origin, start)
-    if not (asked.good or asked.bad):
+    if not (recipe.good or recipe.bad):
         return query
-    return refined(collection, index, query, asked.good, asked.bad)
+    return refined(collection, index, query, recipe.good, recipe.bad)
 
 
-def _lon_lat(text: str) -> tuple[float, float]:
+def lon_lat(text: str) -> tuple[float, float]:
+    """The point that an option names.
+
+    Raises:
+        QueryError: If it is none.
+    """
     try:
         lon, lat = (float(number) for number in text.split(","))
     except ValueError:

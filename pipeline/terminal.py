@@ -16,6 +16,7 @@ from pipeline.errors import Cancelled, LookalikeError
 from pipeline.progress import OnProgress, Progress
 from pipeline.settings import settings
 
+Name = Annotated[str, typer.Argument(help="Name of a collection.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
