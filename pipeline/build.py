@@ -441,9 +441,9 @@ def _block_of(part: str) -> str:
 
 def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> None:
     manifest = existing.manifest
-    given = {"stride": (stride, manifest.stride)}
+    given: dict[str, tuple[object, object]] = {"stride": (stride, manifest.stride)}
     if request.mode:
-        given["mode"] = (request.mode, manifest.model["mode"])  # type: ignore[assignment]
+        given["mode"] = (request.mode, manifest.model["mode"])
     for what, (asked, has) in given.items():
         if asked != has:
             raise QueryError(

@@ -174,7 +174,7 @@ class Looks:
             pixels = dataset.width * dataset.height
             if not is_url(place) and (pixels <= SMALL or dataset.overviews(1)):
                 return Path(place)
-            stamp = "" if is_url(place) else str(os.stat(place).st_mtime_ns)  # noqa: PTH116
+            stamp = "" if is_url(place) else str(Path(place).stat().st_mtime_ns)
             key = hashlib.sha256(f"{place} {stamp}".encode()).hexdigest()[:16]
             folder = self._home / "looks"
             path = folder / f"{key}.tif"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -440,7 +439,7 @@ def _json_number(value: float | None) -> float | str | None:
 
 
 def _fingerprint(path: Path, progress: OnProgress) -> str:
-    stat = os.stat(path)  # noqa: PTH116
+    stat = path.stat()
     return _hashed(path, stat.st_size, stat.st_mtime_ns, progress)
 
 

@@ -105,7 +105,9 @@ def check_tile(
         if dataset.crs is None or dataset.crs != rasterio.CRS.from_user_input(grid.crs):
             return "it is in another coordinate system"
         wanted = grid.transform_of(tile)
-        if any(abs(a - b) > 1e-6 for a, b in zip(tuple(dataset.transform)[:6], wanted)):  # noqa: B905
+        if any(
+            abs(a - b) > 1e-6 for a, b in zip(tuple(dataset.transform)[:6], wanted, strict=True)
+        ):
             return "it lies elsewhere"
         for row in range(0, tile.height, STRIPE):
             dataset.read(window=Window(0, row, tile.width, min(STRIPE, tile.height - row)))

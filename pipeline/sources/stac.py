@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -347,7 +348,7 @@ def _interval(dates: Dates | None) -> str | None:
 def _utc(moment: str | None) -> str | None:
     if not moment:
         return None
-    try:
-        return moments.read(moment)
-    except ValueError:
-        return f"{moment[:10]}T00:00:00Z" if Dates.parse(moment[:10]) else None
+    for text in (moment, moment[:10]):  # Python 3.10 does not read every fraction of a second
+        with suppress(ValueError):
+            return moments.read(text)
+    return None

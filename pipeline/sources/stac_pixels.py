@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,9 +148,7 @@ class _Files:
     def __call__(self, href: str) -> RangeFile:
         if href not in self._open:
             signer = self._signer
-            address: str | Callable[[], str] = href
-            if signer is not None:
-                address = lambda: signer.sign(href)  # noqa: E731
+            address = partial(signer.sign, href) if signer else href
             self._open[href] = RangeFile(
                 self._http, address, renew=signer.renew if signer else None
             )
