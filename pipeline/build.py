@@ -8,33 +8,28 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import logging
 import platform
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import parts, shared
+from pipeline import shared
 from pipeline.blocks import BlockSummary, BlockTask, make_block, read_ahead
-from pipeline.chips import Block, Grid, count_inside
+from pipeline.chips import Grid
 from pipeline.collection import Collection
-from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError
+from pipeline.errors import NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
 from pipeline.manifest import Manifest
 from pipeline.names import check_name
+from pipeline.plan import left_out, plan
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.store import Store
 
 if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
-
-    from pipeline.scene import Scene
+    from pipeline.parts import Part
     from pipeline.storage import Storage
-
-log = logging.getLogger(__name__)
 
 #: From this stride on chips are embedded one by one unless the user says otherwise, below it in one
 #: pass over the scene; docs/quality.md has the measurements.
@@ -115,9 +110,7 @@ class BuildSummary:
 
 
 #: Makes blocks, given the tasks, the parts that exist, and the progress callback.
-RunBlocks = Callable[
-    ["Sequence[BlockTask]", "Sequence[parts.Part]", OnProgress], "list[BlockSummary]"
-]
+RunBlocks = Callable[["Sequence[BlockTask]", "Sequence[Part]", OnProgress], "list[BlockSummary]"]
 
 
 def build(
@@ -149,6 +142,8 @@ def build(
         for folder in (collection.scenes_folder, collection.path / "chips"):
             remove_temporaries(folder)
         try:
+            # As it is now: another build may have added scenes before this one had the lock.
+            collection = store.open(collection.name)
             collection = add_scenes(collection, request, progress)
             tasks, kept = plan(collection)
             if storage is not None:
@@ -244,50 +239,8 @@ def add_scenes(collection: Collection, request: BuildRequest, progress: OnProgre
     return collection.write(scenes=tuple(ids), area=area, complete=False)
 
 
-def plan(collection: Collection) -> tuple[list[BlockTask], list[parts.Part]]:
-    """The blocks still to make, and the parts that are finished.
-
-    A damaged part is removed and its block made anew.
-    """
-    from shapely import to_wkb
-
-    manifest = collection.manifest
-    geometry = area_of(manifest)
-    wkb = to_wkb(geometry) if geometry is not None else None
-    key = _area_key(wkb)
-    tasks: list[BlockTask] = []
-    kept: list[parts.Part] = []
-    for scene in collection.scenes.values():
-        found = _finished(collection, scene.id)
-        kept += found.values()
-        for block in Grid.for_scene(scene, manifest.stride).blocks(manifest.block_span):
-            name = f"block-{block.name}-{key}.parquet"
-            if name in found or (geometry is not None and not _touches(scene, block, geometry)):
-                continue
-            older = [p for n, p in found.items() if _block_of(n) == f"block-{block.name}"]
-            if any(not part.left_out.get("area") for part in older):
-                continue
-            known = frozenset(
-                chip for p in older for chip in parts.read_columns(p, ["id"])["id"].to_pylist()
-            )
-            tasks.append(
-                BlockTask(
-                    collection.path,
-                    scene.id,
-                    block,
-                    name,
-                    wkb,
-                    str(manifest.model["mode"]),
-                    manifest.stride,
-                    known,
-                    None if geometry is None else count_inside(scene, block, geometry),
-                )
-            )
-    return tasks, kept
-
-
 def run_blocks(
-    tasks: Sequence[BlockTask], kept: Sequence[parts.Part], progress: OnProgress
+    tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
 ) -> list[BlockSummary]:
     """Make the blocks in this process, reading the next one while one is embedded."""
     from pipeline.embedding import resnet50
@@ -313,7 +266,7 @@ def run_blocks(
 def finish(
     collection: Collection,
     made: Sequence[BlockSummary],
-    kept: Sequence[parts.Part],
+    kept: Sequence[Part],
     started: float,
     progress: OnProgress,
 ) -> BuildSummary:
@@ -322,17 +275,17 @@ def finish(
 
     whole = Collection(collection.path, collection.manifest)
     chips = sum(part.rows for part in whole.parts)
-    left_out = _left_out(whole.parts)
+    tally = left_out(whole.parts)
     if not chips:
         raise SceneError(
-            "No chip is left: " + (describe_left_out(left_out) or "the area misses the imagery"),
+            "No chip is left: " + (describe_left_out(tally) or "the area misses the imagery"),
             where=collection.name,
             remedy="Choose an area or a scene with imagery",
         )
     seconds = time.monotonic() - started
     done = whole.write(
         chips=chips,
-        left_out=left_out,
+        left_out=tally,
         complete=True,
         seconds=round(collection.manifest.seconds + seconds, 1),
         versions=_versions(),
@@ -341,7 +294,7 @@ def finish(
     return BuildSummary(
         done.name,
         chips,
-        left_out,
+        tally,
         done.manifest.scenes,
         len(made),
         len(kept),
@@ -378,67 +331,6 @@ def describe_left_out(left_out: dict[str, int]) -> str:
     return ", ".join(f"{n} {words.get(reason, reason)}" for reason, n in left_out.items())
 
 
-def _left_out(made: Sequence[parts.Part]) -> dict[str, int]:
-    """Chips left out in all, by reason.
-
-    A block whose area grew has several parts; that of the largest area, which leaves out the
-    fewest, tells what is left out now.
-    """
-    blocks: dict[tuple[str, str], dict[str, int]] = {}
-    for part in made:
-        block = (part.scene_id, _block_of(part.path.name))
-        if part.left_out.get("area", 0) <= blocks.get(block, part.left_out).get("area", 0):
-            blocks[block] = part.left_out
-    total: Counter[str] = Counter()
-    for tally in blocks.values():
-        total.update(tally)
-    return {reason: number for reason, number in total.items() if number}
-
-
-def area_of(manifest: Manifest) -> BaseGeometry | None:
-    """The collection's area as a geometry in EPSG:4326, or None for whole scenes."""
-    from shapely.geometry import shape
-
-    return shape(manifest.area) if manifest.area else None
-
-
-def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:
-    """Whether a chip's centre may lie in the area: the block's window meets it."""
-    from shapely.affinity import translate
-    from shapely.geometry import Polygon
-
-    from pipeline.chips import window_corners
-
-    window = Polygon(window_corners(scene, block.window))
-    # Either may be written a whole turn away from the other near the antimeridian.
-    return any(window.intersects(translate(area, xoff=turn)) for turn in (-360, 0, 360))
-
-
-def _finished(collection: Collection, scene_id: str) -> dict[str, parts.Part]:
-    """The whole parts of a scene by file name.
-
-    All parts of a block of which one is damaged are removed: a later one holds only what the area
-    gained, so that the block must be made anew as one.
-    """
-    found, damaged = {}, set()
-    for path in collection.part_files(scene_id):
-        try:
-            found[path.name] = parts.verified(path, scene_id)
-        except DamagedError as error:
-            log.warning("making a block anew: %s", error)
-            damaged.add(_block_of(path.name))
-    for path in collection.part_files(scene_id):
-        if _block_of(path.name) in damaged:
-            path.unlink(missing_ok=True)
-            found.pop(path.name, None)
-    return found
-
-
-def _block_of(part: str) -> str:
-    """The block that a part's file name begins with: "block-r0003-c0001"."""
-    return part.rpartition("-")[0]
-
-
 def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> None:
     manifest = existing.manifest
     given: dict[str, tuple[object, object]] = {"stride": (stride, manifest.stride)}
@@ -465,12 +357,6 @@ def _enlarged(manifest: Manifest, request: BuildRequest) -> dict[str, Any] | Non
         return None
     union = shape(manifest.area).union(shape(request.area))
     return json.loads(json.dumps(mapping(union)))
-
-
-def _area_key(wkb: bytes | None) -> str:
-    import hashlib
-
-    return hashlib.sha256(wkb).hexdigest()[:8] if wkb else "all"
 
 
 def _discard(collection: Collection) -> None:

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.build import BuildRequest, SceneInput, build, plan
+from pipeline.build import BuildRequest, SceneInput, build
 from pipeline.collection import Collection
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
 from pipeline.parts import read_embeddings
+from pipeline.plan import plan
 from pipeline.progress import Progress
 from pipeline.store import Store
 from tests import made, standin
@@ -86,6 +87,22 @@ def assert_same(one: Collection, other: Collection) -> None:
 def command(raster: Path, name: str = "strip") -> list[str]:
     given = ["--scene", str(raster), "--name", name, "--stride", str(STRIDE), "--mode", "chip"]
     return ["build", *given, "--json"]
+
+
+def test_scene_that_another_build_adds_meanwhile_stays(
+    home: Path, copy: Collection, tmp_path: Path, quick: None
+) -> None:
+    store, added = Store(home), []
+
+    def meanwhile(report: Progress) -> None:
+        if report.stage == "Opening" and not added:
+            added.append(write_raster(tmp_path / "first.tif", 300, 300, seed=4))
+            build(request_for(added[0]), store)
+
+    second = write_raster(tmp_path / "second.tif", 300, 300, seed=5)
+    summary = build(request_for(second), store, meanwhile)
+    assert len(summary.scenes) == 3
+    assert store.open("strip").manifest.scenes == summary.scenes
 
 
 @pytest.mark.model

@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from pipeline import shared
-from pipeline.build import BuildRequest, SceneInput, build, plan
+from pipeline.build import BuildRequest, SceneInput, build
 from pipeline.collection import Collection
 from pipeline.engine import BlocksFailed, DaskEngine, Failure
 from pipeline.errors import QueryError, ServiceError, StorageError
 from pipeline.parts import read_embeddings
+from pipeline.plan import plan
 from pipeline.progress import Progress, silent
 from pipeline.scene import SceneReader, ingest
 from pipeline.storage import Storage
