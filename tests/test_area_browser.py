@@ -13,6 +13,7 @@ from tests.browser import (
     PHONE,
     App,
     Visit,
+    build,
     built,
     chromium,
     eventually,
@@ -40,6 +41,21 @@ def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setenv("LOOKALIKE_WORKERS", "0")
         with serving(module_home, tmp_path_factory.mktemp("area") / "log") as running:
             yield running
+
+
+@pytest.fixture
+def harbour(module_home: Path, tmp_path: Path) -> str:
+    """A collection of the nine chips, built where the app's are."""
+    from shapely import box, to_geojson
+
+    from pipeline.sources.sample import samples
+
+    area = tmp_path / "harbour.geojson"
+    area.write_text(to_geojson(box(*OAKLAND)))
+    sample = samples()["san-francisco-bay"].path
+    options = ("--title", "Harbour", "--aoi", str(area), "--stride", "256")
+    build(module_home, sample, "harbour", *options)
+    return "harbour"
 
 
 def opened(app: App, visit: Visit, **options):
@@ -106,10 +122,12 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     assert page.evaluate("() => lookalike.store.state.footprints.total") == 9
 
 
-def test_an_area_is_enlarged_and_only_what_is_new_is_computed(app: App, visit: Visit) -> None:
-    page = visit(f"{app.url}/collections?collection=oakland")
+def test_an_area_is_enlarged_and_only_what_is_new_is_computed(
+    app: App, visit: Visit, harbour: str
+) -> None:
+    page = visit(f"{app.url}/collections?collection={harbour}")
     page.get_by_role("button", name="Add imagery").click()
-    page.get_by_text("Added to Oakland; only what is new is computed").wait_for()
+    page.get_by_text("Added to Harbour; only what is new is computed").wait_for()
     page.get_by_role("radio", name="None", checked=True).wait_for()
     page.get_by_role("radio", name="Text").click()
     west, south, east, north = OAKLAND
@@ -156,6 +174,20 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
         page.reload()
         page.wait_for_function(KM2)
     page.locator(".lk-sum", has_text=f"{chips} chips").wait_for()
+
+
+def test_a_name_being_typed_outlives_another_suggestion(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    name = page.get_by_label("Name", exact=True)
+    page.locator("[class*='st-key-area-sample']").get_by_role("combobox").press("ArrowDown")
+    page.get_by_role("option", name="Great Salt Lake").click()
+    name.fill("Shore")  # while the server reads the other scene
+    expect(name).to_have_attribute("placeholder", "Great Salt Lake")
+    settled(page)
+    expect(name).to_have_value("Shore")
+    page.keyboard.press("Tab")
+    settled(page)
+    expect(name).to_have_value("Shore")
 
 
 def test_deleting_the_drawing_means_whole_scenes(app: App, visit: Visit) -> None:
