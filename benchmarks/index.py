@@ -21,18 +21,16 @@ recall@10 of 0.99, then all are timed in turn, one query at a time on one thread
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one query, one thread: for everybody
@@ -40,91 +38,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.support.embeddings import Source  # noqa: E402
-from benchmarks.support.rivals import GOAL, Contender, K, Rivals, recall  # noqa: E402
+from benchmarks.support import ROOT
+from benchmarks.support.embeddings import Source
+from benchmarks.support.figures import Figure
+from benchmarks.support.rivals import GOAL, Contender, K, Rivals, recall
+from benchmarks.support.vectors import Vectors, written
 
 QUERIES = 200
 ROUNDS = 5
 #: A slow contender is asked no more queries in a round after so long.
 ROUND_US = 1.5e6
-PART = 8_192
 #: First windows of the chips that are added and of the queries from elsewhere.
 ADDED, HELD_OUT = 240, 100_000
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One comparison, as every benchmark prints it."""
-
-    name: str
-    ours: float
-    rival: float
-    rival_name: str
-    ratio: float
-    spread: float
-    quality: float
-    contenders: tuple[dict[str, Any], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; `contenders`, everybody that was measured, only where there are some."""
-        return {name: value for name, value in asdict(self).items() if value != ()}
-
-
-@dataclass
-class Chips:
-    """Stands in for a collection: parts with embeddings, and a place for the index."""
-
-    folder: Path
-    parts: list[Any]
-    name: str = "benchmark"
-
-    @property
-    def index_folder(self) -> Path:
-        """Where the index goes."""
-        return self.folder / "index"
-
-    @property
-    def manifest(self) -> Any:
-        """A model, so that an index can be checked against it."""
-        return SimpleNamespace(model={"name": "benchmark"})
-
-    @property
-    def version(self) -> str:
-        """Changes with the parts."""
-        return f"{len(self.parts)}-{sum(part.rows for part in self.parts)}"
-
-
-def written(vectors: Iterator[np.ndarray], folder: Path, prefix: str) -> list[Any]:
-    """Parts on disk that hold these vectors, about 8,192 in each."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from pipeline.parts import Part
-
-    folder.mkdir(parents=True, exist_ok=True)
-    found: list[Part] = []
-    waiting: list[np.ndarray] = []
-
-    def flush() -> None:
-        half = np.concatenate(waiting)
-        waiting.clear()
-        column = pa.FixedSizeListArray.from_arrays(pa.array(half.ravel()), 2048)
-        path = folder / f"block-{prefix}{len(found):05d}.parquet"
-        pq.write_table(
-            pa.table({"embedding": column}), path, compression="none", use_dictionary=False
-        )
-        found.append(Part(path, "scene", len(half), {}, path.name))
-
-    for piece in vectors:
-        waiting.append(piece)
-        if sum(map(len, waiting)) >= PART:
-            flush()
-    if waiting:
-        flush()
-    return found
 
 
 def timed(contenders: list[Contender], queries: np.ndarray, rounds: int) -> None:
@@ -172,9 +99,9 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
 
     parts = written(source.vectors(n), folder / "parts", "a")
     extra = written(source.vectors(n // 100, first=ADDED), folder / "parts", "b")
-    chips = Chips(folder, parts)
+    collection = Vectors(folder, parts)
     started = time.perf_counter()
-    index = Index.open(chips)  # type: ignore[arg-type]
+    index = Index.open(collection)
     build = time.perf_counter() - started
     segment, vectors = index.segments[0], index.vectors
     rng = np.random.default_rng(0)
@@ -214,15 +141,15 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
     started = time.perf_counter()
     index.search_many(queries, K)
     batch = QUERIES / (time.perf_counter() - started)
-    chips.parts = [*parts, *extra]
+    collection = Vectors(folder, [*parts, *extra])
     started = time.perf_counter()
-    grown = Index.open(chips)  # type: ignore[arg-type]
+    grown = Index.open(collection)
     add = time.perf_counter() - started
     found = grown.search(normalised(grown.vectors[[len(grown) - 1]])[0], 1)[0]
     assert found[0] >= n, "an added chip is found at once"
-    chips.parts = [*parts[1:], *extra]
+    collection = Vectors(folder, [*parts[1:], *extra])
     started = time.perf_counter()
-    reduced = Index.open(chips)  # type: ignore[arg-type]
+    reduced = Index.open(collection)
     delete = time.perf_counter() - started
     assert len(reduced) == len(grown) - parts[0].rows
     gone = normalised(vectors[[5]])[0]
@@ -254,7 +181,7 @@ def figures(
         values = (round(own, 3), round(other, 3), of, round(ratio, 3))
         return Figure(f"{name}, {n} chips", *values, round(spread, 3), round(quality, 4))
 
-    everybody = tuple(
+    everybody = [
         {
             "name": each.name,
             "recall": round(each.recall, 4),
@@ -264,12 +191,12 @@ def figures(
             "size": round(each.size),
         }
         for each in (ours, filtered, *rivals)
-    )
+    ]
     p50, p99 = median(ours.p50), median(ours.p99)
     return [
         replace(
             figure("p50 of a query, µs", p50, median(best.p50), best.name, ours.recall),
-            contenders=everybody,
+            more={"contenders": everybody},
         ),
         figure("p99 of a query, µs", p99, median(tail.p99), tail.name, ours.recall),
         figure("build, s", ours.build, graph.build, graph.name, ours.recall),
@@ -308,13 +235,7 @@ def main() -> None:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         for figure in found:
-            if options.json:
-                print(json.dumps(figure.to_dict(), ensure_ascii=False), flush=True)
-            else:
-                say(
-                    f"  {figure.name}: {figure.ours:g} against {figure.rival:g} "
-                    f"({figure.rival_name}), ratio {figure.ratio:g}, recall {figure.quality:g}"
-                )
+            figure.show(as_json=options.json)
 
 
 if __name__ == "__main__":

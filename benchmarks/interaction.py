@@ -23,14 +23,13 @@ click within its time, its figure is 0 and `rival_name` says how long was waited
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,16 +38,17 @@ import httpx
 import numpy as np
 from playwright.sync_api import Browser, Error, Frame, Page, Route, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.support.searchable import (  # noqa: E402
+from benchmarks.support import ROOT
+from benchmarks.support.figures import Figure
+from benchmarks.support.searchable import (
     make_collection,
     server,
     streamlit,
     wait_for,
 )
-from tests.browser import DESKTOP, FLAGS, LIVE, chromium_path  # noqa: E402
+from tests.browser import DESKTOP, FLAGS, LIVE, chromium_path
 
 K = 10
 ROUNDS = 3
@@ -100,19 +100,6 @@ PIXEL = (
 
 #: Milliseconds to the highlight, the chips highlighted, longitude and latitude of the click.
 Answer = tuple[float, list[str], list[float]]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One comparison, as every benchmark prints it."""
-
-    name: str
-    ours: float
-    rival: float
-    rival_name: str
-    ratio: float
-    spread: float
-    quality: Any
 
 
 @dataclass
@@ -390,17 +377,8 @@ def main() -> None:
             for size, name in names.items():
                 seen = measure(browser, *addresses, name, made[size], clicks)
                 for figure in figures(made[size], *seen):
-                    print(json.dumps(asdict(figure)) if options.json else told(figure), flush=True)
+                    figure.show(as_json=options.json)
             browser.close()
-
-
-def told(figure: Figure) -> str:
-    """A figure in one line."""
-    quality = ", ".join(f"{key.replace('_', ' ')} {one}" for key, one in figure.quality.items())
-    return (
-        f"{figure.name}: {figure.ours:g} against {figure.rival:g} ({figure.rival_name}), "
-        f"ratio {figure.ratio:g}, spread {figure.spread:g}; {quality}"
-    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ Errors must be 0.  Times are those the client sees, in milliseconds.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import tempfile
@@ -24,22 +23,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.support.searchable import (  # noqa: E402
-    WARM_SECONDS,
-    make_collection,
-    server,
-)
+from benchmarks.support.figures import Figure
+from benchmarks.support.searchable import WARM_SECONDS, make_collection, server, write_raster
 
 NAME = "load"
 THINK_SECONDS = (0.5, 1.5)
+#: Pixels of the built scene each way: 1,296 chips, 64 in a block.
+SIDE = 9000
 
 
 @dataclass(frozen=True)
@@ -103,16 +99,8 @@ def main() -> int:
             together = measure(address, home, chips, plan, building=False)
             building = measure(address, home, chips, plan, building=True)
     for figure in figures(alone, together, building):
-        print(json.dumps(figure, ensure_ascii=False) if given.json else told(figure))
+        figure.show(as_json=given.json)
     return 1 if alone.errors or together.errors or building.errors else 0
-
-
-def told(figure: dict[str, Any]) -> str:
-    """A figure in one line."""
-    return (
-        f"{figure['name']}: {figure['ours']} ({figure['rival_name']}: {figure['rival']}), "
-        f"errors {figure['quality']['errors']} of {figure['quality']['searches']}"
-    )
 
 
 def measure(address: str, home: Path, chips: list[str], plan: Plan, *, building: bool) -> Seen:
@@ -174,7 +162,7 @@ def start_build(home: Path) -> str:
 
     raster = home / "building.tif"
     if not raster.exists():
-        write_raster(raster)
+        write_raster(raster, SIDE)
     jobs = Jobs(home)
     job = jobs.submit(BuildRequest("building", (SceneInput(raster),), stride=256, mode="chip"))
     end = time.monotonic() + WARM_SECONDS
@@ -186,46 +174,31 @@ def start_build(home: Path) -> str:
     return job.id
 
 
-def write_raster(path: Path) -> None:
-    """A seeded 9,000 × 9,000 scene: 1,296 chips, 64 in a block."""
-    import rasterio
-    from rasterio.transform import from_origin
-
-    pixels = np.random.default_rng(1).integers(0, 255, (3, 750, 750), np.uint8)
-    profile = {
-        "driver": "GTiff", "width": 9000, "height": 9000, "count": 3, "dtype": "uint8",
-        "crs": "EPSG:32632", "transform": from_origin(300000, 5150000, 1, 1),
-    }  # fmt: skip
-    with rasterio.open(path, "w", **profile) as dataset:
-        dataset.write(pixels.repeat(12, axis=1).repeat(12, axis=2))
-
-
 def blocks_of(home: Path) -> int:
     """Blocks of the building collection that are finished."""
     return len(list((home / "collections" / "building" / "chips").glob("*/block-*.parquet")))
 
 
-def figures(alone: Seen, together: Seen, building: Seen) -> Iterator[dict[str, Any]]:
+def figures(alone: Seen, together: Seen, building: Seen) -> Iterator[Figure]:
     """The comparisons: many users with one user, and with a build beside them with none."""
     pairs = ((together, alone, "one user alone"), (building, together, "the same without a build"))
     for seen, rival, rival_name in pairs:
         beside = f", beside a build ({seen.blocks_made} blocks made)" if seen.building else ""
         for quantile in (50, 95, 99):
             ours, theirs = seen.milliseconds(quantile), rival.milliseconds(quantile)
-            yield {
-                "name": f"p{quantile} of a search, ms: {seen.users} users, {seen.chips:,} "
-                f"chips{beside}",
-                "ours": round(ours, 1),
-                "rival": round(theirs, 1),
-                "rival_name": rival_name,
-                "ratio": round(theirs / ours, 3),
-                "spread": seen.spread(quantile),
-                "quality": {
+            yield Figure(
+                f"p{quantile} of a search, ms: {seen.users} users, {seen.chips:,} chips{beside}",
+                round(ours, 1),
+                round(theirs, 1),
+                rival_name,
+                round(theirs / ours, 3),
+                seen.spread(quantile),
+                {
                     "errors": len(seen.errors),
                     "searches": len(seen.times),
                     "a_second": round(len(seen.times) / seen.seconds, 1),
                 },
-            }
+            )
 
 
 if __name__ == "__main__":

@@ -31,12 +31,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from subprocess import Popen
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -44,13 +43,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.support.hosts import Host, free_port, hosts  # noqa: E402
+from benchmarks.support.cluster import WAIT_SECONDS, Cluster
+from benchmarks.support.figures import Figure
+from benchmarks.support.hosts import free_port, hosts
 
 STRIDE, ROWS, COLS = 128, 4, 8
-SECONDS = 240
 K = 10
 
 
@@ -67,141 +66,6 @@ class Size:
 
 FULL = Size(blocks=20, rounds=2, disturbed=12, chips=30_000, queries=300)
 QUICK = Size(blocks=6, rounds=1, disturbed=6, chips=4_000, queries=100)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One comparison, as every benchmark prints it."""
-
-    name: str
-    ours: float
-    rival: float
-    rival_name: str
-    ratio: float
-    spread: float
-    quality: float
-
-
-@dataclass
-class Cluster:
-    """A scheduler and workers that are started again when they end, as an orchestrator does.
-
-    Attributes:
-        address: The scheduler's.
-        places: Where each worker runs.
-        folder: For logs and what workers keep; nothing of the head is in it.
-        weights: The model's weights.
-    """
-
-    address: str
-    places: list[Host]
-    folder: Path
-    weights: Path
-    scheduler: Popen[bytes] | None = None
-    workers: list[Popen[bytes]] = field(default_factory=list)
-    starts: int = 0
-
-    def start(self) -> None:
-        """Start everything, and wait until every worker has loaded the model."""
-        self.start_scheduler()
-        self.workers = [self.start_worker(number) for number in range(len(self.places))]
-        self.ready(load=True)
-
-    def start_scheduler(self) -> None:
-        """Start the scheduler at its address, in this process's own namespaces."""
-        host, _, port = self.address.removeprefix("tcp://").rpartition(":")
-        arguments = ["-m", "distributed.cli.dask_scheduler", "--host", host, "--port", port]
-        here = Host(host, "", self.folder)
-        self.scheduler = here.start(
-            [*arguments, "--no-dashboard"], -1, self.folder / "scheduler.log"
-        )
-
-    def start_worker(self, number: int) -> Popen[bytes]:
-        """Start a worker on its host and core."""
-        place, self.starts = self.places[number], self.starts + 1
-        own = self.folder / f"worker{self.starts}"
-        own.mkdir()
-        arguments = ["-m", "distributed.cli.dask_worker", self.address, "--nthreads", "1"]
-        arguments += ["--host", place.address, "--no-nanny", "--no-dashboard"]
-        arguments += ["--memory-limit", "0", "--local-directory", str(own)]
-        return place.start(
-            arguments,
-            number,
-            self.folder / "workers.log",
-            LOOKALIKE_HOME=str(own),
-            LOOKALIKE_WEIGHTS=str(self.weights),
-            LOOKALIKE_THREADS="1",
-            OMP_NUM_THREADS="1",
-        )
-
-    def ready(self, *, load: bool) -> None:
-        """Wait for all workers, and for the model in each of them if asked to."""
-        from distributed import Client
-
-        with Client(self.address, timeout=SECONDS, set_as_default=False) as client:
-            client.wait_for_workers(len(self.places), timeout=SECONDS)
-            if load:
-                client.run(_load)
-
-    @contextmanager
-    def supervised(self) -> Iterator[None]:
-        """Start workers again that ended, for the length of the block."""
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.2):
-                for number, worker in enumerate(self.workers):
-                    if worker.poll() is not None:
-                        self.workers[number] = self.start_worker(number)
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def others_seconds(self) -> float:
-        """What the workers' cores have spent so far on anything but the workers."""
-        import psutil
-
-        used = [psutil.Process(worker.pid).cpu_times() for worker in self.workers]
-        cores, every = sorted(os.sched_getaffinity(0)), psutil.cpu_times(percpu=True)
-        busy = [every[cores[i % len(cores)]] for i in range(len(self.workers))]
-        return sum(sum(t) - t.idle - t.iowait - t.guest - t.guest_nice for t in busy) - sum(
-            t.user + t.system for t in used
-        )
-
-    def memory(self) -> float:
-        """Bytes that the largest worker holds."""
-        import psutil
-
-        return max(float(psutil.Process(worker.pid).memory_info().rss) for worker in self.workers)
-
-    def processor_seconds(self) -> float:
-        """What the scheduler, the workers and this process have used so far."""
-        import psutil
-
-        processes = [p.pid for p in (self.scheduler, *self.workers) if p is not None]
-        times = [psutil.Process(pid).cpu_times() for pid in (*processes, os.getpid())]
-        return sum(t.user + t.system for t in times)
-
-    def stop(self) -> None:
-        """End everything."""
-        for process in (*self.workers, self.scheduler):
-            if process is not None:
-                process.kill()
-                process.wait()
-
-
-def _load() -> None:
-    """Have the model in memory and its graph made; runs in a worker."""
-    import numpy
-
-    from pipeline.embedding import resnet50
-
-    resnet50("chip").embed(numpy.zeros((32, 256, 256, 3), numpy.uint8))
 
 
 def write_scene(path: Path, blocks: int) -> None:
@@ -250,8 +114,9 @@ def efficiency(
     one: Cluster, two: Cluster, home: Path, storage: Any, size: Size, say: Callable[..., None]
 ) -> tuple[list[Figure], np.ndarray]:
     """The same blocks on one worker and on two, and their vectors."""
-    from pipeline.build import add_scenes, plan, prepare
+    from pipeline.build import add_scenes, prepare
     from pipeline.engine import DaskEngine
+    from pipeline.plan import plan
     from pipeline.progress import silent
     from pipeline.store import Store
 
@@ -336,7 +201,7 @@ def disturbed(
         return len({name for name, _, _ in seen})
 
     def until(there: int) -> None:
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + WAIT_SECONDS
         while look() < there and runner.is_alive() and time.monotonic() < end:
             time.sleep(0.02)
 
@@ -399,7 +264,7 @@ def sharded(
     """Queries to one shard a worker against one index; and the response times of single shards."""
     from distributed import Client
 
-    from benchmarks.index import Chips, written
+    from benchmarks.support.vectors import Vectors, written
     from pipeline.index import Index
     from pipeline.shards import Shards
 
@@ -412,10 +277,10 @@ def sharded(
         for i, half in enumerate(np.array_split(rows, len(cluster.places)))
         for part in written(iter([half]), home / "parts", "ab"[i])
     ]
-    single = Index.open(Chips(home / "single", parts))  # type: ignore[arg-type]
+    single = Index.open(Vectors(home / "single", parts))
     queries = rows[rng.choice(size.chips, size.queries)].astype(np.float32)
-    with Client(cluster.address, set_as_default=False, timeout=SECONDS) as client:
-        shards = Shards.open(Chips(home / "sharded", parts), client, storage)  # type: ignore[arg-type]
+    with Client(cluster.address, set_as_default=False, timeout=WAIT_SECONDS) as client:
+        shards = Shards.open(Vectors(home / "sharded", parts), client, storage)
         assert len(set(shards.owners)) == len(cluster.places) == len(shards.index.segments)
         shards.search(queries[0], K)
         same, ours, theirs = 0, [], []
@@ -489,13 +354,7 @@ def main() -> int:
 
     def show(figure: Figure) -> None:
         figures.append(figure)
-        if options.json:
-            print(json.dumps(asdict(figure)), flush=True)
-        else:
-            say(
-                f"{figure.name}: {figure.ours:g} against {figure.rival:g} ({figure.rival_name}), "
-                f"ratio {figure.ratio:g}, spread {figure.spread:g}, quality {figure.quality:g}"
-            )
+        figure.show(as_json=options.json)
 
     with (
         tempfile.TemporaryDirectory(prefix="lookalike-scaling-") as temporary,

@@ -18,15 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from pipeline.settings import settings
+from tests.browser import DESKTOP, FLAGS, PHONE, chromium_path, live, results, serving
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from PIL import Image  # noqa: E402
-from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
-
-from pipeline.settings import settings  # noqa: E402
-from tests.browser import DESKTOP, FLAGS, PHONE, chromium_path, live, results, serving  # noqa: E402
-
 PICTURES = ROOT / "docs" / "screenshots"
 README = ROOT / "assets" / "screenshot.png"
 NAME = "san-francisco-bay"

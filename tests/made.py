@@ -26,14 +26,16 @@ MODEL = {
 }
 
 
-def scene(scene_id: str, width: int, height: int, *, datetime: str | None = None) -> Scene:
-    """A north-up 10 m scene near Lake Geneva that has no pixels."""
+def scene(
+    scene_id: str, width: int, height: int, *, gsd: float = 10.0, datetime: str | None = None
+) -> Scene:
+    """A north-up scene near Lake Geneva that has no pixels."""
     return Scene(
         id=scene_id,
         path=f"{scene_id}.tif",
         title=scene_id,
         crs="EPSG:32632",
-        transform=(10.0, 0.0, 300000.0, 0.0, -10.0, 5150000.0),
+        transform=(gsd, 0.0, 300000.0, 0.0, -gsd, 5150000.0),
         width=width,
         height=height,
         dtype="uint8",
@@ -41,7 +43,7 @@ def scene(scene_id: str, width: int, height: int, *, datetime: str | None = None
         bands=(1, 2, 3),
         stretch=Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
         nodata=None,
-        gsd=10.0,
+        gsd=gsd,
         datetime=datetime,
         source="raster",
         source_url="",

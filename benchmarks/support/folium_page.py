@@ -17,14 +17,13 @@ import leafmap.foliumap as leafmap
 import streamlit as st
 from streamlit_folium import st_folium
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from pipeline.collection import Collection  # noqa: E402
-from pipeline.index import Index  # noqa: E402
-from pipeline.search import by_point, search  # noqa: E402
-from pipeline.settings import settings  # noqa: E402
-from pipeline.store import Store  # noqa: E402
+from pipeline.collection import Collection
+from pipeline.index import Index
+from pipeline.search import by_point, search
+from pipeline.settings import settings
+from pipeline.store import Store
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from benchmarks.support import ROOT
+
 #: Of the range for private networks, rarely used by others.
 NETWORK = "10.231.77"
 

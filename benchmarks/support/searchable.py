@@ -13,15 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
 
-if TYPE_CHECKING:
-    from pipeline.scene import Scene
+from benchmarks.support import ROOT
+from tests.made import scene as scene_of
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 STRIDE = 64
 CLUSTERS = 300
 WARM_SECONDS = 600
@@ -51,7 +49,7 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
         found = store.open(name)
     except NotFoundError:
         side = 256 + (round(n**0.5) - 1) * STRIDE
-        scene = scene_of(name, side)
+        scene = scene_of(f"{name}-00000000", side, side, gsd=1.0)
         model = identity_of(weights.load(weights.find()), "chip").to_dict()
         made = store.create(Manifest(name, name.title(), STRIDE, model, scenes=(scene.id,)))
         write_json(made.scenes_folder / f"{scene.id}.json", scene.to_item())
@@ -82,31 +80,6 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
         found = made.write(complete=True, chips=len(grid))
     Index.open(found)
     return [chip.decode() for chip in found.chips.ids]
-
-
-def scene_of(name: str, side: int) -> Scene:
-    """A north-up 1 m scene of so many pixels a side, whose file may be missing."""
-    from pipeline.scene import Scene, Stretch
-
-    return Scene(
-        id=f"{name}-00000000",
-        path=f"{name}-00000000.tif",
-        title=name.title(),
-        crs="EPSG:32632",
-        transform=(1.0, 0.0, 300000.0, 0.0, -1.0, 5150000.0),
-        width=side,
-        height=side,
-        dtype="uint8",
-        count=3,
-        bands=(1, 2, 3),
-        stretch=Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
-        nodata=None,
-        gsd=1.0,
-        datetime=None,
-        source="raster",
-        source_url="",
-        license="",
-    )
 
 
 def write_raster(path: Path, side: int) -> None:
