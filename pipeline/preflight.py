@@ -310,10 +310,15 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
     if not found.chips:
         finest = next((one.gsd for one in imagery if one.gsd), None)
         size = f": {finest * CHIP / 1000:.2g} km a side" if finest else ""
+        what = (
+            "The area is too small"
+            if found.missing is None
+            else "The part of the area that has imagery is too small"
+        )
         return [
             Finding(
                 "stop",
-                "The area is too small: no chip has its centre inside",
+                f"{what}: no chip has its centre inside",
                 f"Draw it larger than a chip{size}"
                 + (", or choose a narrower stride" if stride > 64 else ""),
             )

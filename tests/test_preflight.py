@@ -85,7 +85,17 @@ def test_an_area_smaller_than_the_spacing_of_chips_stops_it(
     found = look([imagery], inner(imagery, 0.01), tmp_path)
     assert found.chips == 0
     assert not found.ready
+    assert found.findings[0].what.startswith("The area is too small")
     assert "larger than a chip: 2.6 km a side" in found.findings[0].remedy
+
+
+def test_a_large_area_with_a_sliver_of_imagery_is_not_called_small(
+    imagery: Candidate, tmp_path: Path
+) -> None:
+    west, south, _, north = imagery.footprint.bounds
+    found = look([imagery], Area.from_bounds((west - 1, south, west + 0.003, north)), tmp_path)
+    assert found.chips == 0
+    assert found.findings[0].what.startswith("The part of the area that has imagery is too small")
 
 
 def test_a_scene_smaller_than_a_chip_stops_it(tmp_path: Path) -> None:
