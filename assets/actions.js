@@ -136,10 +136,7 @@ export function createActions({ data, store, service, root }) {
   }
 
   function fail(refusal) {
-    store.set({
-      busy: '',
-      trouble: { title: refusal.message, detail: refusal.detail, remedy: refusal.remedy },
-    });
+    store.set({ busy: '', trouble: refusal });
   }
 
   // Something new to look for.

@@ -3,20 +3,20 @@ import { h } from './dom.js';
 import { createChangesMap } from './changes_map.js';
 import { createChangesList } from './changes_list.js';
 import { createChangesControls } from './changes_controls.js';
+import { MOST, USUAL } from './changes_kinds.js';
 import { readFootprints } from './footprints.js';
 import { readLink } from './link.js';
 import { recipeOf } from './recipe.js';
-import { ask, createService } from './service.js';
+import { createService } from './service.js';
 import { createStore } from './store.js';
 
-const MOST = 200;
 const INITIAL = {
   footprints: null, // of every chip, see footprints.js
   found: null, // appeared, disappeared and persists, as the server ranked them
   selected: null, // { kind, at } of a place in `found`
   hidden: [], // kinds that the map does not show
   busy: '', // what is being waited for, in words
-  trouble: null, // a Refusal
+  trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
 };
 const pages = new WeakMap();
 
@@ -35,18 +35,12 @@ export function mount({ data, parentElement, setTriggerValue }) {
 function start(root, data, onCollection) {
   const { name, version } = data.collection;
   const service = createService(data.base, name);
-  const api = `${location.origin}${data.base}/api/collections/${encodeURIComponent(name)}`;
   const store = createStore({ ...INITIAL, ...asked(name, data.days) });
   let running = null;
 
-  function request(path, fields, signal) {
-    const headers = { 'Content-Type': 'application/json' };
-    return ask(`${api}/${path}`, { method: 'POST', headers, body: JSON.stringify(fields), signal });
-  }
-
   function recipe() {
-    const { query, good, bad, before, after, k, threshold } = store.state;
-    const start = recipeOf({ query, good, bad, options: { k }, filters: {} });
+    const { query, good, bad, options, before, after, threshold } = store.state;
+    const start = recipeOf({ query, good, bad, options, filters: {} });
     return { ...start, before, after, ...(threshold === null ? {} : { threshold }) };
   }
 
@@ -57,7 +51,7 @@ function start(root, data, onCollection) {
     const mine = (running = new AbortController());
     store.set({ busy: 'Comparing…', trouble: null, selected: null });
     try {
-      const found = await (await request('changes', recipe(), mine.signal)).json();
+      const found = await service.changes(recipe(), mine.signal);
       if (mine !== running) return undefined;
       return store.set({ found, query: { ...store.state.query, ...found.query }, busy: '' });
     } catch (refusal) {
@@ -71,6 +65,7 @@ function start(root, data, onCollection) {
       store.set(changes);
       return compare();
     },
+    setOption: (change) => actions.set({ options: { ...store.state.options, ...change } }),
     // Dates run forwards; the same day twice is no comparison.
     setDays(changed) {
       let { before, after } = { ...store.state, ...changed };
@@ -87,8 +82,7 @@ function start(root, data, onCollection) {
     async pick(lon, lat) {
       store.set({ busy: 'Looking…', trouble: null });
       try {
-        const where = new URLSearchParams({ lon, lat, day: store.state.pictured });
-        const chip = await (await ask(`${api}/chip?${where}`)).json();
+        const chip = await service.chipAt(lon, lat, store.state.pictured);
         const query = { kind: 'chip', ...chip, chip: chip.id };
         return actions.set({ query, good: [], bad: [], threshold: null });
       } catch (refusal) {
@@ -101,7 +95,7 @@ function start(root, data, onCollection) {
     // All three layers as one file for a GIS.
     async download() {
       try {
-        const content = await (await request('changes?geojson=1', recipe())).blob();
+        const content = await service.changesFile(recipe());
         const url = URL.createObjectURL(content);
         const file = `${name}_${store.state.before}_${store.state.after}.geojson`;
         h('a', { href: url, download: file }).click();
@@ -133,7 +127,8 @@ function start(root, data, onCollection) {
 // What the address asks for; without a query the one that Search showed last.
 function asked(name, days) {
   const fields = new URLSearchParams(location.search);
-  const { query, good, bad } = readLink(name);
+  const { query, good, bad, options } = readLink(name);
+  const { any_orientation, any_scale } = options;
   const day = (field, otherwise) => (days.includes(fields.get(field)) ? fields.get(field) : otherwise);
   const [before, after] = [day('before', days[0]), day('after', days.at(-1))];
   const sound = before < after;
@@ -146,12 +141,16 @@ function asked(name, days) {
     before: sound ? before : days[0],
     after: sound ? after : days.at(-1),
     pictured: sound ? after : days.at(-1), // the day whose picture the map shows
-    k: fields.has('before') && k >= 1 && k <= MOST ? k : 12,
+    options: {
+      k: fields.has('before') && k >= 1 && k <= MOST ? k : USUAL,
+      any_orientation,
+      any_scale,
+    },
     threshold: threshold >= -1 && threshold <= 1 ? threshold : null,
   };
 }
 
-function writeAddress(name, { query, good, bad, before, after, k, threshold }) {
+function writeAddress(name, { query, good, bad, options, before, after, threshold }) {
   const fields = new URLSearchParams({ collection: name, before, after });
   const set = (field, value) => value && fields.set(field, value);
   set('chip', query?.chip);
@@ -159,7 +158,9 @@ function writeAddress(name, { query, good, bad, before, after, k, threshold }) {
   set('box', query?.box?.join());
   set('good', good.join());
   set('bad', bad.join());
-  if (k !== 12) fields.set('k', k);
+  if (options.k !== USUAL) fields.set('k', options.k);
+  set('turned', options.any_orientation && '1');
+  set('scaled', options.any_scale && '1');
   if (threshold !== null) fields.set('threshold', threshold);
   history.replaceState(history.state, '', `${location.pathname}?${fields}`);
 }

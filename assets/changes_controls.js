@@ -1,10 +1,12 @@
 // The row above the map of changes: which dates, how many, from which score on.
+import { MOST, USUAL } from './changes_kinds.js';
+import { collectionChoice } from './controls.js';
 import { h, icon, score } from './dom.js';
+import { createNotes } from './notes.js';
 
 export function createChangesControls({ root, data, store, actions }) {
   const row = root.querySelector('.lk-controls');
-  const busy = h('span', { class: 'lk-busy', role: 'status' });
-  const note = h('div', { class: 'lk-trouble', role: 'alert' });
+  const notes = createNotes({ root, store });
   const save = h(
     'button',
     { class: 'lk-button', type: 'button', onclick: actions.download, title: 'All three as GeoJSON' },
@@ -12,42 +14,17 @@ export function createChangesControls({ root, data, store, actions }) {
     'Export',
   );
   row.replaceChildren(
-    collections(data, actions),
+    collectionChoice(data, actions.onCollection),
     days('Before', 'before', data, store, actions),
     days('After', 'after', data, store, actions),
     number(store, actions),
     threshold(store, actions),
     h('span', { class: 'lk-push' }),
-    busy,
+    notes.busy,
     save,
   );
-  root.querySelector('.lk-map-pane').append(note);
-  const stops = [
-    store.watch(['busy'], (state) => {
-      busy.replaceChildren(...(state.busy ? [h('span', { class: 'lk-dot' }), state.busy] : []));
-    }),
-    store.watch(['found'], ({ found }) => (save.disabled = !found)),
-    store.watch(['trouble'], ({ trouble }) => drawTrouble(note, trouble, store)),
-  ];
-  return {
-    stop() {
-      for (const stop of stops) stop();
-      note.remove();
-    },
-  };
-}
-
-function collections({ collection, collections: all }, { onCollection }) {
-  const options = all.map(({ name, title }) =>
-    h('option', { value: name, selected: name === collection.name }, title),
-  );
-  const onchange = (event) => onCollection(event.target.value);
-  return h(
-    'label',
-    { class: 'lk-field lk-collection' },
-    h('span', {}, 'Collection'),
-    h('select', { onchange }, ...options),
-  );
+  store.watch(['found'], ({ found }) => (save.disabled = !found));
+  return notes;
 }
 
 function days(title, name, data, store, actions) {
@@ -66,13 +43,13 @@ function days(title, name, data, store, actions) {
 }
 
 function number(store, actions) {
-  const field = h('input', { type: 'number', min: 1, max: 200, step: 1, inputmode: 'numeric' });
+  const field = h('input', { type: 'number', min: 1, max: MOST, step: 1, inputmode: 'numeric' });
   field.addEventListener('change', () => {
-    const k = Math.max(1, Math.min(200, Math.round(Number(field.value)) || 12));
+    const k = Math.max(1, Math.min(MOST, Math.round(Number(field.value)) || USUAL));
     field.value = k;
-    actions.set({ k });
+    actions.setOption({ k });
   });
-  store.watch(['k'], ({ k }) => (field.value = k));
+  store.watch(['options'], ({ options }) => (field.value = options.k));
   return h('label', { class: 'lk-field' }, h('span', {}, 'Of each at most'), field);
 }
 
@@ -91,22 +68,4 @@ function threshold(store, actions) {
   });
   const title = 'A place shows the thing from this score on, relative to the mean of its date';
   return h('label', { class: 'lk-field', title }, h('span', {}, 'Shows it from'), range, value);
-}
-
-function drawTrouble(note, trouble, store) {
-  note.hidden = !trouble;
-  if (!trouble) return note.replaceChildren();
-  const { message, detail, remedy } = trouble;
-  const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
-  const close = { class: 'lk-ghost', type: 'button', 'aria-label': 'Dismiss' };
-  return note.replaceChildren(
-    h(
-      'div',
-      {},
-      h('strong', {}, sentence(message)),
-      detail ? h('code', {}, detail) : null,
-      remedy ? h('p', {}, sentence(remedy)) : null,
-    ),
-    h('button', { ...close, onclick: () => store.set({ trouble: null }) }, icon('clear')),
-  );
 }

@@ -2,16 +2,20 @@
 import { count, day, h, icon, place, score } from './dom.js';
 import { KINDS, shows } from './changes_kinds.js';
 import { coordinates } from './gallery.js';
+import { viewChoice } from './query_card.js';
 
 export function createChangesList(context) {
   const { root, store } = context;
   const pane = root.querySelector('.lk-gallery');
-  const head = h('div', { class: 'lk-query' });
+  const card = h('div', {});
+  const views = viewChoice(context);
+  const head = h('div', { class: 'lk-query' }, card, views.element);
   const summary = h('p', { class: 'lk-summary', role: 'status' });
   const lists = Object.keys(KINDS).map((kind) => gallery(kind, context));
   pane.replaceChildren(head, summary, ...lists.map((list) => list.element));
   const stops = [
-    store.watch(['query', 'good'], (state) => head.replaceChildren(queryCard(state, context))),
+    views.stop,
+    store.watch(['query', 'good'], (state) => card.replaceChildren(queryCard(state, context))),
     store.watch(['found', 'busy'], (state) => (summary.textContent = told(state))),
     ...lists.map((list) => list.stop),
   ];

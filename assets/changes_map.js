@@ -17,7 +17,8 @@ export function createChangesMap({ root, data, store, actions }) {
     (L) => {
       if (!stopped) draw(L);
     },
-    (error) => store.set({ trouble: error }),
+    (error) =>
+      store.set({ trouble: { title: 'The map library did not load', remedy: error.message } }),
   );
 
   function draw(L) {

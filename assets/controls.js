@@ -1,39 +1,27 @@
-// The slim row above the map, and the notes over it: what is going on, what went wrong.
+// The slim row above the map.
 import { h, icon, score } from './dom.js';
 import { drawHistogram } from './histogram.js';
+import { createNotes } from './notes.js';
 
 export function createControls({ store, root, actions, data, onCollection }) {
   const row = root.querySelector('.lk-controls');
-  const busy = h('span', { class: 'lk-busy', role: 'status' });
+  const notes = createNotes({ root, store });
   row.replaceChildren(
     collectionChoice(data, onCollection),
     resultCount(store, actions, data.max_k),
     leastScore(store, actions),
     overlaps(store, actions),
     h('span', { class: 'lk-push' }),
-    busy,
+    notes.busy,
     filterButton(store, actions),
     pictureButton(actions),
     clearButton(store, actions),
     helpButton(store),
   );
-  const note = h('div', { class: 'lk-trouble', role: 'alert' });
-  root.querySelector('.lk-map-pane').append(note);
-  const stops = [
-    store.watch(['busy'], (state) => busy.replaceChildren(...words(state.busy))),
-    store.watch(['trouble'], ({ trouble }) => drawTrouble(note, trouble, store)),
-  ];
-  return {
-    stop() {
-      for (const stop of stops) stop();
-      note.remove();
-    },
-  };
+  return notes;
 }
 
-const words = (text) => (text ? [h('span', { class: 'lk-dot' }), text] : []);
-
-function collectionChoice({ collection, collections }, onCollection) {
+export function collectionChoice({ collection, collections }, onCollection) {
   const options = collections.map(({ name, title }) =>
     h('option', { value: name, selected: name === collection.name }, title),
   );
@@ -150,25 +138,4 @@ function clearButton(store, actions) {
   );
   store.watch(['query'], ({ query }) => (button.disabled = !query));
   return button;
-}
-
-function drawTrouble(note, trouble, store) {
-  note.hidden = !trouble;
-  if (!trouble) return note.replaceChildren();
-  const { title, detail, remedy } = trouble;
-  const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
-  return note.replaceChildren(
-    h(
-      'div',
-      {},
-      h('strong', {}, sentence(title)),
-      detail ? h('code', {}, detail) : null,
-      remedy ? h('p', {}, sentence(remedy)) : null,
-    ),
-    h(
-      'button',
-      { class: 'lk-ghost', type: 'button', 'aria-label': 'Dismiss', onclick: () => store.set({ trouble: null }) },
-      icon('clear'),
-    ),
-  );
 }

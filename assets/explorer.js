@@ -35,7 +35,7 @@ const INITIAL = {
   away: false, // whether the map is zoomed to a result
   drawing: '', // what is being drawn on the map: box | polygon | keys (a box, by keys)
   busy: '', // what is being waited for, in words
-  trouble: null, // { title, detail, remedy }
+  trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
   summary: null, // { eligible, total, seconds }
   eligible: null, // how many chips the filters admit while there is no query
   saved: null, // { state: asking | saving | done, name, id }

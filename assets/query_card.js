@@ -17,12 +17,12 @@ export function createQueryCard(head, invitation, context) {
   const form = h('div', { class: 'lk-saving' });
   const note = h('div', { class: 'lk-reopened' });
   const views = viewChoice(context);
-  head.replaceChildren(drawn, views, form, note);
+  head.replaceChildren(drawn, views.element, form, note);
   const draw = (state) =>
     drawn.replaceChildren(...(state.query ? shown(state, context) : [invitation()]));
   const stops = [
     store.watch(['query', 'good', 'bad', 'examples', 'reopened'], draw),
-    store.watch(['query', 'options'], (state) => showViews(views, state)),
+    views.stop,
     store.watch(['saved', 'query'], (state) => drawSaving(form, state, context)),
     store.watch(['reopened'], (state) => drawReopened(note, state, context)),
   ];
@@ -35,19 +35,19 @@ const VIEWS = [
 ];
 
 // Whether the query is also searched turned, mirrored, nearer and farther.
-function viewChoice({ actions }) {
+export function viewChoice({ actions, store }) {
   const labels = VIEWS.map(([name, words, what]) => {
     const box = h('input', { type: 'checkbox', name });
     box.addEventListener('change', () => actions.setOption({ [name]: box.checked }));
     const title = `${what}. Its imagery is read again, which takes a moment`;
     return h('label', { class: 'lk-field', title }, box, h('span', {}, words));
   });
-  return h('div', { class: 'lk-row lk-views' }, ...labels);
-}
-
-function showViews(views, { query, options }) {
-  views.hidden = !query;
-  for (const box of views.querySelectorAll('input')) box.checked = options[box.name];
+  const element = h('div', { class: 'lk-row lk-views' }, ...labels);
+  const stop = store.watch(['query', 'options'], ({ query, options }) => {
+    element.hidden = !query;
+    for (const box of element.querySelectorAll('input')) box.checked = options[box.name];
+  });
+  return { element, stop };
 }
 
 function shown(state, context) {

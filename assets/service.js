@@ -27,7 +27,12 @@ export function createService(base, name) {
     cells: (recipe, chips, signal) =>
       ask(`${root}/cells`, { signal, ...sent({ ...recipe, chips }) }).then(json),
     eligible: (filters) => ask(`${root}/eligible`, sent(filters)).then(json),
-    chipAt: (lon, lat) => ask(`${root}/chip?${new URLSearchParams({ lon, lat })}`).then(json),
+    // Of a day, where scenes of several show the place.
+    chipAt: (lon, lat, day) =>
+      ask(`${root}/chip?${new URLSearchParams({ lon, lat, ...(day && { day }) })}`).then(json),
+    changes: (recipe, signal) => ask(`${root}/changes`, { signal, ...sent(recipe) }).then(json),
+    changesFile: (recipe) =>
+      ask(`${root}/changes?geojson=1`, sent(recipe)).then((answer) => answer.blob()),
     // With `sites`, the hits that make up as many places as the recipe wants.
     save: (title, recipe, sites) =>
       ask(`${root}/searches${sites ? '?sites=1' : ''}`, sent({ ...recipe, name: title })).then(json),

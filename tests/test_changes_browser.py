@@ -67,8 +67,14 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     with page.expect_download() as saved:
         page.get_by_role("button", name="Export").click()
     assert saved.value.suggested_filename == "field_2009-08-18_2016-08-16.geojson"
-    page.goto(page.url)
+    page.get_by_label("Any orientation").check()
+    linked(page, "turned=1")
+    page.wait_for_function(READY)
     card.first.wait_for()
+    page.goto(address(page))
+    card.first.wait_for()
+    expect(page.get_by_label("Any orientation")).to_be_checked()
+    expect(page.get_by_label("Any scale")).not_to_be_checked()
     before = page.locator(".lk-field", has_text="Before").locator("select")
     before.select_option("2016-08-16")
     page.wait_for_function(READY)
