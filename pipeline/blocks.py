@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 #: Chips embedded between two looks at whether to stop.
 PIECE = 32
+
+#: Held while a block is embedded, as the model uses every core it was given.  A worker's second
+#: thread reads the next block and writes the last one meanwhile.
+_EMBEDDING = Lock()
 
 
 @dataclass(frozen=True)
@@ -144,21 +149,29 @@ def make_block(
     started = time.monotonic()
     read = read or read_block(task)
     chips = read.chips
-    if read.region is not None:
-        col, row = read.origin
-        embeddings = cast("RegionEmbedder", embedder).embed_region(
-            read.region, chips.cols - col, chips.rows - row, read.valid
-        )
-    else:
-        embeddings = np.empty((len(chips.ids), parts.DIMENSIONS), np.float32)
-        for start in range(0, len(chips.ids), PIECE):
-            piece = slice(start, start + PIECE)
-            embeddings[piece] = embedder.embed(chips.pixels[piece])
-            if progress:
-                progress(min(start + PIECE, len(chips.ids)))
+    with _EMBEDDING:
+        embeddings = _embedded(read, embedder, progress)
     model = embedder.identity.to_dict()
     parts.write_part(task.path, read.scene, chips, embeddings, model, stride=task.stride)
     return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
+
+
+def _embedded(read: Read, embedder: Embedder, progress: Callable[[int], None] | None) -> np.ndarray:
+    """Float32 (n, 2048): the vectors of a block's chips."""
+    chips = read.chips
+    if read.region is not None:
+        if progress:
+            progress(0)
+        col, row = read.origin
+        return cast("RegionEmbedder", embedder).embed_region(
+            read.region, chips.cols - col, chips.rows - row, read.valid
+        )
+    embeddings = np.empty((len(chips.ids), parts.DIMENSIONS), np.float32)
+    for start in range(0, len(chips.ids), PIECE):
+        if progress:
+            progress(start)
+        embeddings[start : start + PIECE] = embedder.embed(chips.pixels[start : start + PIECE])
+    return embeddings
 
 
 def read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:

@@ -19,6 +19,8 @@ from pipeline.errors import ServiceError, UnavailableError
 
 #: Times a task may end with its worker before Dask gives it back as failed.
 LOSSES = 3
+#: Of a worker process: while one block is embedded, the next is read.
+THREADS = 2
 _PACKAGES = {"gateway": "dask-gateway", "coiled": "coiled"}
 
 
@@ -64,7 +66,7 @@ def connected(address: str | None, workers: int, seconds: float) -> Iterator[Any
             return
         with LocalCluster(
             n_workers=max(workers, 1),
-            threads_per_worker=1,
+            threads_per_worker=THREADS,
             processes=True,
             dashboard_address=None,
             host="127.0.0.1",

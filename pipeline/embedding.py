@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -172,6 +173,9 @@ def identity_of(loaded: weights.Weights, mode: Mode) -> ModelIdentity:
     )
 
 
+_LOADING = Lock()
+
+
 def resnet50(
     mode: str = "chip", *, threads: int | None = None, progress: OnProgress | None = None
 ) -> Embedder:
@@ -189,7 +193,8 @@ def resnet50(
     """
     checked = _checked(mode)
     path = weights.find(progress=progress)
-    return _resnet50(path, checked, threads or settings().threads)
+    with _LOADING:  # else two threads that ask at once would each load one
+        return _resnet50(path, checked, threads or settings().threads)
 
 
 def identity(mode: str = "chip", progress: OnProgress | None = None) -> ModelIdentity:
