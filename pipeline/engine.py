@@ -187,8 +187,9 @@ class DaskEngine:
             while waiting or running:
                 slots = _slots(client)
                 while waiting and len(running) < AHEAD * max(slots, 1):
-                    task, tries = waiting.popleft()
-                    running[self._submit(client, task)] = task, tries
+                    # Handed out before it is taken off the list: what fails to be is not lost.
+                    running[self._submit(client, waiting[0][0])] = waiting[0]
+                    waiting.popleft()
                 note = "" if slots else "waiting for a worker"
                 progress(Progress("Embedding", done, total, "chips", note))
                 finished = _finished(running)

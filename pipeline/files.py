@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from pipeline.errors import DamagedError, LookalikeError, storage_errors
 
 TEMPORARY = ".tmp-"
+#: Longer than anybody looks at a lock.
+_LOOK_SECONDS = 0.2
 
 
 @contextmanager
@@ -75,11 +78,17 @@ def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a")
+    end = time.monotonic() + _LOOK_SECONDS
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise busy from None
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Somebody may only be looking (`is_locked`), which takes an instant.
+                if time.monotonic() > end:
+                    raise busy from None
+                time.sleep(_LOOK_SECONDS / 20)
         yield
 
 
@@ -97,8 +106,9 @@ def exclusive(path: Path) -> Iterator[None]:
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock file `path`."""
     try:
-        with path.open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("a+") as handle:
+            # Shared, so that two who look at once do not take each other for its holder.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

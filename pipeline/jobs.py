@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.chips import chip_cost
-from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
+from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
 from pipeline.files import exclusive, is_locked, read_json, write_json
 from pipeline.moments import now
 from pipeline.names import check_name
@@ -234,9 +234,7 @@ class Jobs:
         for path in sorted(self.root.glob("*/job.json"), reverse=True):
             try:
                 found.append(self._read(path))
-            except LookalikeError:
-                continue
-            except FileNotFoundError:
+            except DamagedError:
                 continue
         return found
 
@@ -308,9 +306,10 @@ class Jobs:
             NotFoundError: If there is none.
             QueryError: If it waits or runs.
         """
-        if self.get(job_id).active:
-            raise QueryError("This job is under way", where=job_id, remedy="Cancel it first")
-        shutil.rmtree(self.folder(job_id), ignore_errors=True)
+        with self._mutex():
+            if self.get(job_id).active:
+                raise QueryError("This job is under way", where=job_id, remedy="Cancel it first")
+            shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
     def log(self, job_id: str, *, last: int = 200) -> list[str]:
         """The last lines of a job's log."""

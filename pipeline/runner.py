@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import BlocksFailed, engine_from
 from pipeline.errors import Cancelled, LookalikeError
-from pipeline.files import locked, replacing
+from pipeline.files import is_locked, locked, replacing
 from pipeline.jobs import (
     CANCELLED,
     DONE,
@@ -55,10 +55,10 @@ def work_through(jobs: Jobs, settings: Settings) -> int:
     """
     ran = 0
     busy = LookalikeError("Another runner is at work")
-    while jobs.queue():
+    while _waiting(jobs):
         try:
             with locked(jobs.root / ".runner", busy):
-                while waiting := jobs.queue():
+                while waiting := _waiting(jobs):
                     run(jobs, waiting[0], settings)
                     ran += 1
         except LookalikeError as error:
@@ -66,6 +66,11 @@ def work_through(jobs: Jobs, settings: Settings) -> int:
                 break
             raise
     return ran
+
+
+def _waiting(jobs: Jobs) -> list[Job]:
+    """The queue without what a terminal runs itself and has not yet said so in the record."""
+    return [job for job in jobs.queue() if not is_locked(jobs.root / job.id / ".running")]
 
 
 def run(

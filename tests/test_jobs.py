@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -327,6 +328,27 @@ def test_killed_runner_loses_nothing_and_the_next_one_finishes(home, jobs, raste
     assert done.attempts == 2
     assert done.summary["blocks_kept"] >= len(before) > 0
     wait_for(lambda: not is_locked(jobs.root / ".runner"), 20)
+
+
+def test_a_look_at_a_lock_neither_takes_it_nor_is_taken_for_its_holder(tmp_path):
+    path, busy = tmp_path / ".lock", QueryError("busy")
+    with path.open("a+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not is_locked(path)
+        threading.Timer(0.01, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with locked(path, busy):
+            assert is_locked(path)
+            with pytest.raises(QueryError), locked(path, busy):
+                pass
+
+
+def test_runner_leaves_a_job_that_a_terminal_has_taken(tmp_path, present):
+    jobs = Jobs(tmp_path)
+    taken = jobs.submit(request(), start=False)
+    other = jobs.submit(request("other"), start=False)
+    with locked(jobs.folder(taken.id) / ".running", QueryError("busy")):
+        assert work_through(jobs, present) == 1
+    assert [jobs.get(one.id).state for one in (taken, other)] == ["queued", "failed"]
 
 
 @pytest.mark.usefixtures("quick")

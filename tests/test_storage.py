@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,26 @@ def test_storage_that_no_worker_reaches_is_refused(tmp_path: Path) -> None:
     engine = DaskEngine("tcp://127.0.0.1:9", storage=Storage.at("memory://bucket"))
     with pytest.raises(QueryError, match="No worker reaches"):
         engine.run_blocks(tasks, [], silent)
+
+
+class Closed:
+    """What a Dask client is whose scheduler has just gone."""
+
+    def nthreads(self) -> dict[str, int]:
+        return {"tcp://worker": 1}
+
+    def submit(self, *_: object, **__: object) -> None:
+        from distributed.comm import CommClosedError
+
+        raise CommClosedError("gone")
+
+
+def test_block_that_could_not_be_handed_out_is_not_lost(tmp_path: Path) -> None:
+    tasks, _ = plan(without_parts(made.collection(tmp_path)))
+    waiting = deque((task, 1) for task in tasks)
+    with pytest.raises(ServiceError, match="went away"):
+        DaskEngine("tcp://127.0.0.1:9")._drain(Closed(), waiting, [], len(tasks), silent)
+    assert [task for task, _ in waiting] == tasks
 
 
 def without_parts(collection: Collection) -> Collection:
