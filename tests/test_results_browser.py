@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import (
+    DESKTOP,
     PHONE,
     App,
     Visit,
@@ -284,8 +285,10 @@ def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved, dark
             page.locator("[data-testid=stMain]").evaluate(
                 "(main, html) => main.insertAdjacentHTML('beforeend', html)", SPECIMENS
             )
-        if weak := page.evaluate(CONTRAST):
-            found[path] = weak
+        for width, height in (DESKTOP, PHONE):
+            page.set_viewport_size({"width": width, "height": height})
+            if weak := page.evaluate(CONTRAST):
+                found[path, width] = weak
     assert not found
 
 
