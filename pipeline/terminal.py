@@ -40,16 +40,25 @@ def print_table(
     rows: Sequence[tuple[str, ...]],
     right: frozenset[int] = frozenset(),
 ) -> None:
-    """Print rows under headers; the columns numbered in `right` are set to the right."""
+    """Print rows under headers; the columns numbered in `right` are set to the right.
+
+    The first column holds what one copies, a name or an id, and is never folded; into a file or
+    another program nothing is.
+    """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place in right else "left", overflow="fold")
+        table.add_column(
+            header,
+            justify="right" if place in right else "left",
+            overflow="fold",
+            no_wrap=place == 0,
+        )
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def count(number: int) -> str:
