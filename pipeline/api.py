@@ -170,11 +170,12 @@ async def _read_form(request: Request) -> tuple[Recipe, Upload]:
 
     from pipeline.picture import MAX_BYTES
 
+    too_large = PictureError(
+        f"This picture is larger than {MAX_BYTES >> 20} MB",
+        remedy="Crop it to the thing you look for",
+    )
     if int(request.headers.get("content-length") or 0) > MAX_BYTES + MAX_JSON_BYTES:
-        raise PictureError(
-            f"This picture is larger than {MAX_BYTES >> 20} MB",
-            remedy="Crop it to the thing you look for",
-        )
+        raise too_large
     try:
         async with request.form(max_files=1, max_fields=20) as form:
             upload = form.get("image")
@@ -182,6 +183,8 @@ async def _read_form(request: Request) -> tuple[Recipe, Upload]:
                 raise QueryError("The form has no picture", where="image", remedy=HOW)
             fields = {name: value for name, value in form.items() if name != "image"}
             recipe = Recipe.from_fields(fields, image=True)
+            if (upload.size or 0) > MAX_BYTES:
+                raise too_large
             return recipe, Upload(await upload.read(), upload.filename or "picture")
     except HTTPException as error:
         raise QueryError("The form cannot be read", where=error.detail, remedy=HOW) from error

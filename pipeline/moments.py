@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timezone
 
 
@@ -23,6 +24,14 @@ def read(text: str) -> str:
     """
     moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     return written(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
+
+
+def told(text: str | None) -> str | None:
+    """The moment that a catalogue tells, or at least its day; None if it tells none."""
+    for part in (text, text[:10]) if text else ():
+        with suppress(ValueError):  # Python 3.10 does not read every fraction of a second
+            return read(part)
+    return None
 
 
 def at(seconds: float) -> str:

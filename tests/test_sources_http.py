@@ -60,7 +60,17 @@ def test_private_ranges_of_every_kind_are_refused(url: str) -> None:
         Http(private_hosts=()).request("GET", url)
 
 
-@pytest.mark.parametrize("url", ["ftp://example.org/x", "file:///etc/passwd", "https://", "x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.org/x",
+        "file:///etc/passwd",
+        "https://",
+        "x",
+        "https://host:port/x",
+        "https://me:pw@[::1/x",
+    ],
+)
 def test_only_web_addresses_are_opened(url: str) -> None:
     with pytest.raises(ServiceError, match="not a web address"):
         Http(private_hosts=()).request("GET", url)

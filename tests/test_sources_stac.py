@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from pipeline import moments
 from pipeline.errors import Cancelled, QueryError, SceneError, ServiceError
 from pipeline.settings import settings
 from pipeline.sources import Dates, open_source
@@ -317,6 +318,21 @@ def test_openaerialmap_lists_and_brings_the_part_under_the_area(
     count = len(server.log)
     assert aerial().fetch(area, found, tmp_path) == [fetched]
     assert len(server.log) == count
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("2016-08-16", "2016-08-16T00:00:00Z"),
+        ("2016-08-16T17:05", "2016-08-16T17:05:00Z"),
+        ("2016-08-16T17:05:00+05:00", "2016-08-16T12:05:00Z"),
+        ("2016-08-16T25:00:00Z", "2016-08-16T00:00:00Z"),
+        ("last summer", None),
+        (None, None),
+    ],
+)
+def test_moments_of_a_catalogue_are_read_as_far_as_they_are_some(told, moment) -> None:
+    assert moments.told(told) == moment
 
 
 def test_openaerialmap_in_an_unknown_form_is_named(server: Loopback, area) -> None:

@@ -225,9 +225,7 @@ class EarthEngine:
             Cancelled: If `progress` raises it.
         """
         estimate = self.estimate(area, candidates)
-        if estimate.refusal:
-            what, _, remedy = estimate.refusal.rstrip(".").rpartition(". ")
-            raise QueryError(what, where=self.collection, remedy=remedy)
+        estimate.check(self.collection)
         destination.mkdir(parents=True, exist_ok=True)
         _check_room(destination, estimate.bytes)
         product = self._product()

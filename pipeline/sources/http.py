@@ -137,8 +137,16 @@ class Http:
         Raises:
             ServiceError: With what the operator can do about it.
         """
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError as error:
+            raise ServiceError(
+                "This is not a web address",
+                where=url.partition("?")[0].rpartition("@")[2][:80],
+                remedy="Check it",
+            ) from error
+        host = parts.hostname or ""
         listed = host in self.private_hosts or f"{host}:{port}" in self.private_hosts
         if not host or parts.scheme not in ("https", "http"):
             raise ServiceError(
@@ -173,7 +181,6 @@ class Http:
             method: HTTP method.
             url: Where to.
             stream: Leave the body unread.
-            tries: Number of tries, by default that of the client.
             tries: Number of tries, by default that of the client.
             options: `params`, `json`, `headers` … of requests.
 

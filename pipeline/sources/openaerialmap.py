@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline.errors import QueryError, ServiceError
+from pipeline import moments
+from pipeline.errors import ServiceError
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
 from pipeline.sources import (
@@ -108,7 +109,7 @@ class OpenAerialMap:
             source=self.name,
             title=str(one.get("title") or one["_id"]),
             footprint=footprint,
-            datetime=f"{moment[:19]}Z" if moment else None,
+            datetime=moments.told(moment),
             gsd=float(one["gsd"]) if one.get("gsd") else None,
             thumbnail=str(told.get("thumbnail") or ""),
             share=share_of(geometry, footprint),
@@ -152,10 +153,7 @@ class OpenAerialMap:
         from pipeline.sources.ranges import RangeFile
         from pipeline.sources.windows import copy_window, describe, open_remote, window_under
 
-        estimate = self.estimate(area, candidates)
-        if estimate.refusal:
-            what, _, remedy = estimate.refusal.rstrip(".").rpartition(". ")
-            raise QueryError(what, where="OpenAerialMap", remedy=remedy)
+        self.estimate(area, candidates).check("OpenAerialMap")
         geometry = geometry_of(area)
         fetched = []
         for one in one_by_one(candidates, progress):

@@ -191,6 +191,12 @@ class Estimate:
     limits: tuple[str, ...] = ()
     refusal: str = ""
 
+    def check(self, where: str) -> None:
+        """Raise `QueryError` where the fetch would be refused."""
+        if self.refusal:
+            what, _, remedy = self.refusal.rstrip(".").rpartition(". ")
+            raise QueryError(what, where=where, remedy=remedy)
+
 
 @dataclass(frozen=True)
 class Fetched:

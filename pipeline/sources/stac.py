@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,7 +229,7 @@ class StacSource:
             source=self.name,
             title=f"{self.chosen} {day}",
             footprint=footprint,
-            datetime=_utc(moment),
+            datetime=moments.told(moment),
             gsd=gsd,
             cloud=told.get("eo:cloud_cover"),
             thumbnail=picture if picture.startswith("https://") else "",
@@ -292,10 +291,7 @@ class StacSource:
         """
         from pipeline.sources.stac_pixels import make, plans
 
-        estimate = self.estimate(area, candidates)
-        if estimate.refusal:
-            what, _, remedy = estimate.refusal.rstrip(".").rpartition(". ")
-            raise QueryError(what, where=self.chosen, remedy=remedy)
+        self.estimate(area, candidates).check(self.chosen)
         destination.mkdir(parents=True, exist_ok=True)
         http = self.http()
         return [
@@ -343,12 +339,3 @@ def _interval(dates: Dates | None) -> str | None:
     start = f"{dates.start}T00:00:00Z" if dates.start else ".."
     end = f"{dates.end}T23:59:59Z" if dates.end else ".."
     return f"{start}/{end}"
-
-
-def _utc(moment: str | None) -> str | None:
-    if not moment:
-        return None
-    for text in (moment, moment[:10]):  # Python 3.10 does not read every fraction of a second
-        with suppress(ValueError):
-            return moments.read(text)
-    return None
