@@ -19,6 +19,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -111,7 +112,12 @@ class Index:
             except DamagedError as error:
                 log.warning("rebuilding the index of %s: %s", collection.name, error)
                 shutil.rmtree(folder, ignore_errors=True)
-        _make(folder, collection, progress, pieces)
+        try:
+            _make(folder, collection, progress, pieces)
+        except OSError:
+            # Another process that has made the same index removes the older one it was made of.
+            if not (folder / "index.json").exists():
+                raise
         return cls._load(folder, collection)
 
     @classmethod
@@ -385,6 +391,7 @@ def _swap(temporary: Path, folder: Path) -> None:
             raise
         log.info("another process built %s first", folder)
     for other in folder.parent.iterdir():
-        abandoned = other.stat().st_mtime < time.time() - DAY
-        if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
-            shutil.rmtree(other, ignore_errors=True)
+        with suppress(FileNotFoundError):  # that process does the same
+            abandoned = other.stat().st_mtime < time.time() - DAY
+            if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
+                shutil.rmtree(other, ignore_errors=True)

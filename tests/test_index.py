@@ -150,6 +150,25 @@ def test_added_chips_become_a_segment_and_the_rest_is_kept(home: Path, tmp_path:
     assert_fresh(index, grown, tmp_path)
 
 
+def test_index_that_another_process_makes_meanwhile_is_taken(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, donor = (
+        made.collection(home, sizes=(1024,)),
+        made.collection(tmp_path / "donor", sizes=(1024, 512), seed=1),
+    )
+    Index.open(one)
+    grown = with_scene(one, donor, donor.manifest.scenes[1])
+
+    def linked(old: Path, *_: object, **__: object) -> None:
+        monkeypatch.undo()
+        Index.open(Collection(grown.path, grown.manifest))
+        raise FileNotFoundError(old)
+
+    monkeypatch.setattr("shutil.copytree", linked)
+    assert_fresh(Index.open(grown), grown, tmp_path / "fresh")
+
+
 def test_more_chips_than_a_segment_holds_swallow_it(home: Path, tmp_path: Path) -> None:
     donor = made.collection(home, "donor", sizes=(512, 1536))
     one = made.collection(home, sizes=(512,))
