@@ -63,10 +63,12 @@ function sized(element) {
 }
 
 // What was chosen and drawn is kept in the browser: a reload begins a new session on the server.
-function remember({ session, draft }, tell) {
+// One that began with a collection's settings keeps those.
+function remember({ session, draft, restores }, tell) {
   const kept = JSON.parse(sessionStorage.getItem(MEMORY) || 'null');
-  if (kept && kept.session !== session) setTimeout(() => tell('restore', kept.draft));
-  const content = kept && kept.session !== session ? kept.draft : draft;
+  const older = restores && kept && kept.session !== session;
+  if (older) setTimeout(() => tell('restore', kept.draft));
+  const content = older ? kept.draft : draft;
   sessionStorage.setItem(MEMORY, JSON.stringify({ session, draft: content }));
 }
 

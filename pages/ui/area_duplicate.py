@@ -41,6 +41,7 @@ def take(collection: Collection, into: str = "") -> None:
         collection: Whose settings.
         into: The collection that imagery is added to, "" for a new one.
     """
+    st.session_state[area_state.TAKEN] = True
     manifest = collection.manifest
     if manifest.area:
         area_state.take_geojson(manifest.area)

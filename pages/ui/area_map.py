@@ -66,6 +66,7 @@ def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None, preview: st
             **component.told(),
             "session": area_state.session(),
             "draft": area_state.draft(),
+            "restores": area_state.restores(),
             "shape": shape,
             "size": square_km(area.area_km2) if area else "",
             "shape_stamp": area_state.shape_stamp(),

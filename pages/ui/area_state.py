@@ -23,6 +23,7 @@ from pipeline.errors import LookalikeError
 PREFIX = "area."
 SHAPE, NOTES = "area.shape", "area.notes"
 STAMP, REFUSED, SESSION, GOES = "area-stamp", "area-refused", "area-session", "area-goes"
+TAKEN = "area-taken"
 _LONGEST = 1_000_000
 
 Option = TypeVar("Option")
@@ -38,6 +39,11 @@ def keep() -> None:
 def session() -> str:
     """A name for this session, by which the browser notices that a new one has begun."""
     return str(st.session_state.setdefault(SESSION, secrets.token_hex(8)))
+
+
+def restores() -> bool:
+    """Whether a new session takes in what the browser kept: not if it began with a collection."""
+    return not st.session_state.get(TAKEN)
 
 
 def draft() -> dict[str, Any]:
