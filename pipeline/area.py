@@ -253,17 +253,6 @@ class Area:
         lon = (west + east) / 2
         return (lon - 360 if lon > 180 else lon, (south + north) / 2)
 
-    @property
-    def utm_crs(self) -> str:
-        """The metric CRS to measure and buffer in: UTM, or polar stereographic near a pole."""
-        lon, lat = self.centre
-        if lat >= 84:
-            return "EPSG:32661"
-        if lat <= -80:
-            return "EPSG:32761"
-        zone = min(int((lon + 180) // 6) + 1, 60)
-        return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
-
     def contains(self, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
         """Bool (n,): which of the points (n,) and (n,), in degrees, lie inside.
 

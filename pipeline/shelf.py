@@ -41,10 +41,6 @@ class Shelf:
         """
         return self.store.open(name)
 
-    def is_warm(self, name: str) -> bool:
-        """Whether the index of the collection as it now is lies in memory."""
-        return (name, self.collection(name).version) in self._indexes
-
     def index(self, name: str) -> Index:
         """The open index of a collection; loads it, or waits for the request that does.
 
@@ -57,11 +53,14 @@ class Shelf:
         with self._mutex:
             loading = self._loading.setdefault(name, threading.Lock())
         with loading:
-            if key not in self._indexes:
-                self._keep(key, _opened(collection))
-            return self._indexes[key]
+            index = self._indexes.get(key)
+            if index is None:
+                index = _opened(collection)
+            self._keep(key, index)
+            return index
 
     def _keep(self, key: tuple[str, str], index: Index) -> None:
+        """Keep it as the one used last, in the place of the collection's earlier ones."""
         with self._mutex:
             outdated = [other for other in self._indexes if other[0] == key[0]]
             for other in outdated:

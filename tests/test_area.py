@@ -472,20 +472,6 @@ def test_area_is_geodesic():
     assert Area.of(box(0, 60, 10, 61)).area_km2 == pytest.approx(61180, rel=0.002)
 
 
-@pytest.mark.parametrize(
-    ("bounds", "crs"),
-    [
-        ((-122.2, 37.4, -122.0, 37.6), "EPSG:32610"),
-        ((18, -34, 18.2, -33.9), "EPSG:32734"),
-        ((10, 85, 11, 86), "EPSG:32661"),
-        ((10, -82, 11, -81), "EPSG:32761"),
-        ((179.5, 0, -179.0, 1), "EPSG:32601"),
-    ],
-)
-def test_metric_crs(bounds, crs):
-    assert Area.from_bounds(bounds).utm_crs == crs
-
-
 def test_empty_paste_says_what_to_paste():
     with pytest.raises(AreaError, match="Paste GeoJSON"):
         Area.from_text("  ")

@@ -24,7 +24,6 @@ def test_many_requests_share_one_load(tmp_path: Path, monkeypatch: pytest.Monkey
         indexes = list(pool.map(lambda _: shelf.index("made"), range(8)))
     assert loads == ["made"]
     assert len({id(index) for index in indexes}) == 1
-    assert shelf.is_warm("made")
 
 
 def test_a_rebuilt_collection_gets_its_new_index(tmp_path: Path) -> None:
@@ -35,17 +34,20 @@ def test_a_rebuilt_collection_gets_its_new_index(tmp_path: Path) -> None:
     before = shelf.index("made")
     shutil.rmtree(tmp_path / "collections" / "made")
     made.collection(tmp_path, seed=2, stride=128)
-    assert not shelf.is_warm("made")
     assert len(shelf.index("made")) > len(before)
 
 
-def test_only_so_many_indexes_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_indexes_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT", 2)
     shelf = Shelf(Store(tmp_path))
     for name in ("one", "two", "three"):
         made.collection(tmp_path, name)
-        shelf.index(name)
-    assert [shelf.is_warm(name) for name in ("one", "two", "three")] == [False, True, True]
+    first, second = shelf.index("one"), shelf.index("two")
+    assert shelf.index("one") is first
+    third = shelf.index("three")
+    assert shelf.index("one") is first
+    assert shelf.index("three") is third
+    assert shelf.index("two") is not second
 
 
 def test_an_unknown_collection_is_not_found(tmp_path: Path) -> None:

@@ -323,3 +323,23 @@ def test_grids_are_snapped_and_never_smaller_than_a_chip() -> None:
     assert grid.tiles(200) == [
         Tile(0, 0, 200, 200), Tile(200, 0, 56, 200), Tile(0, 200, 200, 56), Tile(200, 200, 56, 56),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bounds", "crs"),
+    [
+        ((-122.2, 37.4, -122.0, 37.6), "EPSG:32610"),
+        ((18, -34, 18.2, -33.9), "EPSG:32734"),
+        ((10, 85, 11, 86), "EPSG:32661"),
+        ((10, -82, 11, -81), "EPSG:32761"),
+        ((179.5, 0, -179.0, 1), "EPSG:32601"),
+        ((179.2, -17, -179.9, -16), "EPSG:32760"),
+    ],
+)
+def test_imagery_comes_on_the_metric_grid_of_its_area(bounds, crs) -> None:
+    from pipeline.area import Area
+    from pipeline.sources.windows import PixelGrid
+
+    grid = PixelGrid.over(Area.from_bounds(bounds).geometry, 100)
+    assert grid.crs == crs
+    assert max(grid.width, grid.height) <= 1700  # of 100 m: a degree and a half

@@ -154,12 +154,22 @@ class Facts:
 
 def utm_of(geometry: BaseGeometry) -> str:
     """The UTM zone of a geometry's centre, or the polar stereographic CRS beyond its limits."""
+    import numpy as np
+    import shapely
+
+    from pipeline.ground import nearest_turn
+
+    west, _, east, _ = geometry.bounds
+    if east - west > 180:  # it is cut at the antimeridian
+        geometry = shapely.transform(
+            geometry, lambda at: np.column_stack([nearest_turn(at[:, 0], 180.0), at[:, 1]])
+        )
     centre = geometry.centroid
     if centre.y > 84:
         return "EPSG:32661"
     if centre.y < -80:
         return "EPSG:32761"
-    zone = min(60, int((centre.x + 180) // 6) + 1)
+    zone = int((centre.x + 180) // 6) % 60 + 1
     return f"EPSG:{32600 + zone}" if centre.y >= 0 else f"EPSG:{32700 + zone}"
 
 
