@@ -10,10 +10,11 @@ from pages.ui.server import shelf
 opened, _ = cards.readable(shelf())
 series = {one.name: one for one in opened if len(changes_view.dates(one)) > 1}
 asked = st.query_params.get("collection")
+titles = {one.name: one.manifest.title for one in series.values()}
 if not series or (asked and asked not in series):
-    changes_view.no_series(asked in {one.name for one in opened})
+    changes_view.no_series(shelf().collection(asked) if asked else None, titles)
     st.stop()
 remembered = st.session_state.get("collection")
 name = asked or (remembered if remembered in series else next(iter(series)))
 st.session_state["collection"] = name
-changes_view.show(series[name], {key: one.manifest.title for key, one in series.items()})
+changes_view.show(series[name], titles)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from pages.ui import cards, collection_card, collection_space, collection_trash, trouble
 from pages.ui.server import shelf
+from pages.ui.words import page_title
 
-st.title("Collections")
+page_title("Collections")
 opened, refused = cards.readable(shelf())
 if not opened and not refused:
     cards.nothing_yet()

@@ -31,4 +31,5 @@ try:
     page.run()
 except LookalikeError as error:
     trouble.show(error)
+    st.page_link("home.py", label="Home", icon=":material/home:")
 server.warm_soon()

@@ -6,8 +6,9 @@ import streamlit as st
 
 from pages.ui import cards, collection_card, quality_report
 from pages.ui.server import shelf
+from pages.ui.words import page_title
 
-st.title("Quality")
+page_title("Quality")
 opened, _ = cards.readable(shelf())
 chosen = collection_card.choose(opened)
 if chosen is None:

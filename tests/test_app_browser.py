@@ -219,6 +219,17 @@ def test_an_unknown_collection_in_a_link_is_explained(app, visit, name) -> None:
     page = visit(f"{app.url}/search?collection={name}")
     expect(page.get_by_role("alert")).to_contain_text("collection", ignore_case=True)
     assert "Traceback" not in page.locator("body").inner_text()
+    page.get_by_test_id("stMain").get_by_role("link", name="Home").click()
+    page.locator(".lk-collection").first.wait_for()
+
+
+def test_a_collection_of_one_date_has_no_changes_and_says_what_to_do(app, visit) -> None:
+    page = visit(f"{app.url}/changes?collection=ponds")
+    page.get_by_role("heading", name="Fields and ponds has fewer than two dates").wait_for()
+    page.get_by_role("link", name="Open it in Collections").click()
+    page.get_by_role("button", name="Add imagery").wait_for()
+    page.goto(f"{app.url}/changes?collection=nowhere")
+    expect(page.get_by_role("alert")).to_contain_text("There is no collection of this name")
 
 
 @pytest.mark.parametrize("path", ["nonsense", "search/deeper?collection=ponds"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui.server import base_path
+from pages.ui.words import plural, size
 from pipeline.errors import LookalikeError
 
 if TYPE_CHECKING:
@@ -15,20 +16,6 @@ if TYPE_CHECKING:
     from pipeline.shelf import Shelf
 
 COLUMNS = 3
-
-
-def thousands(number: int) -> str:
-    """12345 → "12 345", with a thin space."""
-    return f"{number:,}".replace(",", "\u2009")
-
-
-def size(count: float) -> str:
-    """Bytes as people say them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def collections(found: list[Collection]) -> None:
@@ -45,7 +32,7 @@ def _card(collection: Collection) -> None:
     manifest = collection.manifest
     picture = f"{base_path()}/api/collections/{collection.name}/preview.png?v={collection.version}"
     facts = [
-        f"{thousands(manifest.chips)} chips" if manifest.complete else "not finished",
+        plural(manifest.chips, "chip") if manifest.complete else "not finished",
         size(collection.disk_bytes()),
         f"{manifest.updated[:10]}",
     ]
@@ -73,8 +60,7 @@ def nothing_yet() -> None:
 
 def draw_an_area() -> None:
     """The way to the Area page."""
-    with st.container(key="draw-an-area"):
-        st.page_link("area.py", label="Draw an area", icon=":material/draw:")
+    st.page_link("area.py", label="Draw an area", icon=":material/draw:")
 
 
 def steps() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.ui import component
+from pages.ui.cards import draw_an_area
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
@@ -40,17 +42,27 @@ def show(collection: Collection, titles: dict[str, str]) -> None:
     )
 
 
-def no_series(known: bool) -> None:
+def no_series(asked: Collection | None, titles: dict[str, str]) -> None:
     """The empty state: how to get a collection with several dates.
 
     Args:
-        known: Whether the collection asked for exists, with fewer than two dates.
+        asked: The collection asked for, which has fewer than two dates, if one was.
+        titles: Title by name of every collection that has two.
     """
-    what = "This collection has fewer than two dates" if known else "No collection has two dates"
+    which = f"{asked.manifest.title} has fewer than" if asked else "No collection has"
     st.html(
-        f'<section class="lk-empty"><h2>{what}</h2>'
+        f'<section class="lk-empty"><h2>{escape(which)} two dates</h2>'
         "<p>Changes are seen between scenes of one place, taken on different days. Add a scene of "
-        "another date with <b>Add imagery</b> on the Collections page, or build a series:</p>"
-        "<pre>.venv/bin/python -m pipeline build --scene field_20090818.tif "
-        "--scene field_20160816.tif --name field</pre></section>"
+        "another date to a collection with <b>Add imagery</b> on the Collections page, or build "
+        "one from rasters of several dates.</p></section>"
     )
+    with st.container(horizontal=True):
+        if asked:
+            fields = {"collection": asked.name}
+            st.page_link("collections.py", label="Open it in Collections", query_params=fields)
+        else:
+            draw_an_area()
+        for name, title in titles.items():
+            st.page_link(
+                "changes.py", label=f"Changes of {title}", query_params={"collection": name}
+            )

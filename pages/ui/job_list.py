@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import job_card
+from pages.ui import cards, job_card
 from pages.ui.server import jobs
-from pages.ui.words import plural
+from pages.ui.words import page_title, plural
 
 SECONDS = 1.0
 SHOWN = 8
@@ -14,7 +14,7 @@ SHOWN = 8
 
 def show() -> None:
     """All jobs, the newest first."""
-    st.html('<header class="lk-page-head"><h1>Jobs</h1></header>')
+    page_title("Jobs")
     st.session_state.pop("jobs-changed", None)
     running = any(job.active for job in jobs().all())
     # A fragment that no longer needs to run ends by running the page once, without it.
@@ -68,4 +68,4 @@ def _nothing_yet() -> None:
         "<p>A job makes an area searchable: it fetches imagery, cuts it into chips and looks at "
         "each. Draw an area to begin.</p></section>"
     )
-    st.page_link("area.py", label="Draw an area", icon=":material/draw:")
+    cards.draw_an_area()

@@ -57,6 +57,11 @@ def ago(moment: str) -> str:
     return f"{duration(seconds)} ago" if seconds < 86_400 else moment[:10]
 
 
+def page_title(title: str) -> None:
+    """The heading of a page."""
+    st.html(f'<header class="lk-page-head"><h1>{escape(title)}</h1></header>')
+
+
 def heading(number: int, title: str, fact: str = "") -> None:
     """The heading of one step, with what is settled so far."""
     told = f"<span>{escape(fact)}</span>" if fact else ""
