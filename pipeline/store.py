@@ -211,19 +211,26 @@ class Store:
             shutil.rmtree(path, ignore_errors=True)
         return len(old)
 
-    def _missing(self, name: str) -> NotFoundError:
-        """That there is no such collection, and where it went or which there are."""
+    def current(self, name: str) -> str:
+        """The name that the collection once made under this name has now, "" if it is gone."""
+        if name in self.names():
+            return name
         for other in self.names():
             try:
-                manifest = self.open(other).manifest
+                if name in self.open(other).manifest.former:
+                    return other
             except (DamagedError, NotFoundError):
                 continue
-            if name in manifest.former:
-                return NotFoundError(
-                    "This collection has another name now",
-                    where=name,
-                    remedy=f"Open {other} instead: {manifest.title}",
-                )
+        return ""
+
+    def _missing(self, name: str) -> NotFoundError:
+        """That there is no such collection, and where it went or which there are."""
+        if other := self.current(name):
+            return NotFoundError(
+                "This collection has another name now",
+                where=name,
+                remedy=f"Open {other} instead: {_title_of(self.root / other, other)}",
+            )
         return NotFoundError(
             "There is no collection of this name", where=name, remedy=self._known()
         )

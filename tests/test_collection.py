@@ -152,6 +152,7 @@ def test_an_old_name_leads_to_the_new_one(home: Path) -> None:
     for old in ("made", "second"):
         with pytest.raises(NotFoundError, match=r"another name now.*Open third instead: Made"):
             store.open(old)
+    assert [store.current(name) for name in ("made", "third", "never")] == ["third", "third", ""]
     assert Store(home).rename("third", "made").manifest.former == ("second", "third")
 
 

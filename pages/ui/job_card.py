@@ -122,12 +122,13 @@ def _ended_early(job: Job) -> None:
 def _actions(job: Job) -> None:
     """What can be done about a job in this state."""
     with st.container(horizontal=True, key=f"job-actions-{job.id}"):
-        if job.state == DONE and job.collection in shelf().store.names():
+        collection = shelf().store.current(job.collection) if job.state == DONE else ""
+        if collection:
             st.page_link(
                 "search.py",
                 label="Search it",
                 icon=":material/travel_explore:",
-                query_params={"collection": job.collection},
+                query_params={"collection": collection},
             )
         elif job.state == DONE:
             st.caption("Its collection was deleted.")
