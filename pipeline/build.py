@@ -250,7 +250,7 @@ def run_blocks(
     progress(Progress("Embedding", done, total, "chips"))
     if not tasks:
         return []
-    embedder = resnet50(tasks[0].mode, progress=progress)
+    embedder = resnet50(tasks[0].mode)
     summaries = []
     for task, read in read_ahead(tasks):
 

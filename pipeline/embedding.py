@@ -176,23 +176,20 @@ def identity_of(loaded: weights.Weights, mode: Mode) -> ModelIdentity:
 _LOADING = Lock()
 
 
-def resnet50(
-    mode: str = "chip", *, threads: int | None = None, progress: OnProgress | None = None
-) -> Embedder:
+def resnet50(mode: str = "chip", *, threads: int | None = None) -> Embedder:
     """The ResNet-50 embedder of this process; made at the first call, which takes seconds.
 
     Args:
         mode: "chip", or "dense" for one that also has `embed_region`.
         threads: Processor threads, default `LOOKALIKE_THREADS`.  Only the first call in a process
             decides: TensorFlow fixes its threads when it starts.
-        progress: Told about fetching the weights.
 
     Raises:
         WeightsError: If there are no weights.
         QueryError: If there is no such mode.
     """
     checked = _checked(mode)
-    path = weights.find(progress=progress)
+    path = weights.find()
     with _LOADING:  # else two threads that ask at once would each load one
         return _resnet50(path, checked, threads or settings().threads)
 

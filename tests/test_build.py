@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,15 @@ def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def real(module_home: Path, raster: Path) -> Collection:
-    """What the network itself makes of the strip."""
-    build(request_for(raster), Store(module_home))
+def stages() -> list[str]:
+    """The stages that the build of `real` told of, in their order."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def real(module_home: Path, raster: Path, stages: list[str]) -> Collection:
+    """What the network itself makes of the strip, with weights given by hand."""
+    build(request_for(raster), Store(module_home), lambda step: stages.append(step.stage))
     return Store(module_home).open("strip")
 
 
@@ -112,6 +119,13 @@ def test_every_chip_of_the_grid_is_made_once(real: Collection) -> None:
     assert len(set(chips.ids.tolist())) == 66
     assert sorted(set(chips.rows.tolist())) == [0, HEIGHT - 256]
     assert chips.cols.max() == WIDTH - 256
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("real")
+def test_each_stage_is_told_once(stages: list[str]) -> None:
+    told = [stage for stage, _ in groupby(stages)]
+    assert told == ["Opening", "Reading weights", "Converting", "Embedding", "Indexing"]
 
 
 @pytest.mark.model
