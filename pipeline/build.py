@@ -29,6 +29,7 @@ from pipeline.store import Store
 
 if TYPE_CHECKING:
     from pipeline.parts import Part
+    from pipeline.sources import Fetched
     from pipeline.storage import Storage
 
 #: From this stride on chips are embedded one by one unless the user says otherwise, below it in one
@@ -61,6 +62,11 @@ class SceneInput:
     source: str = "raster"
     source_url: str | None = None
     license: str = ""
+
+    @classmethod
+    def of(cls, fetched: Fetched) -> SceneInput:
+        """What a source has brought."""
+        return cls(**vars(fetched))
 
 
 @dataclass(frozen=True)

@@ -355,7 +355,7 @@ def _build(name: str, fetched: Sequence[Fetched], area: Area | None, stride: int
 
     request = BuildRequest(
         name=name,
-        scenes=tuple(SceneInput(**asdict(one)) for one in fetched),
+        scenes=tuple(map(SceneInput.of, fetched)),
         stride=stride,
         area=area.to_geojson() if area else None,
     )

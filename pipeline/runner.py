@@ -143,6 +143,8 @@ def build_attended(
 ) -> BuildSummary:
     """Build here and now, as a job that the app shows and may cancel.
 
+    Where all was made already, no job is left.
+
     Raises:
         LookalikeError: What `build.build` raises.
     """
@@ -151,6 +153,8 @@ def build_attended(
     jobs = Jobs(settings.home)
     done = run(jobs, jobs.submit(request, start=False), settings, also, attended=True)
     made = {k: v for k, v in (done.summary or {}).items() if k in BuildSummary.__dataclass_fields__}
+    if not made["blocks_made"]:
+        jobs.remove(done.id)  # `make demo` asks for the samples at every start
     return BuildSummary(**{**made, "scenes": tuple(made["scenes"]), "notes": tuple(made["notes"])})
 
 
@@ -213,19 +217,7 @@ def _fetched(jobs: Jobs, job: Job, asked: JobRequest, report: OnProgress) -> Bui
     scratch = _scratch(jobs, job)
     jobs.tell(job.id, f"fetching {len(candidates)} images from {asked.source}")
     rasters = source.fetch(area, candidates, scratch, report)
-    scenes = tuple(
-        SceneInput(
-            path=raster.path,
-            bands=raster.bands,
-            stretch=raster.stretch,
-            title=raster.title,
-            datetime=raster.datetime,
-            source=raster.source,
-            source_url=raster.source_url or None,
-            license=raster.license,
-        )
-        for raster in rasters
-    )
+    scenes = tuple(map(SceneInput.of, rasters))
     return replace(asked.build, scenes=asked.build.scenes + scenes)
 
 

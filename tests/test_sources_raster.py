@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from shapely.geometry import box
 
 from pipeline.describe import date_in
 from pipeline.errors import Cancelled, InputError, NotFoundError, SceneError, ServiceError
-from pipeline.scene import open_scene
-from pipeline.sources import Dates, open_source, provide
+from pipeline.scene import ingest, open_scene
+from pipeline.sources import Dates, open_source
 from pipeline.sources.http import Http
 from pipeline.sources.raster import receive, safe_name
 from tests.loopback.files import Files
@@ -76,7 +75,8 @@ def test_several_files_and_a_folder_become_several_scenes(tmp_path: Path) -> Non
         write(tmp_path / "in" / f"s{number}.tif", ground(300, 300, seed=number))
     (tmp_path / "in" / "notes.txt").write_text("no raster")
     source = open_source("raster", locations=[tmp_path / "in"])
-    scenes = provide(source, None, source.search(), tmp_path / "scratch", tmp_path / "scenes")
+    fetched = source.fetch(None, source.search(), tmp_path / "scratch")
+    scenes = [ingest(one.path, tmp_path / "scenes", title=one.title) for one in fetched]
     assert [scene.title for scene in scenes] == ["s0", "s1", "s2"]
     assert len({scene.id for scene in scenes}) == 3
 
@@ -87,7 +87,8 @@ def test_what_is_fetched_is_what_a_build_takes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif")
     source = open_source("raster", locations=[path])
     (fetched,) = source.fetch(None, source.search(), tmp_path)
-    assert SceneInput(**asdict(fetched)).path == path
+    taken = SceneInput.of(fetched)
+    assert (taken.path, taken.title, taken.source_url) == (path, "a", "a.tif")
 
 
 def test_area_and_dates_select(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 Every source answers the same four questions about an area: which scenes are there (`search`), how
 much of the area they cover (`coverage`), what fetching them costs (`estimate`), and, at last, the
-rasters themselves (`fetch`), which `scene.ingest` takes as they are:
+rasters themselves (`fetch`), which a build takes as they are:
 
     source = sources.open_source("raster", locations=["bay.tif"])
     candidates = source.search(area)
-    for fetched in source.fetch(area, candidates, folder, progress):
-        scene = ingest(fetched.path, scenes_folder, **fetched.provenance())
+    rasters = source.fetch(area, candidates, folder, progress)
+    request = BuildRequest("bay", tuple(map(SceneInput.of, rasters)))
 
 Sources are named in `KINDS` and imported only when opened.
 """
@@ -28,8 +28,6 @@ from pipeline.sources.records import Candidate, Coverage, Dates, Estimate, Fetch
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.scene import Scene
-
 __all__ = [
     "KINDS",
     "Candidate",
@@ -42,7 +40,6 @@ __all__ = [
     "cover",
     "geometry_of",
     "open_source",
-    "provide",
 ]
 
 
@@ -174,35 +171,6 @@ def open_source(name: str, **options: Any) -> Source:
     factory = getattr(import_module(f"{__name__}.{kind.module}"), kind.factory)
     source: Source = factory(**options)
     return source
-
-
-def provide(
-    source: Source,
-    area: Any,
-    candidates: Sequence[Candidate],
-    scratch: Path,
-    scenes: Path,
-    progress: OnProgress = silent,
-) -> list[Scene]:
-    """Fetch candidates and take them in as scenes; resumable as a whole.
-
-    Args:
-        source: Where they come from.
-        area: The area asked for, or None.
-        candidates: Chosen among `source.search(area)`.
-        scratch: Folder for what is fetched; may be deleted afterwards.
-        scenes: Folder that the scenes shall stand in.
-        progress: Told how far it is.
-
-    Returns:
-        One scene a raster fetched.
-    """
-    from pipeline.scene import ingest
-
-    return [
-        ingest(fetched.path, scenes, progress=progress, **fetched.provenance())
-        for fetched in source.fetch(area, candidates, scratch, progress)
-    ]
 
 
 def geometry_of(area: Any) -> BaseGeometry:

@@ -383,7 +383,7 @@ def _fetched(plan: Plan, path: Path) -> Fetched:
         plan.title,
         source="earth_engine",
         datetime=plan.datetime,
-        source_url=product.page,
+        source_url=product.page or None,
         license=product.license,
         bands=(1, 2, 3),
         stretch=((product.low,) * 3, (product.high,) * 3) if known else None,

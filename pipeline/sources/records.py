@@ -207,7 +207,7 @@ class Fetched:
         title: What the scene shall be called.
         datetime: Moment of acquisition, ISO 8601 UTC, or None.
         source: Name of the source.
-        source_url: Where the pixels came from, without secrets.
+        source_url: Where the pixels came from, without secrets; None where the file itself tells.
         license: Name of the licence, or empty.
         bands: 1-based bands to show as red, green and blue, or None for the default.
         stretch: Display range of these bands in native units, ((lows), (highs)), or None.
@@ -217,7 +217,7 @@ class Fetched:
     title: str
     source: str
     datetime: str | None = None
-    source_url: str = ""
+    source_url: str | None = None
     license: str = ""
     bands: tuple[int, int, int] | None = None
     stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
@@ -230,24 +230,10 @@ class Fetched:
             candidate.title,
             source=source,
             datetime=candidate.datetime,
-            source_url=candidate.url,
+            source_url=candidate.url or None,
             license=candidate.license,
             **shown,
         )
-
-    def provenance(self) -> dict[str, Any]:
-        """Keyword arguments of `scene.ingest` and `scene.open_scene`."""
-        from pipeline.scene import Stretch
-
-        return {
-            "title": self.title,
-            "datetime": self.datetime,
-            "source": self.source,
-            "source_url": self.source_url or None,
-            "license": self.license,
-            "bands": self.bands,
-            "stretch": Stretch(*self.stretch) if self.stretch else None,
-        }
 
 
 def one_by_one(candidates: Sequence[Candidate], progress: OnProgress) -> Iterator[Candidate]:

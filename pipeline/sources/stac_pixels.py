@@ -132,7 +132,7 @@ def make(
         plan.title,
         source="stac",
         datetime=max((one.datetime for one in plan.items if one.datetime), default=None),
-        source_url=top.url,
+        source_url=top.url or None,
         license=top.license,
         bands=(1, 2, 3),
     )
