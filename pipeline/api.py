@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipeline.errors import LookalikeError, PictureError, QueryError
+from pipeline.errors import LookalikeError, NotFoundError, PictureError, QueryError
 from pipeline.recipe import HOW, Recipe, query_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def routes(shelf: Shelf) -> list[Route]:
     root = "/api/collections"
 
     def collections(request: Request) -> Response:
-        return JSONResponse([describe(shelf.collection(name)) for name in shelf.store.names()])
+        return JSONResponse(everything(shelf))
 
     def collection(request: Request) -> Response:
         return JSONResponse(describe(shelf.collection(request.path_params["name"])))
@@ -113,6 +113,19 @@ def problem(error: LookalikeError) -> Response:
         "remedy": error.remedy,
     }
     return JSONResponse(body, error.http_status, media_type="application/problem+json")
+
+
+def everything(shelf: Shelf) -> list[dict[str, Any]]:
+    """All collections described; of one that cannot be read, its name and why."""
+    found = []
+    for name in shelf.store.names():
+        try:
+            found.append(describe(shelf.collection(name)))
+        except NotFoundError:  # it was deleted meanwhile
+            continue
+        except LookalikeError as error:
+            found.append({"name": name, "error": error.what, "remedy": error.remedy})
+    return found
 
 
 def describe(collection: Collection) -> dict[str, Any]:

@@ -195,7 +195,12 @@ _DAYS = {
 _EXPORTED = _binary("application/octet-stream")
 
 PATHS: dict[str, dict[str, Any]] = {
-    "/api/collections": {"get": _operation("All collections", _json(_OBJECT, many=True))},
+    "/api/collections": {
+        "get": _operation(
+            "All collections; one that cannot be read has `error` and `remedy`",
+            _json(_OBJECT, many=True),
+        )
+    },
     _ONE: {"get": _operation("One collection: scenes, bounds, counts", _json(_OBJECT))},
     f"{_ONE}/index": {"get": _operation("Load the index, so that searches are quick", _json({}))},
     f"{_ONE}/search": {

@@ -42,6 +42,16 @@ def test_collections_are_described(client) -> None:
     assert [scene["id"] for scene in only["scenes"]] == ["scene0-00000000"]
 
 
+def test_collection_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    for name in ("sound", "torn"):
+        made.collection(tmp_path, name)
+    (tmp_path / "collections" / "torn" / "collection.json").write_text("{")
+    sound, torn = api.everything(Shelf(Store(tmp_path)))
+    assert (sound["name"], sound["chips"]) == ("sound", 16)
+    assert (torn["name"], torn["error"]) == ("torn", "The collection's manifest is damaged")
+    assert "delete torn" in torn["remedy"]
+
+
 def test_warming_answers_once_the_index_is_open(client) -> None:
     assert client.get("/api/collections/made/index").json() == {"chips": 49, "kind": "exact"}
 
