@@ -15,8 +15,8 @@ from pipeline.settings import Settings
 
 PACKAGES = (
     "streamlit", "leafmap", "earthengine-api", "geemap", "rasterio", "patchify", "tensorflow",
-    "scann", "numpy", "shapely", "pyarrow", "geopandas", "rio-tiler", "rio-cogeo", "distributed",
-    "pystac-client", "localtileserver", "openvino",
+    "scann", "numpy", "scipy", "shapely", "pyarrow", "geopandas", "rio-tiler", "rio-cogeo",
+    "distributed", "pystac-client", "localtileserver", "openvino",
 )  # fmt: skip
 ROOM = 2 * 10**9
 VENDOR = Path(__file__).resolve().parent.parent / "assets" / "vendor"

@@ -143,6 +143,15 @@ def test_attended_job_is_cancelled_by_control_c_and_says_so(tmp_path, monkeypatc
     assert jobs.all()[0].state == "interrupted"
 
 
+def test_a_build_that_finds_all_made_leaves_no_job(home, jobs, tmp_path):
+    scene = SceneInput(write(tmp_path / "small.tif", ground(300, 300)))
+    asked, present = request(scenes=(scene,)), Settings(home=home, workers=0)
+    assert build_attended(asked, present).blocks_made
+    first = jobs.all()
+    assert build_attended(asked, present).blocks_kept
+    assert jobs.all() == first
+
+
 def test_attended_job_raises_what_ended_it(tmp_path):
     with pytest.raises(SceneError):
         build_attended(
