@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipeline.collection import Collection
     from pipeline.index import Index
-    from pipeline.search import Query, Result
+    from pipeline.search import Hit, Query, Result
     from pipeline.shelf import Shelf
     from pipeline.sites import Site
 
@@ -311,6 +311,12 @@ def chip_facts(collection: Collection, row: int) -> dict[str, Any]:
     }
 
 
+def hit_facts(hit: Hit) -> dict[str, Any]:
+    """What a client needs to draw one hit."""
+    lon, lat = hit.centre
+    return {**hit.to_dict(), "row": hit.row, "lon": lon, "lat": lat}
+
+
 def _search(
     shelf: Shelf, name: str, recipe: Recipe, upload: Upload | None, sites: bool
 ) -> dict[str, Any]:
@@ -349,10 +355,7 @@ def shown(collection: Collection, recipe: Recipe, query: Query) -> dict[str, Any
 
 def _answer(result: Result) -> dict[str, Any]:
     return {
-        "hits": [
-            {**hit.to_dict(), "row": hit.row, "lon": hit.centre[0], "lat": hit.centre[1]}
-            for hit in result.hits
-        ],
+        "hits": [hit_facts(hit) for hit in result.hits],
         "eligible": result.eligible,
         "total": result.total,
         "seconds": round(result.seconds, 4),

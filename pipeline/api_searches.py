@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline import query_picture
-from pipeline.api import chip_facts, find, guarded
+from pipeline.api import chip_facts, find, guarded, hit_facts
 from pipeline.api_jobs import posted
 from pipeline.boxes import square
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
@@ -288,7 +288,7 @@ def _whole(searches: Searches, reopened: Reopened) -> dict[str, Any]:
     return {
         **_brief(searches, reopened.saved),
         "version": searches.collection.version,
-        "hits": [_shown(hit) for hit in reopened.result.hits],
+        "hits": [hit_facts(hit) for hit in reopened.result.hits],
         "changed": reopened.changed,
         "missing": list(reopened.missing),
         "start": _start(searches.collection, reopened.saved.recipe),
@@ -352,15 +352,10 @@ def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:
     found = compare(first.result.hits, second.result.hits)
     return {
         "agreement": found.agreement,
-        "both": [[_shown(one), _shown(other)] for one, other in found.both],
-        "first": [_shown(hit) for hit in found.first],
-        "second": [_shown(hit) for hit in found.second],
+        "both": [[hit_facts(one), hit_facts(other)] for one, other in found.both],
+        "first": [hit_facts(hit) for hit in found.first],
+        "second": [hit_facts(hit) for hit in found.second],
     }
-
-
-def _shown(hit: Hit) -> dict[str, Any]:
-    lon, lat = hit.centre
-    return {**hit.to_dict(), "row": hit.row, "lon": lon, "lat": lat}
 
 
 def _picture(collection: Collection, recipe: Recipe) -> bytes | None:
