@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,7 @@ def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, .
     Returns:
         The search's result with the hits of these sites alone, and the sites.
     """
+    started = time.perf_counter()
     reach = k
     while True:
         result = look(reach)
@@ -120,7 +122,8 @@ def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, .
     else:
         needed = len(counts) - int(np.argmax(counts[::-1])) if len(counts) else 0
     kept = result.hits[:needed]
-    return replace(result, hits=kept), merge(kept)
+    sites = merge(kept)
+    return replace(result, hits=kept, seconds=time.perf_counter() - started), sites
 
 
 def _counts(hits: Sequence[Hit]) -> np.ndarray:

@@ -60,6 +60,7 @@ def test_k_counts_places_not_hits():
     assert [site.count for site in sites] == [3] * 11 + [1]
     assert len(result.hits) == 34
     assert asked == [12, 48]
+    assert result.seconds > 0  # of all the searches together
 
 
 def test_where_places_grow_together_the_most_there_are_at_a_time_come():
