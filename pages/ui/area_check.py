@@ -109,7 +109,7 @@ def _figures(found: Preflight) -> None:
     st.caption(
         "Time from this machine's own past builds."
         if found.pace.known
-        else "This machine has built nothing yet; the time becomes exact after the first build."
+        else "This machine has built nothing in this way yet; after the first such build it knows."
     )
 
 
