@@ -1,5 +1,6 @@
 // A saved search on the map with its hits exactly as they were, until one searches again.
 import { count, day, h } from './dom.js';
+import { shownOf } from './recipe.js';
 
 // Marks that say what is right; skipped hits carry none here.
 const verdicts = (marks) =>
@@ -30,7 +31,7 @@ export function savedState(saved, { marks, least }) {
     least, // nothing that was saved lies below the cut it was saved with
     hits,
     sites: null,
-    shown: hits.filter((hit) => hit.score >= least),
+    shown: shownOf({ hits, least }),
     summary: { eligible, total, seconds: null },
   };
 }

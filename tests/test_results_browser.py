@@ -93,6 +93,7 @@ def test_a_saved_search_opens_on_the_map_with_its_hits_as_they_were(
     file = module_home / "collections" / "ponds" / "searches" / f"{saved['id']}.json"
     kept = json.loads(file.read_text())
     hits = [[chip, score - 0.011] for chip, score in kept["hits"][2:]]
+    hits[-1][1] = -0.02  # as the score of a refined search's last hit may be
     file.write_text(json.dumps({**kept, "version": "older", "hits": [*hits, ["0" * 16, 0.1]]}))
     page = open_page(app, visit, collection="ponds", search=saved["id"])
     page.get_by_role("link", name="Open on the map").click()
