@@ -279,7 +279,11 @@ def test_a_text_file_named_tif_is_refused_in_words(app: App, visit: Visit, tmp_p
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("http://169.254.169.254/latest", "https"), ("https://127.0.0.1/x.tif", "private")],
+    [
+        ("http://169.254.169.254/latest", "https"),
+        ("https://127.0.0.1/x.tif", "private"),
+        ("/etc/passwd", "not a web address"),
+    ],
 )
 def test_an_address_inside_the_network_is_refused(
     app: App, visit: Visit, address: str, words: str

@@ -10,10 +10,10 @@ import streamlit as st
 from pages.ui import area_candidates, area_duplicate, area_state, trouble
 from pages.ui.server import looks, shelf
 from pages.ui.words import heading
-from pipeline.errors import LookalikeError, NotFoundError
+from pipeline.errors import LookalikeError, NotFoundError, QueryError
 from pipeline.settings import settings
 from pipeline.sources import KINDS, Candidate, open_source
-from pipeline.sources.raster import SUFFIXES
+from pipeline.sources.raster import SUFFIXES, is_url
 from pipeline.sources.sample import samples
 
 if TYPE_CHECKING:
@@ -153,6 +153,10 @@ def _raster(area: Area | None) -> Imagery | None:
     if not places:
         return None
     remote = way == "Web address"
+    if remote and not is_url(places[0]):
+        raise QueryError(
+            "This is not a web address", where=places[0], remedy="It begins with https://"
+        )
     folders = (*settings().folders, looks().uploads, shelf().store.root)
     source = open_source("raster", locations=places, folders=folders)
     with st.spinner("Reading what it says of itself …", show_time=False):
