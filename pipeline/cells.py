@@ -46,10 +46,14 @@ def cell_scores(
     margin = MARGIN if collection.manifest.model.get("mode") == "dense" else 0
     pixels = np.stack([_read(collection, chip, margin) for chip in chips])
     inside = slice(margin // CELL, margin // CELL + SIDE)
-    maps = network.maps(pixels)[:, inside, inside]
+    return compared(network.maps(pixels)[:, inside, inside], vector)
+
+
+def compared(maps: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Float32 (n, h, w): cosines of feature maps (n, h, w, 2048) to a query, its best view's."""
     flat = normalised(maps.reshape(-1, maps.shape[-1]).astype(np.float32))
     scores = (flat @ normalised(np.atleast_2d(vector)).T).max(axis=1)
-    return scores.reshape(len(chips), SIDE, SIDE).astype(np.float32)
+    return scores.reshape(maps.shape[:3]).astype(np.float32)
 
 
 def _read(collection: Collection, chip: str, margin: int) -> np.ndarray:

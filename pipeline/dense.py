@@ -49,10 +49,7 @@ class DenseEmbedder:
 
     Attributes:
         identity: Mode "dense".
-        halo: Pixels around the chips that must be read too, where the scene has them.
     """
-
-    halo = HALO
 
     def __init__(self, loaded: weights.Weights, network: resnet.Network) -> None:
         from pipeline.embedding import identity_of
@@ -103,20 +100,6 @@ class DenseEmbedder:
             maps = self.network.maps(np.pad(pixels[part], edges, mode="symmetric"))
             mirrored[part] = maps[:, inside, inside].mean((1, 2))
         return _unit(plain) + _unit(mirrored)
-
-    def cell_scores(self, pixels: np.ndarray, query: np.ndarray) -> np.ndarray:
-        """Where inside a chip the match is.
-
-        Args:
-            pixels: uint8 RGB (256, 256, 3).
-            query: The query's vector, (2048,).
-
-        Returns:
-            float32 (8, 8) cosine of each cell to the query, rows from the top.
-        """
-        cells = self.network.maps(pixels[None])[0]
-        lengths = np.linalg.norm(cells, axis=-1) * np.linalg.norm(query)
-        return (cells @ query / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
 def box_means(cells: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int = 256) -> np.ndarray:

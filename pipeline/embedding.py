@@ -103,11 +103,6 @@ class Embedder(Protocol):
 class RegionEmbedder(Embedder, Protocol):
     """Turns overlapping chips of a region into vectors in one pass."""
 
-    @property
-    def halo(self) -> int:
-        """Pixels around the chips that must be read too, where the scene has them."""
-        ...
-
     def embed_region(
         self,
         pixels: np.ndarray,

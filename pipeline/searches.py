@@ -234,7 +234,7 @@ class Searches:
         return self._change(search_id, lambda saved: replace(saved, note=_note(note)))
 
     def mark(self, search_id: str, chip: str, mark: str | None) -> Saved:
-        """Mark a hit good, bad or skipped; None takes the mark away, as undo does.
+        """Mark a hit good, bad or skipped; None takes the mark away.
 
         Raises:
             QueryError: If the mark is none of these or the chip is not a hit.
@@ -248,13 +248,6 @@ class Searches:
             return replace(saved, marks={**marks, chip: mark} if mark else marks)
 
         return self._change(search_id, change)
-
-    def undo(self, search_id: str) -> tuple[Saved, str | None]:
-        """Take the last mark away; returns the search and the chip that was marked."""
-        chips = list(self.get(search_id).marks)
-        if not chips:
-            return self.get(search_id), None
-        return self.mark(search_id, chips[-1], None), chips[-1]
 
     def note(self, search_id: str, chip: str, text: str) -> Saved:
         """Keep a note about a hit; an empty one takes it away.

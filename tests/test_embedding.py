@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import dense, embedding, resnet, weights
+from pipeline import cells, dense, embedding, resnet, weights
 from pipeline.embedding import ModelIdentity
 from pipeline.errors import ModelMismatchError, QueryError
 
@@ -172,9 +172,8 @@ def test_cell_scores_point_at_the_part_that_matches(dense_embedder: dense.DenseE
     left, right = texture(1, 256, 256), rng.integers(0, 255, (256, 256, 3), np.uint8)
     half = left.copy()
     half[:, 128:] = right[:, 128:]
-    scores = dense_embedder.cell_scores(
-        half, embedding.pooled(dense_embedder.network, left[None])[0]
-    )
+    network = dense_embedder.network
+    (scores,) = cells.compared(network.maps(half[None]), embedding.pooled(network, left[None])[0])
     assert scores.shape == (8, 8)
     assert scores[:, :3].mean() > scores[:, 5:].mean()
 

@@ -191,9 +191,7 @@ def test_marks_notes_undo_and_rename_are_kept(made):
     assert now.reviewed == 1
     assert dict(now.notes) == {second: "a car park"}
     assert (now.note, now.name) == ("north bay", "Salt ponds")
-    undone, chip = searches.undo(saved.id)
-    assert chip == first
-    assert dict(undone.marks) == {second: "bad"}
+    assert dict(searches.mark(saved.id, first, None).marks) == {second: "bad"}
     assert not searches.note(saved.id, second, " ").notes
 
 
