@@ -34,7 +34,7 @@ from pipeline.files import TEMPORARY, read_json, write_json
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.projection import normalised
 from pipeline.rows import Place, Rows, places
-from pipeline.segment import REBUILD, Parameters, Segment
+from pipeline.segment import REBUILD, Content, Parameters, Segment
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
@@ -322,7 +322,7 @@ def _write(
 
 def _conclude(folder: Path, collection: Collection, count: int, n: int) -> None:
     """Write the header, from what the segments say of themselves."""
-    contents = [Segment.open(folder / f"{number:03d}").content for number in range(count)]
+    contents = [Content.read(folder / f"{number:03d}") for number in range(count)]
     sizes = [content.rows for content in contents]
     recall = float(np.average([c.recall_at_10 for c in contents], weights=sizes)) if n else 1.0
     header = Header(
@@ -357,7 +357,9 @@ def _previous(collection: Collection) -> tuple[Segment, ...]:
             if header.model != collection.manifest.model:
                 continue
             numbers = range(len(header.segments))
-            return tuple(Segment.open(file.parent / f"{number:03d}") for number in numbers)
+            return tuple(
+                Segment.open(file.parent / f"{number:03d}", searchable=False) for number in numbers
+            )
         except DamagedError as error:
             log.warning("an earlier index cannot be built upon: %s", error)
     return ()

@@ -91,6 +91,25 @@ class Content:
     recall_at_10: float
     files: dict[str, int]
 
+    @classmethod
+    def read(cls, folder: Path) -> Content:
+        """What a segment's folder says it is.
+
+        Raises:
+            DamagedError: If it says nothing that can be read.
+        """
+        content = read_json(folder / "segment.json", what="The index", remedy=REBUILD)
+        try:
+            return cls(
+                **{
+                    **content,
+                    "parts": tuple(tuple(part) for part in content["parts"]),
+                    "parameters": Parameters(**content["parameters"]),
+                }
+            )
+        except (TypeError, KeyError, ValueError) as error:
+            raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
+
 
 class Segment:
     """An open segment.  Rows are counted from its own first.
@@ -100,14 +119,19 @@ class Segment:
         content: What it is.
         vectors: Float16 memory map (n, 2048) of unit vectors.
         projection: What its reduced vectors were made by.
+
+    Args:
+        searchable: False for one that is only built upon: ScaNN's part stays on disk.
     """
 
-    def __init__(self, folder: Path, content: Content) -> None:
+    def __init__(self, folder: Path, content: Content, *, searchable: bool = True) -> None:
         self.folder, self.content = folder, content
         self.vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         if self.vectors.shape != (content.rows, parts.DIMENSIONS):
             raise ValueError(f"{self.vectors.shape} vectors for {content.rows} chips")
         self.projection = Projection(np.load(folder / "projection.npy"))
+        if not searchable:
+            return
         exact = content.parameters.kind == "exact"
         kept = "dataset.npy" if exact else "int8_dataset.npy"
         self._reduced = np.load(folder / "scann" / kept, mmap_mode="r")
@@ -116,27 +140,20 @@ class Segment:
         self._searcher = scann().load_searcher(str(folder / "scann"))
 
     @classmethod
-    def open(cls, folder: Path) -> Segment:
+    def open(cls, folder: Path, *, searchable: bool = True) -> Segment:
         """Open a segment's folder.
 
         Raises:
             DamagedError: If anything in it is missing, cut short or not ours.
         """
-        content = read_json(folder / "segment.json", what="The index", remedy=REBUILD)
+        content = Content.read(folder)
         try:
-            known = Content(
-                **{
-                    **content,
-                    "parts": tuple(tuple(part) for part in content["parts"]),
-                    "parameters": Parameters(**content["parameters"]),
-                }
-            )
-            for name, size in known.files.items():
+            for name, size in content.files.items():
                 if (folder / name).stat().st_size != size:
                     raise ValueError(f"{name} is not {size} bytes long")
             if "scann/scann_docids.pkl" in _files(folder):
                 raise ValueError("a pickle, which ScaNN would open and we never write")
-            return cls(folder, known)
+            return cls(folder, content, searchable=searchable)
         except (TypeError, KeyError, ValueError, OSError, RuntimeError) as error:
             raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
 
