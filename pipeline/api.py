@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -260,7 +260,7 @@ def find(
         InputError: If the search cannot be run as it is.
     """
     from pipeline import kept_pictures
-    from pipeline.search import MAX_K, search
+    from pipeline.search import MAX_K, refined, search
     from pipeline.sites import MOST_HITS, gather
 
     collection, index = shelf.collection(name), shelf.index(name)
@@ -270,6 +270,7 @@ def find(
         )
     query = query_for(shelf, collection, index, recipe)
     filters = recipe.filters()
+    first = cache(lambda: refined(collection, index, query, filters))  # the same for every k
 
     def look(k: int) -> Result:
         return search(
@@ -281,6 +282,7 @@ def find(
             threshold=recipe.threshold,
             filters=filters,
             most=MAX_K if k == recipe.k else MOST_HITS,  # more hits than sites are wanted
+            first=first,
         )
 
     if not sites:

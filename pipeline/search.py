@@ -12,7 +12,7 @@ stay cosines, so that a threshold and the heatmap mean what they always mean.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -222,6 +222,7 @@ def search(
     threshold: float | None = None,
     filters: Filters | None = None,
     most: int = MAX_K,
+    first: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Result:
     """The chips of a collection most similar to a query; with marks, the likeliest to be meant.
 
@@ -236,6 +237,7 @@ def search(
         threshold: Least cosine, or None.
         filters: What may be a hit.
         most: Largest k that is allowed.
+        first: `refined` of this query and these filters, remembered by who asks for several k.
 
     Raises:
         QueryError: If k is out of range.
@@ -248,20 +250,17 @@ def search(
     check_model(query, collection)
     started = time.perf_counter()
     table = collection.chips
-    own = sorted({row for chip in query.chips if (row := table.find(chip)) is not None})
-    mask = eligible_rows(table, filters, query) if filters else None
-    if mask is not None:
-        mask[own] = False
+    own, mask = _admitted(table, query, filters)
     available = len(table) - len(own) if mask is None else int(mask.sum())
     wanted = min(k, available)
     reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
-    first, first_scores = _refined(index, query, mask, own)
-    reach = max(reach, len(first) + len(own))
+    foremost, cosines = first() if first else refined(collection, index, query, filters)
+    reach = max(reach, len(foremost) + len(own))
     while True:
         rows, scores = nearest(index, query.vector, min(reach, len(table)), mask)
-        new = ~np.isin(rows, [*own, *first])
-        rows = np.concatenate([first, rows[new]])
-        scores = np.concatenate([first_scores, scores[new]])
+        new = ~np.isin(rows, [*own, *foremost])
+        rows = np.concatenate([foremost, rows[new]])
+        scores = np.concatenate([cosines, scores[new]])
         if threshold is not None:
             passed = scores >= threshold
             below = not passed.all()
@@ -306,18 +305,31 @@ def nearest(
     return best(rows, scores[order][at], k)
 
 
-def _refined(
-    index: Index, query: Query, mask: np.ndarray | None, own: list[int]
+def refined(
+    collection: Collection, index: Index, query: Query, filters: Filters | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and cosines of the nearest chips in the order of the marks; none without marks."""
     if query.marks is None:
         return np.empty(0, np.int64), np.empty(0, np.float32)
+    own, mask = _admitted(collection.chips, query, filters)
     reach = min(feedback.CANDIDATES + len(own), len(index))
     rows, scores = nearest(index, query.vector, reach, mask)
     keep = np.flatnonzero(~np.isin(rows, own))[: feedback.CANDIDATES]
     rows, scores = rows[keep], scores[keep]
     order = feedback.ranked(index.vectors, rows, query.marks)
     return rows[order], scores[order]
+
+
+def _admitted(
+    table: ChipTable, query: Query, filters: Filters | None
+) -> tuple[list[int], np.ndarray | None]:
+    """The query's own rows, and bool (n,) which may be hits, or None for all but its own."""
+    own = sorted({row for chip in query.chips if (row := table.find(chip)) is not None})
+    if not filters:
+        return own, None
+    mask = eligible_rows(table, filters, query)
+    mask[own] = False
+    return own, mask
 
 
 def eligible_rows(table: ChipTable, filters: Filters, query: Query | None = None) -> np.ndarray:

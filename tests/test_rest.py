@@ -268,6 +268,10 @@ def test_k_counts_sites_when_sites_are_asked_for(client, chips):
     assert len(exported["features"]) == 3
     client.delete(f"{BAY}/searches/{saved['id']}")
     problem_of(client.post(f"{BAY}/search?sites=1", json={**body, "k": 1001}), 400)
+    body = {**body, "good": [chips[9]], "bad": [chips[2]]}  # by marks, sites take the same hits
+    refined = client.post(f"{BAY}/search?sites=1", json=body).json()
+    plain = client.post(f"{BAY}/search", json={**body, "k": len(refined["hits"])}).json()
+    assert refined["hits"] == plain["hits"]
 
 
 @pytest.mark.parametrize("what", ["hits", "sites"])
