@@ -25,8 +25,8 @@ export const nameOf = ({ query, good, bad }) => JSON.stringify([query && startOf
 const isAbove = (least) => (one) => least <= 0 || one.score >= least;
 
 // What the map and the gallery list: hits, or sites with their best hit.
-export function shownOf({ hits, sites, merged, least }) {
-  if (!merged || !sites) return hits.filter(isAbove(least));
+export function shownOf({ hits, sites, least }) {
+  if (!sites) return hits.filter(isAbove(least));
   const byId = new Map(hits.map((hit) => [hit.id, hit]));
   return sites
     .filter(isAbove(least))

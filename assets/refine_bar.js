@@ -3,7 +3,7 @@ import { count, h, icon, score } from './dom.js';
 import { isRefinable } from './marks.js';
 
 const KEYS = [
-  'query', 'summary', 'shown', 'hits', 'least', 'marks', 'good', 'bad', 'past', 'merged', 'inside',
+  'query', 'summary', 'shown', 'hits', 'least', 'marks', 'good', 'bad', 'past', 'merged', 'sites', 'inside',
 ];
 
 export function createBar(bar, { store, actions }) {
@@ -33,6 +33,7 @@ export function createBar(bar, { store, actions }) {
     bar.hidden = !state.query && !state.past.length;
     said.textContent = state.query && state.summary ? summary(state) : '';
     marked.textContent = tally(state);
+    for (const tool of [sites, inside, refine]) tool.hidden = !state.query; // undo stays
     sites.setAttribute('aria-pressed', state.merged);
     inside.setAttribute('aria-pressed', state.inside);
     refine.disabled = !isRefinable(state);
@@ -45,11 +46,11 @@ function toggle(name, words, title, onclick) {
   return h('button', { ...look, onclick }, icon(name), words);
 }
 
-function summary({ summary: { eligible, seconds }, shown, hits, least, merged }) {
+function summary({ summary: { eligible, seconds }, shown, hits, least, sites }) {
   if (seconds === null) return `${count(shown.length)} of ${count(eligible)} chips, as saved`;
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   const hidden = hits.length - shown.length;
-  if (merged) {
+  if (sites) {
     return `${count(shown.length)} ${shown.length === 1 ? 'site' : 'sites'} · ${time}`;
   }
   const below = hidden ? ` · ${count(hidden)} below ${score(least)}` : '';
