@@ -1,31 +1,67 @@
 // What a person can do: every change of the state that is not just drawing.
 import { chipAt, nearest, neighbour, readFootprints } from './footprints.js';
-import { readLink, writeLink } from './link.js';
+import { linkedCollection, readLink, writeLink } from './link.js';
 import { createMarks } from './marks.js';
-import { recipeOf, shownOf } from './recipe.js';
+import { nameOf, recipeOf, shownOf } from './recipe.js';
 import { savedState } from './reopened.js';
 
 const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
 const PAGE = 60; // results on one page of the gallery
+// What a search changes.
+const ON_SCREEN = [
+  'query', 'good', 'bad', 'marks', 'examples', 'past', 'hits', 'sites', 'shown', 'page', 'scores',
+  'summary', 'selected', 'saved', 'reopened',
+];
+const pick = (from, keys) => Object.fromEntries(keys.map((key) => [key, from[key]]));
 
 export function createActions({ data, store, service, root }) {
   const { collection } = data;
   const { state } = store;
   let running = null; // the search under way, to cancel it
+  let before = null; // what was on screen when it began, to come back if it is refused
+  let stepping = false; // whether its answer is a step of the browser's history
   let scoring = null; // the request for all scores, likewise
   let counting = null;
   let warmed = false;
   let stopped = false;
-  const link = () => writeLink(collection.name, state);
+  const { pathname } = location;
+  const met = new Map(); // queries as the server told them, by what the address says of them
+  // While a search is under way the address stays with what is shown.
+  const link = (step = false) => running || writeLink(collection.name, state, step);
 
   async function begin() {
     const { query, saved, ...rest } = readLink(collection.name);
     store.set(rest);
+    window.addEventListener('popstate', travel, true);
     if (saved) reopen(saved);
-    else if (query) run({ query });
-    else countEligible();
+    else if (query) run({ query }, { step: false, page: rest.page });
+    else {
+      link();
+      countEligible();
+    }
     await loadFootprints(); // first what is seen, then the seconds of warming
     if (!stopped) await warmIndex();
+  }
+
+  // Back and Forward among this collection's searches.  What leads elsewhere is Streamlit's, which
+  // would run the page anew for these too.
+  function travel(event) {
+    if (location.pathname !== pathname || linkedCollection() !== collection.name) return;
+    event.stopImmediatePropagation();
+    const { heat, inside, panel, page, query, saved, ...rest } = readLink(collection.name, false);
+    if (query && !saved) {
+      const known = met.get(nameOf({ ...rest, query })) ?? query;
+      run({ ...rest, query: known }, { quiet: true, step: false, page });
+      return;
+    }
+    if (saved) {
+      store.set({ marks: rest.marks, least: rest.least, page: 0, selected: -1 });
+      reopen(saved);
+      return;
+    }
+    empty();
+    store.set(rest);
+    countEligible();
   }
 
   async function loadFootprints() {
@@ -52,16 +88,19 @@ export function createActions({ data, store, service, root }) {
 
   // A saved search with its hits as they were: nothing is searched.
   async function reopen(id) {
+    const mine = takeTurn();
     store.set({ busy: 'Opening the saved search…' });
     try {
       const saved = await service.saved(id);
-      if (running || stopped) return;
+      if (running !== mine || stopped) return;
+      running = null;
       if (saved.version !== collection.version) return location.reload();
       store.set({ ...savedState(saved, state), busy: '' });
       link();
-      if (state.heat || saved.total <= MANY_SCORES) fetchScores();
+      fetchScoresIfFew();
     } catch (refusal) {
-      if (running || stopped) return;
+      if (running !== mine || stopped) return;
+      running = null;
       fail(refusal);
       link();
     }
@@ -69,16 +108,22 @@ export function createActions({ data, store, service, root }) {
 
   // The reopened search on the collection as it is now.
   function searchAgain() {
-    run({ least: state.reopened.least }, true);
+    run({ least: state.reopened.least }, { quiet: true });
+  }
+
+  // What was under way gives way to something new.
+  function takeTurn() {
+    if (!running) before = pick(state, ON_SCREEN);
+    running?.abort();
+    scoring?.abort();
+    return (running = new AbortController());
   }
 
   // Runs a search after these changes of the query.  A quiet one leaves what is shown in its place
-  // until the answer is there.
-  async function run(changes, quiet = false) {
-    running?.abort();
-    scoring?.abort();
-    const mine = (running = new AbortController());
-    const { query: before, reopened } = state;
+  // until the answer is there; a step is one that Back leads away from.
+  async function run(changes, { quiet = false, step = true, page = null } = {}) {
+    stepping = step;
+    const mine = takeTurn();
     store.set({
       ...changes,
       ...(quiet ? {} : { hits: [], sites: null, shown: [], page: 0, scores: null, summary: null }),
@@ -92,18 +137,21 @@ export function createActions({ data, store, service, root }) {
       const answer = await service.search(recipeOf(state), state.merged, mine.signal);
       if (running !== mine || stopped) return;
       running = null;
-      accept(answer);
+      if (answer.version !== collection.version) return location.reload(); // rebuilt meanwhile
+      accept(answer, page ?? state.page);
+      link(stepping);
+      met.set(nameOf(readLink(collection.name, false)), state.query);
     } catch (refusal) {
       if (running !== mine || stopped) return;
       running = null;
-      store.set(quiet ? { query: before, reopened } : { query: null });
+      store.set(before);
+      if (state.query && !state.scores && state.summary) fetchScoresIfFew();
       fail(refusal);
       link();
     }
   }
 
-  function accept({ query, examples, hits, sites, eligible, total, seconds, version }) {
-    if (version !== collection.version) return location.reload(); // it was rebuilt meanwhile
+  function accept({ query, examples, hits, sites, eligible, total, seconds }, page) {
     warmed = true;
     const chosen = state.shown[state.selected]?.id;
     const shown = shownOf({ ...state, hits, sites });
@@ -115,12 +163,15 @@ export function createActions({ data, store, service, root }) {
       sites,
       shown,
       selected,
-      page: Math.min(state.page, Math.max(0, Math.ceil(shown.length / PAGE) - 1)),
+      page: Math.min(page, Math.max(0, Math.ceil(shown.length / PAGE) - 1)),
       summary: { eligible, total, seconds },
       busy: '',
     });
-    link();
-    if (state.heat || total <= MANY_SCORES) fetchScores();
+    fetchScoresIfFew();
+  }
+
+  function fetchScoresIfFew() {
+    if (state.heat || state.summary.total <= MANY_SCORES) fetchScores();
   }
 
   async function fetchScores() {
@@ -141,15 +192,14 @@ export function createActions({ data, store, service, root }) {
 
   // Something new to look for.
   function search({ row, ...start }) {
-    marks.remember();
     const kind = start.file || start.picture ? 'picture' : start.box ? 'box' : 'chip';
     const query = { kind, row, ...start };
-    run({ query, good: [], bad: [], marks: {}, examples: new Map() });
+    run({ query, good: [], bad: [], marks: {}, examples: new Map(), past: marks.past() });
   }
 
   // The same query again, after an option changed.
   function repeat() {
-    if (state.query) run({}, true);
+    if (state.query) run({}, { quiet: true, step: Boolean(running) && stepping });
     else link();
   }
 
@@ -191,7 +241,14 @@ export function createActions({ data, store, service, root }) {
   }
 
   function clear() {
-    if (state.query) marks.remember();
+    const step = Boolean(state.query);
+    if (step) store.set({ past: marks.past() });
+    empty();
+    link(step);
+    countEligible();
+  }
+
+  function empty() {
     running?.abort();
     scoring?.abort();
     running = null;
@@ -215,8 +272,6 @@ export function createActions({ data, store, service, root }) {
       trouble: null,
       busy: '',
     });
-    link();
-    countEligible();
   }
 
   function select(place) {
@@ -320,6 +375,7 @@ export function createActions({ data, store, service, root }) {
 
   function stop() {
     stopped = true;
+    window.removeEventListener('popstate', travel, true);
     clearTimeout(counting);
     running?.abort();
     scoring?.abort();

@@ -1,4 +1,5 @@
-// The address carries the whole search, so that a link or a reload reopens it as it was.
+// The address carries the whole search, so that a link, a reload, Back and Forward reopen it as it
+// was.
 
 const remembered = (name) => `lookalike:link:${name}`;
 const FLAGS = { sites: 'merged', heat: 'heat', inside: 'inside', filters: 'panel' };
@@ -6,10 +7,12 @@ const TEXTS = { since: 'since', until: 'until' };
 const NUMBERS = { nodata: 'max_nodata', sharpness: 'min_sharpness', away: 'away' };
 const list = (text) => (text ? text.split(',').filter(Boolean) : []);
 
+export const linkedCollection = () => new URLSearchParams(location.search).get('collection');
+
 // What the address asks for; with nothing there, what this tab had last.
-export function readLink(name) {
+export function readLink(name, orLast = true) {
   let fields = new URLSearchParams(location.search);
-  if (![...fields.keys()].some((key) => key !== 'collection')) {
+  if (orLast && ![...fields.keys()].some((key) => key !== 'collection')) {
     fields = new URLSearchParams(sessionStorage.getItem(remembered(name)) || '');
   }
   const k = Number.parseInt(fields.get('k'), 10);
@@ -79,7 +82,8 @@ function polygonText({ coordinates }) {
   return coordinates.map((ring) => ring.slice(0, -1).map(at).join(',')).join(';');
 }
 
-export function writeLink(name, state) {
+// A new search is a step of the browser's history; what adjusts it changes the last step.
+export function writeLink(name, state, step = false) {
   const { query, options, least, good, bad, marks, page, reopened } = state;
   const filters = reopened ? {} : state.filters;
   const fields = new URLSearchParams({ collection: name });
@@ -117,5 +121,8 @@ export function writeLink(name, state) {
   }
   for (const [field, key] of Object.entries(FLAGS)) set(field, state[key] && '1');
   sessionStorage.setItem(remembered(name), fields.toString());
-  history.replaceState(history.state, '', `${location.pathname}?${fields}${location.hash}`);
+  const address = `${location.pathname}?${fields}${location.hash}`;
+  const known = address === location.pathname + location.search + location.hash;
+  if (step && !known) history.pushState(history.state, '', address);
+  else history.replaceState(history.state, '', address);
 }

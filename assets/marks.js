@@ -5,20 +5,18 @@ const MOST_STEPS = 100;
 export function createMarks({ store, run, clear, link }) {
   const { state } = store;
 
-  // What undo brings back.
-  function remember() {
-    const { query, good, bad, marks, past } = state;
-    const now = { query: query && bare(query), good, bad, marks };
-    store.set({ past: [...past, now].slice(-MOST_STEPS) });
+  // What undo brings back, the present state included.
+  function past() {
+    const { query, good, bad, marks } = state;
+    return [...state.past, { query: query && bare(query), good, bad, marks }].slice(-MOST_STEPS);
   }
 
   // Marks a result, or takes the same mark away.
   function mark(place, kind) {
     const hit = state.shown[place];
     if (!hit) return;
-    remember();
     const { [hit.id]: was, ...others } = state.marks;
-    store.set({ marks: was === kind ? others : { ...others, [hit.id]: kind } });
+    store.set({ past: past(), marks: was === kind ? others : { ...others, [hit.id]: kind } });
     link();
   }
 
@@ -27,18 +25,17 @@ export function createMarks({ store, run, clear, link }) {
   // The query moves towards what was marked good and away from what was marked bad.
   function refine() {
     if (!state.query || !isMarked(state)) return;
-    remember();
-    run({ good: marked('good'), bad: marked('bad') }, true);
+    run({ good: marked('good'), bad: marked('bad'), past: past() }, { quiet: true });
   }
 
   // A chip joins the query as an example, or leaves it.
   function example({ id, row, lon, lat }) {
-    remember();
     if (state.query.chip === id) return leave(id);
     if (state.good.includes(id) || state.bad.includes(id)) return leave(id);
     const examples = new Map(state.examples).set(id, { id, row, lon, lat });
     const good = [...state.good, id];
-    return run({ good, examples, marks: { ...state.marks, [id]: 'good' } }, true);
+    const marks = { ...state.marks, [id]: 'good' };
+    return run({ good, examples, marks, past: past() }, { quiet: true });
   }
 
   function leave(id) {
@@ -46,29 +43,24 @@ export function createMarks({ store, run, clear, link }) {
     const [good, bad] = [state.good, state.bad].map((ids) => ids.filter((one) => one !== id));
     const query = state.query.chip === id ? { kind: 'examples' } : state.query;
     if (query.kind === 'examples' && !good.length) return clear();
-    return run({ query, good, bad, marks }, true);
-  }
-
-  function removeExample(id) {
-    remember();
-    leave(id);
+    return run({ query, good, bad, marks, past: past() }, { quiet: true });
   }
 
   function undo() {
     const before = state.past.at(-1);
     if (!before) return;
-    const past = state.past.slice(0, -1);
+    const earlier = state.past.slice(0, -1);
     const same = isSame(before, state);
     if (same) {
-      store.set({ marks: before.marks, past });
+      store.set({ marks: before.marks, past: earlier });
       return link();
     }
-    if (before.query) return run({ ...before, past }, true);
+    if (before.query) return run({ ...before, past: earlier }, { quiet: true });
     clear();
-    return store.set({ past });
+    return store.set({ past: earlier });
   }
 
-  return { example, mark, refine, remember, removeExample, undo };
+  return { example, mark, past, refine, removeExample: leave, undo };
 }
 
 // A file cannot be kept in a link, but by then its picture has an id.
