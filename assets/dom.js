@@ -12,6 +12,9 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Whether fingers are what points: nothing is clicked then, and there are no keys.
+export const TOUCH = matchMedia('(pointer: coarse)').matches;
+
 const ICONS = {
   picture: 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5h.01',
   clear: 'M6 6l12 12M18 6L6 18',

@@ -1,6 +1,6 @@
 // The gallery: the query on top, the results with their pictures, scores, places and days.
 import { firstOf, onPage, pagesOf } from './actions.js';
-import { copyText, count, day, h, icon, place, rankColour, score } from './dom.js';
+import { copyText, count, day, h, icon, place, rankColour, score, TOUCH } from './dom.js';
 import { showInside } from './inside.js';
 import { createQueryCard } from './query_card.js';
 import { nameOf } from './recipe.js';
@@ -50,15 +50,21 @@ function invitation({ chips, title }) {
   return h(
     'div',
     { class: 'lk-invitation' },
-    h('h2', {}, 'Click anything on the image'),
+    h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} anything on the image`),
     h(
       'p',
       {},
       `Lookalike compares it with all ${count(chips)} chips of ${title} and shows the places that ` +
         'look most like it, here and on the map.',
     ),
-    h('p', {}, 'Or draw a box round it, or drop a picture here, from any camera in the sky.'),
-    shortcuts(),
+    h(
+      'p',
+      {},
+      TOUCH
+        ? 'Or draw a box round it, or choose a picture, from any camera in the sky.'
+        : 'Or draw a box round it, or drop a picture here, from any camera in the sky.',
+    ),
+    TOUCH ? null : shortcuts(),
   );
 }
 

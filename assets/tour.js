@@ -1,28 +1,25 @@
-// Three hints on the first visit, each where it helps; dismissed ones never come back.
-import { h, icon } from './dom.js';
+// Two hints over the first results, where they cover nothing; dismissed ones never come back.
+import { h, icon, TOUCH } from './dom.js';
 
 const MEMORY = 'lookalike:tour';
 const HINTS = [
   {
-    words: 'Click something on the image, or draw a box round it: the places most like it follow.',
-    when: () => true,
-    done: ({ shown }) => shown.length > 0,
-  },
-  {
-    words: 'Mark results good or bad (G, B), then Refine: the search moves towards the good ones.',
-    when: ({ shown }) => shown.length > 0,
+    words:
+      `Mark results good or bad${TOUCH ? '' : ' (G, B)'}, then Refine: the search moves towards ` +
+      'the good ones.',
     done: ({ good, bad }) => good.length + bad.length > 0,
   },
   {
-    words: 'The flame colours everything by similarity. Filters say where to look. ? lists the keys.',
-    when: ({ shown }) => shown.length > 0,
+    words:
+      'The flame on the map colours everything by similarity. Filters say where to look.' +
+      (TOUCH ? '' : ' ? lists the keys.'),
   },
 ];
 
 export function createTour({ store, root }) {
   let at = Number(localStorage.getItem(MEMORY) || 0);
   const note = h('aside', { class: 'lk-tour', 'aria-label': 'Hint' });
-  root.querySelector('.lk-map-pane').append(note);
+  root.querySelector('.lk-cards').before(note);
 
   function go(next) {
     at = next;
@@ -33,8 +30,7 @@ export function createTour({ store, root }) {
   function draw(state) {
     const hint = HINTS[at];
     if (hint?.done?.(state)) return go(at + 1); // done is understood
-    // Nothing may lie over the map while someone draws on it.
-    note.hidden = !hint || !hint.when(state) || Boolean(state.trouble || state.drawing);
+    note.hidden = !hint || !state.shown.length;
     if (note.hidden) return note.replaceChildren();
     const last = at === HINTS.length - 1;
     return note.replaceChildren(
@@ -58,7 +54,7 @@ export function createTour({ store, root }) {
     );
   }
 
-  const stop = store.watch(['shown', 'good', 'bad', 'trouble', 'drawing'], draw);
+  const stop = store.watch(['shown', 'good', 'bad'], draw);
   return {
     stop() {
       stop();

@@ -9,6 +9,7 @@ from tests.browser import (
     PHONE,
     App,
     Visit,
+    address,
     app,
     chromium,
     click_map,
@@ -101,6 +102,66 @@ def test_a_search_is_saved_and_leads_to_its_results(app, visit) -> None:
     linked(page, "/results?collection=ponds&search=")
 
 
+def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, visit) -> None:
+    page = visit(app.url)
+    page.get_by_role("link", name="Search", exact=True).first.click()
+    live(page)
+    click_map(page, *spot(page, 0.85))
+    first = results(page)
+    centre = page.evaluate("() => lookalike.map.centre()")
+    page.evaluate("() => { document.querySelector('.lk-explorer').lkSame = true; }")
+    page.keyboard.press("m")  # what adjusts a search is no step of its own
+    until(page, "s.sites && !s.busy")
+    page.keyboard.press("m")
+    until(page, "!s.sites && !s.busy")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    second = results(page)
+    assert second != first
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("b")
+    page.keyboard.press("r")
+    until(page, "s.bad.length === 1 && !s.busy")
+    refined = results(page)
+    for go, ids in (
+        (page.go_back, second),
+        (page.go_back, first),
+        (page.go_forward, second),
+        (page.go_forward, refined),
+        (page.go_back, second),
+        (page.go_back, first),
+    ):
+        go()
+        eventually(lambda ids=ids: _shown(page, ids))
+    assert page.evaluate("() => lookalike.map.centre()") == centre
+    assert page.evaluate("() => document.querySelector('.lk-explorer').lkSame")
+    page.go_back()
+    page.get_by_text("Click anything on the image").wait_for()
+    page.go_back()
+    page.locator(".lk-collection").first.wait_for()
+    page.go_forward()
+    live(page)
+
+
+def _shown(page, ids: list[str]) -> None:
+    assert results(page) == ids
+
+
+def test_a_picture_that_cannot_be_read_leaves_the_search_as_it_is(app, visit, tmp_path) -> None:
+    page, ids = searched(app, visit, expect="400 (Bad Request)")
+    linked(page, "chip=")
+    before = address(page)
+    false = tmp_path / "notes.tif"
+    false.write_text("no picture")
+    page.locator("input[type=file]").set_input_files(false)
+    until(page, "s.trouble && !s.busy")
+    assert results(page) == ids
+    assert state(page, "query")["kind"] == "chip"
+    assert len(state(page, "past")) == 1
+    assert address(page) == before
+    expect(page.locator(".lk-card img")).to_have_count(10)
+
+
 def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
     page, _ = searched(app, visit)
     hit = state(page, "hits")[0]
@@ -184,12 +245,23 @@ def test_heatmap_sites_and_inside(app, visit) -> None:
     page.wait_for_selector(".leaflet-lk-heat-pane canvas", state="attached")
     page.keyboard.press("i")
     page.locator(".lk-inside").first.wait_for()
+    told = page.locator(".lk-summary").inner_text()
+    asked = []
+    page.route("**/search?sites=1", lambda route: asked.append(route))
     page.keyboard.press("m")
+    eventually(lambda: _one(asked))
+    assert page.locator(".lk-summary").inner_text() == told  # until the sites are there
+    asked[0].continue_()
     until(page, "s.sites && !s.busy")
+    expect(page.locator(".lk-summary")).to_contain_text("site")
     sites = state(page, "shown")
     assert sum(site["count"] for site in sites) == len(state(page, "hits"))
     expect(page.locator(".lk-card")).to_have_count(len(sites))
     linked(page, "heat=1", "inside=1", "sites=1")
+
+
+def _one(asked: list) -> None:
+    assert len(asked) == 1
 
 
 def test_the_keys_are_listed_and_escape_only_closes_the_list(app, visit) -> None:
@@ -203,7 +275,10 @@ def test_the_keys_are_listed_and_escape_only_closes_the_list(app, visit) -> None
 
 def test_the_hints_come_once(app, visit) -> None:
     page, _ = searched(app, visit, size=PHONE)
-    expect(page.locator(".lk-tour")).to_contain_text("2 of 3")
+    tour = page.locator(".lk-tour")
+    expect(tour).to_contain_text("1 of 2 Mark results good or bad, then")  # no keys on a phone
+    below = page.locator(".lk-map").bounding_box()
+    assert tour.bounding_box()["y"] >= below["y"] + below["height"]
     page.get_by_role("button", name="No more hints").click()
     expect(page.locator(".lk-tour")).to_be_hidden()
     page.reload()
