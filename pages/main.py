@@ -23,7 +23,7 @@ page = st.navigation(
         st.Page(HERE / "results.py", title="Results", icon=":material/fact_check:"),
         st.Page(HERE / "collections.py", title="Collections", icon=":material/folder_open:"),
         st.Page(HERE / "quality.py", title="Quality", icon=":material/verified:"),
-        st.Page(HERE / "jobs.py", title="Jobs", icon=":material/progress_activity:"),
+        st.Page(HERE / "jobs.py", title="Jobs", icon=":material/pending_actions:"),
     ],
     position="top",
 )
