@@ -365,7 +365,7 @@ export function createActions({ data, store, service, root }) {
     try {
       const recipe = recipeOf(state);
       if (state.least > 0) recipe.threshold = state.least;
-      const { id, name: given } = await service.save(name, recipe, state.merged);
+      const { id, name: given } = await service.save(name, recipe, state.merged, state.marks);
       if (!stopped) store.set({ saved: { state: 'done', name: given, id } });
     } catch (refusal) {
       store.set({ saved: { state: 'asking', name } });

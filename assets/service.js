@@ -33,9 +33,12 @@ export function createService(base, name) {
     changes: (recipe, signal) => ask(`${root}/changes`, { signal, ...sent(recipe) }).then(json),
     changesFile: (recipe) =>
       ask(`${root}/changes?geojson=1`, sent(recipe)).then((answer) => answer.blob()),
-    // With `sites`, the hits that make up as many places as the recipe wants.
-    save: (title, recipe, sites) =>
-      ask(`${root}/searches${sites ? '?sites=1' : ''}`, sent({ ...recipe, name: title })).then(json),
+    // With `sites`, the hits that make up as many places as the recipe wants; marks are kept with
+    // the hits they are of.
+    save: (title, recipe, sites, marks) =>
+      ask(`${root}/searches${sites ? '?sites=1' : ''}`, sent({ ...recipe, name: title, marks })).then(
+        json,
+      ),
     saved: (id) => ask(`${root}/searches/${encodeURIComponent(id)}`).then(json),
     results: (id) => `${base}/results?${new URLSearchParams({ collection: name, search: id })}`,
   };

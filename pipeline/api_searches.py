@@ -58,13 +58,16 @@ def routes(shelf: Shelf) -> list[Route]:
     def save(request: Request, body: dict[str, Any]) -> Response:
         searches = opened(request)
         name = _text(body, "name")
-        fields = {key: value for key, value in body.items() if key != "name"}
+        marks = body.get("marks", {})
+        if not isinstance(marks, dict):
+            raise QueryError("marks are given by chip id", where=str(marks)[:40])
+        fields = {key: value for key, value in body.items() if key not in ("name", "marks")}
         recipe = Recipe.from_fields(fields)
         sites = request.query_params.get("sites") == "1"
         found = find(shelf, searches.collection.name, recipe, sites=sites)
         kept = _settled(found)
         picture = _picture(found.collection, kept)
-        saved = searches.save(name, kept, found.result, picture)
+        saved = searches.save(name, kept, found.result, picture, marks)
         return JSONResponse(_whole(searches, searches.reopen(saved.id)), 201)
 
     def show(request: Request) -> Response:

@@ -277,11 +277,13 @@ PATHS: dict[str, dict[str, Any]] = {
     f"{_ONE}/searches": {
         "get": _operation("Saved searches", _json("Saved", many=True)),
         "post": _operation(
-            "Search and save it; with sites=1 the hits that make up k places",
+            "Search and save, marks by chip id too; with sites=1 the hits that make up k places",
             _json("Saved"),
             status=201,
             query={"sites": _WHOLE},
-            body=_json({"type": "object", "properties": {**RECIPE, "name": _TEXT}}),
+            body=_json(
+                {"type": "object", "properties": {**RECIPE, "name": _TEXT, "marks": _OBJECT}}
+            ),
         ),
     },
     _SEARCH: {

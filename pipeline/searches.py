@@ -124,7 +124,12 @@ class Searches:
         return self.collection.path / "searches"
 
     def save(
-        self, name: str, recipe: Recipe, result: Result, picture: bytes | None = None
+        self,
+        name: str,
+        recipe: Recipe,
+        result: Result,
+        picture: bytes | None = None,
+        marks: Mapping[str, str] | None = None,
     ) -> Saved:
         """Keep a search.
 
@@ -133,13 +138,17 @@ class Searches:
             recipe: How to repeat it.
             result: What it found.
             picture: What was looked for, as PNG.
+            marks: Given already, by chip id; those of chips that are no hits are left out.
 
         Raises:
-            QueryError: If the name is too long.
+            QueryError: If the name is too long or there is no such mark.
             NotFoundError: If the collection was deleted meanwhile.
             StorageError: If it cannot be written.
         """
         words = recipe.words(self.collection.chips)
+        found, given = {hit.id for hit in result.hits}, dict(marks or {})
+        for mark in given.values():
+            _check_mark(mark)
         saved = Saved(
             id=secrets.token_hex(6),
             name=_name(name) or words,
@@ -151,6 +160,7 @@ class Searches:
             version=self.collection.version,
             created=now(),
             updated=now(),
+            marks={chip: mark for chip, mark in given.items() if chip in found},
         )
         with self._changing():
             if picture is not None:
@@ -239,8 +249,8 @@ class Searches:
         Raises:
             QueryError: If the mark is none of these or the chip is not a hit.
         """
-        if mark is not None and mark not in MARKS:
-            raise QueryError("No such mark", where=mark, remedy=f"Use {', '.join(MARKS)}")
+        if mark is not None:
+            _check_mark(mark)
 
         def change(saved: Saved) -> Saved:
             _check_hit(saved, chip)
@@ -330,6 +340,11 @@ def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) ->
             alone.append(hit)
     rest = tuple(hit for place, hit in enumerate(second) if place not in taken)
     return Comparison(tuple(both), tuple(alone), rest)
+
+
+def _check_mark(mark: str) -> None:
+    if mark not in MARKS:
+        raise QueryError("No such mark", where=str(mark)[:40], remedy=f"Use {', '.join(MARKS)}")
 
 
 def _check_hit(saved: Saved, chip: str) -> None:

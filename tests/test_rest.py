@@ -261,8 +261,12 @@ def test_k_counts_sites_when_sites_are_asked_for(client, chips):
     assert len(found["sites"]) == 3
     members = [chip for site in found["sites"] for chip in site["chips"]]
     assert sorted(members) == sorted(hit["id"] for hit in found["hits"])
-    saved = client.post(f"{BAY}/searches?sites=1", json=body).json()
+    marks = {members[0]: "good", chips[0]: "good"}  # the query is no hit
+    saved = client.post(f"{BAY}/searches?sites=1", json={**body, "marks": marks}).json()
     assert [hit["id"] for hit in saved["hits"]] == [hit["id"] for hit in found["hits"]]
+    assert saved["marks"] == {members[0]: "good"}
+    for wrong in ({members[0]: "maybe"}, [members[0]]):
+        problem_of(client.post(f"{BAY}/searches", json={**body, "marks": wrong}), 400)
     assert saved["parameters"]["k"] == len(found["hits"])
     exported = client.post(f"{BAY}/export", json={**body, "what": "sites"}).json()
     assert len(exported["features"]) == 3

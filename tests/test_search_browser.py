@@ -94,12 +94,14 @@ def test_shift_and_a_click_add_an_example_and_undo_takes_it_back(app, visit) -> 
 
 def test_a_search_is_saved_and_leads_to_its_results(app, visit) -> None:
     page, _ = searched(app, visit)
-    page.keyboard.press("s")
+    for key in ("ArrowRight", "g", "s"):
+        page.keyboard.press(key)
     page.get_by_label("Name of the search").fill("Round ponds")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Review and export it in Results").click()
     page.locator(".lk-hit").nth(9).wait_for()
     linked(page, "/results?collection=ponds&search=")
+    expect(page.locator(".lk-hit.lk-is-good")).to_have_count(1)
 
 
 def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, visit) -> None:
