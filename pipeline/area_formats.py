@@ -47,6 +47,8 @@ def read(data: bytes, filename: str) -> Found:
             where=filename,
             remedy="Simplify the outline, or keep only the features you need",
         )
+    if not data.strip():
+        raise AreaError("This file is empty", where=filename, remedy="Export the outline again")
     if data.startswith(b"SQLite format 3\0"):
         return geopackage(data, filename)
     if data.startswith(b"PK\x03\x04"):

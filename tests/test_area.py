@@ -283,6 +283,11 @@ def test_shapefile_without_shx_is_refused(tmp_path):
         Area.from_bytes(shapefile(tmp_path, BAY, "EPSG:4326", ".shx"), "ponds.zip")
 
 
+def test_empty_file_is_called_empty():
+    with pytest.raises(AreaError, match="This file is empty"):
+        Area.from_bytes(b"\n", "ponds.geojson")
+
+
 def test_lone_shp_says_to_zip_it():
     with pytest.raises(AreaError, match="several files"):
         Area.from_bytes(b"\x00\x00\x27\x0a" + b"\x00" * 96, "ponds.shp")
