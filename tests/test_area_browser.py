@@ -235,7 +235,8 @@ def test_a_pasted_box_and_a_pasted_nonsense(app: App, visit: Visit) -> None:
 def test_an_uploaded_outline_that_misses_the_imagery_cannot_be_built(
     app: App, visit: Visit, tmp_path: Path
 ) -> None:
-    ring = [[7.0, 46.0], [7.1, 46.0], [7.1, 46.1], [7.0, 46.1], [7.0, 46.0]]
+    spike = [[7.2, 46.1], [7.1, 46.1]]
+    ring = [[7.0, 46.0], [7.1, 46.0], [7.1, 46.1], *spike, [7.0, 46.1], [7.0, 46.0]]
     outline = tmp_path / "valley.geojson"
     outline.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     page = opened(app, visit)
@@ -244,6 +245,9 @@ def test_an_uploaded_outline_that_misses_the_imagery_cannot_be_built(
     stop = page.locator(".lk-finding.lk-stop")
     expect(stop).to_contain_text("does not touch the area")
     expect(stop).to_contain_text("Draw the area on the imagery")
+    told = page.locator(".lk-finding", has_text="crossed itself")  # once, at the outline
+    imagery = page.locator("h2.lk-step", has_text="Imagery")
+    assert told.bounding_box()["y"] < imagery.bounding_box()["y"]
     expect(page.get_by_role("button", name="Build")).to_be_disabled()
 
 

@@ -41,7 +41,7 @@ STRIDES = {
 def choose_stride(area: Area | None, imagery: Imagery | None) -> int:
     """Let the user choose the stride, each with the chips it makes."""
     area_state.pick("stride", list(STRIDES), 128)
-    heading(4, "Overlap of chips", _side(imagery))
+    heading("Overlap of chips", _side(imagery))
     stride: int = st.segmented_control(
         "Overlap of chips",
         list(STRIDES),
@@ -53,11 +53,15 @@ def choose_stride(area: Area | None, imagery: Imagery | None) -> int:
     chosen = imagery.chosen if imagery else ()
     geometry = area.geometry if area else None
     tally = [
-        f"{name}: {count(sum(count_chips(one, geometry, pixels) for one in chosen))}"
+        _unbroken(f"{name}: {count(sum(count_chips(one, geometry, pixels) for one in chosen))}")
         for pixels, (name, _) in STRIDES.items()
     ]
     st.caption(STRIDES[stride][1] + (f" Chips: {', '.join(tally).lower()}." if chosen else ""))
     return stride
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(THIN, "\u202f").replace(" ", "\xa0")
 
 
 def _side(imagery: Imagery | None) -> str:
@@ -78,11 +82,12 @@ def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
         home=settings().home,
         estimate=imagery.estimate if imagery else None,
     )
-    heading(5, "Pre-flight", "ready" if found.ready else "not ready")
+    heading("Pre-flight", "ready" if found.ready else "not ready")
     if imagery and imagery.chosen:
         _figures(found)
     for finding in found.findings:
-        _tell(finding)
+        if not (area and finding.what in area.notes):  # those stand at the outline
+            tell(finding)
     return found
 
 
@@ -119,7 +124,8 @@ def _millions(pixels: int) -> str:
     return f"{pixels / 1e6:,.1f}".replace(",", THIN) + " million"
 
 
-def _tell(finding: Finding) -> None:
+def tell(finding: Finding) -> None:
+    """Show one finding of the pre-flight, or what there is to know about the outline."""
     remedy = f"<span>{escape(finding.remedy)}.</span>" if finding.remedy else ""
     st.html(
         f'<div class="lk-finding lk-{finding.level}" role="status">'

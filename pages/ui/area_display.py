@@ -64,11 +64,11 @@ def choose(imagery: Imagery | None) -> Display:
                 look, scene = looks().open(one.id, bands, stretch)
                 shown.append(Shown(one, True, look, scene))
     except LookalikeError as error:
-        heading(3, "Colours", "cannot be read")
+        heading("Colours", "cannot be read")
         trouble.show(error)
         return Display(None, None, tuple(Shown(one) for one in imagery.chosen), sound=False)
     with head.container():
-        heading(3, "Colours", f"bands {', '.join(map(str, bands))}")
+        heading("Colours", f"bands {', '.join(map(str, bands))}")
     levels.caption(_levels(shown[0].scene))
     shown += [Shown(one) for one in imagery.chosen[MOST_DRAWN:]]
     own = known.shown == bands and imagery.bands is None

@@ -81,7 +81,7 @@ def choose(area: Area | None) -> Imagery | None:
         trouble.show(error)
         found = None
     with place.container():
-        heading(2, "Imagery", _fact(found))
+        heading("Imagery", _fact(found))
     if found and found.chosen:
         st.button(
             "Use its outline as the area",

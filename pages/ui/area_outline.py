@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import area_state, trouble
+from pages.ui import area_check, area_state, trouble
 from pages.ui.words import heading, square_km
+from pipeline.preflight import Finding
 
 if TYPE_CHECKING:
     from pipeline.area import Area
@@ -19,7 +20,7 @@ FILES = ["geojson", "json", "kml", "kmz", "zip", "gpkg"]
 def choose() -> Area | None:
     """Let the user give an area; returns the one there is."""
     area = area_state.area()
-    heading(1, "Area", square_km(area.area_km2) if area else "whole scenes")
+    heading("Area", square_km(area.area_km2) if area else "whole scenes")
     area_state.pick("way", WAYS, "Draw")
     way = st.segmented_control(
         "Give the area by", WAYS, key="area.way", width="stretch", label_visibility="collapsed"
@@ -36,7 +37,10 @@ def choose() -> Area | None:
     refused = area_state.refusal()
     if refused:
         trouble.show(refused)
-    return area_state.area()
+    given = area_state.area()
+    for note in given.notes if given else ():
+        area_check.tell(Finding("note", note))
+    return given
 
 
 def _file() -> None:

@@ -62,7 +62,7 @@ def page_title(title: str) -> None:
     st.html(f'<header class="lk-page-head"><h1>{escape(title)}</h1></header>')
 
 
-def heading(number: int, title: str, fact: str = "") -> None:
-    """The heading of one step, with what is settled so far."""
+def heading(title: str, fact: str = "") -> None:
+    """The heading of one step, with what is settled so far; the style numbers those in sight."""
     told = f"<span>{escape(fact)}</span>" if fact else ""
-    st.html(f'<h2 class="lk-step"><b>{number}</b>{escape(title)}{told}</h2>')
+    st.html(f'<h2 class="lk-step"><b></b>{escape(title)}{told}</h2>')
