@@ -212,10 +212,7 @@ class Index:
         if not len(self):
             return 1.0
         queries = probes(self.vectors, sample)
-        truth = Truth(queries, nearest(self.vectors, queries, k)[0])
-        found = [self.search(query, k)[0] for query in truth.queries]
-        hits = [len(np.intersect1d(a, b)) for a, b in zip(found, truth.rows, strict=True)]
-        return float(sum(hits) / truth.rows.size)
+        return Truth(queries, nearest(self.vectors, queries, k)[1]).recall(self.search)
 
 
 def merge(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:

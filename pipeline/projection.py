@@ -91,9 +91,10 @@ def leading(sample: np.ndarray, count: int, rounds: int = ROUNDS) -> np.ndarray:
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:
-    """Float32 copy of (n, 2048) vectors, each of length one; a zero vector stays zero."""
-    wide = np.asarray(vectors, np.float32)
-    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
+    """Float32 copy of (n, 2048) finite vectors, each of length one; a zero vector stays zero."""
+    wide = widened(vectors) if vectors.dtype == np.float16 else np.array(vectors, np.float32)
+    wide /= np.maximum(np.sqrt(_squares(wide)), np.float32(1e-12))[:, None]
+    return wide
 
 
 def widened(half: np.ndarray) -> np.ndarray:

@@ -15,7 +15,9 @@ proposes, with as many leaves and candidates as a self-check at build time asks 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,23 +27,33 @@ import numpy as np
 from pipeline import native, parts
 from pipeline.bare_scann import scann
 from pipeline.errors import DamagedError
-from pipeline.exact import BLOCK, NEIGHBOURS, Truth, best, merged, nearest, probes
+from pipeline.exact import (
+    BLOCK,
+    NEIGHBOURS,
+    ROUNDING,
+    Truth,
+    best,
+    chosen_rows,
+    merged,
+    nearest,
+    probes,
+)
 from pipeline.files import read_json, write_json
 from pipeline.projection import Projection, normalised, products, widened
 
 EXACT_BELOW = 20_000
 #: Recall that the self-check asks for.
-WANTED = 0.995
+WANTED = 0.997
 #: What the self-check may choose from: candidates, hashes scored again.
-EFFORTS = ((200, 1000), (300, 2000), (500, 4000), (1000, 8000))
+EFFORTS = ((200, 1000), (300, 2000), (400, 4000), (600, 6000), (1000, 8000))
 #: At least so many leaves are searched and one in sixteen, however easy the probes were.
 FEWEST = 32
 #: Deviations of the first stage's error beyond which a candidate is not looked at again.
 DEVIATIONS = 4.0
 #: Above so many proposals the eligible chips are scored one by one instead.
 PROPOSALS = 4_000
-#: Cosines closer than this may be ordered either way by rounding.
-ROUNDING = 1e-5
+#: Threads that convert and write vectors while more are read.
+WRITERS = 2
 REBUILD = "It is rebuilt from the chips by the next search"
 
 
@@ -126,7 +138,7 @@ class Segment:
 
     def __init__(self, folder: Path, content: Content, *, searchable: bool = True) -> None:
         self.folder, self.content = folder, content
-        self.vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        self.vectors = _mapped(folder / "vectors.npy")
         if self.vectors.shape != (content.rows, parts.DIMENSIONS):
             raise ValueError(f"{self.vectors.shape} vectors for {content.rows} chips")
         self.projection = Projection(np.load(folder / "projection.npy"))
@@ -134,7 +146,7 @@ class Segment:
             return
         exact = content.parameters.kind == "exact"
         kept = "dataset.npy" if exact else "int8_dataset.npy"
-        self._reduced = np.load(folder / "scann" / kept, mmap_mode="r")
+        self._reduced = _mapped(folder / "scann" / kept)
         scale = 1 if exact else np.load(folder / "scann" / "int8_multipliers.npy")
         self._scale = np.float32(1) / np.asarray(scale, np.float32)
         self._searcher = scann().load_searcher(str(folder / "scann"))
@@ -175,7 +187,7 @@ class Segment:
         """
         n = len(self) if eligible is None else int(np.count_nonzero(eligible))
         if k * 4 >= n:
-            rows = np.arange(n) if eligible is None else np.flatnonzero(eligible)
+            rows = np.arange(n) if eligible is None else chosen_rows(eligible)
             return self.best_of(unit, rows, k)
         if self.content.parameters.kind == "exact":
             return self._proven(unit, k, eligible)
@@ -215,18 +227,13 @@ class Segment:
         """The k best of `rows` by exact cosine, to six decimals; ties go to the lower row."""
         return best(rows, self.cosines(unit, rows).round(6), k)
 
-    def recall(self, truth: Truth) -> float:
-        """Share of the probes' exact neighbours that a search finds."""
-        found = [self.search(query, truth.rows.shape[1])[0] for query in truth.queries]
-        hits = [len(np.intersect1d(a, b)) for a, b in zip(found, truth.rows, strict=True)]
-        return float(sum(hits) / max(truth.rows.size, 1))
-
     def tuned(self, truth: Truth) -> Segment:
         """This segment with the least effort whose recall on the probes is as wanted."""
         parameters = self.content.parameters
         if parameters.kind == "exact":
             return self._with(parameters, truth)
-        for candidates, hashed in EFFORTS:
+        efforts = iter(EFFORTS)
+        for candidates, hashed in efforts:
             parameters = replace(parameters, candidates=candidates, hashed=hashed)
             found = self._with(parameters, truth)
             if found.content.recall_at_10 >= WANTED:
@@ -240,15 +247,18 @@ class Segment:
             if fewer.content.recall_at_10 < min(WANTED, found.content.recall_at_10):
                 break
             found = fewer
-        # Queries from elsewhere lie less clearly in one leaf than the probes do.
-        enough = min(2 * found.content.parameters.leaves_searched, parameters.leaves)
-        return self._with(replace(found.content.parameters, leaves_searched=enough), truth)
+        # Queries from elsewhere are harder than the probes: a step more than these ask for.
+        candidates, hashed = next(efforts, EFFORTS[-1])
+        parameters = replace(found.content.parameters, candidates=candidates, hashed=hashed)
+        return self._with(parameters, truth)
 
     def _with(self, parameters: Parameters, truth: Truth) -> Segment:
         changed = Segment.__new__(Segment)
         changed.__dict__.update(self.__dict__)
         changed.content = replace(self.content, parameters=parameters)
-        changed.content = replace(changed.content, recall_at_10=round(changed.recall(truth), 4))
+        changed.content = replace(
+            changed.content, recall_at_10=round(truth.recall(changed.search), 4)
+        )
         return changed
 
     def _proven(
@@ -257,7 +267,7 @@ class Segment:
         """The answer of an exact scan, from as few full vectors as its proof needs."""
         bound = self.projection.of_queries(unit[None], share=1.0)[0]
         proposed = min(max(2 * k, 64), len(self))
-        among = None if eligible is None else np.flatnonzero(eligible)
+        among = None if eligible is None else chosen_rows(eligible)
         if among is None:
             rows, bounds = self._searcher.search(bound, final_num_neighbors=proposed)
             rows = rows.astype(np.int64)
@@ -286,7 +296,7 @@ class Segment:
             passed = eligible[rows]
             if np.count_nonzero(passed) >= wanted:
                 return rows[passed][:wanted], guesses[passed][:wanted]
-        rows = np.flatnonzero(eligible)
+        rows = chosen_rows(eligible)
         guesses = self._guesses(query, rows)
         return best(rows, guesses, wanted)
 
@@ -359,11 +369,7 @@ def write(
     with (folder / "vectors.npy").open("r+b") as file:
         # Else a full disk would be told by a signal that ends the process, at some page's writing.
         os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-    start = 0
-    for piece in pieces:
-        vectors[start : start + len(piece)] = normalised(piece)
-        start += len(piece)
-        done(start)
+    _fill(vectors, pieces, done)
     vectors.flush()
     if projection is None or rows >= EXACT_BELOW:
         projection = Projection.fit(vectors)
@@ -377,6 +383,26 @@ def write(
     content = Content(rows, tuple(made_of), parameters, 0.0, _files(folder))
     tuned = Segment(folder, content).tuned(truth)
     write_json(folder / "segment.json", asdict(tuned.content))
+
+
+def _fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int], None]) -> None:
+    """Write unit vectors piece by piece, the next pieces being read meanwhile."""
+
+    def put(start: int, piece: np.ndarray) -> int:
+        end = start + len(piece)
+        vectors[start:end] = normalised(piece)
+        return end
+
+    start = 0
+    writing: deque[Future[int]] = deque()
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="vectors") as pool:
+        for piece in pieces:
+            if len(writing) > WRITERS:
+                done(writing.popleft().result())
+            writing.append(pool.submit(put, start, piece))
+            start += len(piece)
+        for each in writing:
+            done(each.result())
 
 
 def _stacked(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -395,7 +421,7 @@ def _reduce(vectors: np.ndarray, projection: Projection) -> tuple[np.ndarray, Tr
         block = widened(vectors[start : start + BLOCK])
         reduced[start : start + BLOCK] = projection.of_chips(block)
         rows, scores = merged(rows, scores, queries @ block.T, start, k)
-    return reduced, Truth(queries, rows)
+    return reduced, Truth(queries, scores)
 
 
 def _built(reduced: np.ndarray, parameters: Parameters) -> Any:
@@ -415,6 +441,11 @@ def _built(reduced: np.ndarray, parameters: Parameters) -> Any:
     )
     hashed = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
     return hashed.reorder(parameters.hashed, quantize=True).build()
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """A memory-mapped array, as a plain one: each look at a piece of a `memmap` costs its class."""
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def _files(folder: Path) -> dict[str, int]:
