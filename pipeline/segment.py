@@ -47,7 +47,7 @@ WANTED = 0.997
 #: What the self-check may choose from: candidates, hashes scored again.
 EFFORTS = ((200, 1000), (300, 2000), (400, 4000), (600, 6000), (1000, 8000))
 #: At least so many leaves are searched and one in sixteen, however easy the probes were.
-FEWEST = 32
+FEWEST = 64
 #: Deviations of the first stage's error beyond which a candidate is not looked at again.
 DEVIATIONS = 4.0
 #: Above so many proposals the eligible chips are scored one by one instead.
