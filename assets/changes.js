@@ -10,6 +10,7 @@ import { recipeOf } from './recipe.js';
 import { createService } from './service.js';
 import { createStore } from './store.js';
 
+const WRITING = 'Writing the GeoJSON…';
 const INITIAL = {
   footprints: null, // of every chip, see footprints.js
   found: null, // appeared, disappeared and persists, as the server ranked them
@@ -94,6 +95,8 @@ function start(root, data, onCollection) {
     onCompare: compare,
     // All three layers as one file for a GIS.
     async download() {
+      if (store.state.busy) return; // one at a time
+      store.set({ busy: WRITING });
       try {
         const content = await service.changesFile(recipe());
         const url = URL.createObjectURL(content);
@@ -102,6 +105,8 @@ function start(root, data, onCollection) {
         setTimeout(() => URL.revokeObjectURL(url), 10_000);
       } catch (refusal) {
         store.set({ trouble: refusal });
+      } finally {
+        if (store.state.busy === WRITING) store.set({ busy: '' });
       }
     },
   };

@@ -248,16 +248,22 @@ function exporting({ data, saved, search, fail, least }) {
     ['good', 'Good', 'only those marked good'],
   ]);
   const status = h('p', { class: 'lk-muted', role: 'status' });
-  const buttons = data.formats.map((format) =>
-    h(
+  const buttons = data.formats.map((format) => {
+    const about = h('span', { class: 'lk-muted' }, format.opens_in);
+    const onclick = ({ currentTarget }) => write(format, currentTarget, about);
+    return h(
       'button',
-      { class: 'lk-file', type: 'button', onclick: () => write(format) },
+      { class: 'lk-file', type: 'button', onclick },
       icon('download'),
-      h('span', {}, h('strong', {}, format.title), h('span', { class: 'lk-muted' }, format.opens_in)),
-    ),
-  );
+      h('span', {}, h('strong', {}, format.title), about),
+    );
+  });
 
-  async function write(format) {
+  // The first of a kind takes seconds: the button that was pressed says so, and none takes a second
+  // press.
+  async function write(format, pressed, about) {
+    about.textContent = 'Writing it…';
+    pressed.setAttribute('aria-busy', 'true');
     status.textContent = `Writing ${format.title}…`;
     for (const button of buttons) button.disabled = true;
     try {
@@ -270,6 +276,8 @@ function exporting({ data, saved, search, fail, least }) {
       status.textContent = '';
       fail(refusal);
     } finally {
+      about.textContent = format.opens_in;
+      pressed.removeAttribute('aria-busy');
       for (const button of buttons) button.disabled = false;
     }
   }

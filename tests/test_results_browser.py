@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser import (
     DESKTOP,
@@ -170,8 +170,15 @@ def test_a_name_and_a_note_are_kept(app, saved, visit) -> None:
 @pytest.mark.parametrize("title", ["GeoJSON", "GeoPackage", "CSV"])
 def test_an_export_is_downloaded(app, visit, saved, title, tmp_path) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"])
+    asked: list[Route] = []
+    page.route("**/export?*", lambda route: asked.append(route))
     with page.expect_download() as started:
-        page.get_by_role("button", name=title).click()
+        pressed = page.get_by_role("button", name=title)
+        pressed.click()
+        expect(pressed).to_contain_text("Writing it…")  # while it is made, and not twice
+        expect(pressed).to_be_disabled()
+        asked[0].continue_()
+    expect(pressed).to_be_enabled()
     path = tmp_path / started.value.suggested_filename
     started.value.save_as(path)
     assert path.name.startswith("round-ponds-sites.")
