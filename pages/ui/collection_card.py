@@ -47,10 +47,10 @@ def choose(opened: list[Collection]) -> Collection | None:
 
 def show(collection: Collection) -> None:
     """The card of one collection."""
+    _actions(collection)
     about, facts = st.columns([3, 2], gap="large")
     with about:
         _words(collection)
-        _actions(collection)
     with facts:
         _facts(collection)
 
