@@ -188,7 +188,7 @@ def prepare(
         raise NotFoundError(
             "There is no collection of this name to continue",
             where=request.name,
-            remedy="Name a raster to build it from: --scene FILE",
+            remedy="Build it anew from its imagery: on the Area page, or with --scene FILE",
         )
     stride = stride or (existing.manifest.stride if existing else 128)
     for given in request.scenes:

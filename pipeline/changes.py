@@ -337,6 +337,6 @@ def between(collection: Collection) -> Sequence[str]:
         raise QueryError(
             "This collection has scenes of fewer than two dates",
             where=collection.name,
-            remedy="Add a scene of another date with `build --name` or `fetch --name`",
+            remedy="Add a scene of another date on the Collections page, or with `build --name`",
         )
     return found[0].day, found[-1].day

@@ -88,7 +88,8 @@ class EarthEngine:
             )
         if self.road == "storage" and not self.bucket:
             raise QueryError(
-                "The road through Cloud Storage needs a bucket", remedy="Give --bucket NAME"
+                "The road through Cloud Storage needs a bucket",
+                remedy="Name one on the Area page, or with --bucket NAME",
             )
         if self.scale is not None and not 0.01 <= self.scale <= 10_000:
             raise QueryError(

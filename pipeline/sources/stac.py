@@ -141,7 +141,9 @@ class StacSource:
         if self.collection or favourites:
             return self.collection or favourites[0]
         raise QueryError(
-            "This catalogue needs a collection", where=self.api, remedy="Give --collection ID"
+            "This catalogue needs a collection",
+            where=self.api,
+            remedy="Name one on the Area page, or with --collection ID",
         )
 
     def http(self) -> Http:
