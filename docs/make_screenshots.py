@@ -2,8 +2,8 @@
 
 They go to `docs/screenshots/` as JPEG, and one of the Search page to `assets/screenshot.png` for
 the README; words after the script's name choose pages (`search results`).  The app runs over your
-own collections and needs the sample collection of San Francisco Bay; what is saved for the Results
-page is deleted afterwards.
+own collections and needs the sample collection of San Francisco Bay, and for Changes one with
+scenes of two days; what is saved for the Results page is deleted afterwards.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
         saved(app.url) as search,
     ):
         browser = playwright.chromium.launch(executable_path=chromium_path(playwright), args=FLAGS)
-        for shot, (address, ready) in shots(search).items():
+        for shot, (address, ready) in {**shots(search), **dated(app.url)}.items():
             if sys.argv[1:] and shot.partition("-")[0] not in sys.argv[1:]:
                 continue
             for size, viewport in SIZES.items():
@@ -80,6 +80,27 @@ def shots(search: dict[str, Any]) -> dict[str, tuple[str, Callable[[Page], None]
         "quality": ("/quality", seen("[data-testid=stMainBlockContainer] h1")),
         "jobs": ("/jobs", seen("[data-testid=stMainBlockContainer] h1")),
     }
+
+
+def dated(url: str) -> dict[str, tuple[str, Callable[[Page], None]]]:
+    """The same of Changes, if some collection has scenes of several days."""
+    for one in ask(f"{url}/api/collections", method="GET"):
+        days = {(scene["datetime"] or "")[:10] for scene in one.get("scenes", ())} - {""}
+        if len(days) > 1:
+            west, south, east, north = one["bounds"]
+            at = f"lon={(west + east) / 2}&lat={(south + north) / 2}"
+            chip = ask(f"{url}/api/collections/{one['name']}/chip?{at}", method="GET")["id"]
+            return {"changes": (f"/changes?collection={one['name']}&chip={chip}", compared)}
+    print("no picture of Changes: no collection here has scenes of two days")
+    return {}
+
+
+def compared(page: Page) -> None:
+    """Waits until the dates are compared and their pictures there."""
+    seen(".lk-changes[data-state=live]")(page)
+    found = "lookalikeChanges.store.state.found && !lookalikeChanges.store.state.busy"
+    page.wait_for_function(f"() => {found}")
+    page.wait_for_load_state("networkidle")
 
 
 def seen(selector: str) -> Callable[[Page], None]:
