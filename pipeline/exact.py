@@ -88,16 +88,6 @@ def merged(
     return rows, scores
 
 
-def chosen_rows(eligible: np.ndarray) -> np.ndarray:
-    """Where a bool array (n,) is true; where little is, several times faster than numpy's own."""
-    whole = len(eligible) // 8 * 8
-    words = np.flatnonzero(eligible[:whole].view(np.uint64))
-    if len(words) * 16 > whole // 8:
-        return np.flatnonzero(eligible)
-    word, byte = np.nonzero(eligible[:whole].reshape(-1, 8)[words])
-    return np.concatenate([words[word] * 8 + byte, np.flatnonzero(eligible[whole:]) + whole])
-
-
 def probes(vectors: np.ndarray, count: int = PROBES) -> np.ndarray:
     """Queries for a self-check, float32 (m, 2048).
 

@@ -33,7 +33,6 @@ from pipeline.exact import (
     ROUNDING,
     Truth,
     best,
-    chosen_rows,
     merged,
     nearest,
     probes,
@@ -50,6 +49,8 @@ EFFORTS = ((200, 1000), (300, 2000), (400, 4000), (600, 6000), (1000, 8000))
 FEWEST = 64
 #: Deviations of the first stage's error beyond which a candidate is not looked at again.
 DEVIATIONS = 4.0
+#: Candidates beyond 2k where every eligible chip was scored on the reduced vectors.
+SURE = 280
 #: Above so many proposals the eligible chips are scored one by one instead.
 PROPOSALS = 4_000
 #: Threads that convert and write vectors while more are read.
@@ -146,7 +147,8 @@ class Segment:
             return
         exact = content.parameters.kind == "exact"
         kept = "dataset.npy" if exact else "int8_dataset.npy"
-        self._reduced = _mapped(folder / "scann" / kept)
+        # In memory: a filter reads it here and there, and a mapped file has no large pages.
+        self._reduced = np.load(folder / "scann" / kept)
         scale = 1 if exact else np.load(folder / "scann" / "int8_multipliers.npy")
         self._scale = np.float32(1) / np.asarray(scale, np.float32)
         self._searcher = scann().load_searcher(str(folder / "scann"))
@@ -187,7 +189,7 @@ class Segment:
         """
         n = len(self) if eligible is None else int(np.count_nonzero(eligible))
         if k * 4 >= n:
-            rows = np.arange(n) if eligible is None else chosen_rows(eligible)
+            rows = np.arange(n) if eligible is None else np.flatnonzero(eligible)
             return self.best_of(unit, rows, k)
         if self.content.parameters.kind == "exact":
             return self._proven(unit, k, eligible)
@@ -267,7 +269,7 @@ class Segment:
         """The answer of an exact scan, from as few full vectors as its proof needs."""
         bound = self.projection.of_queries(unit[None], share=1.0)[0]
         proposed = min(max(2 * k, 64), len(self))
-        among = None if eligible is None else chosen_rows(eligible)
+        among = None if eligible is None else np.flatnonzero(eligible)
         if among is None:
             rows, bounds = self._searcher.search(bound, final_num_neighbors=proposed)
             rows = rows.astype(np.int64)
@@ -296,9 +298,10 @@ class Segment:
             passed = eligible[rows]
             if np.count_nonzero(passed) >= wanted:
                 return rows[passed][:wanted], guesses[passed][:wanted]
-        rows = chosen_rows(eligible)
+        rows = np.flatnonzero(eligible)
         guesses = self._guesses(query, rows)
-        return best(rows, guesses, wanted)
+        # None is lost by hashing here, so fewer candidates are as sure.
+        return best(rows, guesses, min(2 * k + SURE, wanted))
 
     def _proposed(self, query: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
         """ScaNN's rows and guesses, best first."""
@@ -369,7 +372,7 @@ def write(
     with (folder / "vectors.npy").open("r+b") as file:
         # Else a full disk would be told by a signal that ends the process, at some page's writing.
         os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-    _fill(vectors, pieces, done)
+    fill(vectors, pieces, done)
     vectors.flush()
     if projection is None or rows >= EXACT_BELOW:
         projection = Projection.fit(vectors)
@@ -385,8 +388,14 @@ def write(
     write_json(folder / "segment.json", asdict(tuned.content))
 
 
-def _fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int], None]) -> None:
-    """Write unit vectors piece by piece, the next pieces being read meanwhile."""
+def fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int], None]) -> None:
+    """Write unit vectors piece by piece, the next pieces being read meanwhile.
+
+    Args:
+        vectors: Float16 (n, 2048), written.
+        pieces: Float arrays (m, 2048), in row order.
+        done: Told how many have been written so far.
+    """
 
     def put(start: int, piece: np.ndarray) -> int:
         end = start + len(piece)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import segment
 from pipeline.errors import DamagedError
-from pipeline.exact import Truth, best, chosen_rows, nearest
+from pipeline.exact import Truth, best, nearest
 from pipeline.projection import Projection, normalised, products, widened
 from pipeline.segment import Segment
 
@@ -204,13 +204,6 @@ def test_the_search_needs_no_tensorflow(exact: Segment) -> None:
         "import scann; assert scann.scann_ops_pybind.builder\n"
     )
     subprocess.run([sys.executable, "-c", code, str(exact.folder)], check=True, timeout=300)
-
-
-@pytest.mark.parametrize("n", [0, 7, 8, 1003])
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
-def test_chosen_rows_are_those_that_are_true(n: int, share: float) -> None:
-    eligible = np.random.default_rng(n).random(n + 1)[1:] < share  # not aligned to eight bytes
-    assert chosen_rows(eligible).tolist() == np.flatnonzero(eligible).tolist()
 
 
 def test_a_chip_as_near_as_the_last_true_neighbour_counts_as_found(vectors: np.ndarray) -> None:

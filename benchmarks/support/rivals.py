@@ -80,10 +80,16 @@ class Rivals:
         segment: Our own segment, for its reduced vectors and its full ones.
         queries: Unit queries that settings are chosen by.
         truth: Their exact neighbours.
+        shared: Seconds for the file of full vectors and the axes, which re-ranking needs.
     """
 
     def __init__(
-        self, vectors: np.ndarray, segment: Any, queries: np.ndarray, truth: np.ndarray
+        self,
+        vectors: np.ndarray,
+        segment: Any,
+        queries: np.ndarray,
+        truth: np.ndarray,
+        shared: float,
     ) -> None:
         import faiss
 
@@ -91,7 +97,7 @@ class Rivals:
         self.vectors, self.segment = vectors, segment
         self.queries, self.truth, self.n = queries, truth, len(vectors)
         self.lists = max(round(2 * self.n**0.5), 16)
-        self.reducing = 0.0
+        self.shared = shared
 
     def all(self, quick: bool) -> Iterator[Contender]:
         """Each rival, built and set; a few of them when `quick`."""
@@ -108,7 +114,7 @@ class Rivals:
         reduced = np.concatenate(
             [self.segment.projection.of_chips(block) for block in self._blocks()]
         )
-        self.reducing = time.perf_counter() - started
+        self.shared += time.perf_counter() - started
         yield self._hnswlib("hnswlib + re-rank", reduced, self._reduced)
         if not quick:
             yield self._faiss_flat("faiss flat + re-rank", reduced, self._reduced)
@@ -130,7 +136,7 @@ class Rivals:
     ) -> Contender:
         search, label, reached = least(settings, self.queries, self.truth)
         if "re-rank" in name:
-            build += self.reducing
+            build += self.shared
         return Contender(f"{name} ({label})" if label else name, search, build, size, reached)
 
     def _again(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
