@@ -16,6 +16,8 @@ GOAL = 0.99
 #: Largest collection whose full float32 vectors are given to rivals: 0.8 GB.
 FULL_UP_TO = 100_000
 PART = 8_192
+#: Candidates of a first stage that are ranked again, at most.
+MOST = 400
 THREADS = min(len(os.sched_getaffinity(0)), 2)
 
 Search = Callable[[np.ndarray], np.ndarray]
@@ -161,7 +163,7 @@ class Rivals:
             if reduce is None:
                 yield lambda q: index.search(q[None], K)[1][0], ""
                 return
-            for c in (50, 100, 200, 400):
+            for c in (50, 100, 200, MOST):
                 yield (
                     lambda q, c=c: self._again(q, index.search(reduce(q)[None], c)[1][0]),
                     f"{c} candidates",
@@ -191,7 +193,7 @@ class Rivals:
                 else:
                     yield (
                         lambda q, ef=ef: self._again(
-                            q, run(reduce(q), ef, min(ef, 200)).astype(np.int64)
+                            q, run(reduce(q), ef, min(ef, MOST)).astype(np.int64)
                         ),
                         f"ef {ef}",
                     )
@@ -219,7 +221,7 @@ class Rivals:
                     yield lambda q, ef=ef: run(q, ef, K), f"ef {ef}"
                 else:
                     yield (
-                        lambda q, ef=ef: self._again(q, run(reduce(q), ef, min(ef, 200))),
+                        lambda q, ef=ef: self._again(q, run(reduce(q), ef, min(ef, MOST))),
                         f"ef {ef}",
                     )
 
@@ -268,6 +270,6 @@ class Rivals:
 
         settings = (
             (lambda q, p=p, f=f, c=c: run(q, p, f, c), f"{p} lists, {f * c} codes, {c} candidates")
-            for p, f, c in product((16, 32, 64, 128), (5, 10), (64, 200))
+            for p, f, c in product((16, 32, 64, 128), (5, 10, 40), (64, 200, MOST))
         )
         return self._contender("faiss IVF-PQ fast-scan + re-rank", settings, build, 32 + 128 + 8)
