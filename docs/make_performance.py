@@ -31,6 +31,8 @@ FOLDER = ROOT / "docs" / "performance"
 FIGURES = FOLDER / "figures.json"
 NAMES = ("embedding", "dense", "memory", "index", "interaction", "load", "scaling")
 Record = dict[str, Any]
+#: Colours beside matplotlib's ten.
+TWO_MORE = ((0.1, 0.1, 0.1), (0.6, 0.8, 0.2))
 
 
 def main() -> int:
@@ -215,13 +217,14 @@ def plots(kept: dict[str, Record]) -> None:
 def plot_index(figures: list[Record]) -> None:
     """Recall@10 against p50, a panel a size."""
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     sized = [f for f in figures if f.get("contenders")]
     drawing, axes = plt.subplots(
         1, len(sized), figsize=(4.6 * len(sized), 4.2), squeeze=False, layout="constrained"
     )
     names = list(dict.fromkeys(short(c["name"]) for f in sized for c in f["contenders"]))
-    colours = dict(zip(names, plt.get_cmap("tab10").colors, strict=False))
+    colours = dict(zip(names, plt.get_cmap("tab20").colors[::2] + TWO_MORE, strict=False))
     for axis, figure in zip(axes[0], sized, strict=True):
         for one in figure["contenders"]:
             own = one["name"].startswith("ours")
@@ -229,7 +232,10 @@ def plot_index(figures: list[Record]) -> None:
                 one["p50"], one["recall"], s=150 if own else 60, marker="*" if own else "o",
                 color=colours.get(short(one["name"]), "grey"), label=short(one["name"]),
             )  # fmt: skip
-        axis.set(xscale="log", title=figure["name"].partition(", ")[2], xlabel="p50 of a query, µs")
+        title = f"{int(re.findall(r'[0-9]+(?= chips)', figure['name'])[0]):,} chips"
+        axis.set(xscale="log", title=title, xlabel="p50 of a query, µs")
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("recall@10")
     shown = {

@@ -50,9 +50,9 @@ FEWEST = 64
 #: Deviations of the first stage's error beyond which a candidate is not looked at again.
 DEVIATIONS = 4.0
 #: Candidates beyond 2k where every eligible chip was scored on the reduced vectors.
-SURE = 280
-#: Above so many proposals the eligible chips are scored one by one instead.
-PROPOSALS = 4_000
+SURE = 130
+#: Eligible chips that are scored on their reduced vectors in the time of one proposal by ScaNN.
+SCORED = 11
 #: Threads that convert and write vectors while more are read.
 WRITERS = 2
 REBUILD = "It is rebuilt from the chips by the next search"
@@ -147,8 +147,9 @@ class Segment:
             return
         exact = content.parameters.kind == "exact"
         kept = "dataset.npy" if exact else "int8_dataset.npy"
-        # In memory: a filter reads it here and there, and a mapped file has no large pages.
-        self._reduced = np.load(folder / "scann" / kept)
+        # A tree's in memory: a filter reads it here and there, and a mapped file has no large pages.
+        reduced = folder / "scann" / kept
+        self._reduced = _mapped(reduced) if exact else np.load(reduced)
         scale = 1 if exact else np.load(folder / "scann" / "int8_multipliers.npy")
         self._scale = np.float32(1) / np.asarray(scale, np.float32)
         self._searcher = scann().load_searcher(str(folder / "scann"))
@@ -293,8 +294,9 @@ class Segment:
         wanted = self._effort(k)[0]
         if eligible is None:
             return self._proposed(query, wanted)
-        if wanted * len(self) < count * PROPOSALS:
-            rows, guesses = self._proposed(query, wanted * len(self) // count * 3 // 2)
+        proposals = wanted * len(self) // count * 3 // 2
+        if proposals * SCORED < count:
+            rows, guesses = self._proposed(query, proposals)
             passed = eligible[rows]
             if np.count_nonzero(passed) >= wanted:
                 return rows[passed][:wanted], guesses[passed][:wanted]
