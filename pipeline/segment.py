@@ -147,7 +147,7 @@ class Segment:
             return
         exact = content.parameters.kind == "exact"
         kept = "dataset.npy" if exact else "int8_dataset.npy"
-        # A tree's in memory: a filter reads it here and there, and a mapped file has no large pages.
+        # In memory for a filter, which reads it here and there: a mapped file has no large pages.
         reduced = folder / "scann" / kept
         self._reduced = _mapped(reduced) if exact else np.load(reduced)
         scale = 1 if exact else np.load(folder / "scann" / "int8_multipliers.npy")
