@@ -149,14 +149,18 @@ def table(record: Record) -> str:
     return "\n".join(lines)
 
 
+def chips_of(figure: Record) -> str:
+    """The size that a figure's name tells, with its thousands apart."""
+    return f"{int(re.findall(r'[0-9]+(?= chips)', figure['name'])[0]):,} chips"
+
+
 def contenders(record: Record) -> str:
     """Everybody that was measured beside the index, size by size."""
     lines = []
     for figure in record["figures"]:
         if not figure.get("contenders"):
             continue
-        size = figure["name"].partition(", ")[2]
-        lines += ["", f"**{size}**", ""]
+        lines += ["", f"**{chips_of(figure)}**", ""]
         lines += ["| | recall@10 | p50, µs | p99, µs | build, s | bytes a chip |"]
         lines += ["|---|---|---|---|---|---|"]
         for one in figure["contenders"]:
@@ -179,11 +183,10 @@ def headline(kept: dict[str, Record]) -> str:
             f"(`python benchmarks/dense.py`)."
         )
     if query := figure_of(kept, "index", "p50 of a query"):
-        size = re.search(r"(\d+) chips", query["name"])
-        many = f"{int(size[1]):,}" if size else ""
         lines.append(
-            f"- **{query['ours'] / 1000:.2g} ms for an answer among {many} chips** at recall@10 of "
-            f"{query['quality']:.3f}; the best rival at that recall, {query['rival_name']}, needs "
+            f"- **{query['ours'] / 1000:.2g} ms for an answer among {chips_of(query)}** at "
+            f"recall@10 of {query['quality']:.3f}; the best rival that reaches 0.99, "
+            f"{short(query['rival_name'])}, needs "
             f"{query['rival'] / 1000:.2g} ms (`python benchmarks/index.py`)."
         )
     return "\n".join(lines)
@@ -232,8 +235,7 @@ def plot_index(figures: list[Record]) -> None:
                 one["p50"], one["recall"], s=150 if own else 60, marker="*" if own else "o",
                 color=colours.get(short(one["name"]), "grey"), label=short(one["name"]),
             )  # fmt: skip
-        title = f"{int(re.findall(r'[0-9]+(?= chips)', figure['name'])[0]):,} chips"
-        axis.set(xscale="log", title=title, xlabel="p50 of a query, µs")
+        axis.set(xscale="log", title=chips_of(figure), xlabel="p50 of a query, µs")
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)

@@ -51,8 +51,8 @@ class Inputs:
     rate: float = 20.0
     efficiency: float = 0.9
     part_bytes: float = 4_170
-    index_memory: float = 323
-    index_rate: float = 775
+    index_memory: float = 305
+    index_rate: float = 14_000
     fetch_rate: float = 230
     block: float = 64
     cores: float = 16
