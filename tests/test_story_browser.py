@@ -48,7 +48,7 @@ POND_COUNTRY = ((6.466, 46.384), (6.466, 46.478), (6.537, 46.478), (6.537, 46.38
 STANDING = re.compile(r"^Embedding · (\d+) of (\d+) chips")
 HITS = "s.shown.map(({ id, score, lon, lat }) => ({ id, score, lon, lat }))"
 
-JUDGED = re.compile("between .* and .*, judging by 3 reviewed")
+JUDGED = re.compile("between .* and .*, judging by 5 reviewed")
 
 Hits = list[dict[str, Any]]
 
@@ -322,7 +322,7 @@ def save(person: Person, name: str) -> None:
 
 
 def review(person: Person, hits: int) -> None:
-    """Judge four of them, by key or by button."""
+    """Judge four more, by key or by button; two were called good in the search itself."""
     page = person.page
     assert page.locator(".lk-hit").count() == hits
     person.press("Review", exact=True)
@@ -332,7 +332,7 @@ def review(person: Person, hits: int) -> None:
             person.press(re.compile(f"^{verdict}"))
         else:
             page.keyboard.press(letter)
-    page.get_by_text(f"4 of {hits} · 2 good, 1 bad").wait_for()
+    page.get_by_text(f"6 of {hits} · 4 good, 1 bad").wait_for()
     person.touch(page.locator(".lk-review-head .lk-link"))
     page.get_by_text(JUDGED).wait_for()
 
@@ -346,7 +346,7 @@ def export(person: Person, found: Hits, folder: Path, name: str) -> None:
     started.value.save_as(path)
     rows = geopandas.read_file(path, layer="lookalikes").sort_values("rank")
     assert list(rows["id"]) == [hit["id"] for hit in found]
-    assert sorted(mark for mark in rows["mark"] if mark) == ["bad", "good", "good", "skip"]
+    assert sorted(mark for mark in rows["mark"] if mark) == ["bad", *["good"] * 4, "skip"]
     with sqlite3.connect(path) as database:
         (about,) = database.execute("SELECT metadata FROM gpkg_metadata").fetchone()
     provenance = json.loads(about)
