@@ -52,7 +52,7 @@ class Inputs:
     efficiency: float = 0.9
     part_bytes: float = 4_170
     index_memory: float = 305
-    index_rate: float = 14_000
+    index_rate: float = 14_700
     fetch_rate: float = 230
     block: float = 64
     cores: float = 16
