@@ -221,6 +221,7 @@ class Wall:
 def protect(routes: Sequence[BaseRoute], access: Callable[[], Access]) -> list[BaseRoute]:
     """The routes, each behind a `Wall`."""
     for route in routes:
+        # Starlette's routes all have it; their base class does not say so.
         route.app = Wall(route.app, access)  # type: ignore[attr-defined]
     return list(routes)
 

@@ -91,7 +91,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         asked = Asked(**{name: given.pop(name) for name in options})
         command(asked=asked, **given)
 
-    # What Typer reads.
+    # What Typer reads; mypy does not know that a function may have a signature of its own.
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     called.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]

@@ -30,7 +30,9 @@ def load(name: str) -> ModuleType:
         return found
     with _importing:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        if name == "openvino":  # without the package that reports it works the same
+        if name == "openvino":
+            # Without the package that reports it works the same.  None is how Python marks a module
+            # that must not be imported, which the type of `sys.modules` leaves out.
             sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

@@ -97,6 +97,7 @@ class Recipe:
             raise QueryError("Unknown search parameter", where=str(unknown[0])[:40], remedy=HOW)
         recipe = cls(
             chip=_text(given, "chip"),
+            # As many as asked for: a tuple's length is no type that mypy could follow.
             at=_floats(given, "at", 2),  # type: ignore[arg-type]
             box=_floats(given, "box", 4),  # type: ignore[arg-type]
             picture=_text(given, "picture"),

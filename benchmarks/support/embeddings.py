@@ -149,4 +149,5 @@ def _picture(path: Path) -> np.ndarray:
 def _network() -> Callable[[np.ndarray], np.ndarray]:
     from pipeline.embedding import resnet50
 
+    # Beside what any embedder has, ours shows its network.
     return resnet50("dense").network.maps  # type: ignore[attr-defined,no-any-return]

@@ -39,6 +39,7 @@ def _guarded(kind: type[HTTPConnection], allowed: tuple[str, ...]) -> type[HTTPC
     to something else in between.
     """
 
+    # mypy wants a base class to be known before the program runs.
     class Guarded(kind):  # type: ignore[valid-type,misc]
         def _new_conn(self) -> socket.socket:
             host, port = str(self._dns_host), int(self.port)
