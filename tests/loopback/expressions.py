@@ -129,7 +129,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 
 def function(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Registers what answers to Earth Engine's names; its arguments bear Earth Engine's own (N803)."""
+    """Registers what answers to Earth Engine's names; arguments bear Earth Engine's own (N803)."""
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
