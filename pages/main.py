@@ -6,14 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import area_state, frame, identity, server, trouble
+from pages.ui import frame, identity, server, trouble
 from pipeline.errors import LookalikeError
 
 HERE = Path(__file__).parent
 
 frame.begin()
 identity.gate()
-area_state.keep()
 page = st.navigation(
     [
         st.Page(HERE / "home.py", title="Home", icon=":material/home:", default=True),

@@ -285,6 +285,14 @@ def settled(page: Page) -> None:
     )
 
 
+def unfold(page: Page, title: str) -> None:
+    """Open an expander and wait until it has: a click on what still slides misses it."""
+    folded = page.locator("details", has=page.locator("summary", has_text=title))
+    folded.locator("summary").click()
+    expect(folded).to_have_attribute("open", "")
+    expect(folded).not_to_have_attribute("style", re.compile("height"))
+
+
 def built(page: Page, title: str) -> Locator:
     """The card of a job, once it has ended well; what it says, where it has not."""
     page.wait_for_url("**/jobs")

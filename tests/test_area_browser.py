@@ -21,6 +21,7 @@ from tests.browser import (
     live,
     serving,
     settled,
+    unfold,
     visit,
 )
 from tests.rasters import write_raster
@@ -260,7 +261,7 @@ def test_an_uploaded_raster_is_shown_with_its_bands(app: App, visit: Visit, tmp_
         "() => [...document.querySelectorAll('.lk-area img.leaflet-tile')]"
         ".some((tile) => tile.src.includes('/api/looks/') && tile.naturalWidth === 256)"
     )
-    page.get_by_text("Bands and brightness").click()
+    unfold(page, "Bands and brightness")
     before = page.locator(".lk-area img.leaflet-tile").first.get_attribute("src")
     page.get_by_role("radio", name="Full range").click()
     page.wait_for_function(

@@ -35,7 +35,9 @@ def options(kind: str) -> dict[str, Any] | None:
     if kind == "stac":
         return _stac()
     if kind == "drive":
-        folder = st.text_input("Folder: name, id or address", key="area.folder")
+        folder = st.text_input(
+            "Folder: name, id or address", key="area.folder", persist_state="session"
+        )
         if not folder:
             trouble.hint("Share the folder with the account in use, then name it here.")
             return None
@@ -52,6 +54,7 @@ def _earth_engine() -> dict[str, Any]:
         known,
         format_func=lambda key: CATALOGUE[key].title if key in CATALOGUE else key,
         key="area.ee-collection",
+        persist_state="session",
         accept_new_options=True,
         help="Or type the id of any image or collection",
     )
@@ -66,12 +69,21 @@ def _earth_engine() -> dict[str, Any]:
             list(COMPOSITES),
             format_func=lambda key: COMPOSITES[key].capitalize(),
             key="area.ee-composite",
+            persist_state="session",
         )
         area_state.pick("ee-road", list(ROADS), "direct")
         road = st.selectbox(
-            "Road", list(ROADS), format_func=lambda key: ROADS[key], key="area.ee-road"
+            "Road",
+            list(ROADS),
+            format_func=lambda key: ROADS[key],
+            key="area.ee-road",
+            persist_state="session",
         )
-        bucket = st.text_input("Bucket", key="area.ee-bucket") if road == "storage" else ""
+        bucket = (
+            st.text_input("Bucket", key="area.ee-bucket", persist_state="session")
+            if road == "storage"
+            else ""
+        )
     chosen = {"collection": name, "composite": composite, "road": road}
     return {**chosen, "bucket": bucket} if bucket else chosen
 
@@ -98,15 +110,19 @@ def _stac() -> dict[str, Any]:
 
     known = apis()
     area_state.pick("stac-api", list(known), next(iter(known)))
-    api = st.selectbox("Catalogue", list(known), key="area.stac-api")
+    api = st.selectbox("Catalogue", list(known), key="area.stac-api", persist_state="session")
     collections = known[api].collections
     if not collections:
-        name = st.text_input("Collection", key="area.stac-collection-typed")
+        name = st.text_input(
+            "Collection", key="area.stac-collection-typed", persist_state="session"
+        )
         return {"api": api, "collection": name or None}
     area_state.pick("stac-collection", collections, collections[0])
     return {
         "api": api,
-        "collection": st.selectbox("Collection", collections, key="area.stac-collection"),
+        "collection": st.selectbox(
+            "Collection", collections, key="area.stac-collection", persist_state="session"
+        ),
     }
 
 
@@ -116,9 +132,15 @@ def found(
     """What the service has of the area, once it was asked; None before."""
     left, right = st.columns(2)
     dates = left.text_input(
-        "Dates", key="area.dates", placeholder="2016-05/2016-09", help="A year, a month, or two"
+        "Dates",
+        key="area.dates",
+        persist_state="session",
+        placeholder="2016-05/2016-09",
+        help="A year, a month, or two",
     )
-    cloud = right.number_input("Cloud at most, %", 0, 100, key=area_state.start("cloud", 20))
+    cloud = right.number_input(
+        "Cloud at most, %", 0, 100, key=area_state.start("cloud", 20), persist_state="session"
+    )
     when = Dates.parse(dates) if dates else None
     question = json.dumps([kind, asked, area.geometry.wkt, dates, cloud], sort_keys=True)
     if st.button("Find images", width="stretch", icon=":material/search:"):

@@ -47,6 +47,7 @@ def choose_stride(area: Area | None, imagery: Imagery | None) -> int:
         list(STRIDES),
         format_func=lambda pixels: STRIDES[pixels][0],
         key="area.stride",
+        persist_state="session",
         label_visibility="collapsed",
         width="stretch",
     )
@@ -166,7 +167,12 @@ def build_button(
 
 def _title(suggested: str) -> str:
     return st.text_input(
-        "Name", key="area.title", placeholder=suggested, max_chars=80, label_visibility="collapsed"
+        "Name",
+        key="area.title",
+        persist_state="session",
+        placeholder=suggested,
+        max_chars=80,
+        label_visibility="collapsed",
     )
 
 

@@ -95,6 +95,7 @@ def _bands(known: Bands, default: tuple[int, int, int], place: str) -> tuple[int
                 numbers,
                 format_func=lambda band: known.names[band - 1],
                 key=area_state.PREFIX + name,
+                persist_state="session",
             )
         )
     return chosen[0], chosen[1], chosen[2]
@@ -107,6 +108,7 @@ def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch |
         "Brightness",
         ways,
         key="area.stretch",
+        persist_state="session",
         width="stretch",
         help="Automatic cuts the darkest and the brightest 2 % of the scene. The whole scene has "
         "one setting, so that neighbouring chips look alike.",
@@ -122,7 +124,11 @@ def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch |
         row = []
         for column, colour, level, band in zip(st.columns(3), COLOURS, levels, bands, strict=True):
             key = area_state.start(f"level.{key_of(place)}.{end}.{colour}.{band}", float(level))
-            row.append(column.number_input(f"{end}, {colour.lower()}", key=key, format="%g"))
+            row.append(
+                column.number_input(
+                    f"{end}, {colour.lower()}", key=key, persist_state="session", format="%g"
+                )
+            )
         given.append((row[0], row[1], row[2]))
     return Stretch(given[0], given[1])
 

@@ -68,6 +68,7 @@ def choose(area: Area | None) -> Imagery | None:
         list(kinds),
         format_func=lambda name: kinds[name],
         key="area.kind",
+        persist_state="session",
         label_visibility="collapsed",
     )
     try:
@@ -121,6 +122,7 @@ def _sample() -> Imagery:
         list(every),
         format_func=lambda key: every[key].title,
         key="area.sample",
+        persist_state="session",
         label_visibility="collapsed",
     )
     sample = every[name]
@@ -139,7 +141,12 @@ def _sample() -> Imagery:
 def _raster(area: Area | None) -> Imagery | None:
     area_state.pick("from", WAYS, WAYS[0])
     way = st.segmented_control(
-        "Where it is", WAYS, key="area.from", label_visibility="collapsed", width="stretch"
+        "Where it is",
+        WAYS,
+        key="area.from",
+        persist_state="session",
+        label_visibility="collapsed",
+        width="stretch",
     )
     if way == "Upload":
         places = _uploaded()
@@ -147,7 +154,10 @@ def _raster(area: Area | None) -> Imagery | None:
         places = _on_server()
     else:
         url = st.text_input(
-            "Address of a GeoTIFF", key="area.url", placeholder="https://example.org/scene.tif"
+            "Address of a GeoTIFF",
+            key="area.url",
+            persist_state="session",
+            placeholder="https://example.org/scene.tif",
         )
         places = [url.strip()] if url.strip() else []
     if not places:
@@ -222,6 +232,7 @@ def _on_server() -> list[str]:
     path = st.text_input(
         "Path of a raster or a folder of them",
         key="area.path",
+        persist_state="session",
         placeholder=f"{folders[0]}/scene.tif",
         help="Allowed: " + ", ".join(f"`{folder}`" for folder in folders),
     )

@@ -23,7 +23,12 @@ def choose() -> Area | None:
     heading("Area", square_km(area.area_km2) if area else "whole scenes")
     area_state.pick("way", WAYS, "Draw")
     way = st.segmented_control(
-        "Give the area by", WAYS, key="area.way", width="stretch", label_visibility="collapsed"
+        "Give the area by",
+        WAYS,
+        key="area.way",
+        persist_state="session",
+        width="stretch",
+        label_visibility="collapsed",
     )
     if way == "File":
         _file()
@@ -64,6 +69,7 @@ def _text() -> None:
         text = st.text_area(
             "A bounding box, a place, or GeoJSON",
             key="area.text",
+            persist_state="session",
             placeholder="-122.2, 37.4, -122.0, 37.6   (west, south, east, north)\n"
             "37.79, -122.40   (latitude, longitude)",
             height=88,
@@ -71,7 +77,12 @@ def _text() -> None:
         left, right = st.columns(2, vertical_alignment="bottom")
         with left:
             km = st.number_input(
-                "Box around a place, km", 0.1, 2000.0, key=area_state.start("km", 10.0), format="%g"
+                "Box around a place, km",
+                0.1,
+                2000.0,
+                key=area_state.start("km", 10.0),
+                persist_state="session",
+                format="%g",
             )
         with right:
             used = st.form_submit_button("Use it", width="stretch")

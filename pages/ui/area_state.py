@@ -1,8 +1,12 @@
 """What the user has drawn and chosen on the Area page, kept over page changes and reloads.
 
 Every choice is a value in the session under a key with our prefix.  Streamlit forgets widgets that
-a page does not show; `keep` makes it remember them.  A reload begins a new session: the browser
-then sends back what it was told to keep (`assets/area.js`), and `restore` takes it in.
+a page does not show, unless they say `persist_state="session"`, as all of ours do.  A reload begins
+a new session: the browser then sends back what it was told to keep (`assets/area.js`), and
+`restore` takes it in.
+
+A value is assigned only where it changes.  Streamlit sends an assigned value to the browser, where
+it would undo what the user chose meanwhile.
 """
 
 from __future__ import annotations
@@ -27,13 +31,6 @@ TAKEN = "area-taken"
 _LONGEST = 1_000_000
 
 Option = TypeVar("Option")
-
-
-def keep() -> None:
-    """Hold on to the choices while another page is shown; called at the start of every run."""
-    for key in list(st.session_state):
-        if isinstance(key, str) and key.startswith(PREFIX):
-            st.session_state[key] = st.session_state[key]
 
 
 def session() -> str:
@@ -91,7 +88,9 @@ def start(name: str, default: float) -> str:
     key = PREFIX + name
     given = st.session_state.get(key, default)
     sound = isinstance(given, (int, float)) and math.isfinite(given)
-    st.session_state[key] = type(default)(given if sound else default)
+    value = type(default)(given if sound else default)
+    if key not in st.session_state or type(given) is not type(value) or given != value:
+        st.session_state[key] = value
     return key
 
 
