@@ -100,7 +100,7 @@ def preparing(parts: list[Part], folder: Path) -> float:
     """
     from pipeline.parts import read_embeddings
     from pipeline.projection import Projection
-    from pipeline.segment import fill
+    from pipeline.segment_writer import fill
 
     folder.mkdir()
     started = time.perf_counter()
@@ -120,6 +120,7 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
     from pipeline.exact import nearest
     from pipeline.index import Index
     from pipeline.projection import normalised
+    from pipeline.rows import Eligible
 
     parts = written(source.vectors(n), folder / "parts", "a")
     extra = written(source.vectors(n // 100, first=ADDED), folder / "parts", "b")
@@ -143,9 +144,11 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
 
     mask = np.zeros(n, bool)
     mask[rng.choice(n, n // 100, replace=False)] = True
-    few = np.flatnonzero(mask)
+    # Kept from search to search, as a search page does while its filters stay.
+    eligible = Eligible(mask)
+    few = eligible.rows
     filtered_truth = few[nearest(vectors[few], queries, K)[0]]
-    filtered = Contender("ours, 1 % eligible", lambda q: index.search(q, K, mask)[0], 0, 0)
+    filtered = Contender("ours, 1 % eligible", lambda q: index.search(q, K, eligible)[0], 0, 0)
     filtered.recall = recall(filtered.search, queries, filtered_truth)
 
     contenders = [ours, filtered]

@@ -27,13 +27,13 @@ MOST_CHIPS = 16
 
 def routes(shelf: Shelf) -> list[Route]:
     """The routes over one shelf of collections."""
-    from pipeline.search import MAX_K, eligible_rows
+    from pipeline.search import MAX_K, admitted
 
     def scores(request: Request, body: dict[str, Any]) -> Response:
         collection, index, query, recipe = _asked(shelf, request, body)
         found = index.cosines(query.vector).astype("<f4")
         if filters := recipe.filters():
-            found[~eligible_rows(collection.chips, filters, query)] = float("nan")
+            found[~admitted(collection.chips, filters, query).mask] = float("nan")
         return Response(found.tobytes(), media_type="application/octet-stream")
 
     def cells(request: Request, body: dict[str, Any]) -> Response:
@@ -52,7 +52,7 @@ def routes(shelf: Shelf) -> list[Route]:
     def eligible(request: Request, body: dict[str, Any]) -> Response:
         table = shelf.collection(request.path_params["name"]).chips
         filters = Recipe.from_fields(body, start=False).filters()
-        count = int(eligible_rows(table, filters).sum()) if filters else len(table)
+        count = admitted(table, filters).count if filters else len(table)
         return JSONResponse({"eligible": count, "total": len(table)})
 
     def changed(request: Request, body: dict[str, Any]) -> Response:

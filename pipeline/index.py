@@ -27,14 +27,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from pipeline import parts, segment
+from pipeline import parts
 from pipeline.errors import DamagedError, ModelMismatchError, storage_errors
 from pipeline.exact import NEIGHBOURS, PROBES, Truth, best, nearest, probes
 from pipeline.files import TEMPORARY, read_json, write_json
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.projection import normalised
-from pipeline.rows import Place, Rows, places
+from pipeline.rows import Eligible, Place, Rows, places
 from pipeline.segment import REBUILD, Content, Parameters, Segment
+from pipeline.segment_writer import write
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
@@ -140,7 +141,7 @@ class Index:
         return self.header.chips
 
     def search(
-        self, query: np.ndarray, k: int, eligible: np.ndarray | None = None
+        self, query: np.ndarray, k: int, eligible: np.ndarray | Eligible | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k chips nearest to a query vector by cosine.
 
@@ -148,17 +149,18 @@ class Index:
             query: Float array (2048,), of any length.
             k: How many are wanted; fewer come back only when fewer are eligible.
             eligible: Bool (n,) of the rows that may be returned, or None for all.  The filter is
-                applied before the search: k rows come back whenever k are eligible.
+                applied before the search: k rows come back whenever k are eligible.  An `Eligible`
+                kept from search to search is quicker.
 
         Returns:
             Row numbers int64 (m,) and cosines float32 (m,), best first, m = min(k, eligible).
         """
         if k < 1:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        unit = normalised(query[None])[0]
+        unit, among = normalised(query[None])[0], Eligible.of(eligible)
         found = []
-        for segment_, place in zip(self.segments, self.places, strict=True):
-            rows, scores = segment_.search(unit, k, place.mask(eligible))
+        for segment, place in zip(self.segments, self.places, strict=True):
+            rows, scores = segment.search(unit, k, place.eligible(among))
             found.append((place.rows_of(rows), scores))
         return merge(found, k)
 
@@ -191,12 +193,12 @@ class Index:
         scores = np.empty(len(self), np.float32)
         wanted = None
         if chosen is not None:
-            wanted = np.zeros(len(self), bool)
-            wanted[chosen] = True
-        for segment_, place in zip(self.segments, self.places, strict=True):
-            mask = place.mask(wanted)
-            own = np.arange(len(segment_)) if mask is None else np.flatnonzero(mask)
-            scores[place.rows_of(own)] = segment_.cosines(unit, own)
+            wanted = Eligible(np.zeros(len(self), bool))
+            wanted.mask[chosen] = True
+        for segment, place in zip(self.segments, self.places, strict=True):
+            among = place.eligible(wanted)
+            own = np.arange(len(segment)) if among is None else among.rows
+            scores[place.rows_of(own)] = segment.cosines(unit, own)
         return scores if chosen is None else scores[chosen]
 
     def recall(self, sample: int = PROBES, k: int = NEIGHBOURS) -> float:
@@ -314,7 +316,7 @@ def _write(
 
     made_of = [(*_key(source.part), source.part.rows) for source in group]
     projection = kept[0].projection if kept else None
-    segment.write(folder, rows, pieces(), made_of, done, projection)
+    write(folder, rows, pieces(), made_of, done, projection)
 
 
 def _conclude(folder: Path, collection: Collection, count: int, n: int) -> None:

@@ -1,10 +1,12 @@
-"""Which row of a collection lies where in an index's segments."""
+"""Which row of a collection lies where in an index's segments, and which may be returned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -16,7 +18,39 @@ if TYPE_CHECKING:
 Origin = tuple[str, str, str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Eligible:
+    """The rows that may be returned, of a collection or of one segment.
+
+    What searches need of them is found once: finding the few true rows of a long mask takes longer
+    than scoring them, so whoever searches again under the same filter keeps this.
+
+    Attributes:
+        mask: Bool (n,).
+    """
+
+    mask: np.ndarray
+    _within: WeakKeyDictionary[Place, Eligible] = field(
+        default_factory=WeakKeyDictionary, repr=False
+    )
+
+    @classmethod
+    def of(cls, mask: np.ndarray | Eligible | None) -> Eligible | None:
+        """The same of a plain mask; None for all."""
+        return cls(mask) if isinstance(mask, np.ndarray) else mask
+
+    @cached_property
+    def count(self) -> int:
+        """How many there are."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Int64 (count,), ascending."""
+        return np.flatnonzero(self.mask)
+
+
+@dataclass(frozen=True, eq=False)
 class Place:
     """Where one segment's rows are in the collection.
 
@@ -42,12 +76,23 @@ class Place:
         """The collection's rows of the segment's own."""
         return own + self.start if self.rows is None else self.rows[own]
 
-    def mask(self, eligible: np.ndarray | None) -> np.ndarray | None:
-        """Bool (count,) of the segment's rows that may be returned, or None for all."""
+    def eligible(self, among: Eligible | None) -> Eligible | None:
+        """The segment's own rows that may be returned, of those of the collection; None for all."""
+        if among is None or self.whole:
+            return self._present if among is None else among
+        found = among._within.get(self)
+        if found is None:
+            found = among._within[self] = Eligible(self._own(among.mask))
+        return found
+
+    @cached_property
+    def _present(self) -> Eligible | None:
+        return None if self.rows is None else Eligible(self.rows >= 0)
+
+    def _own(self, mask: np.ndarray) -> np.ndarray:
         if self.rows is None:
-            return None if eligible is None else eligible[self.start : self.start + self.count]
-        present = self.rows >= 0
-        return present if eligible is None else present & eligible[self.rows]
+            return mask[self.start : self.start + self.count]
+        return (self.rows >= 0) & mask[self.rows]
 
 
 def places(

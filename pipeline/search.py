@@ -11,11 +11,14 @@ stay cosines, so that a threshold and the heatmap mean what they always mean.
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -23,6 +26,7 @@ from pipeline import feedback
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.exact import best
 from pipeline.index import Index, normalised
+from pipeline.rows import Eligible
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 MAX_K = 1_000
 OVERLAP = 0.25
+#: Sets of filters whose eligible chips are remembered for each table.
+FILTERS = 4
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,10 @@ class Result:
     seconds: float
 
 
+_admitted_by: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDictionary()
+_admitting = threading.Lock()
+
+
 def polygon(corners: np.ndarray) -> dict[str, Any]:
     """GeoJSON polygon (counter-clockwise, EPSG:4326) of four lon/lat corners (4, 2)."""
     ring = [[round(float(x), 7), round(float(y), 7)] for x, y in corners]
@@ -250,14 +260,16 @@ def search(
     check_model(query, collection)
     started = time.perf_counter()
     table = collection.chips
-    own, mask = _admitted(table, query, filters)
-    available = len(table) - len(own) if mask is None else int(mask.sum())
+    own, among = _admitted(table, query, filters)
+    available = len(table) - len(own)
+    if among is not None:
+        available = among.count - int(np.count_nonzero(among.mask[own]))
     wanted = min(k, available)
     reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
     foremost, cosines = first() if first else refined(collection, index, query, filters)
     reach = max(reach, len(foremost) + len(own))
     while True:
-        rows, scores = nearest(index, query.vector, min(reach, len(table)), mask)
+        rows, scores = nearest(index, query.vector, min(reach, len(table)), among)
         new = ~np.isin(rows, [*own, *foremost])
         rows = np.concatenate([foremost, rows[new]])
         scores = np.concatenate([cosines, scores[new]])
@@ -292,7 +304,7 @@ def check_model(query: Query, collection: Collection) -> None:
 
 
 def nearest(
-    index: Index, vector: np.ndarray, k: int, eligible: np.ndarray | None = None
+    index: Index, vector: np.ndarray, k: int, eligible: Eligible | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `Index.search`, for a query of one vector (2048,) or of several (m, 2048)."""
     if vector.ndim == 1:
@@ -311,9 +323,9 @@ def refined(
     """Rows and cosines of the nearest chips in the order of the marks; none without marks."""
     if query.marks is None:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    own, mask = _admitted(collection.chips, query, filters)
+    own, among = _admitted(collection.chips, query, filters)
     reach = min(feedback.CANDIDATES + len(own), len(index))
-    rows, scores = nearest(index, query.vector, reach, mask)
+    rows, scores = nearest(index, query.vector, reach, among)
     keep = np.flatnonzero(~np.isin(rows, own))[: feedback.CANDIDATES]
     rows, scores = rows[keep], scores[keep]
     order = feedback.ranked(index.vectors, rows, query.marks)
@@ -322,18 +334,39 @@ def refined(
 
 def _admitted(
     table: ChipTable, query: Query, filters: Filters | None
-) -> tuple[list[int], np.ndarray | None]:
-    """The query's own rows, and bool (n,) which may be hits, or None for all but its own."""
+) -> tuple[list[int], Eligible | None]:
+    """The query's own rows, which are never hits, and the rows that the filters admit."""
     own = sorted({row for chip in query.chips if (row := table.find(chip)) is not None})
-    if not filters:
-        return own, None
-    mask = eligible_rows(table, filters, query)
-    mask[own] = False
-    return own, mask
+    return own, admitted(table, filters, query) if filters else None
 
 
-def eligible_rows(table: ChipTable, filters: Filters, query: Query | None = None) -> np.ndarray:
-    """Bool (n,): the chips that the filters admit."""
+def admitted(table: ChipTable, filters: Filters, query: Query | None = None) -> Eligible:
+    """The chips that the filters admit; remembered, as one searches on under the same filters.
+
+    Args:
+        table: The collection's.
+        filters: Any.
+        query: Whose place `filters.away` counts from; without it that one is left out.
+    """
+    fixed = replace(filters, away=None)
+    with _admitting:
+        found = _admitted_by.setdefault(table, OrderedDict()).pop(fixed, None)
+    found = found or Eligible(_passing(table, fixed))
+    with _admitting:
+        known = _admitted_by[table]
+        known[fixed] = found
+        while len(known) > FILTERS:
+            known.popitem(last=False)
+    if not filters.away or query is None or not len(query.corners):
+        return found
+    mask = found.mask.copy()
+    for lon, lat in query.corners.mean(axis=1):
+        mask &= metres_from(table.centres, lon, lat) >= filters.away
+    return Eligible(mask)
+
+
+def _passing(table: ChipTable, filters: Filters) -> np.ndarray:
+    """Bool (n,): the chips that the filters admit, wherever the query is."""
     mask = np.ones(len(table), bool)
     if filters.max_nodata is not None:
         mask &= table.nodata_percent <= filters.max_nodata
@@ -351,9 +384,6 @@ def eligible_rows(table: ChipTable, filters: Filters, query: Query | None = None
         shapely.prepare(filters.within)
         lon = nearest_turn(table.centres[:, 0], 0.0)
         mask &= shapely.intersects_xy(filters.within, lon, table.centres[:, 1])
-    if filters.away and query is not None and len(query.corners):
-        for lon, lat in query.corners.mean(axis=1):
-            mask &= metres_from(table.centres, lon, lat) >= filters.away
     return mask
 
 

@@ -14,48 +14,37 @@ proposes, with as many leaves and candidates as a self-check at build time asks 
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+import copy
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
-from pipeline import native, parts
+from pipeline import parts
 from pipeline.bare_scann import scann
 from pipeline.errors import DamagedError
-from pipeline.exact import (
-    BLOCK,
-    NEIGHBOURS,
-    ROUNDING,
-    Truth,
-    best,
-    merged,
-    nearest,
-    probes,
-)
-from pipeline.files import read_json, write_json
-from pipeline.projection import Projection, normalised, products, widened
+from pipeline.exact import BLOCK, ROUNDING, best, nearest
+from pipeline.files import read_json
+from pipeline.projection import Projection, products
+from pipeline.rows import Eligible
 
-EXACT_BELOW = 20_000
-#: Recall that the self-check asks for.
-WANTED = 0.997
-#: What the self-check may choose from: candidates, hashes scored again.
-EFFORTS = ((200, 1000), (300, 2000), (400, 4000), (600, 6000), (1000, 8000))
-#: At least so many leaves are searched and one in sixteen, however easy the probes were.
-FEWEST = 64
 #: Deviations of the first stage's error beyond which a candidate is not looked at again.
 DEVIATIONS = 4.0
 #: Candidates beyond 2k where every eligible chip was scored on the reduced vectors.
 SURE = 130
 #: Eligible chips that are scored on their reduced vectors in the time of one proposal by ScaNN.
 SCORED = 11
-#: Threads that convert and write vectors while more are read.
-WRITERS = 2
+#: So many of them at a time: what they are widened to stays in the processor's cache.
+PIECE = 2_048
 REBUILD = "It is rebuilt from the chips by the next search"
+
+
+#: Searchable segments of this process by their description's file, which an index that grows links
+#: to: what it keeps is not read again, nor held twice while the old one still answers.
+_open: WeakValueDictionary[tuple[int, int, int], Segment] = WeakValueDictionary()
+_opening = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -75,15 +64,6 @@ class Parameters:
     leaves_searched: int = 0
     hashed: int = 0
     candidates: int = 0
-
-    @classmethod
-    def for_size(cls, n: int) -> Parameters:
-        """What suits n chips before the self-check."""
-        if n < EXACT_BELOW:
-            return cls("exact")
-        leaves = round(n**0.5)
-        candidates, hashed = EFFORTS[0]
-        return cls("tree", leaves, leaves, hashed, candidates)
 
 
 @dataclass(frozen=True)
@@ -166,35 +146,58 @@ class Segment:
             for name, size in content.files.items():
                 if (folder / name).stat().st_size != size:
                     raise ValueError(f"{name} is not {size} bytes long")
-            if "scann/scann_docids.pkl" in _files(folder):
+            if "scann/scann_docids.pkl" in files_of(folder):
                 raise ValueError("a pickle, which ScaNN would open and we never write")
-            return cls(folder, content, searchable=searchable)
+            if not searchable:
+                return cls(folder, content, searchable=False)
+            return cls._shared(folder, content)
         except (TypeError, KeyError, ValueError, OSError, RuntimeError) as error:
             raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
+
+    @classmethod
+    def _shared(cls, folder: Path, content: Content) -> Segment:
+        """A searchable one, in the memory of the same one if another index has it open here."""
+        about = (folder / "segment.json").stat()
+        same = about.st_dev, about.st_ino, about.st_mtime_ns
+        with _opening:
+            known = _open.get(same)
+            if known is None:
+                known = cls(folder, content)
+            elif known.folder != folder:
+                known = copy.copy(known)
+                known.folder = folder
+            _open[same] = known
+            return known
+
+    def with_parameters(self, parameters: Parameters) -> Segment:
+        """The same, searched in another way."""
+        changed = copy.copy(self)
+        changed.content = replace(self.content, parameters=parameters)
+        return changed
 
     def __len__(self) -> int:
         return self.content.rows
 
     def search(
-        self, unit: np.ndarray, k: int, eligible: np.ndarray | None = None
+        self, unit: np.ndarray, k: int, eligible: Eligible | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest rows to a unit vector.
 
         Args:
             unit: Float32 (2048,), of length one.
             k: How many, at least 1.
-            eligible: Bool (n,) of the rows that may be returned, or None for all.
+            eligible: The rows that may be returned, or None for all.
 
         Returns:
             Rows int64 (m,) and cosines float32 (m,), best first, m = min(k, eligible).
         """
-        n = len(self) if eligible is None else int(np.count_nonzero(eligible))
+        n = len(self) if eligible is None else eligible.count
         if k * 4 >= n:
-            rows = np.arange(n) if eligible is None else np.flatnonzero(eligible)
+            rows = np.arange(n) if eligible is None else eligible.rows
             return self.best_of(unit, rows, k)
         if self.content.parameters.kind == "exact":
             return self._proven(unit, k, eligible)
-        return self._decided(unit, *self._likely(unit, k, eligible, n), k)
+        return self._decided(unit, *self._likely(unit, k, eligible), k)
 
     def search_many(self, units: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows int64 (q, k) and cosines float32 (q, k) for q unit vectors, k ≤ n.
@@ -230,47 +233,13 @@ class Segment:
         """The k best of `rows` by exact cosine, to six decimals; ties go to the lower row."""
         return best(rows, self.cosines(unit, rows).round(6), k)
 
-    def tuned(self, truth: Truth) -> Segment:
-        """This segment with the least effort whose recall on the probes is as wanted."""
-        parameters = self.content.parameters
-        if parameters.kind == "exact":
-            return self._with(parameters, truth)
-        efforts = iter(EFFORTS)
-        for candidates, hashed in efforts:
-            parameters = replace(parameters, candidates=candidates, hashed=hashed)
-            found = self._with(parameters, truth)
-            if found.content.recall_at_10 >= WANTED:
-                break
-        fewest = min(max(parameters.leaves // 16, FEWEST), parameters.leaves)
-        while parameters.leaves_searched > fewest:
-            parameters = replace(
-                parameters, leaves_searched=max(parameters.leaves_searched // 2, fewest)
-            )
-            fewer = self._with(parameters, truth)
-            if fewer.content.recall_at_10 < min(WANTED, found.content.recall_at_10):
-                break
-            found = fewer
-        # Queries from elsewhere are harder than the probes: a step more than these ask for.
-        candidates, hashed = next(efforts, EFFORTS[-1])
-        parameters = replace(found.content.parameters, candidates=candidates, hashed=hashed)
-        return self._with(parameters, truth)
-
-    def _with(self, parameters: Parameters, truth: Truth) -> Segment:
-        changed = Segment.__new__(Segment)
-        changed.__dict__.update(self.__dict__)
-        changed.content = replace(self.content, parameters=parameters)
-        changed.content = replace(
-            changed.content, recall_at_10=round(truth.recall(changed.search), 4)
-        )
-        return changed
-
     def _proven(
-        self, unit: np.ndarray, k: int, eligible: np.ndarray | None
+        self, unit: np.ndarray, k: int, eligible: Eligible | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The answer of an exact scan, from as few full vectors as its proof needs."""
         bound = self.projection.of_queries(unit[None], share=1.0)[0]
         proposed = min(max(2 * k, 64), len(self))
-        among = None if eligible is None else np.flatnonzero(eligible)
+        among = None if eligible is None else eligible.rows
         if among is None:
             rows, bounds = self._searcher.search(bound, final_num_neighbors=proposed)
             rows = rows.astype(np.int64)
@@ -287,23 +256,22 @@ class Segment:
         return self.best_of(unit, among[every >= worst], k)
 
     def _likely(
-        self, unit: np.ndarray, k: int, eligible: np.ndarray | None, count: int
+        self, unit: np.ndarray, k: int, eligible: Eligible | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows that very likely hold the k nearest of the eligible, and guesses, best first."""
         query = self.projection.of_queries(unit[None])[0]
         wanted = self._effort(k)[0]
         if eligible is None:
             return self._proposed(query, wanted)
-        proposals = wanted * len(self) // count * 3 // 2
-        if proposals * SCORED < count:
+        proposals = wanted * len(self) // eligible.count * 3 // 2
+        if proposals * SCORED < eligible.count:
             rows, guesses = self._proposed(query, proposals)
-            passed = eligible[rows]
+            passed = eligible.mask[rows]
             if np.count_nonzero(passed) >= wanted:
                 return rows[passed][:wanted], guesses[passed][:wanted]
-        rows = np.flatnonzero(eligible)
-        guesses = self._guesses(query, rows)
+        guesses = self._guesses(query, eligible.rows)
         # None is lost by hashing here, so fewer candidates are as sure.
-        return best(rows, guesses, min(2 * k + SURE, wanted))
+        return best(eligible.rows, guesses, min(2 * k + SURE, wanted))
 
     def _proposed(self, query: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
         """ScaNN's rows and guesses, best first."""
@@ -341,79 +309,10 @@ class Segment:
         """First-stage scores float32 (m,) of some rows: cosines but for a constant."""
         scaled = query * self._scale
         scores = np.empty(len(rows), np.float32)
-        for start in range(0, len(rows), BLOCK):
-            piece = slice(start, start + BLOCK)
+        for start in range(0, len(rows), PIECE):
+            piece = slice(start, start + PIECE)
             scores[piece] = np.take(self._reduced, rows[piece], axis=0).astype(np.float32) @ scaled
         return scores
-
-
-def write(
-    folder: Path,
-    rows: int,
-    pieces: Iterable[np.ndarray],
-    made_of: Iterable[tuple[str, str, str, int]],
-    done: Callable[[int], None],
-    projection: Projection | None = None,
-) -> None:
-    """Write a segment.
-
-    Args:
-        folder: An empty folder.
-        rows: How many vectors there are.
-        pieces: The vectors in row order, float arrays (m, 2048) of any length, piece by piece.
-        made_of: Where they come from, as `Content.parts`.
-        done: Told how many vectors have been written so far.
-        projection: Of a larger segment, for one that is too small to be worth its own; None to
-            find the axes that suit these vectors.
-    """
-    (folder / "scann").mkdir(parents=True)
-    shape = (rows, parts.DIMENSIONS)
-    vectors = np.lib.format.open_memmap(
-        folder / "vectors.npy", mode="w+", dtype=np.float16, shape=shape
-    )
-    with (folder / "vectors.npy").open("r+b") as file:
-        # Else a full disk would be told by a signal that ends the process, at some page's writing.
-        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-    fill(vectors, pieces, done)
-    vectors.flush()
-    if projection is None or rows >= EXACT_BELOW:
-        projection = Projection.fit(vectors)
-    np.save(folder / "projection.npy", projection.axes)
-    reduced, truth = _reduce(vectors, projection)
-    parameters = Parameters.for_size(rows)
-    with native.hushed():  # ScaNN reports its k-means, whatever the log level
-        searcher = _built(reduced, parameters)
-    searcher.serialize(str(folder / "scann"), relative_path=True)
-    del reduced, searcher
-    content = Content(rows, tuple(made_of), parameters, 0.0, _files(folder))
-    tuned = Segment(folder, content).tuned(truth)
-    write_json(folder / "segment.json", asdict(tuned.content))
-
-
-def fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int], None]) -> None:
-    """Write unit vectors piece by piece, the next pieces being read meanwhile.
-
-    Args:
-        vectors: Float16 (n, 2048), written.
-        pieces: Float arrays (m, 2048), in row order.
-        done: Told how many have been written so far.
-    """
-
-    def put(start: int, piece: np.ndarray) -> int:
-        end = start + len(piece)
-        vectors[start:end] = normalised(piece)
-        return end
-
-    start = 0
-    writing: deque[Future[int]] = deque()
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="vectors") as pool:
-        for piece in pieces:
-            if len(writing) > WRITERS:
-                done(writing.popleft().result())
-            writing.append(pool.submit(put, start, piece))
-            start += len(piece)
-        for each in writing:
-            done(each.result())
 
 
 def _stacked(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -421,44 +320,12 @@ def _stacked(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.nda
     return rows, np.array([scores for _, scores in found], np.float32).reshape(-1, k)
 
 
-def _reduce(vectors: np.ndarray, projection: Projection) -> tuple[np.ndarray, Truth]:
-    """Reduced vectors float32 (n, 128) and the self-check's truth, in one pass over the vectors."""
-    n, queries = len(vectors), probes(vectors)
-    k = min(NEIGHBOURS, n)
-    reduced = np.empty((n, projection.axes.shape[1] + 1), np.float32)
-    rows = np.empty((len(queries), 0), np.int64)
-    scores = np.empty((len(queries), 0), np.float32)
-    for start in range(0, n, BLOCK):
-        block = widened(vectors[start : start + BLOCK])
-        reduced[start : start + BLOCK] = projection.of_chips(block)
-        rows, scores = merged(rows, scores, queries @ block.T, start, k)
-    return reduced, Truth(queries, scores)
-
-
-def _built(reduced: np.ndarray, parameters: Parameters) -> Any:
-    """ScaNN's searcher of reduced vectors, which are changed."""
-    exact = parameters.kind == "exact"
-    if not exact:
-        # A shift leaves the order alone, and codes spend no digits on what all chips share.
-        reduced -= reduced.mean(axis=0)
-    builder = scann().builder(reduced, NEIGHBOURS, "dot_product")
-    builder = builder.set_n_training_threads(len(os.sched_getaffinity(0)))
-    if exact:
-        return builder.score_brute_force().build()
-    builder = builder.tree(
-        num_leaves=parameters.leaves,
-        num_leaves_to_search=parameters.leaves_searched,
-        training_sample_size=min(len(reduced), 100_000),
-    )
-    hashed = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
-    return hashed.reorder(parameters.hashed, quantize=True).build()
-
-
 def _mapped(path: Path) -> np.ndarray:
     """A memory-mapped array, as a plain one: each look at a piece of a `memmap` costs its class."""
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def _files(folder: Path) -> dict[str, int]:
+def files_of(folder: Path) -> dict[str, int]:
+    """Bytes of each file of a segment but its description."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.name != "segment.json")
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.index import Index, merge, normalised
+from pipeline.rows import Eligible
 from pipeline.segment import Segment
 
 if TYPE_CHECKING:
@@ -68,9 +69,11 @@ class Shards:
                 _send(storage, segment)
         return cls(index, client, tuple(owners), storage)
 
-    def search(self, query: np.ndarray, k: int, eligible: np.ndarray | None = None) -> Answer:
+    def search(
+        self, query: np.ndarray, k: int, eligible: np.ndarray | Eligible | None = None
+    ) -> Answer:
         """As `Index.search`, by the workers at once."""
-        found = self._everywhere(_search, normalised(query[None])[0], k, eligible)
+        found = self._everywhere(_search, normalised(query[None])[0], k, Eligible.of(eligible))
         located = zip(self.index.places, found, strict=True)
         return merge([(place.rows_of(rows), scores) for place, (rows, scores) in located], k)
 
@@ -89,7 +92,7 @@ class Shards:
         ]
 
     def _everywhere(
-        self, task: Any, queries: np.ndarray, k: int, eligible: np.ndarray | None
+        self, task: Any, queries: np.ndarray, k: int, eligible: Eligible | None
     ) -> list[Any]:
         """The task's result for each segment, from the worker that owns it."""
         if k < 1 or not self.owners:
@@ -102,7 +105,10 @@ class Shards:
         futures = [
             self.client.submit(
                 task,
-                [(self._place(i), _packed(self.index.places[i].mask(eligible))) for i in numbers],
+                [
+                    (self._place(i), _packed(self.index.places[i].eligible(eligible)))
+                    for i in numbers
+                ],
                 self.storage,
                 queries,
                 k,
@@ -130,9 +136,9 @@ Held = tuple[str, "np.ndarray | None"]
 
 def _search(held: list[Held], storage: Storage | None, query: np.ndarray, k: int) -> list[Answer]:
     found = []
-    for place, eligible in held:
+    for place, bits in held:
         segment = _opened(place, storage)
-        found.append(segment.search(query, k, _unpacked(eligible, len(segment))))
+        found.append(segment.search(query, k, _unpacked(bits, len(segment))))
     return found
 
 
@@ -140,10 +146,10 @@ def _search_many(
     held: list[Held], storage: Storage | None, queries: np.ndarray, k: int
 ) -> list[list[Answer]]:
     found = []
-    for place, eligible in held:
+    for place, bits in held:
         segment = _opened(place, storage)
-        mask = _unpacked(eligible, len(segment))
-        found.append([segment.search(query, k, mask) for query in queries])
+        eligible = _unpacked(bits, len(segment))
+        found.append([segment.search(query, k, eligible) for query in queries])
     return found
 
 
@@ -179,10 +185,10 @@ def _fetched(key: str, storage: Storage) -> Path:
     return folder
 
 
-def _packed(mask: np.ndarray | None) -> np.ndarray | None:
+def _packed(eligible: Eligible | None) -> np.ndarray | None:
     """Eight rows a byte: a filter over a million chips travels as 125 KB."""
-    return None if mask is None else np.packbits(mask)
+    return None if eligible is None else np.packbits(eligible.mask)
 
 
-def _unpacked(bits: np.ndarray | None, rows: int) -> np.ndarray | None:
-    return None if bits is None else np.unpackbits(bits, count=rows).astype(bool)
+def _unpacked(bits: np.ndarray | None, rows: int) -> Eligible | None:
+    return None if bits is None else Eligible(np.unpackbits(bits, count=rows).astype(bool))

@@ -11,7 +11,7 @@ from pipeline.errors import NotFoundError
 from pipeline.ground import nearest_turn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ChipTable:
     """All chips of a collection, columnar, in row order; row numbers are positions here.
 

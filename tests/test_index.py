@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.collection import Collection
 from pipeline.errors import DamagedError, StorageError
-from pipeline.index import Index, Parameters, normalised
+from pipeline.index import Index, normalised
+from pipeline.segment_writer import suited
 from pipeline.store import Store
 from tests import made
 
@@ -150,6 +151,21 @@ def test_added_chips_become_a_segment_and_the_rest_is_kept(home: Path, tmp_path:
     assert_fresh(index, grown, tmp_path)
 
 
+def test_growing_an_open_index_holds_nothing_twice_and_loses_nothing(home: Path) -> None:
+    donor = made.collection(home, "donor", sizes=(1536, 768, 640))
+    one = made.collection(home, sizes=(1536,))
+    before = Index.open(one)
+    query = before.vectors[3].astype(np.float32)
+    expected = before.search(query, 5)
+    twice = one
+    for scene in donor.manifest.scenes[1:]:  # the second time upon what is already shared
+        twice = with_scene(twice, donor, scene)
+        after = Index.open(twice)
+        assert np.shares_memory(after.segments[0].vectors, before.segments[0].vectors)
+        assert after.segments[0].folder.is_dir()
+    assert before.search(query, 5)[0].tolist() == expected[0].tolist()
+
+
 def test_index_that_another_process_makes_meanwhile_is_taken(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,7 +272,7 @@ def test_damaged_part_is_named_and_nothing_is_left_half_built(home: Path) -> Non
 
 @pytest.mark.parametrize(("n", "kind"), [(100, "exact"), (19_999, "exact"), (20_000, "tree")])
 def test_method_follows_the_size(n: int, kind: str) -> None:
-    assert Parameters.for_size(n).kind == kind
+    assert suited(n).kind == kind
 
 
 def test_empty_eligibility_returns_nothing(home: Path) -> None:

@@ -297,6 +297,32 @@ def test_hits_keep_the_asked_distance_from_the_query(plain: tuple[Collection, In
     assert (metres_from(centres, lon, lat) >= 3000).all()
 
 
+def test_searches_under_one_filter_in_turn_with_others_give_what_each_gives_alone(
+    plain: tuple[Collection, Index],
+) -> None:
+    collection, index = plain
+    west = box(*collection.chips.centres.min(axis=0), *collection.chips.centres.mean(axis=0))
+    several = [Filters(within=west), Filters(within=west, away=2000), Filters(away=2000)]
+    chips = [chip.decode() for chip in collection.chips.ids[:40:13]]
+    queries = [by_chip(collection, index, chip) for chip in chips]
+
+    def found(table: Collection) -> list[tuple[list[str], int]]:
+        results = [
+            search(table, index, query, k=9, filters=filters)
+            for query in queries
+            for filters in several
+        ]
+        return [([hit.id for hit in result.hits], result.eligible) for result in results]
+
+    alone = []
+    for query in queries:
+        for filters in several:
+            fresh = Collection(collection.path, collection.manifest)  # remembers nothing
+            result = search(fresh, index, query, k=9, filters=filters)
+            alone.append(([hit.id for hit in result.hits], result.eligible))
+    assert found(collection) == found(collection) == alone
+
+
 def test_a_query_of_another_model_is_refused(plain: tuple[Collection, Index]) -> None:
     collection, index = plain
     query = Query(np.ones(2048, np.float32), {**made.MODEL, "mode": "dense"})

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import segment
+from pipeline import segment_writer
 from pipeline.errors import DamagedError
 from pipeline.exact import Truth, best, nearest
 from pipeline.projection import Projection, normalised, products, widened
+from pipeline.rows import Eligible
 from pipeline.segment import Segment
 
 
@@ -25,7 +26,7 @@ def alike(n: int, seed: int = 0) -> np.ndarray:
 
 
 def made(folder: Path, vectors: np.ndarray) -> Segment:
-    segment.write(folder, len(vectors), [vectors], [("s", "b", "x", len(vectors))], int)
+    segment_writer.write(folder, len(vectors), [vectors], [("s", "b", "x", len(vectors))], int)
     return Segment.open(folder)
 
 
@@ -42,7 +43,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory, vectors: np.ndarray) -> Segm
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory, vectors: np.ndarray) -> Segment:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segment, "EXACT_BELOW", 1000)
+        patch.setattr(segment_writer, "EXACT_BELOW", 1000)
         return made(tmp_path_factory.mktemp("tree") / "000", vectors)
 
 
@@ -75,7 +76,7 @@ def test_filtered_search_equals_an_exact_scan_of_the_eligible(
         few = np.flatnonzero(eligible)
         _, cosines = nearest(vectors[few], queries, 10)
         for query, expected in zip(queries, cosines, strict=True):
-            rows, scores = exact.search(query, 10, eligible)
+            rows, scores = exact.search(query, 10, Eligible(eligible))
             assert eligible[rows].all()
             assert scores == pytest.approx(expected, abs=3e-6)
 
@@ -104,7 +105,7 @@ def test_a_filter_on_a_tree_returns_its_k(
     expected, _ = nearest(vectors[few], queries[:60], 10)
     found = []
     for query, truth in zip(queries, few[expected], strict=False):
-        rows, _ = tree.search(query, 10, eligible)
+        rows, _ = tree.search(query, 10, Eligible(eligible))
         assert len(rows) == min(10, len(few))
         assert eligible[rows].all()
         found.append(len(np.intersect1d(rows, truth)) / len(rows))
@@ -118,7 +119,7 @@ def test_a_filter_far_from_the_query_still_returns_its_k(
     order = np.argsort(vectors.astype(np.float32) @ query)
     eligible = np.zeros(3000, bool)
     eligible[order[:1500]] = True  # the less similar half: what the tree proposes is not in it
-    rows, _ = tree.search(query, 10, eligible)
+    rows, _ = tree.search(query, 10, Eligible(eligible))
     assert len(rows) == 10
     assert len(np.intersect1d(rows, order[1490:1500])) >= 9
 
