@@ -119,6 +119,7 @@ class Segment:
 
     def __init__(self, folder: Path, content: Content, *, searchable: bool = True) -> None:
         self.folder, self.content = folder, content
+        self._first: Segment | None = None  # whose memory this one uses
         self.vectors = _mapped(folder / "vectors.npy")
         if self.vectors.shape != (content.rows, parts.DIMENSIONS):
             raise ValueError(f"{self.vectors.shape} vectors for {content.rows} chips")
@@ -160,14 +161,12 @@ class Segment:
         about = (folder / "segment.json").stat()
         same = about.st_dev, about.st_ino, about.st_mtime_ns
         with _opening:
-            known = _open.get(same)
-            if known is None:
-                known = cls(folder, content)
-            elif known.folder != folder:
-                known = copy.copy(known)
-                known.folder = folder
-            _open[same] = known
-            return known
+            first = _open.get(same)
+            if first is None:
+                first = _open[same] = cls(folder, content)
+        again = copy.copy(first)
+        again.folder, again._first = folder, first
+        return again
 
     def with_parameters(self, parameters: Parameters) -> Segment:
         """The same, searched in another way."""
