@@ -51,7 +51,6 @@ from benchmarks.support.searchable import (
 from tests.browser import DESKTOP, FLAGS, LIVE, chromium_path
 
 K = 10
-ROUNDS = 3
 RIVAL = "leafmap.foliumap + st_folium"
 SCRIPT = "benchmarks/support/folium_page.py"
 LEAFLET = ROOT / "assets" / "vendor" / "leaflet"
@@ -98,6 +97,16 @@ PIXEL = (
 )
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How often everything is done: visits of a page, the first for nothing, and clicks."""
+
+    visits: int = 4
+    rounds: int = 3
+    clicks: int = 10
+
+
+QUICK = Plan(visits=3, rounds=2, clicks=3)
 #: Milliseconds to the highlight, the chips highlighted, longitude and latitude of the click.
 Answer = tuple[float, list[str], list[float]]
 
@@ -236,7 +245,7 @@ def press(page: Page, map_selector: str, x: float, y: float) -> None:
 
 
 def measure(
-    browser: Browser, ours_at: str, rival_at: str, name: str, chips: int, clicks: int
+    browser: Browser, ours_at: str, rival_at: str, name: str, chips: int, plan: Plan
 ) -> tuple[Seen, Seen]:
     """Both sides at one size, in turn."""
     ours, rival = Seen(), Seen()
@@ -244,15 +253,15 @@ def measure(
     rng = np.random.default_rng(0)
     places = [
         (west + across * (east - west), south + up * (north - south))
-        for across, up in rng.uniform(0.2, 0.8, (ROUNDS * clicks + 1, 2))
+        for across, up in rng.uniform(0.2, 0.8, (plan.rounds * plan.clicks + 1, 2))
     ]
-    our_page = visits(ours, lambda: Ours(browser, ours_at, name))
-    rival_page = visits(rival, lambda: Rival(browser, rival_at, name, chips))
+    our_page = visits(ours, plan, lambda: Ours(browser, ours_at, name))
+    rival_page = visits(rival, plan, lambda: Rival(browser, rival_at, name, chips))
     for page in (our_page, rival_page):
         # Once for nothing: the first search of a process opens what later ones find open.
         round_of(Seen(), page, places[-1:], ours_at, name)
-    for number in range(ROUNDS):
-        turn = places[number * clicks : (number + 1) * clicks]
+    for number in range(plan.rounds):
+        turn = places[number * plan.clicks : (number + 1) * plan.clicks]
         round_of(ours, our_page, turn, ours_at, name)
         round_of(rival, rival_page, turn, ours_at, name)
     for page in (our_page, rival_page):
@@ -261,14 +270,14 @@ def measure(
     return ours, rival
 
 
-def visits(seen: Seen, visit: Any) -> Any:
-    """The page, visited three times by a browser without a cache; the first visit warms the server.
+def visits(seen: Seen, plan: Plan, visit: Any) -> Any:
+    """The page, visited by a browser without a cache; the first visit warms the server.
 
     Slow ones are visited twice only.
     """
     page = None
     try:
-        for number in range(4):
+        for number in range(plan.visits):
             if page:
                 page.page.context.close()
             started = time.monotonic()
@@ -360,10 +369,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1,000 chips, a few clicks")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--sizes", default="1000,10000,50000")
-    parser.add_argument("--clicks", type=int, default=10, help="a round, of three")
+    parser.add_argument("--clicks", type=int, default=Plan.clicks, help="a round, of three")
     options = parser.parse_args()
     sizes = [1000] if options.quick else [int(size) for size in options.sizes.split(",")]
-    clicks = min(options.clicks, 5) if options.quick else options.clicks
+    plan = QUICK if options.quick else Plan(clicks=options.clicks)
     names = {size: f"chips-{size}" for size in sizes}
     with tempfile.TemporaryDirectory(prefix="lookalike-interaction-") as folder:
         home = Path(folder) / "home"
@@ -375,7 +384,7 @@ def main() -> None:
             path = chromium_path(playwright)
             browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
             for size, name in names.items():
-                seen = measure(browser, *addresses, name, made[size], clicks)
+                seen = measure(browser, *addresses, name, made[size], plan)
                 for figure in figures(made[size], *seen):
                     figure.show(as_json=options.json)
             browser.close()
