@@ -476,6 +476,8 @@ def test_clouds_are_filtered_and_masked(server: Google, tmp_path: Path) -> None:
     chosen = source(collection=name)
     found = chosen.search(AREA, cloud=50)
     assert sorted(one.cloud for one in found) == [5.0, 20.0]
+    assert chosen.search(AREA, cloud=1) == []
+    assert "Sentinel-2 has 3 images here, each under more clouds" in chosen.explain(AREA)
     (scene,) = chosen.fetch(AREA, found, tmp_path)
     with rasterio.open(scene.path) as dataset:
         pixels = dataset.read(1)

@@ -297,7 +297,7 @@ def test_spans_of_dates_are_read(text: str, start: str | None, end: str | None) 
     assert Dates.parse(text) == Dates(start, end)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2016-13", "2017/2016", "16-08-2016"])
+@pytest.mark.parametrize("text", ["yesterday", "2016-13", "2017/2016", "16-08-2016", "9999"])
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         Dates.parse(text)

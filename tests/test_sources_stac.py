@@ -102,6 +102,11 @@ def test_clouds_and_dates_filter(server: Loopback, area) -> None:
     assert [one.id for one in source().search(area, Dates.parse("2020"))] == ["west-20"]
     assert source().search(area, Dates.parse("2017")) == []
     assert "from 2016-08-16 to 2020-07-01 it has 2" in source().explain(area, Dates.parse("2017"))
+    assert source().search(area, Dates.parse("2020"), cloud=20) == []
+    assert source().explain(area, Dates.parse("2020")) == (
+        "sentinel-2-l2a of earth-search has 1 image here between these dates, "
+        "each under more clouds than allowed. Allow more."
+    )
 
 
 def test_only_allowed_catalogues_are_asked(server: Loopback, area) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "Source",
     "cover",
     "geometry_of",
+    "kind_of",
     "open_source",
 ]
 
@@ -153,6 +154,19 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def kind_of(name: str) -> Kind:
+    """The kind of source of this name.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    raise NotFoundError(
+        "No source has this name", where=name, remedy=f"Choose one of {', '.join(KINDS)}"
+    )
+
+
 def open_source(name: str, **options: Any) -> Source:
     """The source of this name.
 
@@ -163,11 +177,7 @@ def open_source(name: str, **options: Any) -> Source:
     Raises:
         NotFoundError: If no source has this name.
     """
-    kind = KINDS.get(name)
-    if kind is None:
-        raise NotFoundError(
-            "No source has this name", where=name, remedy=f"Choose one of {', '.join(KINDS)}"
-        )
+    kind = kind_of(name)
     factory = getattr(import_module(f"{__name__}.{kind.module}"), kind.factory)
     source: Source = factory(**options)
     return source

@@ -39,6 +39,7 @@ from pipeline.sources.ee_image import (
     tile_side,
 )
 from pipeline.sources.google_identity import Identity, identity
+from pipeline.sources.records import check_scale
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -91,10 +92,7 @@ class EarthEngine:
                 "The road through Cloud Storage needs a bucket",
                 remedy="Name one on the Area page, or with --bucket NAME",
             )
-        if self.scale is not None and not 0.01 <= self.scale <= 10_000:
-            raise QueryError(
-                "The pixel size must be between 0.01 and 10 000 metres", where=self.scale
-            )
+        check_scale(self.scale)
 
     def identity(self) -> Identity:
         """Whose credentials are used, without asking anybody."""
@@ -171,6 +169,13 @@ class EarthEngine:
         product = self._product()
         between = f" between {dates.start} and {dates.end}" if dates and dates.start else ""
         short = product.title.partition(",")[0]
+        if product.cloud:
+            cloudy = self._filtered(product.id, geometry_of(area), dates, None).size()
+            if number := ask(cloudy.getInfo, base=self.base):
+                return (
+                    f"{short} has {number} image{"s" * (number > 1)} here{between}, each under more clouds than "
+                    "allowed. Allow more."
+                )
         try:
             others = self.alternatives(area, dates)
         except LookalikeError as error:

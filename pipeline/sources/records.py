@@ -71,6 +71,8 @@ def _day(text: str, *, end: bool) -> str | None:
     try:
         parts = [int(part) for part in text.split("-")]
         year = parts[0]
+        if not 1800 <= year <= 2200:
+            raise ValueError(year)
         month = parts[1] if len(parts) > 1 else (12 if end else 1)
         last = monthrange(year, month)[1]
         day = parts[2] if len(parts) > 2 else (last if end else 1)
@@ -79,6 +81,18 @@ def _day(text: str, *, end: bool) -> str | None:
         raise QueryError(
             "This is not a date", where=text, remedy="Write 2016-08-16, 2016-08 or 2016"
         ) from error
+
+
+def check_scale(scale: float | None) -> None:
+    """Refuse a pixel size, in metres, that no imagery has; None is the imagery's own.
+
+    Raises:
+        QueryError: If it is not a size.
+    """
+    if scale is not None and not 0.01 <= scale <= 10_000:
+        raise QueryError(
+            "The pixel size must be between 0.01 and 10 000 metres", where=scale, remedy="Change it"
+        )
 
 
 @dataclass(frozen=True)

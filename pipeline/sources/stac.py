@@ -24,6 +24,7 @@ from pipeline.sources import (
     share_of,
 )
 from pipeline.sources.http import Http
+from pipeline.sources.records import check_scale
 from pipeline.sources.sas import Signer
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MOST_PIXELS = 20_000_000_000
+MOST_TOLD = 100  # images that an explanation counts
 COMPOSITES = {
     "day": "one scene a day",
     "scene": "one scene for each image",
@@ -129,6 +131,7 @@ class StacSource:
                 where=self.composite,
                 remedy=f"One of {', '.join(COMPOSITES)}",
             )
+        check_scale(self.scale)
 
     @property
     def chosen(self) -> str:
@@ -251,12 +254,16 @@ class StacSource:
     def explain(self, area: Any, dates: Dates | None = None) -> str:
         """Why there is no candidate, and where there is one."""
         there = f"{self.chosen} of {self.api}"
-        anywhen = self.search(area, limit=100) if dates else []
-        if anywhen:
+        if cloudy := self.search(area, dates, limit=MOST_TOLD):
+            return (
+                f"{there} has {_counted(cloudy)} here{' between these dates' * bool(dates)}"
+                ", each under more clouds than allowed. Allow more."
+            )
+        if anywhen := self.search(area, limit=MOST_TOLD) if dates else []:
             days = sorted(one.day for one in anywhen)
             return (
                 f"{there} has no image here between these dates; from {days[0]} to {days[-1]} "
-                f"it has {len(anywhen)}."
+                f"it has {_counted(anywhen)}."
             )
         others = [name for name in apis()[self.api].collections if name != self.chosen]
         return f"{there} has no image here." + (f" Try {others[0]}." if others else "")
@@ -333,6 +340,12 @@ def _epsg(properties: Mapping[str, Any]) -> str | None:
     if code is None:
         return None
     return code if str(code).startswith("EPSG:") else f"EPSG:{code}"
+
+
+def _counted(found: Sequence[Candidate]) -> str:
+    if len(found) >= MOST_TOLD:
+        return f"{MOST_TOLD} or more images"
+    return f"{len(found)} image{'s' * (len(found) > 1)}"
 
 
 def _interval(dates: Dates | None) -> str | None:
