@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import shared
 from pipeline.blocks import BlockSummary, BlockTask, make_block, read_ahead
-from pipeline.chips import Grid
+from pipeline.chips import Grid, check_stride
 from pipeline.collection import Collection
 from pipeline.errors import NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
@@ -168,6 +168,26 @@ def build(
             raise
 
 
+def agreed(request: BuildRequest, store: Store) -> tuple[Collection | None, int]:
+    """The collection that a request enlarges, None for a new one, and the stride.
+
+    Looks at no raster: whoever fetches them first asks this before.
+
+    Raises:
+        QueryError: If the name, stride or mode cannot be used, or contradict the collection.
+    """
+    check_name(request.name)
+    try:
+        existing: Collection | None = store.open(request.name)
+    except NotFoundError:
+        existing = None
+    stride = request.stride or (existing.manifest.stride if existing else 128)
+    check_stride(stride)
+    if existing:
+        _check_agrees(existing, request, stride)
+    return existing, stride
+
+
 def prepare(
     request: BuildRequest, store: Store, progress: OnProgress = silent
 ) -> tuple[Collection, bool]:
@@ -178,26 +198,19 @@ def prepare(
     from pipeline.embedding import identity
     from pipeline.scene import Stretch, open_scene
 
-    check_name(request.name)
-    stride = request.stride
-    try:
-        existing: Collection | None = store.open(request.name)
-    except NotFoundError:
-        existing = None
+    existing, stride = agreed(request, store)
     if existing is None and not request.scenes:
         raise NotFoundError(
             "There is no collection of this name to continue",
             where=request.name,
             remedy="Build it anew from its imagery: on the Area page, or with --scene FILE",
         )
-    stride = stride or (existing.manifest.stride if existing else 128)
     for given in request.scenes:
         progress(Progress("Opening", 0, 0, "scenes", given.path.name))
         stretch = Stretch(*given.stretch) if given.stretch else None
         scene = open_scene(given.path, bands=given.bands, stretch=stretch)
         Grid.for_scene(scene, stride)
     if existing:
-        _check_agrees(existing, request, stride)
         return existing, False
     mode = request.mode or default_mode(stride)
     # Only who it is: where workers embed, this process never loads the network.

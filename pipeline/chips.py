@@ -66,6 +66,20 @@ class Block:
         return Block(self.name, self.rows[rows], self.cols[cols]), table[rows, cols].ravel()
 
 
+def check_stride(stride: int) -> None:
+    """Refuse a stride that is not one of `STRIDES`.
+
+    Raises:
+        QueryError: If it is none.
+    """
+    if stride not in STRIDES:
+        raise QueryError(
+            "The stride must be a multiple of 32 from 32 to 256",
+            where=stride,
+            remedy="256 gives chips that do not overlap, 128 half overlap, 64 three quarters",
+        )
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where the chips of a scene start.
@@ -95,12 +109,7 @@ class Grid:
             QueryError: If the stride is not a multiple of 32 from 32 to 256.
             SceneError: If the scene is smaller than a chip.
         """
-        if stride not in STRIDES:
-            raise QueryError(
-                "The stride must be a multiple of 32 from 32 to 256",
-                where=stride,
-                remedy="256 gives chips that do not overlap, 128 half overlap, 64 three quarters",
-            )
+        check_stride(stride)
         if min(scene.width, scene.height) < CHIP:
             raise SceneError(
                 f"The scene is {scene.width}×{scene.height} pixels, smaller than one chip of "

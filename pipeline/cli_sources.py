@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.errors import AreaError, NotFoundError, QueryError
+from pipeline.errors import AreaError, NotFoundError, QueryError, storage_errors
 from pipeline.settings import settings
 from pipeline.terminal import Json, count, print_json, print_table, progress
 
@@ -85,6 +85,10 @@ def list_sources(
     as_json: Json = False,
 ) -> None:
     """List the sources of imagery, or what one of them offers."""
+    from pipeline.sources import kind_of
+
+    if name is not None:
+        kind_of(name)
     if check:
         _check(as_json)
     elif name == "earth_engine":
@@ -92,21 +96,23 @@ def list_sources(
     elif name == "stac":
         _stac(as_json)
     else:
-        _kinds(as_json)
+        _kinds(name, as_json)
 
 
-def _kinds(as_json: bool) -> None:
+def _kinds(name: str | None, as_json: bool) -> None:
     from pipeline.sources import KINDS
 
     rows = [
         {"name": kind.name, "title": kind.title, "needs": kind.needs, "state": _state(kind.name)}
         for kind in KINDS.values()
+        if name in (None, kind.name)
     ]
     if as_json:
         print_json(rows)
         return
     print_table(["Source", "What", "Needs", "State"], [tuple(row.values()) for row in rows])
-    typer.echo("What one offers: python -m pipeline sources earth_engine")
+    if name is None:
+        typer.echo("What one offers: python -m pipeline sources earth_engine")
 
 
 def _state(name: str) -> str:
@@ -177,7 +183,10 @@ def list_scenes(
     as_json: Json = False,
 ) -> None:
     """List the scenes that a source has of an area: date, cloud, pixel size, coverage."""
-    options = _options(source, collection, api, location, folder, composite, scale)
+    options = _options(
+        source, collection=collection, api=api, locations=location, folder=folder,
+        composite=composite, scale=scale,
+    )  # fmt: skip
     wish = _wish(source, options, aoi, bbox, dates, cloud, limit)
     found = wish.candidates
     if as_json:
@@ -240,10 +249,13 @@ def fetch(
     composite: Composite = None,
     scale: Scale = None,
     road: Annotated[
-        str, typer.Option(help="Earth Engine: direct, drive or storage.", show_default=True)
-    ] = "direct",
+        str | None,
+        typer.Option(help="Earth Engine: direct (the default), drive or storage."),
+    ] = None,
     bucket: Annotated[str | None, typer.Option(help="Cloud Storage bucket, for storage.")] = None,
-    drive_folder: Annotated[str, typer.Option(help="Drive folder, for drive.")] = "lookalike",
+    drive_folder: Annotated[
+        str | None, typer.Option(help="Drive folder, for drive; lookalike by default.")
+    ] = None,
     tidy: Annotated[
         bool, typer.Option("--tidy", help="Remove exported files once they are here.")
     ] = False,
@@ -252,15 +264,16 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Bring imagery to this machine.  Interrupt it at will: the same command continues."""
-    options = _options(source, collection, api, location, folder, composite, scale)
-    if source == "earth_engine":
-        options |= {"road": road, "bucket": bucket, "drive_folder": drive_folder, "tidy": tidy}
-    if workers and source in ("earth_engine", "stac"):
-        options["workers"] = workers
+    options = _options(
+        source, collection=collection, api=api, locations=location, folder=folder,
+        composite=composite, scale=scale, road=road, bucket=bucket, drive_folder=drive_folder,
+        tidy=tidy, workers=workers,
+    )  # fmt: skip
+    _check_collection(name, stride)
     wish = _wish(source, options, aoi, bbox, dates, cloud, limit)
     chosen = _picked(wish, pick or [])
     destination = to or settings().home / "imagery"
-    with progress() as report:
+    with storage_errors(destination), progress() as report:
         fetched = wish.source.fetch(wish.area, chosen, destination, report)
     if name is not None:
         _build(name, fetched, wish.area, stride)
@@ -271,39 +284,40 @@ def fetch(
         typer.echo(f"{one.path}  {one.title}")
 
 
-def _options(
-    source: str,
-    collection: str | None,
-    api: str | None,
-    location: Sequence[str] | None,
-    folder: str | None,
-    composite: str | None,
-    scale: float | None,
-) -> dict[str, Any]:
+def _options(source: str, **given: Any) -> dict[str, Any]:
     """Arguments of the source's class; what it does not know is refused."""
-    given = {
-        "collection": collection, "api": api, "locations": location, "folder": folder,
-        "composite": composite, "scale": scale,
-    }  # fmt: skip
     allowed = {
         "raster": {"locations"},
-        "earth_engine": {"collection", "composite", "scale"},
+        "earth_engine": {
+            "collection", "composite", "scale", "road", "bucket", "drive_folder", "tidy", "workers",
+        },
         "drive": {"folder"},
-        "stac": {"api", "collection", "composite", "scale"},
+        "stac": {"api", "collection", "composite", "scale", "workers"},
         "openaerialmap": set(),
-    }.get(source, set(given))
-    kept = {key: value for key, value in given.items() if value}
+    }.get(source, set(given))  # fmt: skip
+    kept = {
+        key: value for key, value in given.items() if value or (value is not False and value == 0)
+    }
     for key in kept:
         if key not in allowed:
-            raise QueryError(
-                f"The source {source} has no option --{key.removesuffix('s')}",
-                remedy="Leave it out",
-            )
+            option = "location" if key == "locations" else key.replace("_", "-")
+            raise QueryError(f"The source {source} has no option --{option}", remedy="Leave it out")
     if source == "raster" and "locations" not in kept:
         raise QueryError("Say which rasters", remedy="Give --location FILE, FOLDER or ADDRESS")
     if source == "drive" and "folder" not in kept:
         raise QueryError("Say which Drive folder", remedy="Give --folder NAME, ID or ADDRESS")
     return kept
+
+
+def _check_collection(name: str | None, stride: int | None) -> None:
+    """Refuse what a build of the imagery would refuse, before any of it is fetched."""
+    from pipeline.build import BuildRequest, agreed
+    from pipeline.store import Store
+
+    if name is not None:
+        agreed(BuildRequest(name, stride=stride), Store(settings().home))
+    elif stride is not None:
+        raise QueryError("The stride is that of a collection", remedy="Give --name, too")
 
 
 def _wish(

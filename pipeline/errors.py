@@ -140,7 +140,7 @@ def storage_errors(path: Path | str) -> Iterator[None]:
                 where=path,
                 remedy="Free some space and run the same command again; finished work is kept",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(
                 "Cannot write here",
                 where=path,

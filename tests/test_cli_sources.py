@@ -30,6 +30,7 @@ def test_sources_tell_what_they_need_and_who_is_signed_in(server: Google) -> Non
     assert "lookalike@test-project" in rows["earth_engine"]["state"]
     assert answer("sources", "--check", "--json")["ok"] is True
     assert len(answer("sources", "earth_engine", "--json")) >= 9
+    assert [row["name"] for row in answer("sources", "drive", "--json")] == ["drive"]
     assert "earth-search" in {api["name"] for api in answer("sources", "stac", "--json")}
 
 
@@ -94,6 +95,13 @@ def test_one_candidate_can_be_picked(server: Google, tmp_path: Path) -> None:
         (("scenes", "earth_engine", BBOX, "--dates", "2016-99"), 2, "not a date"),
         (("fetch", "earth_engine", BBOX, "--road", "air"), 2, "One of direct"),
         (("fetch", "earth_engine", BBOX, "--dates", "2016"), 3, "no image here"),
+        (("fetch", "earth_engine", BBOX, "--name", "New York"), 2, "'new-york'"),
+        (("fetch", "earth_engine", BBOX, "--name", "ny", "--stride", "77"), 2, "multiple of 32"),
+        (("fetch", "earth_engine", BBOX, "--stride", "64"), 2, "Give --name"),
+        (("fetch", "earth_engine", BBOX, "--to", __file__), 6, "Cannot write here"),
+        (("fetch", "openaerialmap", BBOX, "--drive-folder", "x"), 2, "no option --drive-folder"),
+        (("scenes", "stac", BBOX, "--scale", "0"), 2, "between 0.01 and 10"),
+        (("sources", "moon"), 3, "Choose one of raster"),
     ],
 )
 def test_wrong_wishes_are_refused(
@@ -102,6 +110,7 @@ def test_wrong_wishes_are_refused(
     done = run(*arguments)
     assert done.returncode == code
     assert says in done.stderr
+    assert server.requests("computePixels") == []  # refused before anything was fetched
 
 
 def test_the_best_choice_of_a_catalogue_is_one_clear_day() -> None:
