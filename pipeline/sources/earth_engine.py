@@ -172,9 +172,10 @@ class EarthEngine:
         if product.cloud:
             cloudy = self._filtered(product.id, geometry_of(area), dates, None).size()
             if number := ask(cloudy.getInfo, base=self.base):
+                images = f"{number} image{'s' * (number > 1)}"
                 return (
-                    f"{short} has {number} image{"s" * (number > 1)} here{between}, each under more clouds than "
-                    "allowed. Allow more."
+                    f"{short} has {images} here{between}, each under more clouds than allowed. "
+                    "Allow more."
                 )
         try:
             others = self.alternatives(area, dates)
