@@ -218,16 +218,20 @@ class Area:
     @property
     def area_km2(self) -> float:
         """Size on the WGS 84 ellipsoid, in km²."""
+        import numpy as np
         import shapely
         from pyproj import Geod
 
+        # A ring has two insides on a globe: pieces of a quarter of it tell which is meant.
+        quarters = shapely.box(np.arange(-180, 180, 90), -90, np.arange(-90, 181, 90), 90)
+        pieces = [part for piece in self.geometry & quarters for part in _flat(piece)]
         # Straight in degrees is not straight on the ellipsoid; short edges make the two agree.
-        fine = shapely.segmentize(self.geometry, 0.02)
+        fine = shapely.segmentize(pieces, 0.02)
         geod = Geod(ellps="WGS84")
         return (
             sum(
                 abs(geod.geometry_area_perimeter(shapely.geometry.polygon.orient(part))[0])
-                for part in _parts(fine)
+                for part in fine
             )
             / 1e6
         )

@@ -409,6 +409,12 @@ def test_area_over_the_limit_is_refused():
         Area.from_bbox_text("-180,-60,180,60")
 
 
+@pytest.mark.parametrize("bounds", [(-180, -90, 180, 90), (-179.99, -89.9, 179.99, 89.9)])
+def test_the_whole_world_is_its_size_and_not_what_is_left_of_it(bounds):
+    with pytest.raises(AreaError, match="The area is 510,0"):
+        Area.from_bounds(bounds)
+
+
 def test_outlines_off_the_globe_say_what_is_probably_wrong():
     with pytest.raises(AreaError, match="swapped"):
         Area.of(box(37.4, -122.2, 37.6, -122.0))
