@@ -123,9 +123,16 @@ class Store:
         target = self.root / check_name(new_name)
         if target.exists():
             raise QueryError("This name is taken", where=new_name, remedy="Choose another name")
+        before = collection.manifest.former
+        former = (*(old for old in before if old != new_name), name)
         with collection.lock(), storage_errors(target):
-            collection.path.rename(target)
-        former = (*(old for old in collection.manifest.former if old != new_name), name)
+            # Told first, so that at no moment the old name leads nowhere.
+            collection.write(former=former)
+            try:
+                collection.path.rename(target)
+            except OSError:
+                collection.write(former=before)
+                raise
         return Collection(target, collection.manifest).write(name=new_name, former=former)
 
     def describe(

@@ -50,23 +50,23 @@ def routes(shelf: Shelf) -> list[BaseRoute]:
 
     def tile(request: Request) -> Response:
         place = request.path_params
-        scene = _scene(shelf.collection(place["name"]), place["scene"])
+        scene = _scene(_collection(shelf, request), place["scene"])
         content = tile_png(scene, age_of(scene), place["z"], place["x"], place["y"])
         return _answer(request, content, "image/png")
 
     def footprints(request: Request) -> Response:
-        collection = shelf.collection(request.path_params["name"])
+        collection = _collection(shelf, request)
         corners = collection.chips.corners.astype("<f8", copy=False)
         return _answer(request, corners.tobytes(), "application/octet-stream")
 
     def chip(request: Request) -> Response:
-        collection = shelf.collection(request.path_params["name"])
+        collection = _collection(shelf, request)
         chip = request.path_params["chip"]
         content = chip_png(collection, chip, _size(request), _around(request))
         return _answer(request, content, "image/png")
 
     def preview(request: Request) -> Response:
-        collection = shelf.collection(request.path_params["name"])
+        collection = _collection(shelf, request)
         return _answer(request, preview_png(collection), "image/png")
 
     return [
@@ -76,6 +76,22 @@ def routes(shelf: Shelf) -> list[BaseRoute]:
         Route(f"{root}/preview.png", guarded(preview)),
         Mount("/lookalike/assets/{version}", _Assets(directory=ASSETS, check_dir=False)),
     ]
+
+
+def _collection(shelf: Shelf, request: Request) -> Collection:
+    """The one asked for, by a former name too: a page open while it is renamed keeps its pictures.
+
+    Raises:
+        NotFoundError: If there is none that is or was called so.
+    """
+    name = request.path_params["name"]
+    try:
+        return shelf.collection(name)
+    except NotFoundError:
+        other = shelf.store.current(name)
+        if not other:
+            raise
+        return shelf.collection(other)
 
 
 class _Assets(StaticFiles):

@@ -151,6 +151,17 @@ def test_a_chip_picture_of_another_size_or_chip_is_refused(client, collection) -
     assert client.get("/api/collections/other/preview.png").status_code == 404
 
 
+def test_a_page_open_while_its_collection_is_renamed_keeps_its_pictures(client, collection) -> None:
+    chip = collection.chips.ids[0].decode()
+    places = [f"chips/{chip}.png", "preview.png", "footprints.f64"]
+    before = [client.get(f"/api/collections/made/{place}").content for place in places]
+    Store(collection.path.parent.parent).rename("made", "waters")
+    after = [client.get(f"/api/collections/made/{place}") for place in places]
+    assert [answer.status_code for answer in after] == [200, 200, 200]
+    assert [answer.content for answer in after] == before
+    assert client.get("/api/collections/never/preview.png").status_code == 404
+
+
 def test_assets_carry_their_version_and_nothing_else_is_served(client) -> None:
     version = tiles.assets_version()
     answer = client.get(f"/lookalike/assets/{version}/explorer.js")
