@@ -12,8 +12,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,8 +105,10 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
     from pipeline.raster import georeference, open_raster
 
     restated = target.with_name(f"{target.name}.restated")
+    size = 0
     try:
         with open_raster(source) as dataset:
+            size = dataset.width * dataset.height * dataset.count * _itemsize(dataset)
             own_crs, transform, outside = georeference(dataset, source, crs)
             if outside or ColorInterp.palette in dataset.colorinterp:
                 _restate(dataset, restated, own_crs, transform)
@@ -115,8 +117,11 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
         if restated.exists():
             with open_raster(restated) as dataset:
                 raster_shutil.copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
+        check_written(target)
     except (RasterioError, CPLE_BaseError) as error:
         _raise_disk(error, target)
+        if shutil.disk_usage(target.parent).free < 3 * size and readable(source):
+            raise OSError(errno.ENOSPC, "No space left on device") from error
         raise SceneError(
             "The raster is damaged: it cannot be read to its end",
             where=source,
@@ -235,6 +240,51 @@ def _itemsize(dataset: DatasetReader) -> int:
     import numpy as np
 
     return np.dtype(dataset.dtypes[0]).itemsize
+
+
+@contextmanager
+def disk_errors(target: Path, ours: bool = False) -> Iterator[None]:
+    """Turn GDAL's failures to write a file into OSError, which `storage_errors` understands.
+
+    Args:
+        target: The file.
+        ours: Nothing is read but what was written a moment ago, so any failure is the disk's.
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        _raise_disk(error, target)
+        if ours:
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+        raise
+
+
+def check_written(path: Path) -> None:
+    """Decode a raster that was just written: what fails when it is closed, GDAL does not tell.
+
+    Raises:
+        OSError: If it cannot be read to its end.
+    """
+    if not readable(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def readable(path: Path) -> bool:
+    """Whether a raster can be decoded to its end, block by block."""
+    from rasterio.errors import RasterioError
+
+    from pipeline.raster import open_raster
+
+    try:
+        with open_raster(path) as dataset:
+            for _, window in dataset.block_windows(1):
+                dataset.read(window=window)
+    except (RasterioError, SceneError):
+        return False
+    return True
 
 
 def _raise_disk(error: BaseException, target: Path) -> None:

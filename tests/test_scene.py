@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from pipeline import cog
 from pipeline.errors import DamagedError, NotFoundError, SceneError, StorageError
 from pipeline.scene import Scene, SceneReader, Stretch, ingest, load_scene, open_scene
 from tests import rasters
@@ -873,6 +875,17 @@ sys.exit("no error")
         [sys.executable, "-c", code, str(1 << 40)], capture_output=True, text=True
     )
     assert answer.returncode == 0, answer.stderr
+    assert files_in(tmp_path / "out") == []
+
+
+def test_a_disk_that_gdal_does_not_name_is_not_the_rasters_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (3, 600, 600), "uint8")
+    path = rasters.write(tmp_path / "s.tif", noise)
+    monkeypatch.setattr(cog.shutil, "disk_usage", lambda _: SimpleNamespace(free=2 << 20))
+    with rasters.largest_file(1_100_000), pytest.raises(StorageError, match="disk is full"):
+        ingest(path, tmp_path / "out")
     assert files_in(tmp_path / "out") == []
 
 

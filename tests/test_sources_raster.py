@@ -12,14 +12,21 @@ from rasterio.transform import from_origin
 from shapely.geometry import box
 
 from pipeline.describe import date_in
-from pipeline.errors import Cancelled, InputError, NotFoundError, SceneError, ServiceError
+from pipeline.errors import (
+    Cancelled,
+    InputError,
+    NotFoundError,
+    SceneError,
+    ServiceError,
+    StorageError,
+)
 from pipeline.scene import ingest, open_scene
 from pipeline.sources import Dates, open_source
 from pipeline.sources.http import Http
 from pipeline.sources.raster import receive, safe_name
 from tests.loopback.files import Files
 from tests.loopback.server import Loopback
-from tests.rasters import ground, write, write_cog
+from tests.rasters import ground, largest_file, write, write_cog
 
 SIZE = 3000
 
@@ -230,6 +237,47 @@ def test_a_file_that_vanishes_while_it_is_read_leaves_nothing(
     with pytest.raises(ServiceError, match="404"):
         source.fetch(area, found, tmp_path / "out")
     assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == []
+
+
+def test_a_window_keeps_its_mask_and_its_palette(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    from rasterio.enums import ColorInterp
+
+    mask = np.full((600, 600), 255, "uint8")
+    mask[:, :200] = 0
+    write(folder / "masked.tif", ground(600, 600), mask=mask)
+    write(folder / "palette.tif", ground(600, 600)[:1], colours=[ColorInterp.palette])
+    with rasterio.open(folder / "palette.tif", "r+") as dataset:
+        dataset.write_colormap(1, {value: (255 - value, value, 7, 255) for value in range(256)})
+    area = under(folder / "masked.tif", (50, 100, 400, 400))
+    names = ("masked", "palette")
+    source = open_source(
+        "raster", locations=[f"{server.url}/files/{name}.tif" for name in names], http=http
+    )
+    masked, palette = source.fetch(area, source.search(area), tmp_path)
+    with rasterio.open(masked.path) as dataset:
+        assert 0.3 < (dataset.dataset_mask() == 0).mean() < 0.45
+    with rasterio.open(palette.path) as dataset:
+        assert dataset.colormap(1)[9] == (246, 9, 7, 255)
+
+
+def test_a_full_disk_leaves_no_half_window(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    """Met while writing or, what GDAL does not tell, when the file is closed."""
+    local = folder / "big_20160816.tif"
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    area = under(local, (1000, 1200, 600, 600))
+    found = source.search(area)
+    (whole,) = source.fetch(area, found, tmp_path / "whole")
+    size = whole.path.stat().st_size
+    for limit in (size // 4, size - 100):
+        with largest_file(limit), pytest.raises(StorageError, match="disk is full"):
+            source.fetch(area, found, tmp_path / "out")
+        assert list((tmp_path / "out").iterdir()) == []
+    (again,) = source.fetch(area, found, tmp_path / "out")
+    assert again.path.read_bytes() == whole.path.read_bytes()
 
 
 def test_a_page_in_place_of_a_raster_is_named(server: Loopback, http: Http) -> None:

@@ -15,14 +15,14 @@ import pytest
 import rasterio
 
 from pipeline import moments
-from pipeline.errors import Cancelled, QueryError, SceneError, ServiceError
+from pipeline.errors import Cancelled, QueryError, SceneError, ServiceError, StorageError
 from pipeline.settings import settings
 from pipeline.sources import Dates, open_source
 from pipeline.sources.http import Http
 from tests.loopback.files import Files
 from tests.loopback.server import Loopback
 from tests.loopback.stac import Item, Stac
-from tests.rasters import GENEVA, ground, write_cog
+from tests.rasters import GENEVA, ground, largest_file, write_cog
 from tests.test_sources_raster import under
 
 SIZE = 1500
@@ -265,6 +265,20 @@ def test_a_cancelled_fetch_keeps_its_blocks(server: Loopback, folder: Path, tmp_
     assert len(list(tmp_path.glob("*.blocks/0*.tif"))) >= 2
     (fetched,) = source().fetch(wide, found, tmp_path)
     same_as(fetched.path, folder / "later.tif")
+
+
+def test_a_full_disk_keeps_the_blocks_and_leaves_no_half_scene(
+    server: Loopback, folder: Path, area, tmp_path: Path
+) -> None:
+    found = source().search(area, Dates.parse("2020"))
+    (whole,) = source().fetch(area, found, tmp_path / "whole")
+    size = whole.path.stat().st_size
+    for limit in (size // 4, size - 100):
+        with largest_file(limit), pytest.raises(StorageError, match="disk is full"):
+            source().fetch(area, found, tmp_path / "out")
+        assert list((tmp_path / "out").glob("*.tif")) == []
+    (again,) = source().fetch(area, found, tmp_path / "out")
+    assert again.path.read_bytes() == whole.path.read_bytes()
 
 
 KILLED = """

@@ -172,6 +172,8 @@ def assemble(
     from rasterio.transform import Affine
     from rasterio.windows import Window
 
+    from pipeline.cog import check_written, disk_errors, readable
+
     stage = "Putting tiles together"
     profile = {
         "driver": "GTiff", "width": grid.width, "height": grid.height, "count": count,
@@ -185,7 +187,7 @@ def assemble(
     }  # fmt: skip
     whole = folder / "whole.tif"
     cells = grid.cells(outline)
-    with storage_errors(path):
+    with storage_errors(path), disk_errors(whole):
         try:
             with rasterio.open(whole, "w", **profile) as out:
                 for done, tile in enumerate(tiles):
@@ -202,7 +204,7 @@ def assemble(
                                     window=Window(tile.col, tile.row + row, tile.width, rows),
                                 )
                     except RasterioError as error:
-                        if not _readable(source):
+                        if not readable(source):
                             source.unlink(missing_ok=True)
                             raise DamagedError(
                                 "A fetched tile is damaged",
@@ -213,8 +215,9 @@ def assemble(
                 if names:
                     out.descriptions = tuple(names)
             progress(Progress(stage, len(tiles), len(tiles), "tiles", "writing overviews"))
-            with replacing(path) as temporary:
+            with replacing(path) as temporary, disk_errors(whole, ours=True):
                 copy(whole, temporary, **cog)
+                check_written(temporary)
         finally:
             whole.unlink(missing_ok=True)
     return path
@@ -228,18 +231,6 @@ def _spread(cells: np.ndarray, tile: Tile, row: int, rows: int) -> np.ndarray:
     across = (np.arange(tile.width) + tile.col) // CHIP
     spread: np.ndarray = cells[down[:, None], across[None]]
     return spread
-
-
-def _readable(path: Path) -> bool:
-    import rasterio
-    from rasterio.errors import RasterioError
-
-    try:
-        with rasterio.open(path, driver="GTiff") as dataset:
-            dataset.read()
-    except RasterioError:
-        return False
-    return True
 
 
 def discard(folder: Path) -> None:

@@ -246,8 +246,11 @@ def _keep(path: Path, grid: PixelGrid, tile: Tile, data: np.ndarray) -> None:
     import rasterio
     from rasterio.transform import Affine
 
+    from pipeline.cog import disk_errors
+
     with (
         replacing(path) as temporary,
+        disk_errors(temporary),
         rasterio.open(
             temporary,
             "w",

@@ -333,13 +333,16 @@ def copy_window(
     *,
     stage: str = "Reading the area",
 ) -> Path:
-    """Copy a window of an open raster into a tiled GeoTIFF, square by square.
+    """Copy a window of an open raster, its mask and its palette into a tiled GeoTIFF.
 
     Raises:
         StorageError: If the disk is full.
     """
     import rasterio
+    from rasterio.enums import ColorInterp, MaskFlags
     from rasterio.windows import Window
+
+    from pipeline.cog import check_written, disk_errors
 
     col, row, width, height = window
     squares = [
@@ -348,6 +351,8 @@ def copy_window(
         for x in range(0, width, STRIP)
     ]
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    kinds = dataset.colorinterp
+    masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0] and ColorInterp.alpha not in kinds
     profile = {
         "driver": "GTiff",
         "width": width,
@@ -364,14 +369,21 @@ def copy_window(
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with rasterio.open(part, "w", **profile) as out:
-                out.colorinterp = dataset.colorinterp
+            with (
+                disk_errors(part),
+                rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+                rasterio.open(part, "w", **profile) as out,
+            ):
+                out.colorinterp = kinds
+                if kinds[0] == ColorInterp.palette:
+                    out.write_colormap(1, dataset.colormap(1))
                 for done, (x, y, w, h) in enumerate(squares):
                     progress(Progress(stage, done, len(squares), "blocks", path.name))
-                    out.write(
-                        dataset.read(window=Window(col + x, row + y, w, h)),
-                        window=Window(x, y, w, h),
-                    )
+                    there, here = Window(col + x, row + y, w, h), Window(x, y, w, h)
+                    out.write(dataset.read(window=there), window=here)
+                    if masked:
+                        out.write_mask(dataset.read_masks(1, window=there), window=here)
+            check_written(part)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
