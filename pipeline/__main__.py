@@ -144,6 +144,8 @@ def info(name: Name, as_json: Json = False) -> None:
     """Tell what a collection is and how it was made."""
     from dataclasses import asdict
 
+    from pipeline.build import describe_left_out
+
     collection = _store().open(name)
     content = asdict(collection.manifest)
     content["scenes"] = [scene.to_item() for scene in collection.scenes.values()]
@@ -159,7 +161,7 @@ def info(name: Name, as_json: Json = False) -> None:
         ("Title", manifest.title),
         ("State", content["state"]),
         ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
-        ("Left out", ", ".join(f"{n} {why}" for why, n in manifest.left_out.items()) or "none"),
+        ("Left out", describe_left_out(manifest.left_out) or "none"),
         ("Model", f"{model['name']}, {model['mode']} mode, {str(model['weights_sha256'])[:12]}…"),
         ("Disk", f"{content['bytes'] / 1e6:.1f} MB in {collection.path}"),
         ("Built", f"{manifest.updated}, {manifest.seconds:.0f} s"),

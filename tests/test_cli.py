@@ -134,6 +134,7 @@ def test_table_shows_rank_score_and_place(home: Path) -> None:
 
 def test_collections_info_and_chips_describe_what_is_there(home: Path) -> None:
     collection = made.collection(home, datetimes=("2016-08-16T00:00:00Z",))
+    collection.write(left_out={"nodata": 2, "area": 3})
     (listed,) = answer("collections", "--json")  # type: ignore[misc]
     assert (listed["name"], listed["chips"], listed["state"]) == ("made", 16, "complete")
     info = answer("info", "made", "--json")
@@ -141,6 +142,8 @@ def test_collections_info_and_chips_describe_what_is_there(home: Path) -> None:
     assert info["stride"] == 256
     assert info["model"] == made.MODEL
     assert info["scenes"][0]["properties"]["datetime"] == "2016-08-16T00:00:00Z"
+    told = run("info", "made").stdout
+    assert "Left out  2 over 50 % without data, 3 outside the area" in told
     chips = answer("chips", "made", "--json")
     assert isinstance(chips, list)
     assert [chip["id"].encode() for chip in chips] == collection.chips.ids.tolist()

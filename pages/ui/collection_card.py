@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import area_duplicate, changes_view, trouble
 from pages.ui.server import base_path, jobs, shelf
 from pages.ui.words import count, duration, plural, size
+from pipeline.build import describe_left_out
 from pipeline.chip_files import MOST_ZIPPED
 from pipeline.errors import LookalikeError
 from pipeline.renaming import rename
@@ -168,10 +169,6 @@ def _confirm(collection: Collection) -> None:
             st.rerun()
 
 
-def _reasons(left_out: dict[str, int]) -> str:
-    return ", ".join(left_out).replace("nodata", "no data")
-
-
 def _plain(text: str) -> str:
     """Text without what Markdown would take for its own."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!<>$~|:" else c for c in text)
@@ -179,14 +176,11 @@ def _plain(text: str) -> str:
 
 def _facts(collection: Collection) -> None:
     manifest = collection.manifest
-    left_out = sum(manifest.left_out.values())
     dates = sorted(scene.datetime[:10] for scene in collection.scenes.values() if scene.datetime)
     ground = sorted({f"{scene.gsd:.3g} m" for scene in collection.scenes.values()})
     rows = [
         ("Chips", count(len(collection.chips)) + ("" if manifest.complete else ", not finished")),
-        ("Left out", f"{plural(left_out, 'chip')}: {_reasons(manifest.left_out)}")
-        if left_out
-        else None,
+        ("Left out", describe_left_out(manifest.left_out)) if manifest.left_out else None,
         ("Scenes", count(len(collection.scenes))),
         ("Taken", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "no date"),
         ("A pixel is", ", ".join(ground)),
