@@ -61,17 +61,15 @@ def client(home):
     shelf.embedder = lambda name: FixedEmbedder()
     shelf.network = lambda: BrightnessNetwork()
     settings = Settings(home=home, folders=(home,))
-    app = Starlette(
-        routes=[
-            *tiles.routes(shelf),
-            *api.routes(shelf),
-            *api_scores.routes(shelf),
-            *api_searches.routes(shelf),
-            *api_jobs.routes(Jobs(home), settings),
-            *openapi.routes(),
-            *api_lost.routes(),
-        ]
-    )
+    routes = [
+        *tiles.routes(shelf),
+        *api.routes(shelf),
+        *api_scores.routes(shelf),
+        *api_searches.routes(shelf),
+        *api_jobs.routes(Jobs(home), settings),
+        *openapi.routes(),
+    ]
+    app = Starlette(routes=[*routes, *api_lost.routes(routes)])
     with TestClient(app) as client:
         yield client
 
@@ -416,10 +414,22 @@ def test_the_document_and_its_page_are_served_without_help_from_elsewhere(client
         assert path in page
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/nothing", f"{BAY}/nothing/here", f"{BAY}/search"])
+@pytest.mark.parametrize("path", ["/api", "/api/nothing", f"{BAY}/nothing/here"])
 def test_an_address_that_leads_nowhere_says_so(client, path):
     assert "/api/docs" in problem_of(client.get(path), 404)["remedy"]
     page = client.get(f"{path}?<script>", headers={"Accept": "text/html,*/*"})
     assert page.status_code == 404
     assert "There is nothing at this address" in page.text
     assert "<script" not in page.text
+
+
+def test_an_address_asked_in_the_wrong_way_says_which_way_is_right(client):
+    told = problem_of(client.get(f"{BAY}/search"), 405)
+    assert told["title"] == "This address takes POST, not GET"
+    refused = client.put(f"{BAY}/searches", json={})
+    assert refused.headers["allow"] == "GET, POST"
+    problem_of(refused, 405)
+    problem_of(client.delete("/api/nothing"), 404)
+    page = client.get(f"{BAY}/search", headers={"Accept": "text/html,*/*"})
+    assert page.status_code == 405
+    assert "This address takes POST" in page.text

@@ -75,8 +75,8 @@ def our_routes() -> list[BaseRoute]:
         *api_space.routes(shelf()),
         *api_jobs.routes(jobs(), settings()),
         *openapi.routes(base_path()),
-        *api_lost.routes(base_path()),
     ]
+    routes += api_lost.routes(tuple(routes), base_path())
     below = [_below(base_path(), route) for route in routes]
     documents = [_below(base_path(), route) for route in document.routes(base_path())]
     lost = _below(base_path(), document.lost(base_path()))
