@@ -193,8 +193,9 @@ class Index:
         scores = np.empty(len(self), np.float32)
         wanted = None
         if chosen is not None:
-            wanted = Eligible(np.zeros(len(self), bool))
-            wanted.mask[chosen] = True
+            mask = np.zeros(len(self), bool)
+            mask[chosen] = True
+            wanted = Eligible(mask)
         for segment, place in zip(self.segments, self.places, strict=True):
             among = place.eligible(wanted)
             own = np.arange(len(segment)) if among is None else among.rows

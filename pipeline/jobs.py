@@ -341,8 +341,8 @@ class Jobs:
         Returns:
             Whether one was started.
         """
-        if self._runner is not None and self._runner.poll() is None:
-            return False
+        if self._runner is not None:
+            self._runner.poll()  # one that ended is not left a zombie; one at work holds the lock
         if not self.queue() or is_locked(self.root / ".runner"):
             return False
         with storage_errors(self.root), (self.root / "runner.log").open("a") as log:

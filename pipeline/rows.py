@@ -31,12 +31,12 @@ class Eligible:
 
     mask: np.ndarray
     _within: WeakKeyDictionary[Place, Eligible] = field(
-        default_factory=WeakKeyDictionary, repr=False
+        default_factory=WeakKeyDictionary, init=False, repr=False
     )
 
     @classmethod
     def of(cls, mask: np.ndarray | Eligible | None) -> Eligible | None:
-        """The same of a plain mask; None for all."""
+        """What a search is given, be it a plain mask; None, for all rows, stays None."""
         return cls(mask) if isinstance(mask, np.ndarray) else mask
 
     @cached_property
@@ -48,6 +48,15 @@ class Eligible:
     def rows(self) -> np.ndarray:
         """Int64 (count,), ascending."""
         return np.flatnonzero(self.mask)
+
+    def within(self, place: Place) -> Eligible:
+        """Those of one segment, by its own rows."""
+        if place.whole:
+            return self
+        found = self._within.get(place)
+        if found is None:
+            found = self._within[place] = Eligible(place.own(self.mask))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,21 +87,17 @@ class Place:
 
     def eligible(self, among: Eligible | None) -> Eligible | None:
         """The segment's own rows that may be returned, of those of the collection; None for all."""
-        if among is None or self.whole:
-            return self._present if among is None else among
-        found = among._within.get(self)
-        if found is None:
-            found = among._within[self] = Eligible(self._own(among.mask))
-        return found
+        return self._present if among is None else among.within(self)
+
+    def own(self, mask: np.ndarray) -> np.ndarray:
+        """Bool (count,): a mask of the collection's rows for the segment's own; not the removed."""
+        if self.rows is None:
+            return mask[self.start : self.start + self.count]
+        return (self.rows >= 0) & mask[self.rows]
 
     @cached_property
     def _present(self) -> Eligible | None:
         return None if self.rows is None else Eligible(self.rows >= 0)
-
-    def _own(self, mask: np.ndarray) -> np.ndarray:
-        if self.rows is None:
-            return mask[self.start : self.start + self.count]
-        return (self.rows >= 0) & mask[self.rows]
 
 
 def places(

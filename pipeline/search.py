@@ -350,11 +350,12 @@ def admitted(table: ChipTable, filters: Filters, query: Query | None = None) -> 
     """
     fixed = replace(filters, away=None)
     with _admitting:
-        found = _admitted_by.setdefault(table, OrderedDict()).pop(fixed, None)
+        known = _admitted_by.setdefault(table, OrderedDict())
+        found = known.get(fixed)
     found = found or Eligible(_passing(table, fixed))
     with _admitting:
-        known = _admitted_by[table]
         known[fixed] = found
+        known.move_to_end(fixed)
         while len(known) > FILTERS:
             known.popitem(last=False)
     if not filters.away or query is None or not len(query.corners):
@@ -373,9 +374,8 @@ def _passing(table: ChipTable, filters: Filters) -> np.ndarray:
     if filters.min_sharpness is not None:
         mask &= table.sharpness >= filters.min_sharpness
     if filters.scenes or filters.since or filters.until:
-        mask &= np.array([_scene_passes(table, i, filters) for i in range(len(table.scene_ids))])[
-            table.scene
-        ]
+        scenes = [_scene_passes(table, i, filters) for i in range(len(table.scene_ids))]
+        mask &= np.array(scenes, bool)[table.scene]
     if filters.within is not None:
         import shapely
 

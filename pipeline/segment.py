@@ -162,8 +162,10 @@ class Segment:
         same = about.st_dev, about.st_ino, about.st_mtime_ns
         with _opening:
             first = _open.get(same)
-            if first is None:
-                first = _open[same] = cls(folder, content)
+        if first is None:
+            loaded = cls(folder, content)
+            with _opening:
+                first = _open.setdefault(same, loaded)
         again = copy.copy(first)
         again.folder, again._first = folder, first
         return again

@@ -182,12 +182,14 @@ class Store:
         if source is None or not source.is_dir():
             raise NotFoundError("It is no longer in the trash", where=token)
         target = self.root / name
-        if target.exists():
+        if _state(target) is not None:
             raise QueryError(
                 "This name was taken meanwhile", where=name, remedy="Rename the other one first"
             )
         with storage_errors(target):
             self.root.mkdir(parents=True, exist_ok=True)
+            if target.exists():  # what somebody still wrote to it while it was deleted
+                shutil.rmtree(target)
             source.rename(target)
         return self.open(name)
 

@@ -75,8 +75,10 @@ class ChipTable:
         """Row of the chip that contains the point and whose centre is nearest to it.
 
         Raises:
-            NotFoundError: If no chip contains the point.
+            NotFoundError: If no chip contains the point, or there is none at all.
         """
+        if not len(self):
+            raise NotFoundError("There are no chips to choose from", remedy="Build it first")
         inside = np.flatnonzero(self._contains(lon, lat))
         if not len(inside):
             west, south = self.corners.reshape(-1, 2).min(axis=0)

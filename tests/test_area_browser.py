@@ -116,6 +116,10 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Build").click()
     card = built(page, "Oakland")
+    page.reload()
+    page.get_by_role("link", name="Area", exact=True).first.click()
+    expect(page.get_by_placeholder("San Francisco Bay")).to_have_value("")  # it was for that one
+    page.go_back()
     card.get_by_text("9 chips · in").wait_for()
     card.get_by_role("link", name="Search it").click()
     live(page)

@@ -196,6 +196,14 @@ def test_restoring_what_is_not_in_the_trash_is_refused(home: Path, token: str) -
         Store(home).restore(token)
 
 
+def test_what_was_written_to_a_deleted_collection_does_not_bar_its_return(home: Path) -> None:
+    found = made.collection(home)
+    token = Store(home).delete(found.name)
+    (found.path / "pictures").mkdir(parents=True)  # of a search saved while it was deleted
+    assert Store(home).restore(token).chips.ids.tolist() == found.chips.ids.tolist()
+    assert not (found.path / "pictures").exists()
+
+
 def test_restore_does_not_overwrite_a_collection_made_meanwhile(home: Path) -> None:
     made.collection(home)
     token = Store(home).delete("made")

@@ -340,6 +340,14 @@ def test_killed_runner_loses_nothing_and_the_next_one_finishes(home, jobs, raste
     wait_for(lambda: not is_locked(jobs.root / ".runner"), 20)
 
 
+def test_job_submitted_while_the_last_runner_leaves_gets_one_of_its_own(tmp_path):
+    jobs = Jobs(tmp_path)
+    for name in ("one", "two", "three"):  # the process lives on for a second after its lock is free
+        job = jobs.submit(BuildRequest(name, (SceneInput(tmp_path / "missing.tif"),)))
+        wait_for(lambda at=job.id: not jobs.get(at).active)
+        wait_for(lambda: not is_locked(jobs.root / ".runner"))
+
+
 def test_a_look_at_a_lock_neither_takes_it_nor_is_taken_for_its_holder(tmp_path):
     path, busy = tmp_path / ".lock", QueryError("busy")
     with path.open("a+") as looking:

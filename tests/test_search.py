@@ -13,16 +13,19 @@ from pipeline import feedback
 from pipeline.collection import Collection
 from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
 from pipeline.index import Index
+from pipeline.manifest import Manifest
 from pipeline.recipe import refined
 from pipeline.search import (
     Filters,
     Query,
+    admitted,
     by_chip,
     by_examples,
     by_point,
     metres_from,
     search,
 )
+from pipeline.store import Store
 from pipeline.table import ChipTable
 from tests import made
 
@@ -321,6 +324,16 @@ def test_searches_under_one_filter_in_turn_with_others_give_what_each_gives_alon
             result = search(fresh, index, query, k=9, filters=filters)
             alone.append(([hit.id for hit in result.hits], result.eligible))
     assert found(collection) == found(collection) == alone
+
+
+def test_a_collection_without_chips_says_so(home: Path) -> None:
+    empty = Store(home).create(Manifest("empty", "Empty", 128, made.MODEL))
+    index = Index.open(empty)
+    with pytest.raises(NotFoundError, match="no chips"):
+        by_point(empty, index, 7.0, 46.0)
+    assert admitted(empty.chips, Filters(since=date(2020, 1, 1), scenes=("any",))).count == 0
+    query = Query(np.ones(2048, np.float32), made.MODEL)
+    assert search(empty, index, query, filters=Filters(max_nodata=5)).hits == ()
 
 
 def test_a_query_of_another_model_is_refused(plain: tuple[Collection, Index]) -> None:

@@ -159,8 +159,7 @@ def build_button(
     except LookalikeError as error:
         trouble.show(error)
         return
-    st.session_state.pop("area.title", None)
-    st.session_state.pop("area.into", None)
+    area_state.conclude()
     st.session_state["job"] = job.id
     st.switch_page("jobs.py")
 

@@ -25,7 +25,9 @@ from pipeline.area import Area
 from pipeline.errors import LookalikeError
 
 PREFIX = "area."
-SHAPE, NOTES = "area.shape", "area.notes"
+SHAPE, NOTES, DRAFT = "area.shape", "area.notes", "area.draft"
+#: What was said of one build and not of the next.
+ONCE = ("title", "into")
 STAMP, REFUSED, SESSION, GOES = "area-stamp", "area-refused", "area-session", "area-goes"
 TAKEN = "area-taken"
 _LONGEST = 1_000_000
@@ -43,8 +45,22 @@ def restores() -> bool:
     return not st.session_state.get(TAKEN)
 
 
+@st.cache_resource
+def _built() -> set[str]:
+    """Drafts that were built: what a browser kept of them may be from before."""
+    return set()
+
+
+def conclude() -> None:
+    """A build was begun from these choices: its name was for it alone."""
+    _built().add(st.session_state.get(DRAFT, ""))
+    for name in (DRAFT, *(PREFIX + once for once in ONCE)):
+        st.session_state.pop(name, None)
+
+
 def draft() -> dict[str, Any]:
     """Every choice, for the browser to keep."""
+    st.session_state.setdefault(DRAFT, secrets.token_hex(8))
     return {
         key.removeprefix(PREFIX): value
         for key, value in sorted(st.session_state.items())
@@ -57,6 +73,8 @@ def restore(saved: Any) -> None:
     if not isinstance(saved, dict) or len(json.dumps(saved)) > _LONGEST:
         return
     shape = saved.pop("shape", None)
+    if saved.get("draft") in _built():
+        saved = {name: value for name, value in saved.items() if name not in ("draft", *ONCE)}
     for name, value in saved.items():
         if _plain(value) and value is not None:
             st.session_state[PREFIX + str(name)] = value
