@@ -110,7 +110,7 @@ def _scene_under(collection: Collection, lon: float, lat: float) -> Scene:
     ]
     if not found:
         raise NotFoundError(
-            "No imagery lies under the box",
+            "No imagery lies under the middle of the box",
             where=f"{lon:.5f}, {lat:.5f} (longitude, latitude)",
             remedy="Draw it on a scene",
         )

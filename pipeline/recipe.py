@@ -357,7 +357,9 @@ def _number(
     except (TypeError, ValueError):
         number = math.nan
     if not least <= number <= most or number == math.inf:
-        span = f"between {least:g} and {most:g}" if most < math.inf else f"of at least {least:g}"
+        span = (
+            f"of at least {least:g}" if most == math.inf else f"between {least:g} and {most:,.9g}"
+        )
         raise QueryError(
             f"{name} must be a number {span}", where=str(value)[:40], remedy="Leave it out"
         )

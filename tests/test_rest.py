@@ -112,6 +112,8 @@ def test_scores_of_all_chips_agree_with_the_hits_and_leave_out_what_is_filtered(
         assert scores[hit["row"]] == pytest.approx(hit["score"], abs=2e-3)
     far = client.post(f"{BAY}/scores", json={**fields, "away": 1}).content
     assert np.isnan(np.frombuffer(far, "<f4")).tolist() == [row == 3 for row in range(len(chips))]
+    wrong = problem_of(client.post(f"{BAY}/scores", json={**fields, "away": -1}), 400)
+    assert wrong["title"] == "away must be a number between 0 and 40,100,000"
 
 
 def test_cells_say_where_inside_a_chip(client, chips):
@@ -192,6 +194,9 @@ def test_box_keeps_shapes_and_says_what_is_wrong(home):
     ):
         with pytest.raises(error):
             cut_out(collection, box)
+    east = collection.chips.corners[..., 0].max()
+    with pytest.raises(NotFoundError, match="under the middle"):
+        cut_out(collection, (lon, lat - 0.001, 2 * east - lon + 0.001, lat + 0.001))
 
 
 def test_search_is_saved_reviewed_and_reopened(client, chips):
