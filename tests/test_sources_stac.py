@@ -267,6 +267,25 @@ def test_a_cancelled_fetch_keeps_its_blocks(server: Loopback, folder: Path, tmp_
     same_as(fetched.path, folder / "later.tif")
 
 
+def test_a_fetch_is_cancelled_while_it_waits_for_a_busy_service(
+    server: Loopback, area, tmp_path: Path
+) -> None:
+    found = source().search(area, Dates.parse("2020"))
+    busy = server.fail(
+        "GET /files/later", times=99, status=429, headers={"Retry-After": "2"}, skip=1
+    )
+
+    def stop(report) -> None:
+        if busy.times < 99:
+            raise Cancelled("Stopped by the user")
+
+    with pytest.raises(Cancelled, match="by the user"):
+        source().fetch(area, found, tmp_path, stop)
+    assert busy.times == 98  # it was not tried again
+    server.faults.clear()
+    assert source().fetch(area, found, tmp_path)
+
+
 def test_a_full_disk_keeps_the_blocks_and_leaves_no_half_scene(
     server: Loopback, folder: Path, area, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ class Http:
         session: Another `requests` session to use, such as google-auth's; its redirects are its
             own affair.
         translate: What a failure of that session's own, its sign-in, means; None if it is none.
+        pause: Waits between two tries.
     """
 
     private_hosts: tuple[str, ...] = field(default_factory=lambda: settings().private_hosts)
@@ -121,6 +122,7 @@ class Http:
     timeout: tuple[float, float] = TIMEOUT
     session: requests.Session | None = field(default=None, repr=False)
     translate: Callable[[Exception], Exception | None] = field(default=lambda _: None, repr=False)
+    pause: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def __post_init__(self) -> None:
         if self.session is None:
@@ -193,7 +195,7 @@ class Http:
         def call() -> requests.Response:
             return self.once(method, url, headers=headers, stream=stream, **options)
 
-        return retry(call, attempts=tries or self.attempts, base=self.base)
+        return retry(call, attempts=tries or self.attempts, base=self.base, pause=self.pause)
 
     def once(self, method: str, url: str, **options: Any) -> requests.Response:
         """One try: an answer below 400, `TransientError` if another may help, or `ServiceError`."""

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DamagedError, ServiceError, storage_errors
+from pipeline.errors import Cancelled, DamagedError, ServiceError, storage_errors
 from pipeline.files import replacing
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources.http import TransientError
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 STRIPE = 512  # rows read and written at once, so that memory does not grow with the tile
 
 
-class _StoppedError(Exception):
+class _StoppedError(Cancelled):
     """The crew was stopped while a job waited between two tries."""
 
 
@@ -37,7 +37,7 @@ class Crew:
     def pause(self, seconds: float) -> None:
         """Wait between two tries, unless the crew is stopped meanwhile: then the job ends."""
         if self._stop.wait(seconds):
-            raise _StoppedError
+            raise _StoppedError("Stopped")
 
     def run(
         self,

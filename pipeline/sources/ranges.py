@@ -102,7 +102,8 @@ class RangeFile:
                 self._renew()
                 raise TransientError(error) from error
 
-        body, total = retry(call, attempts=self._http.attempts, base=self._http.base)
+        http = self._http
+        body, total = retry(call, attempts=http.attempts, base=http.base, pause=http.pause)
         blocks = {
             low + offset // BLOCK: body[offset : offset + BLOCK]
             for offset in range(0, len(body), BLOCK)

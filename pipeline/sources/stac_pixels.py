@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,10 +108,10 @@ def make(
         folder = destination / f"{plan.stem}.blocks"
         folder.mkdir(parents=True, exist_ok=True)
         remove_temporaries(folder)
-        files = _Files(source, http)
+        crew = Crew(source.workers)
+        files = _Files(source, http, crew)
         dtype = files.dtype(plan.items[-1])
         tiles = plan.tiles()
-        crew = Crew(source.workers)
 
         def fetch(tile: Tile) -> None:
             data = block(plan, tile, files, dtype)
@@ -141,8 +141,9 @@ def make(
 class _Files:
     """Remote files of items, opened once and shared by the threads."""
 
-    def __init__(self, source: StacSource, http: Http) -> None:
-        self._http, self._signer = http, source.signer(http)
+    def __init__(self, source: StacSource, http: Http, crew: Crew) -> None:
+        # The signer outlives the crew.
+        self._http, self._signer = replace(http, pause=crew.pause), source.signer(http)
         self._open: dict[str, RangeFile] = {}
 
     def __call__(self, href: str) -> RangeFile:
