@@ -219,6 +219,22 @@ def test_an_item_without_a_picture_is_named(server: Loopback, stac: Stac, area) 
         source(collection="naip").search(area)
 
 
+def test_an_item_that_does_not_tell_its_pixel_size_keeps_it(
+    server: Loopback, stac: Stac, folder: Path, tmp_path: Path
+) -> None:
+    from rasterio.transform import from_origin
+
+    fine = from_origin(*GENEVA, 2, 2)
+    write_cog(folder / "drone.tif", ground(600, 600), transform=fine, crs="EPSG:32632", nodata=0)
+    told = {"datetime": "2016-08-16T10:30:00Z"}
+    stac.items["drones"] = [Item("d", "drone.tif", "2016-08-16", changes={"properties": told})]
+    area = under(folder / "west.tif", (20, 20, 80, 80))
+    chosen = source(collection="drones")
+    (fetched,) = chosen.fetch(area, chosen.search(area), tmp_path)
+    with rasterio.open(fetched.path) as dataset:
+        assert dataset.res == (2, 2)
+
+
 def test_an_item_that_lies_elsewhere_is_named(
     server: Loopback, stac: Stac, area, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from pipeline.sources import Candidate, Fetched, fingerprint
 from pipeline.sources.mosaic import Crew, assemble, discard, missing
 from pipeline.sources.ranges import RangeFile
 from pipeline.sources.raster import safe_name
-from pipeline.sources.windows import PixelGrid, Tile, open_remote, projected
+from pipeline.sources.windows import PixelGrid, Tile, describe, open_remote, projected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def plans(
     The grid is that of the item that covers most of the area, so that its pixels stay as they are.
     """
     best = max(candidates, key=lambda one: one.share)
-    scale = source.scale or best.gsd or 10.0
+    scale = source.scale or best.gsd or _own_scale(source, best)
     crs = best.facts["epsg"] if _is_metric(best.facts["epsg"]) else None
     grid = PixelGrid.over(geometry, scale, crs)
     length = {"day": 10, "clearest": 0}.get(source.composite)
@@ -84,6 +84,13 @@ def plans(
         span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
         made.append(Plan(tuple(members), grid, geometry, f"{source.chosen} {span}"))
     return sorted(made, key=lambda plan: plan.title)
+
+
+def _own_scale(source: StacSource, item: Candidate) -> float:
+    """Metres a pixel of an item that does not tell, from its picture."""
+    with open_remote(_Files(source, source.http(), Crew(1))(item.facts["assets"][0])) as dataset:
+        facts = describe(dataset, item.id)
+    return abs(facts.transform[0]) if _is_metric(facts.crs) else facts.gsd or 10.0
 
 
 def _is_metric(crs: str | None) -> bool:
@@ -230,8 +237,6 @@ def _has_alpha(dataset: Any) -> bool:
 
 
 def _check_place(dataset: Any, item: Candidate) -> None:
-    from pipeline.sources.windows import describe
-
     facts = describe(dataset, item.id)
     if not facts.footprint.buffer(1e-3).intersects(item.footprint) or not math.isfinite(
         facts.footprint.area
