@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,8 @@ app.add_typer(cli_chips.chips_app, name="chips")
 def main() -> None:
     """Run the command line; every error of ours becomes one message and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # Google's client tells when it will stop supporting this Python; no user can act on that here.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.api_core")
     try:
         app()
     except KeyboardInterrupt:
