@@ -215,6 +215,19 @@ def test_without_an_area_the_whole_file_comes(
     assert fetched.source_url == server.url + "/files/big_20160816.tif"
 
 
+def test_half_a_raster_that_is_said_to_be_whole_is_not_kept(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path
+) -> None:
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    found = source.search()
+    server.fail("big", drop=0.4)
+    with pytest.raises(ServiceError, match="cannot be decoded to its end"):
+        source.fetch(None, found, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (fetched,) = source.fetch(None, found, tmp_path)
+    assert fetched.path.read_bytes() == (folder / "big_20160816.tif").read_bytes()
+
+
 def test_a_cut_connection_inside_a_window_is_read_again(
     folder: Path, server: Loopback, http: Http, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from pipeline.describe import date_in
-from pipeline.errors import InputError, NotFoundError, SceneError, storage_errors
+from pipeline.errors import InputError, NotFoundError, SceneError, ServiceError, storage_errors
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
 from pipeline.sources import (
@@ -122,8 +122,9 @@ class RasterSource:
             if geometry is not None:
                 *_, width, height = self._window(candidate, geometry)
             pixels += width * height
-            transfer += width * height * candidate.facts["bytes_per_pixel"]
-            requests += 1 + transfer // (1 << 20)
+            size = width * height * candidate.facts["bytes_per_pixel"]
+            transfer += size
+            requests += 1 + size // (1 << 20)
         return Estimate(pixels, transfer, requests, len(candidates))
 
     def fetch(
@@ -238,6 +239,7 @@ class RasterSource:
     def _remote(
         self, candidate: Candidate, geometry: Any, destination: Path, progress: OnProgress
     ) -> Path:
+        from pipeline.cog import readable
         from pipeline.sources.ranges import RangeFile
         from pipeline.sources.windows import copy_window, open_remote
 
@@ -253,9 +255,17 @@ class RasterSource:
         if window == (0, 0, width, height):
             from pipeline.sources.download import download
 
-            return download(
-                http, candidate.id, path, limit=settings().upload_mb * 1_000_000, progress=progress
-            )
+            fresh = path.with_suffix(".fresh")
+            limit = settings().upload_mb * 1_000_000
+            download(http, candidate.id, fresh, limit=limit, progress=progress)
+            if not readable(fresh):
+                fresh.unlink()
+                raise ServiceError(
+                    "What arrived cannot be decoded to its end",
+                    where=candidate.url,
+                    remedy="Run the same command again; if it stays so, the file itself is damaged",
+                )
+            return fresh.replace(path)
         with open_remote(RangeFile(http, candidate.id)) as dataset:
             return copy_window(dataset, window, path, progress)
 
