@@ -285,7 +285,7 @@ def test_a_folder_that_is_not_shared_says_with_whom_to_share_it(server: Google) 
 
 def test_a_damaged_raster_in_the_folder_is_named(server: Google) -> None:
     server.drive.put("bad.tif", b"not a tiff at all" * 100, "imagery")
-    with pytest.raises(SceneError, match="not a GeoTIFF"):
+    with pytest.raises(SceneError, match=r"not a GeoTIFF.*: bad\.tif\. Replace it"):
         folder().search()
 
 

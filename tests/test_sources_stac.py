@@ -364,6 +364,8 @@ def test_openaerialmap_lists_and_brings_the_part_under_the_area(
 ) -> None:
     found = aerial().search(area, Dates.parse("2016"))
     assert [one.title for one in found] == ["Drone west-16"]
+    (asked,) = server.requests("GET /meta")
+    assert asked.query["acquisition_to"] == "2017-01-01"  # the last day is inside
     assert found[0].license == "CC-BY 4.0, Somebody"
     estimate = aerial().estimate(area, found)
     assert 250_000 < estimate.pixels < 400_000

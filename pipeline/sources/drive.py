@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.describe import date_in
+from pipeline.errors import SceneError
 from pipeline.progress import OnProgress, silent
 from pipeline.sources import Candidate, Coverage, Dates, Estimate, Fetched, cover, share_of
 from pipeline.sources.google_files import Drive, Stored
@@ -60,8 +61,14 @@ class DriveSource:
         ]
 
     def _describe(self, drive: Drive, stored: Stored, geometry: Any) -> Candidate:
-        with open_remote(RangeFile(drive.http, drive.address(stored), stored.size)) as dataset:
-            facts = describe(dataset, stored.name)
+        try:
+            with open_remote(RangeFile(drive.http, drive.address(stored), stored.size)) as dataset:
+                facts = describe(dataset, stored.name)
+        except SceneError as error:
+            # By the name that the user knows, not by its address.
+            raise SceneError(
+                error.what, where=stored.name, remedy="Replace it, or move it out of the folder"
+            ) from error
         return Candidate(
             id=stored.id,
             source=self.name,

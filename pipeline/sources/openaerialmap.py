@@ -72,7 +72,7 @@ class OpenAerialMap:
         if dates and dates.start:
             query["acquisition_from"] = dates.start
         if dates and dates.end:
-            query["acquisition_to"] = dates.end
+            query["acquisition_to"] = dates.day_after  # a day is its midnight there
         found: list[Candidate] = []
         page = 1
         while len(found) < limit:
