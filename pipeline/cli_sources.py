@@ -45,7 +45,8 @@ Location = Annotated[
 ]
 Folder = Annotated[str | None, typer.Option(help="Drive folder: name, id or address.")]
 Composite = Annotated[
-    str | None, typer.Option(help="How images become scenes: mosaic, day, year, clearest, median.")
+    str | None,
+    typer.Option(help="How images become scenes: mosaic, day, year, clearest, median, scene."),
 ]
 Scale = Annotated[float | None, typer.Option(help="Metres a pixel, if not the source's own.")]
 Limit = Annotated[int, typer.Option(help="At most so many candidates.", min=1, max=5000)]
