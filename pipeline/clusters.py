@@ -11,17 +11,33 @@ The last two hand out certificates with their clusters, so their own packages ma
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.errors import ServiceError, UnavailableError
+from pipeline.errors import QueryError, ServiceError, UnavailableError
 
 #: Times a task may end with its worker before Dask gives it back as failed.
 LOSSES = 3
 #: Of a worker process: while one block is embedded, the next is read.
 THREADS = 2
 _PACKAGES = {"gateway": "dask-gateway", "coiled": "coiled"}
+
+
+def check_address(address: str | None) -> None:
+    """Refuse what is none of the forms above, before anything is made for it.
+
+    Raises:
+        QueryError: If it names no cluster.
+    """
+    forms = r"((tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d+|(gateway|coiled)://\S+"
+    if address is not None and not re.fullmatch(forms, address):
+        raise QueryError(
+            "This is not the address of a Dask scheduler",
+            where=address,
+            remedy="Write tcp://host:8786, or leave it out to use workers of our own",
+        )
 
 
 @contextmanager

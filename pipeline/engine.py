@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.clusters import connected, quiet
+from pipeline.clusters import check_address, connected, quiet
 from pipeline.errors import (
     Cancelled,
     DamagedError,
@@ -108,6 +108,9 @@ class DaskEngine:
     on_block: Callable[[BlockTask], None] | None = None
     tell: Callable[[str], None] = log.warning
     failures: list[Failure] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        check_address(self.scheduler)
 
     def run_blocks(
         self, tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress

@@ -254,6 +254,12 @@ def test_scheduler_that_does_not_answer_is_told(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("address", ["foo", "http://127.0.0.1:8786", "tcp://nowhere", ""])
+def test_what_is_no_address_of_a_scheduler_is_refused_before_anything_is_made(address):
+    with pytest.raises(QueryError, match="tcp://host:8786"):
+        DaskEngine(scheduler=address)
+
+
 @pytest.fixture(scope="module")
 def raster(tmp_path_factory):
     """A strip of five blocks and 66 chips at stride 128."""
