@@ -180,7 +180,13 @@ def info(name: Name, as_json: Json = False) -> None:
 
 
 @cli_chips.chips_app.command("list")
-def chips(name: Name, as_json: Json = False, limit: int = 0) -> None:
+def chips(
+    name: Name,
+    as_json: Json = False,
+    limit: Annotated[
+        int, typer.Option(help="The first so many; 0: all in JSON, 40 in a table.", min=0)
+    ] = 0,
+) -> None:
     """List a collection's chips with their footprints."""
     collection = _store().open(name)
     table = collection.chips

@@ -180,6 +180,7 @@ def test_delete_can_be_undone(home: Path) -> None:
         (("search", "made"), 2, "Say what to search from"),
         (("search", "made", "--image", "gone.png"), 2, "cannot be opened"),
         (("search", "../made", "--chip", "x"), 2, "1 to 64 small letters"),
+        (("chips", "made", "--limit", "-1"), 2, "--limit"),
         (("info", "a.b"), 2, "For instance 'a-b'"),
         (("delete", "none"), 3, "no collection of this name"),
         (("build", "--name", "new", "--scene", "gone.tif"), 2, "gone.tif"),
