@@ -1,5 +1,5 @@
 // Beside the map of changes: the query, and a gallery each of what came, went and stayed.
-import { count, day, h, icon, place, score } from './dom.js';
+import { count, day, h, icon, place, score, TOUCH } from './dom.js';
 import { KINDS, shows } from './changes_kinds.js';
 import { coordinates } from './gallery.js';
 import { viewChoice } from './query_card.js';
@@ -36,7 +36,7 @@ function queryCard({ query, good }, { service, data, actions }) {
     return h(
       'div',
       { class: 'lk-invitation' },
-      h('h2', {}, 'Click a thing on the map'),
+      h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} a thing on the map`),
       h(
         'p',
         {},
