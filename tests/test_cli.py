@@ -147,6 +147,7 @@ def test_collections_info_and_chips_describe_what_is_there(home: Path) -> None:
     chips = answer("chips", "made", "--json")
     assert isinstance(chips, list)
     assert [chip["id"].encode() for chip in chips] == collection.chips.ids.tolist()
+    assert run("chips", "made", "--limit", "-1").returncode == 2
 
 
 def test_damaged_collection_is_listed_as_such_beside_the_others(home: Path) -> None:
@@ -180,7 +181,6 @@ def test_delete_can_be_undone(home: Path) -> None:
         (("search", "made"), 2, "Say what to search from"),
         (("search", "made", "--image", "gone.png"), 2, "cannot be opened"),
         (("search", "../made", "--chip", "x"), 2, "1 to 64 small letters"),
-        (("chips", "made", "--limit", "-1"), 2, "--limit"),
         (("info", "a.b"), 2, "For instance 'a-b'"),
         (("delete", "none"), 3, "no collection of this name"),
         (("build", "--name", "new", "--scene", "gone.tif"), 2, "gone.tif"),
