@@ -235,13 +235,15 @@ def test_chips_go_to_drive_once(built, tmp_path: Path, monkeypatch: pytest.Monke
     from pipeline.sources.google_files import Drive
 
     collection, _ = built
-    ids = [chip.decode() for chip in collection.chips.ids[:2]]
+    ids = [chip.decode() for chip in collection.chips.ids[:3]]
     with google(tmp_path, monkeypatch) as server:
-        for _ in range(2):
+        for count in (2, 3, 3):  # the manifest changes with the chips
             chip_files.export(
-                collection, tmp_path / "out", chips=ids, drive=Drive("chips", base=0.001)
+                collection, tmp_path / "out", chips=ids[:count], drive=Drive("chips", base=0.001)
             )
         stored = {server.drive.files[key]["name"]: d for key, d in server.drive.contents.items()}
+    assert len(server.requests("POST /upload")) == len(stored)
+    assert len(server.requests("PATCH /upload")) == 2
     assert set(stored) == {path.name for path in (tmp_path / "out").iterdir()}
     assert all((tmp_path / "out" / name).read_bytes() == data for name, data in stored.items())
 

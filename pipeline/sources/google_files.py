@@ -7,6 +7,7 @@ both come by our resumable download, checked against the size and MD5 that the s
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import uuid
@@ -209,7 +210,9 @@ class Drive:
             return str(answer["id"])
 
     def put(self, path: Path, parent: str, kind: str) -> None:
-        """Upload a file, unless the folder has one of this name.
+        """Upload a file, unless it is there; one of this name with other content gets this one.
+
+        Drive keeps the content it had before as a revision.
 
         Args:
             path: The file.
@@ -217,7 +220,12 @@ class Drive:
             kind: Media type.
         """
         query = f"name = '{_quoted(path.name)}' and '{_quoted(parent)}' in parents"
-        if self._list(query + " and trashed = false"):
+        there = self._list(query + " and trashed = false")
+        content = path.read_bytes()
+        if any(one.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest() for one in there):
+            return
+        if there:
+            self._send("PATCH", f"/{there[0].id}?uploadType=media", content, kind, path.name)
             return
         about = json.dumps({"name": path.name, "parents": [parent]})
         mark = uuid.uuid4().hex
@@ -225,15 +233,16 @@ class Drive:
             f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{about}\r\n"
             f"--{mark}\r\nContent-Type: {kind}\r\n\r\n"
         )
+        body = head.encode() + content + f"\r\n--{mark}--".encode()
+        kind = f"multipart/related; boundary={mark}"
+        self._send("POST", "?uploadType=multipart", body, kind, path.name)
+
+    def _send(self, method: str, rest: str, body: bytes, kind: str, name: str) -> None:
+        url = f"{settings().drive_url}/upload/drive/v3/files{rest}"
         try:
-            self._bytes.request(
-                "POST",
-                f"{settings().drive_url}/upload/drive/v3/files?uploadType=multipart",
-                data=head.encode() + path.read_bytes() + f"\r\n--{mark}--".encode(),
-                headers={"Content-Type": f"multipart/related; boundary={mark}"},
-            ).close()
+            self._bytes.request(method, url, data=body, headers={"Content-Type": kind}).close()
         except ServiceError as error:
-            raise ServiceError(error.what, where=path.name, remedy=_remedy(error.what)) from error
+            raise ServiceError(error.what, where=name, remedy=_remedy(error.what)) from error
 
     def _list(self, query: str) -> list[Stored]:
         found: list[Stored] = []

@@ -150,7 +150,10 @@ class Drive:
         if request.method == "DELETE":
             del self.files[match[2]]
             return Answer(b"", 204)
-        if request.query.get("alt") == "media":
+        if request.method == "PATCH":
+            data = self.contents[match[2]] = request.body
+            meta |= {"size": str(len(data)), "md5Checksum": hashlib.md5(data).hexdigest()}
+        elif request.query.get("alt") == "media":
             return ranged(self.contents[match[2]], request)
         return Answer.of(meta)
 
