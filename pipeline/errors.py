@@ -114,6 +114,13 @@ class ServiceError(UnavailableError):
     """An outside service refused or failed."""
 
 
+class AddressError(ServiceError):
+    """A web address that is none, or that this server may not ask."""
+
+    exit_code = 2
+    http_status = 400
+
+
 class StorageError(LookalikeError):
     """The disk is full or not writable."""
 

@@ -240,6 +240,14 @@ class Store:
                 where=name,
                 remedy=f"Open {other} instead: {_title_of(self.root / other, other)}",
             )
+        for gone in self.trashed():
+            if gone.name == name:
+                return NotFoundError(
+                    "This collection was deleted",
+                    where=name,
+                    remedy="Restore it on the Collections page, or with "
+                    f"`python -m pipeline restore {gone.token}`",
+                )
         return NotFoundError(
             "There is no collection of this name", where=name, remedy=self._known()
         )

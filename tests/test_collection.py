@@ -179,6 +179,8 @@ def test_deleted_collection_can_be_restored(home: Path) -> None:
     store = Store(home)
     token = store.delete("made")
     assert store.names() == []
+    with pytest.raises(NotFoundError, match=f"was deleted.*restore {token}"):
+        store.open("made")
     assert store.restore(token).chips.ids.tolist() == ids
 
 

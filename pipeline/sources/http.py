@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 import urllib3
 
-from pipeline.errors import ServiceError
+from pipeline.errors import AddressError, ServiceError
 from pipeline.settings import settings
 from pipeline.sources.guard import (
     GuardedAdapter,
@@ -137,13 +137,13 @@ class Http:
         """Refuse an address that is not https, or whose host is private.
 
         Raises:
-            ServiceError: With what the operator can do about it.
+            AddressError: With what the operator can do about it.
         """
         try:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
-            raise ServiceError(
+            raise AddressError(
                 "This is not a web address",
                 where=url.partition("?")[0].rpartition("@")[2][:80],
                 remedy="Check it",
@@ -151,11 +151,11 @@ class Http:
         host = parts.hostname or ""
         listed = host in self.private_hosts or f"{host}:{port}" in self.private_hosts
         if not host or parts.scheme not in ("https", "http"):
-            raise ServiceError(
+            raise AddressError(
                 "This is not a web address", where=shown(url), remedy="It starts with https://"
             )
         if parts.scheme == "http" and not listed:
-            raise ServiceError(
+            raise AddressError(
                 "Only https addresses are opened",
                 where=shown(url),
                 remedy="Use https, or have the operator list the host in LOOKALIKE_PRIVATE_HOSTS",
@@ -333,8 +333,8 @@ def _short(reason: object) -> str:
     return names.get(name, "the connection failed or was cut off")
 
 
-def _private(url: str) -> ServiceError:
-    return ServiceError(
+def _private(url: str) -> AddressError:
+    return AddressError(
         "This address lies inside a private network",
         where=shown(url),
         remedy="Have the operator list the host in LOOKALIKE_PRIVATE_HOSTS",
