@@ -252,7 +252,8 @@ class _Report:
             left=left,
         )
         if fresh:
-            self._jobs.tell(self.job.id, f"{step.stage}: {step.total or '?'} {step.unit}")
+            known = f"{step.total} {step.unit}" if step.total else step.note
+            self._jobs.tell(self.job.id, f"{step.stage}: {known}" if known else step.stage)
         if fresh or time.monotonic() - self._written > WRITE_SECONDS:
             self._jobs.write(self.job)
             self._written = time.monotonic()

@@ -20,6 +20,7 @@ from pipeline.errors import (
     ServiceError,
     StorageError,
 )
+from pipeline.progress import Progress
 from pipeline.scene import ingest, open_scene
 from pipeline.sources import Dates, open_source
 from pipeline.sources.http import Http
@@ -238,6 +239,29 @@ def test_a_cut_connection_inside_a_window_is_read_again(
     server.fail("big", status=503, times=2, skip=1)
     (second,) = source.fetch(area, source.search(area), tmp_path / "b")
     assert first.path.read_bytes() == second.path.read_bytes()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_fetch_is_cancelled_while_it_waits_for_a_busy_server(
+    folder: Path, server: Loopback, http: Http, tmp_path: Path, whole: bool
+) -> None:
+    area = None if whole else under(folder / "big_20160816.tif", (1000, 1200, 300, 280))
+    source = open_source("raster", locations=[server.url + "/files/big_20160816.tif"], http=http)
+    found = source.search(area)
+    busy = server.fail("big", times=99, status=429, headers={"Retry-After": "30"}, skip=1 - whole)
+    told: list[str] = []
+
+    def stop(report: Progress) -> None:
+        told.append(f"{report.stage}, {report.note}")
+        if busy.times < 99:
+            raise Cancelled("Stopped by the user")
+
+    with pytest.raises(Cancelled, match="by the user"):
+        source.fetch(area, found, tmp_path / "out", stop)
+    assert told[-1].startswith("Waiting for the service, trying again in")
+    assert busy.times == 98  # it was not tried again
+    server.faults.clear()
+    assert source.fetch(area, found, tmp_path / "out")
 
 
 def test_a_file_that_vanishes_while_it_is_read_leaves_nothing(

@@ -120,7 +120,12 @@ def download(
 
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        retry(whole, attempts=http.attempts, base=http.base, pause=http.pause)
+        retry(
+            whole,
+            attempts=http.attempts,
+            base=http.base,
+            pause=http.hearing(progress).pause,
+        )
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)

@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +20,7 @@ import requests
 import urllib3
 
 from pipeline.errors import AddressError, ServiceError
+from pipeline.progress import OnProgress, Progress
 from pipeline.settings import settings
 from pipeline.sources.guard import (
     GuardedAdapter,
@@ -74,6 +75,19 @@ def retry(
             wait = random.uniform(0, min(longest, base * 2**attempt))
             pause(max(wait, min(longest, failure.wait or 0.0)))
     raise AssertionError("attempts must be at least 1")
+
+
+def hearing(progress: OnProgress) -> Callable[[float], None]:
+    """A wait between two tries that is told, and that ends at once when somebody cancels."""
+
+    def pause(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            note = f"trying again in {left:.0f} s"
+            progress(Progress("Waiting for the service", 0, 0, "tries", note))
+            time.sleep(min(0.5, left))
+
+    return pause
 
 
 def shown(url: str) -> str:
@@ -132,6 +146,10 @@ class Http:
             for scheme in ("http://", "https://"):
                 session.mount(scheme, GuardedAdapter(self.private_hosts, pool=40))
             self.session = session
+
+    def hearing(self, progress: OnProgress) -> Http:
+        """The same, whose waits are told and hear a cancellation, unless they do already."""
+        return self if self.pause is not time.sleep else replace(self, pause=hearing(progress))
 
     def check(self, url: str) -> None:
         """Refuse an address that is not https, or whose host is private.

@@ -154,7 +154,7 @@ class OpenAerialMap:
         from pipeline.sources.windows import copy_window, describe, open_remote, window_under
 
         self.estimate(area, candidates).check("OpenAerialMap")
-        geometry = geometry_of(area)
+        geometry, http = geometry_of(area), self._client().hearing(progress)
         fetched = []
         for one in one_by_one(candidates, progress):
             href = one.facts["href"]
@@ -163,7 +163,7 @@ class OpenAerialMap:
             if not path.exists():
                 if urlsplit(href).scheme == "http" and not self._listed(href):
                     href = "https" + href[4:]  # old entries; the same store speaks https
-                with open_remote(RangeFile(self._client(), href)) as dataset:
+                with open_remote(RangeFile(http, href)) as dataset:
                     facts = describe(dataset, one.title)
                     window = window_under(
                         geometry, facts.crs, facts.transform, facts.width, facts.height

@@ -243,7 +243,7 @@ class RasterSource:
         from pipeline.sources.ranges import RangeFile
         from pipeline.sources.windows import copy_window, open_remote
 
-        http = self._client()
+        http = self._client().hearing(progress)
         width, height = candidate.facts["size"]
         window = (0, 0, width, height)
         if geometry is not None:

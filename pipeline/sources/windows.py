@@ -233,6 +233,8 @@ def open_remote(remote: RangeFile) -> Iterator[Any]:
 
         def read(self, count: int = -1) -> bytes:
             # An exception cannot cross GDAL; it is kept, and raised once GDAL has given up.
+            if failures:
+                return b""
             try:
                 body = remote.read_at(self._at, count)
             except LookalikeError as error:
