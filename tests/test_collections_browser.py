@@ -150,6 +150,7 @@ def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module
     page.get_by_text("Black to white: 10–200, 20–210, 30–220").wait_for(state="attached")
     page.get_by_role("radio", name="Half", checked=True).wait_for()
     page.locator(".lk-sum", has_text="49 chips").wait_for()
+    page.wait_for_function("() => Object.values(sessionStorage).join().includes('\"stride\":128')")
     page.reload()
     page.get_by_role("radio", name="Half", checked=True).wait_for()
     page.locator(".lk-sum", has_text="49 chips").wait_for()

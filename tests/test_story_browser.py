@@ -299,9 +299,13 @@ def narrow(person: Person) -> Hits:
     person.press(re.compile("^Filters"))
     person.press("Draw", exact=True)
     person.until("s.drawing === 'polygon'")
-    for place in (*POND_COUNTRY, POND_COUNTRY[0]):
+    for corners, place in enumerate(POND_COUNTRY, 1):
         person.touch_map(place)
+        person.page.wait_for_function(
+            "(n) => document.querySelectorAll('.leaflet-editing-icon').length === n", arg=corners
+        )
         person.page.wait_for_timeout(150)  # the drawing tool takes a quicker click for a slip
+    person.touch_map(POND_COUNTRY[0])
     person.until("s.filters.within && s.summary && !s.busy && s.hits.length")
     found = person.hits()
     corners = person.page.evaluate("() => lookalike.store.state.filters.within.coordinates[0]")
