@@ -27,13 +27,14 @@ MOST_CHIPS = 16
 
 def routes(shelf: Shelf) -> list[Route]:
     """The routes over one shelf of collections."""
-    from pipeline.search import MAX_K, admitted
+    from pipeline.filters import admitted
+    from pipeline.search import MAX_K
 
     def scores(request: Request, body: dict[str, Any]) -> Response:
         collection, index, query, recipe = _asked(shelf, request, body)
         found = index.cosines(query.vector).astype("<f4")
         if filters := recipe.filters():
-            found[~admitted(collection.chips, filters, query).mask] = float("nan")
+            found[~admitted(collection.chips, filters, query.corners).mask] = float("nan")
         return Response(found.tobytes(), media_type="application/octet-stream")
 
     def cells(request: Request, body: dict[str, Any]) -> Response:

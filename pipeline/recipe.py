@@ -19,8 +19,9 @@ from pipeline.errors import NotFoundError, QueryError
 
 if TYPE_CHECKING:
     from pipeline.collection import Collection
+    from pipeline.filters import Filters
     from pipeline.index import Index
-    from pipeline.search import Filters, Query
+    from pipeline.search import Query
     from pipeline.table import ChipTable
 
 MOST_EXAMPLES = 1_000
@@ -197,7 +198,7 @@ class Recipe:
             AreaError: If the polygon cannot be used.
         """
         from pipeline.area import Area
-        from pipeline.search import Filters
+        from pipeline.filters import Filters
 
         filters = Filters(
             within=Area.from_geojson(self.within).geometry if self.within else None,

@@ -11,34 +11,27 @@ stay cosines, so that a threshold and the heatmap mean what they always mean.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from pipeline import feedback
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.exact import best
+from pipeline.filters import Filters, admitted
 from pipeline.index import Index, normalised
 from pipeline.rows import Eligible
 
 if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
-
     from pipeline.collection import Collection
     from pipeline.embedding import Embedder
     from pipeline.table import ChipTable
 
 MAX_K = 1_000
 OVERLAP = 0.25
-#: Sets of filters whose eligible chips are remembered for each table.
-FILTERS = 4
 
 
 @dataclass(frozen=True)
@@ -60,29 +53,6 @@ class Query:
     corners: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 2)))
     label: str = ""
     marks: feedback.Marks | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What may be a hit; applied before the search.
-
-    Attributes:
-        within: Polygon in EPSG:4326; a chip is eligible if its centre lies inside.
-        scenes: Scene ids, or empty for all.
-        since: First acquisition day; scenes without a date are not eligible then.
-        until: Last acquisition day.
-        max_nodata: Largest share of pixels without data, percent.
-        min_sharpness: Least sharpness.
-        away: Metres that a hit's centre must keep from the query's.
-    """
-
-    within: BaseGeometry | None = None
-    scenes: tuple[str, ...] = ()
-    since: date | None = None
-    until: date | None = None
-    max_nodata: float | None = None
-    min_sharpness: float | None = None
-    away: float | None = None
 
 
 @dataclass(frozen=True)
@@ -159,10 +129,6 @@ class Result:
     eligible: int
     total: int
     seconds: float
-
-
-_admitted_by: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDictionary()
-_admitting = threading.Lock()
 
 
 def polygon(corners: np.ndarray) -> dict[str, Any]:
@@ -337,62 +303,7 @@ def _admitted(
 ) -> tuple[list[int], Eligible | None]:
     """The query's own rows, which are never hits, and the rows that the filters admit."""
     own = sorted({row for chip in query.chips if (row := table.find(chip)) is not None})
-    return own, admitted(table, filters, query) if filters else None
-
-
-def admitted(table: ChipTable, filters: Filters, query: Query | None = None) -> Eligible:
-    """The chips that the filters admit; remembered, as one searches on under the same filters.
-
-    Args:
-        table: The collection's.
-        filters: Any.
-        query: Whose place `filters.away` counts from; without it that one is left out.
-    """
-    fixed = replace(filters, away=None)
-    with _admitting:
-        known = _admitted_by.setdefault(table, OrderedDict())
-        found = known.get(fixed)
-    found = found or Eligible(_passing(table, fixed))
-    with _admitting:
-        known[fixed] = found
-        known.move_to_end(fixed)
-        while len(known) > FILTERS:
-            known.popitem(last=False)
-    if not filters.away or query is None or not len(query.corners):
-        return found
-    mask = found.mask.copy()
-    for lon, lat in query.corners.mean(axis=1):
-        mask &= metres_from(table.centres, lon, lat) >= filters.away
-    return Eligible(mask)
-
-
-def _passing(table: ChipTable, filters: Filters) -> np.ndarray:
-    """Bool (n,): the chips that the filters admit, wherever the query is."""
-    mask = np.ones(len(table), bool)
-    if filters.max_nodata is not None:
-        mask &= table.nodata_percent <= filters.max_nodata
-    if filters.min_sharpness is not None:
-        mask &= table.sharpness >= filters.min_sharpness
-    if filters.scenes or filters.since or filters.until:
-        scenes = [_scene_passes(table, i, filters) for i in range(len(table.scene_ids))]
-        mask &= np.array(scenes, bool)[table.scene]
-    if filters.within is not None:
-        import shapely
-
-        from pipeline.ground import nearest_turn
-
-        shapely.prepare(filters.within)
-        lon = nearest_turn(table.centres[:, 0], 0.0)
-        mask &= shapely.intersects_xy(filters.within, lon, table.centres[:, 1])
-    return mask
-
-
-def metres_from(points: np.ndarray, lon: float, lat: float) -> np.ndarray:
-    """Great-circle metres of points (n, 2) in lon/lat from one place (haversine, mean radius)."""
-    x, y = np.radians(points[:, 0]), np.radians(points[:, 1])
-    x0, y0 = np.radians(lon), np.radians(lat)
-    a = np.sin((y - y0) / 2) ** 2 + np.cos(y) * np.cos(y0) * np.sin((x - x0) / 2) ** 2
-    return 2 * 6_371_008.8 * np.arcsin(np.sqrt(np.clip(a, 0, 1)))
+    return own, admitted(table, filters, query.corners) if filters else None
 
 
 def unsuppressed(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndarray:
@@ -424,15 +335,3 @@ def unsuppressed(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndar
         if len(kept) - len(query) >= wanted:
             break
     return np.array(kept[len(query) :], np.int64) - len(query)
-
-
-def _scene_passes(table: ChipTable, scene: int, filters: Filters) -> bool:
-    if filters.scenes and table.scene_ids[scene] not in filters.scenes:
-        return False
-    if not (filters.since or filters.until):
-        return True
-    when = table.datetimes[scene]
-    if when is None:
-        return False
-    day = date.fromisoformat(when[:10])
-    return (filters.since or date.min) <= day <= (filters.until or date.max)

@@ -12,17 +12,15 @@ from shapely.geometry import Polygon, box
 from pipeline import feedback
 from pipeline.collection import Collection
 from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
+from pipeline.filters import Filters, admitted, metres_from
 from pipeline.index import Index
 from pipeline.manifest import Manifest
 from pipeline.recipe import refined
 from pipeline.search import (
-    Filters,
     Query,
-    admitted,
     by_chip,
     by_examples,
     by_point,
-    metres_from,
     search,
 )
 from pipeline.store import Store

@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive
+from pipeline.filters import Filters
 from pipeline.recipe import Recipe, query_of, refined
 from pipeline.review import precision_at, review_order, wilson
-from pipeline.search import Filters, Hit, Result
+from pipeline.search import Hit, Result
 from pipeline.searches import Searches, compare
 from pipeline.store import Store
 from tests.made import collection
