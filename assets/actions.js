@@ -1,5 +1,6 @@
 // What a person can do: every change of the state that is not just drawing.
 import { chipAt, nearest, neighbour, readFootprints } from './footprints.js';
+import { beginWork } from './idle.js';
 import { linkedCollection, readLink, writeLink } from './link.js';
 import { createMarks } from './marks.js';
 import { nameOf, recipeOf, shownOf } from './recipe.js';
@@ -22,6 +23,7 @@ export function createActions({ data, store, service, root }) {
   let stepping = false; // whether its answer is a step of the browser's history
   let scoring = null; // the request for all scores, likewise
   let counting = null;
+  let counted = () => {}; // ends the work of counting, for `idle`
   let warmed = false;
   let stopped = false;
   const { pathname } = location;
@@ -95,7 +97,7 @@ export function createActions({ data, store, service, root }) {
       if (running !== mine || stopped) return;
       running = null;
       if (saved.version !== collection.version) return location.reload();
-      store.set({ ...savedState(saved, state), busy: '' });
+      store.set({ ...savedState(saved, state), answered: state.asked, busy: '' });
       link();
       fetchScoresIfFew();
     } catch (refusal) {
@@ -116,6 +118,7 @@ export function createActions({ data, store, service, root }) {
     if (!running) before = pick(state, ON_SCREEN);
     running?.abort();
     scoring?.abort();
+    store.set({ asked: state.asked + 1 });
     return (running = new AbortController());
   }
 
@@ -165,6 +168,7 @@ export function createActions({ data, store, service, root }) {
       selected,
       page: Math.min(page, Math.max(0, Math.ceil(shown.length / PAGE) - 1)),
       summary: { eligible, total, seconds },
+      answered: state.asked,
       busy: '',
     });
     fetchScoresIfFew();
@@ -187,7 +191,7 @@ export function createActions({ data, store, service, root }) {
   }
 
   function fail(refusal) {
-    store.set({ busy: '', trouble: refusal });
+    store.set({ busy: '', trouble: refusal, ...(running ? {} : { answered: state.asked }) });
   }
 
   // Something new to look for.
@@ -253,6 +257,7 @@ export function createActions({ data, store, service, root }) {
     scoring?.abort();
     running = null;
     store.set({
+      answered: state.asked,
       query: null,
       good: [],
       bad: [],
@@ -321,13 +326,17 @@ export function createActions({ data, store, service, root }) {
   // Before there is a query: how many chips the filters leave.
   async function countEligible() {
     clearTimeout(counting);
+    counted();
     if (state.query || !Object.keys(state.filters).length) return store.set({ eligible: null });
+    const ended = (counted = beginWork('the chips that filters leave'));
     counting = setTimeout(async () => {
       try {
         const { eligible } = await service.eligible(state.filters);
         if (!stopped) store.set({ eligible });
       } catch (refusal) {
         if (!stopped) fail(refusal);
+      } finally {
+        ended();
       }
     }, 200);
     return undefined;
@@ -377,6 +386,7 @@ export function createActions({ data, store, service, root }) {
     stopped = true;
     window.removeEventListener('popstate', travel, true);
     clearTimeout(counting);
+    counted();
     running?.abort();
     scoring?.abort();
   }

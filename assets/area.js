@@ -3,6 +3,7 @@ import { LINE } from './colours.js';
 import { h, icon } from './dom.js';
 import { FINGERS, HOW } from './draw.js';
 import { graticule } from './graticule.js';
+import { beginWork, during, expose, followMap } from './idle.js';
 import { loadDraw } from './leaflet.js';
 import { addCredit, box } from './map.js';
 
@@ -16,29 +17,31 @@ const views = new WeakMap();
 // Called at first and on every rerun; returns what to do when the element goes away.
 export function mount({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector('.lk-area');
-  if (!views.has(root)) views.set(root, start(root, setTriggerValue));
+  if (!views.has(root)) views.set(root, start(root, createTelling(setTriggerValue, data.heard)));
   const view = views.get(root);
   view.update(data);
   return view.stop;
 }
 
-function start(root, tell) {
+function start(root, { tell, hear, end }) {
   let map = null;
   let latest = null;
   let stopped = false;
   // A map begun in a box without size shows another place than it is told.
-  Promise.all([loadDraw(), sized(root.querySelector('.lk-map'))]).then(
+  const ready = Promise.all([loadDraw(), sized(root.querySelector('.lk-map'))]);
+  during('the map', ready).then(
     ([L]) => {
       if (stopped) return;
       map = drawMap(L, root, tell, latest);
       map.update(latest);
       root.dataset.state = 'live';
-      window.lookalikeArea = map; // for tests and for the curious
+      expose({ map, outline: map.outline });
     },
     (error) => root.append(h('p', { class: 'lk-area-trouble', role: 'alert' }, error.message)),
   );
   return {
     update(data) {
+      hear(data.heard);
       remember(data, tell);
       latest = data;
       map?.update(data);
@@ -46,8 +49,33 @@ function start(root, tell) {
     stop() {
       stopped = true;
       views.delete(root);
+      end();
       map?.stop();
     },
+  };
+}
+
+// What the page tells the server is numbered from the last one it has taken.  While the server draws
+// the page anew it may miss one: that one is told again until it is taken.
+function createTelling(send, heard) {
+  let told = heard;
+  let open = null;
+  const end = () => {
+    open?.ended();
+    open = null;
+  };
+  return {
+    tell(name, content) {
+      end();
+      told += 1;
+      open = { name, content: { ...content, number: told }, ended: beginWork(`${name}, told`) };
+      send(name, open.content);
+    },
+    hear(now) {
+      if (open && now < told) send(open.name, open.content);
+      else end();
+    },
+    end,
   };
 }
 
@@ -67,7 +95,7 @@ function sized(element) {
 function remember({ session, draft, restores }, tell) {
   const kept = JSON.parse(sessionStorage.getItem(MEMORY) || 'null');
   const older = restores && kept && kept.session !== session;
-  if (older) setTimeout(() => tell('restore', kept.draft));
+  if (older) tell('restore', { draft: kept.draft });
   const content = older ? kept.draft : draft;
   sessionStorage.setItem(MEMORY, JSON.stringify({ session, draft: content }));
 }
@@ -102,6 +130,7 @@ function drawMap(L, root, tell, first) {
   const credit = addCredit(L, map, { scenes: [] });
   const observer = new ResizeObserver(() => map.invalidateSize({ animate: false }));
   observer.observe(element);
+  const unfollow = followMap(map);
   return {
     leaflet: () => map,
     outline,
@@ -111,6 +140,7 @@ function drawMap(L, root, tell, first) {
       outline.show(data);
     },
     stop() {
+      unfollow();
       observer.disconnect();
       outline.stop();
       grid();

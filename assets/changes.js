@@ -5,6 +5,7 @@ import { createChangesList } from './changes_list.js';
 import { createChangesControls } from './changes_controls.js';
 import { MOST, USUAL } from './changes_kinds.js';
 import { readFootprints } from './footprints.js';
+import { expose } from './idle.js';
 import { readLink } from './link.js';
 import { recipeOf } from './recipe.js';
 import { createService } from './service.js';
@@ -119,7 +120,7 @@ function start(root, data, onCollection) {
   );
   compare();
   root.dataset.state = 'live';
-  window.lookalikeChanges = { store, map, actions }; // for tests and for the curious
+  expose({ store, map, actions });
   return {
     stop() {
       running?.abort();

@@ -3,6 +3,7 @@ import { KINDS } from './changes_kinds.js';
 import { CYAN, NIGHT } from './colours.js';
 import { h } from './dom.js';
 import { ring } from './footprints.js';
+import { followMap } from './idle.js';
 import { loadLeaflet } from './leaflet.js';
 import { addCredit, box, sceneLayer } from './map.js';
 
@@ -44,6 +45,7 @@ export function createChangesMap({ root, data, store, actions }) {
     const pane = map.createPane('lk-asked'); // over the places, of which it may be one
     [pane.style.zIndex, pane.style.pointerEvents] = [450, 'none'];
     stops = [
+      followMap(map),
       () => observer.disconnect(),
       drawScenes(L, map, data, store),
       drawQuery(L, map, store),

@@ -1,6 +1,7 @@
 // Drawing on the map: a box to search by, a polygon that results must lie in.
 import { LINE } from './colours.js';
 import { h } from './dom.js';
+import { beginWork } from './idle.js';
 import { createKeyBox } from './key_box.js';
 import { loadDraw } from './leaflet.js';
 
@@ -60,7 +61,11 @@ export function createDrawing(map, { store, actions, root }) {
     map.getContainer().classList.remove('lk-drawing');
     how.hidden = true;
     // The click that ends a drawing is not one that searches.
-    return setTimeout(() => !tool && store.set({ drawing: '' }), 50);
+    const ended = beginWork('the end of a drawing');
+    return setTimeout(() => {
+      ended();
+      if (!tool) store.set({ drawing: '' });
+    }, 50);
   }
 
   function take(kind, layer) {

@@ -4,6 +4,7 @@ import { createControls } from './controls.js';
 import { createFilters } from './filters.js';
 import { createGallery } from './gallery.js';
 import { createHelp } from './help.js';
+import { expose } from './idle.js';
 import { listenToKeys } from './keyboard.js';
 import { createMap } from './map.js';
 import { createService } from './service.js';
@@ -36,6 +37,8 @@ const INITIAL = {
   drawing: '', // what is being drawn on the map: box | polygon | keys (a box, by keys)
   busy: '', // what is being waited for, in words
   trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
+  asked: 0, // number of the newest request for results
+  answered: 0, // number of the request whose answer, or refusal, is shown
   summary: null, // { eligible, total, seconds }
   eligible: null, // how many chips the filters admit while there is no query
   saved: null, // { state: asking | saving | done, name, id }
@@ -78,7 +81,7 @@ function start(root, data, onCollection) {
   ];
   context.actions.begin();
   root.dataset.state = 'live';
-  window.lookalike = { store, map: context.map }; // for tests and for the curious
+  expose({ store, map: context.map });
   const stop = () => {
     if (explorers.get(root)?.store !== store) return;
     explorers.delete(root);

@@ -1,6 +1,7 @@
 // Leaflet and leaflet-draw, loaded once a page. Both are classic scripts; leaflet-draw even breaks
 // in a module.
 import { h } from './dom.js';
+import { during } from './idle.js';
 
 let loading;
 let drawing;
@@ -26,7 +27,10 @@ export function loadDraw() {
 // leaflet-draw takes the touch for a corner, and then the click that the browser makes of it, which
 // adds a second one or, after the last, is taken for a search.  Clicks are enough.
 function byClicks(L) {
-  L.Draw.Polyline.prototype._onTouch = () => {};
+  const { prototype } = L.Draw.Polyline;
+  prototype._onTouch = () => {};
+  // It ignores corners for 50 ms after each, because of those second ones; there are none now.
+  prototype._disableNewMarkers = () => {};
   return L;
 }
 
@@ -41,9 +45,10 @@ function stylesheet(file) {
 }
 
 function added(element, file) {
-  return new Promise((loaded, failed) => {
+  const added = new Promise((loaded, failed) => {
     element.onload = loaded;
     element.onerror = () => failed(new Error(`${file} is missing: run make setup`));
     document.head.append(element);
   });
+  return during(file, added);
 }

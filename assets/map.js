@@ -4,6 +4,7 @@ import { h, icon, rankColour } from './dom.js';
 import { createDrawing } from './draw.js';
 import { chipAt, covered, gridLayer, ring } from './footprints.js';
 import { drawHeat } from './heat.js';
+import { followMap } from './idle.js';
 import { loadLeaflet } from './leaflet.js';
 
 const MANY = 150; // from here on results are drawn on a canvas, not as one element each
@@ -80,6 +81,7 @@ function drawMap(L, context) {
     drawHits(L, map, store),
     listenToPointer(map, context),
     followSize(map, element),
+    followMap(map),
   ];
   const zoom = zooming(map, store);
   return {

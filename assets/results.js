@@ -1,6 +1,7 @@
 // The Results page's component: saved searches, one of them, its review, two side by side.
 import { h, icon } from './dom.js';
 import { showComparison } from './comparison.js';
+import { expose } from './idle.js';
 import { createSaved } from './saved.js';
 import { showList } from './saved_list.js';
 import { showReview } from './review.js';
@@ -66,6 +67,7 @@ function start(root, data) {
   const onPop = () => location.pathname.endsWith('/results') && show();
   window.addEventListener('popstate', onPop);
   show();
+  expose({});
   const stop = () => {
     turn++;
     leave();

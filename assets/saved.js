@@ -1,11 +1,11 @@
 // What the Results page asks of the server.
-import { ask } from './service.js';
+import { ask, read } from './service.js';
 
 export function createSaved(base) {
   const api = `${location.origin}${base}/api`;
   const collection = (name) => `${api}/collections/${encodeURIComponent(name)}`;
   const one = ({ collection: name, id }) => `${collection(name)}/searches/${encodeURIComponent(id)}`;
-  const json = (answer) => answer.json();
+  const json = read('json');
   const send = (method, body) => ({
     method,
     keepalive: true, // a mark given just before the page is left still arrives
@@ -27,7 +27,7 @@ export function createSaved(base) {
     export: async (search, fields) => {
       const answer = await ask(`${one(search)}/export?${new URLSearchParams(fields)}`);
       const named = /filename="?([^";]+)/.exec(answer.headers.get('Content-Disposition') || '');
-      return { file: await answer.blob(), name: named ? named[1] : 'lookalike' };
+      return { file: await read('blob')(answer), name: named ? named[1] : 'lookalike' };
     },
     picture: (search) => `${one(search)}/picture.png`,
     chip: (search, id, size, around = 1) =>

@@ -1,4 +1,5 @@
 // What the page asks of the server, and how a refusal becomes words.
+import { during } from './idle.js';
 
 export class Refusal extends Error {
   constructor(problem) {
@@ -15,7 +16,7 @@ export function createService(base, name) {
     // Answers once the index is in memory; asking twice costs nothing.
     warm: () => ask(`${root}/index`).then(json),
     footprints: (version) =>
-      ask(`${root}/footprints.f64?v=${version}`).then((answer) => answer.arrayBuffer()),
+      ask(`${root}/footprints.f64?v=${version}`).then(read('arrayBuffer')),
     chip: (id, size, version) => `${root}/chips/${id}.png?size=${size}&v=${version}`,
     box: (box) => `${root}/box.png?${new URLSearchParams({ box })}`,
     picture: (id) => `${root}/pictures/${id}.png`,
@@ -23,7 +24,7 @@ export function createService(base, name) {
     search: (recipe, sites, signal) =>
       ask(`${root}/search${sites ? '?sites=1' : ''}`, { signal, ...sent(recipe) }).then(json),
     scores: (recipe, signal) =>
-      ask(`${root}/scores`, { signal, ...sent(recipe) }).then((answer) => answer.arrayBuffer()),
+      ask(`${root}/scores`, { signal, ...sent(recipe) }).then(read('arrayBuffer')),
     cells: (recipe, chips, signal) =>
       ask(`${root}/cells`, { signal, ...sent({ ...recipe, chips }) }).then(json),
     eligible: (filters) => ask(`${root}/eligible`, sent(filters)).then(json),
@@ -32,7 +33,7 @@ export function createService(base, name) {
       ask(`${root}/chip?${new URLSearchParams({ lon, lat, ...(day && { day }) })}`).then(json),
     changes: (recipe, signal) => ask(`${root}/changes`, { signal, ...sent(recipe) }).then(json),
     changesFile: (recipe) =>
-      ask(`${root}/changes?geojson=1`, sent(recipe)).then((answer) => answer.blob()),
+      ask(`${root}/changes?geojson=1`, sent(recipe)).then(read('blob')),
     // With `sites`, the hits that make up as many places as the recipe wants; marks are kept with
     // the hits they are of.
     save: (title, recipe, sites, marks) =>
@@ -44,7 +45,9 @@ export function createService(base, name) {
   };
 }
 
-const json = (answer) => answer.json();
+// Reads an answer as JSON, a buffer or a blob.
+export const read = (kind) => (answer) => during('an answer', answer[kind]());
+const json = read('json');
 
 function sent({ file, ...fields }) {
   if (!file) {
@@ -63,7 +66,7 @@ function sent({ file, ...fields }) {
 export async function ask(url, request) {
   let answer;
   try {
-    answer = await fetch(url, request);
+    answer = await during('the server', fetch(url, request));
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Refusal({

@@ -1,7 +1,8 @@
 // The embedding space beside the map: colour by scene or by similarity; a lasso shows on the map.
 import { readFootprints } from './footprints.js';
 import { count, h } from './dom.js';
-import { ask, createService } from './service.js';
+import { expose } from './idle.js';
+import { ask, createService, read } from './service.js';
 import { createSpaceMap } from './space_map.js';
 import { createStore } from './store.js';
 import { viridis } from './ramp.js';
@@ -51,7 +52,7 @@ function start(root, data) {
 
   async function load() {
     try {
-      const floats = (path) => ask(`${api}/${path}`).then((answer) => answer.arrayBuffer());
+      const floats = (path) => ask(`${api}/${path}`).then(read('arrayBuffer'));
       const [corners, points] = await Promise.all([
         service.footprints(version),
         floats(`space.f32?v=${version}`),
@@ -100,7 +101,7 @@ function start(root, data) {
     map.stop();
     if (spaces.get(root)?.store === store) spaces.delete(root);
   };
-  window.lookalikeSpace = { store }; // for tests and for the curious
+  expose({ store, map });
   return { key: keyOf(data), store, stop };
 }
 

@@ -1,6 +1,7 @@
 // The map beside the embedding space: the scenes, and on them the chips that were chosen.
 import { CYAN, NIGHT } from './colours.js';
 import { inTile, ring, trace } from './footprints.js';
+import { followMap } from './idle.js';
 import { loadLeaflet } from './leaflet.js';
 import { addCredit, box, sceneLayer } from './map.js';
 
@@ -34,6 +35,7 @@ export function createSpaceMap({ root, store, data, paints, onPick }) {
     observer.observe(element);
     map.on('click', ({ latlng }) => onPick(latlng.lng, latlng.lat));
     stops = [
+      followMap(map),
       () => observer.disconnect(),
       store.watch(['shown', 'like', 'footprints'], (state) => {
         chips?.remove();

@@ -31,4 +31,5 @@ try:
 except LookalikeError as error:
     trouble.show(error)
     st.page_link("home.py", label="Home", icon=":material/home:")
+frame.end()
 server.warm_soon()

@@ -204,7 +204,7 @@ def _uploaded() -> list[str]:
 
 
 def _take_upload() -> None:
-    given = st.session_state["area-raster"]
+    given = st.session_state.get("area-raster")
     if not given:
         return
     try:

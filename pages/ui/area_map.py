@@ -29,6 +29,7 @@ _HTML = """
 </div>
 """
 _component = component.declare("area", _HTML, "area.css")
+_KEY, _HEARD = "area-map", "area-map-heard"
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,11 @@ def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None, preview: st
     area = area_state.area()
     shape = area.to_geojson()["geometry"] if area else None
     _component(
-        key="area-map",
+        key=_KEY,
         data={
             **component.told(),
             "session": area_state.session(),
+            "heard": st.session_state.get(_HEARD, 0),
             "draft": area_state.draft(),
             "restores": area_state.restores(),
             "shape": shape,
@@ -124,8 +126,21 @@ def _fit(imagery: Sequence[Shown]) -> dict[str, Any] | None:
     return {"stamp": stamp, "bounds": [min(wests), min(souths), max(easts), max(norths)]}
 
 
+def _told(name: str) -> dict[str, Any] | None:
+    """What the map told, once each; None also where Streamlit does not know the map yet.
+
+    A run that begins before the one before it has drawn the map cannot read what the map told.  The
+    map tells it again until it sees its number in `heard`.
+    """
+    told = getattr(st.session_state.get(_KEY), name, None)
+    if not told or told["number"] <= st.session_state.get(_HEARD, 0):
+        return None
+    st.session_state[_HEARD] = told["number"]
+    return dict(told)
+
+
 def _drawn() -> None:
-    drawn = st.session_state["area-map"].drawn
+    drawn = _told("drawn")
     if drawn:
         geometry = drawn.get("geometry")
         if geometry:
@@ -135,6 +150,6 @@ def _drawn() -> None:
 
 
 def _restore() -> None:
-    saved = st.session_state["area-map"].restore
+    saved = _told("restore")
     if saved:
-        area_state.restore(dict(saved))
+        area_state.restore(saved["draft"])

@@ -59,7 +59,7 @@ def _file() -> None:
 
 
 def _take_file() -> None:
-    given = st.session_state["area-file"]
+    given = st.session_state.get("area-file")
     if given is not None:
         area_state.take_file(given.getvalue(), given.name)
 

@@ -68,7 +68,7 @@ def follow(key: str) -> Callable[[], None]:
     """What makes the address name another collection once the component of this key chose it."""
 
     def choose() -> None:
-        chosen = st.session_state[key].collection
+        chosen = getattr(st.session_state.get(key), "collection", None)
         if chosen:
             st.query_params.from_dict({"collection": chosen})
 

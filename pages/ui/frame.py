@@ -19,3 +19,12 @@ def begin() -> None:
     st.logo(str(ASSETS / "logo.svg"), size="medium")
     css = sheets("app.css", "pages.css")
     st.html(f"<style>{css}</style>")
+
+
+def end() -> None:
+    """Number this run in the page, as its last element: by it one sees that all before it is there.
+
+    A run that another one cuts short does not come here.
+    """
+    runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+    st.html(f'<i class="lk-run" data-run="{runs}"></i>')

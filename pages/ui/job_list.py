@@ -52,7 +52,7 @@ def _list() -> None:
 
 
 def _show_more() -> None:
-    st.session_state["jobs-shown"] += 20
+    st.session_state["jobs-shown"] = st.session_state.get("jobs-shown", SHOWN) + 20
 
 
 def _summary(active: int, ended: int) -> str:
