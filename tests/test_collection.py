@@ -103,6 +103,13 @@ def test_manifest_of_the_wrong_kinds_is_damaged(home: Path, change: dict[str, ob
         Store(home).open("made")
 
 
+def test_manifest_that_a_killed_process_left_half_written_goes_with_the_next(home: Path) -> None:
+    collection = made.collection(home)
+    (collection.path / ".tmp-0123456789ab-collection.json").write_text("{")
+    Store(home).describe("made", title="Salt ponds")
+    assert not list(collection.path.glob(".tmp-*"))
+
+
 def test_title_given_during_a_build_outlives_it(home: Path) -> None:
     building = made.collection(home)
     Store(home).describe("made", title="Salt ponds")
