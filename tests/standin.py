@@ -6,7 +6,8 @@ to end once in each place that builds.
 
 The stand-in takes the network's place in whichever process calls `install`: `python -m
 tests.standin build …` is the command line with it, and a Dask worker that has this module as its
-preload embeds with it.  `STANDIN_PAUSE` says for how many seconds each chip shall take.
+preload embeds with it.  `STANDIN_HOLD` names the file of a `Hold`, which stops it where a test
+wants to disturb a build.
 
 A file is real once it is renamed, so what a killed process leaves behind differs only by the
 renames it came to.  `killed_at` kills a build just before or just after each of them in turn.
@@ -14,6 +15,7 @@ renames it came to.  `killed_at` kills a build just before or just after each of
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.build import BuildRequest
     from pipeline.store import Store
 
-PAUSE = "STANDIN_PAUSE"
+HOLD = "STANDIN_HOLD"
 #: What a build imports late beside our own modules.
 PACKAGES = (
     "pytest",
@@ -42,38 +44,74 @@ PACKAGES = (
 )
 
 
+class Hold:
+    """Keeps every process from embedding once so many blocks are finished, until it is let go.
+
+    Args:
+        path: The file that says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def after(self, blocks: int, root: Path) -> None:
+        """Embed on until so many blocks lie somewhere below `root`."""
+        from pipeline.files import write_json
+
+        write_json(self._path, {"blocks": blocks, "root": str(root)})
+
+    def let_go(self) -> None:
+        self._path.unlink()
+
+    def wait(self) -> None:
+        """Called before each piece of a block is embedded."""
+        while self._holds():
+            time.sleep(0.02)
+
+    def _holds(self) -> bool:
+        try:
+            held = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return False
+        return len(blocks_below(Path(held["root"]))) >= held["blocks"]
+
+
+def blocks_below(root: Path) -> list[Path]:
+    """Every block below a folder that is finished."""
+    return list(root.rglob("block-*.parquet"))
+
+
 class Colours:
     """Embeds a chip as its colours at the points of a grid, in no time.
 
     Args:
         mode: As of the network whose identity it claims, so that collections open as usual.
-        pause: Seconds each chip takes.
     """
 
-    def __init__(self, mode: str = "chip", pause: float = 0.0) -> None:
+    def __init__(self, mode: str = "chip") -> None:
         from pipeline.embedding import ModelIdentity
         from pipeline.weights import TRUNK_SHA256
 
         self.identity = ModelIdentity("keras/resnet50", TRUNK_SHA256, "caffe/1", "avg", mode)
-        self._pause = pause
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, 2048) of uint8 RGB (n, 256, 256, 3)."""
-        time.sleep(self._pause * len(pixels))
+        if held := os.environ.get(HOLD):
+            Hold(Path(held)).wait()
         points = pixels[:, 8::16, 8::16].reshape(-1, 768)
         return np.tile(points, 3)[:, :2048].astype(np.float32)
 
 
-def resnet50(pause: float = 0.0) -> Callable[..., Colours]:
+def resnet50(mode: str = "chip", **_: object) -> Colours:
     """What takes the place of `pipeline.embedding.resnet50`."""
-    return lambda mode="chip", **_: Colours(mode, pause)
+    return Colours(mode)
 
 
-def install(pause: float = 0.0) -> None:
+def install() -> None:
     """Let this process embed with the stand-in from now on."""
     from pipeline import embedding
 
-    embedding.resnet50 = resnet50(pause)
+    embedding.resnet50 = resnet50  # type: ignore[assignment]
 
 
 class Moments:
@@ -130,11 +168,11 @@ def _build(moment: int, request: BuildRequest, home: Path) -> None:
 
 def dask_setup(_: object) -> None:
     """Called in a Dask worker that starts."""
-    install(float(os.environ.get(PAUSE, 0)))
+    install()
 
 
 if __name__ == "__main__":
     from pipeline.__main__ import main
 
-    install(float(os.environ.get(PAUSE, 0)))
+    install()
     main()

@@ -56,7 +56,7 @@ def real(module_home: Path, raster: Path, stages: list[str]) -> Collection:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Builds embed with the stand-in."""
-    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def undisturbed(raster: Path, tmp_path_factory: pytest.TempPathFactory) -> Colle
     """What the stand-in makes of the strip when nothing happens."""
     store = Store(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+        patch.setattr("pipeline.embedding.resnet50", standin.resnet50)
         build(request_for(raster), store)
     return store.open("strip")
 
@@ -194,7 +194,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Counted:
     asked = request_for(write_raster(folder / "strip.tif", 2304, 300, seed=3))
     sys.addaudithook(lambda event, _: renames.append(event) if event == "os.rename" else None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+        patch.setattr("pipeline.embedding.resnet50", standin.resnet50)
         moments.watch(patch.setattr)
         blocks = build(asked, Store(folder)).blocks_made
         assert moments.count == 2 * len(renames), "a rename that is not watched"
@@ -237,20 +237,22 @@ def assert_whole(store: Store, counted: Counted) -> None:
     assert [p for p in left if collection.index_folder not in p.parents] == []
 
 
-def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path) -> None:
+def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path, tmp_path: Path) -> None:
+    standin.Hold(tmp_path / "hold").after(0, home)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.standin", *command(raster)],
         cwd=ROOT,
-        env={**os.environ, standin.PAUSE: "60"},
+        env={**os.environ, standin.HOLD: str(tmp_path / "hold")},
         stderr=subprocess.PIPE,
         text=True,
         # As in a terminal; a test run started in the background passes on that Ctrl-C is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not list((home / "collections").glob("strip/scenes/*.json")):
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+    _, message = process.communicate()
     assert process.returncode == 130
     assert "same command continues" in message
     assert "Traceback" not in message
