@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import moments, parts
-from pipeline.errors import StorageError
-from pipeline.files import exclusive, is_locked, locked, size_of, write_json
+from pipeline.errors import StorageError, storage_errors
+from pipeline.files import TEMPORARY, exclusive, is_locked, locked, size_of, write_json
 from pipeline.manifest import Manifest, read_manifest
 from pipeline.table import ChipTable
 
@@ -134,7 +134,10 @@ class Collection:
     def write(self, **changes: Any) -> Collection:
         """Write the manifest with `changes` and return the collection as it then is."""
         file = self.path / "collection.json"
-        with exclusive(self.path / ".manifest"):
+        with exclusive(self.path / ".manifest"), storage_errors(file):
+            # Who writes one holds this lock, so those that are there were left by killed processes.
+            for abandoned in self.path.glob(f"{TEMPORARY}*-{file.name}"):
+                abandoned.unlink(missing_ok=True)
             # As it is on disk: somebody may have given it a title since a build began.
             present = read_manifest(self.path) if file.exists() else self.manifest
             manifest = replace(present, **changes, updated=moments.now())

@@ -3,10 +3,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -26,7 +26,6 @@ from pipeline.access import (
 )
 from pipeline.errors import QueryError
 from pipeline.settings import Settings, from_environment
-from tests.browser import free_port
 
 TOKEN = "a-token-that-is-long-enough"
 DIGEST = hashlib.sha256(TOKEN.encode()).digest()
@@ -214,27 +213,27 @@ def guarded_server(tmp_path_factory):
         f'[auth]\nredirect_uri = "http://127.0.0.1/oauth2callback"\ncookie_secret = "{secret}"\n'
         'client_id = "x"\nclient_secret = "x"\nserver_metadata_url = "https://id.example/.well"\n'
     )
-    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    flags = ["--server.port", str(port), "--server.address", "0.0.0.0", "--server.headless=true"]
-    process = subprocess.Popen(
+    flags = ["--server.port", "0", "--server.address", "0.0.0.0", "--server.headless=true"]
+    with subprocess.Popen(
         [*command, *flags, "--secrets.files", str(folder / "secrets.toml")],
         cwd=Path(__file__).parent.parent,
         env={**os.environ, "LOOKALIKE_HOME": str(folder)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(600):
-            try:
-                httpx.get(f"http://127.0.0.1:{port}/")
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", secret
-    finally:
-        process.kill()
-        process.wait()
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            said = []
+            for line in process.stdout:  # it tells its address once it listens
+                said.append(line)
+                if port := re.search(r"http://\S+:(\d+)", line):
+                    break
+            else:
+                raise AssertionError("".join(said))
+            yield f"http://127.0.0.1:{port[1]}", secret
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(

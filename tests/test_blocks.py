@@ -27,7 +27,7 @@ class OneAtATime(Colours):
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         assert self.busy.acquire(blocking=False), "two blocks were embedded at once"
         try:
-            assert self.second_read.wait(30), "the second block was not read meanwhile"
+            assert self.second_read.wait(120), "the second block was not read meanwhile"
             return super().embed(pixels)
         finally:
             self.busy.release()

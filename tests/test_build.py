@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -21,16 +20,18 @@ import pytest
 from pipeline.build import BuildRequest, SceneInput, build
 from pipeline.collection import Collection
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
+from pipeline.files import TEMPORARY
 from pipeline.parts import read_embeddings
 from pipeline.plan import plan
 from pipeline.progress import Progress
 from pipeline.store import Store
 from tests import made, standin
 from tests.rasters import write_raster
-from tests.test_cli import answer, run
+from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
 WIDTH, HEIGHT, STRIDE = 4352, 300, 128
+BLOCKS = 3  # of a build that is killed
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def real(module_home: Path, raster: Path, stages: list[str]) -> Collection:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Builds embed with the stand-in."""
-    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def undisturbed(raster: Path, tmp_path_factory: pytest.TempPathFactory) -> Colle
     """What the stand-in makes of the strip when nothing happens."""
     store = Store(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+        patch.setattr("pipeline.embedding.resnet50", standin.resnet50)
         build(request_for(raster), store)
     return store.open("strip")
 
@@ -170,58 +171,88 @@ def test_cancelled_build_keeps_its_blocks_and_continues(
     assert_same(store.open("strip"), undisturbed)
 
 
-def build_with_standin(home: Path, raster: Path, name: str) -> None:
-    """What a child process does until it is killed."""
-    standin.install(pause=0.002)
-    build(request_for(raster, name=name), Store(home))
+def finished(home: Path) -> dict[Path, int]:
+    """The inode of every block, and of the raster of every scene that has its record."""
+    blocks = home.glob("collections/strip/chips/*/block-*.parquet")
+    scenes = home.glob("collections/strip/scenes/[!.]*.json")
+    found = [*blocks, *(record.with_suffix(".tif") for record in scenes)]
+    return {path: path.stat().st_ino for path in found}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A small build that nothing disturbed, and the moments before and after its renames."""
+
+    request: BuildRequest
+    collection: Collection
+    moments: range
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Counted:
+    folder, renames, moments = tmp_path_factory.mktemp("counted"), [], standin.Moments()
+    asked = request_for(write_raster(folder / "strip.tif", 2304, 300, seed=3))
+    sys.addaudithook(lambda event, _: renames.append(event) if event == "os.rename" else None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.embedding.resnet50", standin.resnet50)
+        moments.watch(patch.setattr)
+        blocks = build(asked, Store(folder)).blocks_made
+        assert moments.count == 2 * len(renames), "a rename that is not watched"
+    assert blocks == BLOCKS
+    assert len(renames) >= blocks + 2 + 3, "blocks, the scene and its record, manifests"
+    return Counted(asked, Store(folder).open("strip"), range(1, moments.count + 1))
 
 
 @pytest.mark.usefixtures("quick")
-def test_killed_at_twenty_random_moments_it_ends_the_same(
-    home: Path, raster: Path, undisturbed: Collection
+def test_killed_before_and_after_every_rename_it_keeps_all_and_ends_the_same(
+    tmp_path: Path, counted: Counted
 ) -> None:
-    children = multiprocessing.get_context("forkserver")  # which has loaded what takes time
-    children.set_forkserver_preload(["pandas", "rio_cogeo", "pyarrow.parquet", "shapely", __name__])
-
-    def child(name: str) -> multiprocessing.process.BaseProcess:
-        process = children.Process(target=build_with_standin, args=(home, raster, name))
-        process.start()
-        return process
-
-    child("first").join()  # now the server of forks runs
-    started = time.monotonic()
-    child("whole").join()
-    whole = time.monotonic() - started
-    assert_same(Store(home).open("whole"), undisturbed)
-    chance = random.Random(20)
-    names = ["strip", "second", "third", "fourth"]
-    for name in names * 5:
-        process = child(name)
-        time.sleep(chance.uniform(0, whole))
-        process.kill()
-        process.join()
-        assert process.exitcode in (0, -signal.SIGKILL)
-    for name in names:
-        assert answer(*command(raster, name))["chips"] == 66
-        collection = Store(home).open(name)
-        assert_same(collection, undisturbed)
-        assert not [p for p in collection.path.rglob(".tmp-*") if p.is_file()]
+    for moment in counted.moments:
+        store = Store(tmp_path / f"{moment}")
+        assert standin.killed_at(moment, counted.request, store)
+        before = finished(store.home)
+        blocks = sum(path.suffix == ".parquet" for path in before)
+        summary = build(counted.request, store)
+        assert (summary.blocks_kept, summary.blocks_made) == (blocks, BLOCKS - blocks)
+        after = finished(store.home)
+        assert before == {path: after[path] for path in before}, "made twice"
+        assert_whole(store, counted)
 
 
-def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path) -> None:
+@pytest.mark.usefixtures("quick")
+def test_killed_again_and_again_it_ends_the_same(tmp_path: Path, counted: Counted) -> None:
+    store = Store(tmp_path)
+    killed = [standin.killed_at(moment, counted.request, store) for moment in counted.moments]
+    assert sum(killed) > BLOCKS
+    build(counted.request, store)
+    assert_whole(store, counted)
+
+
+def assert_whole(store: Store, counted: Counted) -> None:
+    collection = store.open("strip")
+    assert_same(collection, counted.collection)
+    assert collection.manifest.complete
+    left = [p for p in collection.path.rglob(f"{TEMPORARY}*") if p.is_file()]
+    # Somebody who searches may be making the same index; its leftovers go a day later.
+    assert [p for p in left if collection.index_folder not in p.parents] == []
+
+
+def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path, tmp_path: Path) -> None:
+    standin.Hold(tmp_path / "hold").after(0, home)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.standin", *command(raster)],
         cwd=ROOT,
-        env={**os.environ, standin.PAUSE: "60"},
+        env={**os.environ, standin.HOLD: str(tmp_path / "hold")},
         stderr=subprocess.PIPE,
         text=True,
         # As in a terminal; a test run started in the background passes on that Ctrl-C is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not list((home / "collections").glob("strip/scenes/*.json")):
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+    _, message = process.communicate()
     assert process.returncode == 130
     assert "same command continues" in message
     assert "Traceback" not in message

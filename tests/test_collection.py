@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -25,6 +23,8 @@ from pipeline.parts import read_embeddings
 from pipeline.renaming import rename
 from pipeline.store import Store
 from tests import made
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_part_opens_in_geopandas_with_its_footprints(home: Path) -> None:
@@ -101,6 +101,13 @@ def test_manifest_of_the_wrong_kinds_is_damaged(home: Path, change: dict[str, ob
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(DamagedError, match=r"collection\.json.*(backup|delete)"):
         Store(home).open("made")
+
+
+def test_manifest_that_a_killed_process_left_half_written_goes_with_the_next(home: Path) -> None:
+    collection = made.collection(home)
+    (collection.path / ".tmp-0123456789ab-collection.json").write_text("{")
+    Store(home).describe("made", title="Salt ponds")
+    assert not list(collection.path.glob(".tmp-*"))
 
 
 def test_title_given_during_a_build_outlives_it(home: Path) -> None:
@@ -231,23 +238,23 @@ def test_delete_for_good_leaves_nothing(home: Path) -> None:
 def test_collection_being_built_cannot_be_deleted_or_renamed(home: Path) -> None:
     collection = made.collection(home)
     code = (
-        "import sys, time; from pathlib import Path; from pipeline.store import Store\n"
+        "import sys; from pathlib import Path; from pipeline.store import Store\n"
         "with Store(Path(sys.argv[1])).open('made').lock():\n"
-        "    print('held', flush=True); time.sleep(60)"
+        "    print('held', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE)
-    try:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(home)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,  # which ends with this process, if not before
+        stdout=subprocess.PIPE,
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         assert collection.busy
         for action in (Store(home).delete, lambda n: Store(home).rename(n, "other")):
             with pytest.raises(StorageError, match="Another build"):
                 action("made")
-    finally:
         holder.kill()
-        holder.wait()
-        assert holder.stdout is not None
-        holder.stdout.close()
     assert not collection.busy
     Store(home).delete("made")
 
@@ -257,7 +264,6 @@ def test_store_sees_what_another_process_changed(home: Path) -> None:
     made.collection(home)
     first = store.open("made")
     assert store.open("made") is first
-    time.sleep(0.01)
     Store(home).describe("made", title="Salt ponds")
     assert store.open("made").manifest.title == "Salt ponds"
 
@@ -281,7 +287,7 @@ def test_full_disk_leaves_no_half_part(home: Path) -> None:
         [sys.executable, "-c", code, str(home)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": "."},
+        cwd=ROOT,
     )
     assert done.returncode != 0
     assert "StorageError" in done.stderr

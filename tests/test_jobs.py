@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,23 +24,19 @@ from pipeline.settings import Settings, settings
 from pipeline.sources import open_source
 from pipeline.store import Store
 from tests import standin
+from tests.clusters import Cluster
 from tests.rasters import ground, write
-
-# Workers start anew in many of the tests below; a busy machine takes its time.
-pytestmark = pytest.mark.timeout(900)
 
 
 def request(name: str = "fields", **changes) -> BuildRequest:
     return BuildRequest(**{"name": name, **changes})
 
 
-def wait_for(condition, seconds: float = 240.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
+def wait_for(condition):
+    """Look at another process until it is so far; pytest's limit ends what never happens."""
+    while not (found := condition()):
         time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
+    return found
 
 
 def test_request_round_trips_through_its_record(tmp_path):
@@ -267,18 +261,18 @@ def raster(tmp_path_factory):
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Workers embed with the stand-in, slowly enough that there is time to disturb them."""
+def quick(home, monkeypatch):
+    """Workers embed with the stand-in; gives the hold that stops them."""
     import importlib
 
     from dask import config
 
     importlib.import_module("distributed")  # brings the defaults of what is set here
 
-    monkeypatch.setenv(standin.PAUSE, "0.03")
+    monkeypatch.setenv(standin.HOLD, str(home / "hold"))
     monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", standin.__name__)
     with config.set({"distributed.worker.preload": [standin.__name__]}):
-        yield
+        yield standin.Hold(home / "hold")
 
 
 @pytest.fixture
@@ -291,14 +285,18 @@ def jobs(home):
     """Jobs whose runner, if one was started, does not outlive the test."""
     jobs = Jobs(home)
     yield jobs
-    if is_locked(jobs.root / ".runner"):
-        os.kill(runner_of(jobs), signal.SIGKILL)
+    end(jobs)
 
 
-def runner_of(jobs: Jobs) -> int:
-    """Process that started the newest job last."""
-    log = jobs.log(jobs.all()[0].id)
-    return int([line for line in log if "process" in line][-1].split()[-1])
+def end(jobs: Jobs) -> None:
+    if jobs._runner is not None:
+        jobs._runner.kill()
+        jobs._runner.wait()
+
+
+def blocks(home: Path) -> list[Path]:
+    """The finished blocks of `fields`."""
+    return standin.blocks_below(home / "collections" / "fields" / "chips")
 
 
 def ended(job):
@@ -331,35 +329,46 @@ def test_job_on_dask_makes_the_same_collection_as_a_plain_build(home, present, r
     assert jobs.seconds_a_chip(job.summary["mode"], job.summary["stride"], present) > 0
 
 
-@pytest.mark.usefixtures("quick")
-def test_killed_runner_loses_nothing_and_the_next_one_finishes(home, jobs, raster):
+def test_killed_runner_loses_nothing_and_the_next_one_finishes(home, jobs, raster, quick):
+    quick.after(1, home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128))
-    wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
-    os.kill(runner_of(jobs), signal.SIGKILL)
-    wait_for(lambda: jobs.get(job.id).state == "interrupted")
-    before = {p.name for p in (home / "collections").glob("fields/chips/*/block-*.parquet")}
+    wait_for(lambda: blocks(home))
+    end(jobs)
+    assert jobs.get(job.id).state == "interrupted"
+    before = blocks(home)
+    quick.let_go()
     assert jobs.start_runner()
-    done = wait_for(lambda: ended(jobs.get(job.id)))
+    jobs._runner.wait()
+    done = jobs.get(job.id)
     assert done.state == "done", done.error
     assert done.attempts == 2
     assert done.summary["blocks_kept"] >= len(before) > 0
-    wait_for(lambda: not is_locked(jobs.root / ".runner"), 20)
+    assert not is_locked(jobs.root / ".runner")
 
 
-def test_job_submitted_while_the_last_runner_leaves_gets_one_of_its_own(tmp_path):
-    jobs = Jobs(tmp_path)
+def test_job_submitted_while_the_last_runner_leaves_gets_one_of_its_own(jobs, tmp_path):
+    runners = []
     for name in ("one", "two", "three"):  # the process lives on for a second after its lock is free
         job = jobs.submit(BuildRequest(name, (SceneInput(tmp_path / "missing.tif"),)))
+        runners.append(jobs._runner)
         wait_for(lambda at=job.id: not jobs.get(at).active)
         wait_for(lambda: not is_locked(jobs.root / ".runner"))
+    for runner in runners:
+        runner.wait()
 
 
-def test_a_look_at_a_lock_neither_takes_it_nor_is_taken_for_its_holder(tmp_path):
+def test_a_look_at_a_lock_neither_takes_it_nor_is_taken_for_its_holder(tmp_path, monkeypatch):
     path, busy = tmp_path / ".lock", QueryError("busy")
+    seconds = itertools.count()
     with path.open("a+") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         assert not is_locked(path)
-        threading.Timer(0.01, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+
+        def look_away(_: float) -> None:
+            fcntl.flock(looking, fcntl.LOCK_UN)
+
+        clock = SimpleNamespace(monotonic=lambda: next(seconds) / 100, sleep=look_away)
+        monkeypatch.setattr("pipeline.files.time", clock)
         with locked(path, busy):
             assert is_locked(path)
             with pytest.raises(QueryError), locked(path, busy):
@@ -375,17 +384,18 @@ def test_runner_leaves_a_job_that_a_terminal_has_taken(tmp_path, present):
     assert [jobs.get(one.id).state for one in (taken, other)] == ["queued", "failed"]
 
 
-@pytest.mark.usefixtures("quick")
-def test_running_job_stops_between_two_pieces_and_keeps_its_blocks(home, present, raster):
+def test_running_job_stops_between_two_pieces_and_keeps_its_blocks(home, present, raster, quick):
     jobs = Jobs(home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
-    runner = threading.Thread(target=work_through, args=(jobs, present))
-    runner.start()
-    wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
-    jobs.cancel(job.id)
-    wait_for(lambda: jobs.get(job.id).state == "cancelled")
-    runner.join()
-    kept = len(list((home / "collections").glob("fields/chips/*/block-*.parquet")))
+    quick.after(1, home)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work_through, jobs, present)
+        wait_for(lambda: blocks(home) or running.done())
+        jobs.cancel(job.id)
+        quick.let_go()
+        assert running.result() == 1
+    assert jobs.get(job.id).state == "cancelled"
+    kept = len(blocks(home))
     assert 1 <= kept < 5
     jobs.resume(job.id, start=False)
     work_through(jobs, present)
@@ -394,24 +404,25 @@ def test_running_job_stops_between_two_pieces_and_keeps_its_blocks(home, present
     assert done.summary["blocks_kept"] >= kept
 
 
-@pytest.mark.usefixtures("quick")
-def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster):
+def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster, quick):
     import psutil
 
     jobs = Jobs(home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
-    runner = threading.Thread(target=work_through, args=(jobs, present))
-    runner.start()
-    wait_for(lambda: list((home / "collections").glob("fields/chips/*/block-*.parquet")))
-    workers = [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline())
-    ]
-    assert workers
-    for worker in workers:
-        worker.kill()
-    runner.join()
+    quick.after(1, home)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work_through, jobs, present)
+        wait_for(lambda: blocks(home) or running.done())
+        workers = [
+            child
+            for child in psutil.Process().children(recursive=True)
+            if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline())
+        ]
+        assert workers
+        for worker in workers:
+            worker.kill()
+        quick.let_go()
+        assert running.result() == 1
     done = jobs.get(job.id)
     assert done.state == "done", done.error
     assert done.failures == ()
@@ -445,36 +456,21 @@ def test_block_that_keeps_failing_is_told_and_a_retry_makes_only_it(home, presen
 _SECOND = "block-r0000-c0001-all.parquet"
 
 
-@pytest.mark.usefixtures("quick")
-def test_cluster_of_ones_own_is_used_by_its_address(home, present, raster):
-    scheduler = subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
-         "--port", "0", "--no-dashboard", "--scheduler-file", str(home / "scheduler.json")],
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    worker = None
+def test_cluster_of_ones_own_is_used_by_its_address(home, present, raster, monkeypatch):
+    cluster = Cluster(home)
     try:
-        wait_for((home / "scheduler.json").exists)
-        address = json.loads((home / "scheduler.json").read_text())["address"]
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1",
-             "--no-dashboard", "--local-directory", str(home / "scratch")],
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
         jobs = Jobs(home)
         job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
-        done = run(jobs, job, replace(present, scheduler=address))
+        done = run(jobs, job, replace(present, scheduler=cluster.address))
         assert done.state == "done", done.error
-        assert done.engine == address
-        scheduler.kill()
-        scheduler.wait()
-        (next((home / "collections/fields/chips").glob("*/block-*"))).unlink()
+        assert done.engine == cluster.address
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        monkeypatch.setattr("pipeline.engine._CONNECT_SECONDS", 1)
+        blocks(home)[0].unlink()
         job = jobs.submit(request(stride=128), start=False)
-        lost = run(jobs, job, replace(present, scheduler=address))
+        lost = run(jobs, job, replace(present, scheduler=cluster.address))
         assert lost.state == "failed"
         assert lost.error["kind"] == "ServiceError"
     finally:
-        for process in (worker, scheduler):
-            if process is not None:
-                process.kill()
-                process.wait()
+        cluster.close()

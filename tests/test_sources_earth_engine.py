@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import subprocess
-import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +20,7 @@ from pipeline.sources.ee_image import plans, product_of
 from pipeline.sources.pictures import thumbnails
 from tests.loopback import images
 from tests.loopback.earth_engine import SKYSAT
-from tests.loopback.fixtures import MANHATTAN, Google, google
+from tests.loopback.fixtures import MANHATTAN, Google, google, killed
 from tests.loopback.google import TOKEN
 
 AREA = box(*MANHATTAN)
@@ -303,9 +299,14 @@ def test_a_refusal_is_not_repeated_and_says_what_earth_engine_said(
 
 def test_at_most_forty_requests_run_at_once(server: Google, tmp_path: Path) -> None:
     found = source().search(AREA)
-    server.delay = 0.4
-    source(side=64, workers=99).fetch(AREA, found, tmp_path)
-    assert 20 < server.peak <= 40
+    hold = server.hold(PIXELS, count=40)
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(source(side=64, workers=99).fetch, AREA, found, tmp_path)
+        while not hold.reached.wait(0.05):
+            assert not fetching.done()
+        hold.let_go()
+        fetching.result()
+    assert server.peak == 40
 
 
 def test_what_was_fetched_is_kept_and_never_asked_for_again(server: Google, tmp_path: Path) -> None:
@@ -340,21 +341,15 @@ source.fetch(area, source.search(area), Path(sys.argv[1]))
 def test_kill_9_and_resume_give_identical_pixels(server: Google, tmp_path: Path) -> None:
     found = source().search(AREA)
     expected = truth(server, found)
-    server.delay = 0.05
-    arguments = [sys.executable, "-c", KILLED, str(tmp_path), *map(str, MANHATTAN)]
-    repository = Path(__file__).parent.parent
-    for tiles in (3,):
-        process = subprocess.Popen(arguments, env={**os.environ}, cwd=repository)
-        deadline = time.monotonic() + 60
-        while len(list(tmp_path.glob("*.direct-128/0*.tif"))) < tiles:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+
+    def there() -> bool:
+        return len(list(tmp_path.glob("*.direct-128/0*.tif"))) >= 3
+
+    hold = server.hold(PIXELS, when=there, count=3)  # all three workers wait then
+    killed(KILLED, tmp_path, *MANHATTAN, hold=hold)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.direct-128/0*.tif")}
+    assert len(before) >= 3
     server.log.clear()
-    server.delay = 0
     (fetched,) = source(workers=3, side=128).fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
         assert (dataset.read() == expected).all()
@@ -420,14 +415,13 @@ def test_a_request_that_hangs_is_given_up_and_asked_again(
 ) -> None:
     from pipeline.sources import ee_client
 
-    monkeypatch.setattr(ee_client, "DEADLINE_MS", 2000)
-    monkeypatch.setattr(ee_client, "_connected", None)
+    monkeypatch.setattr(ee_client, "DEADLINE_MS", 1000)
     found = source().search(AREA)
-    server.fail(PIXELS, delay=4, times=1)
+    hold = server.hold(PIXELS, most=1)
     (fetched,) = source().fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
         assert (dataset.read() == truth(server, found)).all()
-    monkeypatch.setattr(ee_client, "_connected", None)
+    assert hold.reached.is_set()
 
 
 def test_landsat_is_masked_by_its_quality_band(server: Google, tmp_path: Path) -> None:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +14,7 @@ from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, Se
 from pipeline.sources import open_source
 from pipeline.sources.earth_engine import EarthEngine
 from pipeline.sources.google_files import Drive
-from tests.loopback.fixtures import MANHATTAN, Google, google
+from tests.loopback.fixtures import MANHATTAN, Google, google, killed
 from tests.loopback.google import TOKEN
 from tests.test_sources_earth_engine import truth
 
@@ -113,9 +108,9 @@ def test_an_export_that_never_ends_is_given_up_and_found_again(
     server: Google, tmp_path: Path
 ) -> None:
     found = source().search(AREA)
-    server.earth.outcome = ["RUNNING"]
+    server.earth.outcome, server.earth.polls = ["RUNNING"], 0  # the others are done when asked
     with pytest.raises(ServiceError, match=r"1 export tasks are still running.*go on waiting"):
-        source(patience=1 / 3600).fetch(AREA, found, tmp_path / "out")
+        source(patience=0).fetch(AREA, found, tmp_path / "out")
     for operation in server.earth.operations.values():
         operation["outcome"] = "SUCCEEDED"
     (fetched,) = source().fetch(AREA, found, tmp_path / "out")
@@ -172,20 +167,14 @@ def test_kill_9_starts_no_task_twice_and_downloads_nothing_twice(
 ) -> None:
     found = source().search(AREA)
     out = tmp_path / "out"
-    server.delay = 0.02
-    arguments = [sys.executable, "-c", KILLED, str(out), *map(str, MANHATTAN)]
-    repository = Path(__file__).parent.parent
-    process = subprocess.Popen(arguments, env={**os.environ}, cwd=repository)
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("*.drive-200/0*.tif"))) < 3:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    server.delay = 0
+
+    def there() -> bool:
+        return len(list(out.glob("*.drive-200/0*.tif"))) >= 3
+
+    killed(KILLED, out, *MANHATTAN, hold=server.hold(MEDIA, when=there))
     kept = {path.name for path in out.glob("*.drive-200/0*.tif")}
     before = len(downloads(server))
+    assert len(kept) == 3
     (fetched,) = source(side=200).fetch(AREA, found, out)
     identities = [o["asked"]["requestId"] for o in server.earth.operations.values()]
     assert (

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
 import shutil
-import subprocess
-import sys
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,6 +25,7 @@ from pipeline.scene import SceneReader, ingest
 from pipeline.storage import Storage
 from pipeline.store import Store
 from tests import made, standin
+from tests.clusters import Cluster
 from tests.rasters import write_raster
 
 
@@ -215,54 +211,9 @@ def test_failed_blocks_travel_between_processes() -> None:
     assert (str(again), again.failures, again.remedy) == (str(error), error.failures, error.remedy)
 
 
-class Cluster:
-    """A scheduler and workers whose home is not ours and that embed with the stand-in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.workers = folder, []
-        self.scheduler = self.start_scheduler(0)
-        file = folder / "scheduler.json"
-        while not file.exists():
-            assert self.scheduler.poll() is None
-            time.sleep(0.05)
-        self.address = json.loads(file.read_text())["address"]
-        for _ in range(2):
-            self.add_worker()
-
-    def start_scheduler(self, port: int) -> subprocess.Popen[bytes]:
-        options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-        file = ["--scheduler-file", str(self.folder / "scheduler.json")]
-        return self._start("distributed.cli.dask_scheduler", *options, *file)
-
-    def restart_scheduler(self) -> None:
-        self.scheduler.kill()
-        self.scheduler.wait()
-        self.scheduler = self.start_scheduler(int(self.address.rpartition(":")[2]))
-
-    def add_worker(self) -> None:
-        options = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--preload", standin.__name__]
-        scratch = ["--local-directory", str(self.folder / f"scratch{len(self.workers)}")]
-        self.workers.append(
-            self._start("distributed.cli.dask_worker", self.address, *options, *scratch)
-        )
-
-    def close(self) -> None:
-        for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
-
-    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        home = {"LOOKALIKE_HOME": str(self.folder / "home"), standin.PAUSE: "0.05"}
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            env={**os.environ, **home},
-            stderr=subprocess.DEVNULL,
-        )
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    started = Cluster(tmp_path_factory.mktemp("cluster"))
+    started = Cluster(tmp_path_factory.mktemp("cluster"), workers=2)
     yield started
     started.close()
 
@@ -270,7 +221,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuildRequest:
     """A build of five blocks and 66 chips."""
-    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50())
+    monkeypatch.setattr("pipeline.embedding.resnet50", standin.resnet50)
     raster = write_raster(tmp_path / "strip.tif", 4352, 300, seed=3)
     return BuildRequest("strip", (SceneInput(raster),), stride=128, mode="chip")
 
@@ -299,19 +250,26 @@ def test_killed_worker_and_restarted_scheduler_lose_nothing_and_do_nothing_twice
     engine = DaskEngine(cluster.address, storage=storage, tell=told.append)
     written: set[tuple[str, int]] = set()
 
+    cluster.hold.after(1, tmp_path / "bucket")
+    first, second = cluster.workers
+
     def look(step: Progress) -> None:
-        """Disturb the build after one block and after two."""
-        for path in (tmp_path / "bucket").rglob("block-*.parquet"):
+        """Disturb the build after one block and after two; the hold waits for it."""
+        for path in standin.blocks_below(tmp_path / "bucket"):
             written.add((path.name, path.stat().st_ino))
-        if len(written) >= 1 and len(cluster.workers) == 2:
-            cluster.workers[0].kill()
-            cluster.add_worker()
-        if len(written) >= 2 and len(cluster.workers) == 3:
+        if len(written) >= 1 and first.poll() is None:
+            first.kill()
+            first.wait()
+            cluster.hold.after(2, tmp_path / "bucket")
+        elif len(written) >= 2 and second.poll() is None:
+            cluster.scheduler.kill()
+            cluster.hold.let_go()
+            second.wait()  # it still finishes its block, which the next worker finds
             cluster.restart_scheduler()
             cluster.add_worker()
 
     summary = build(asked, store, look, run=engine.run_blocks, storage=storage)
-    assert len(cluster.workers) == 4
+    assert len(cluster.workers) == 3
     assert any("went away" in line for line in told)
     assert summary.blocks_made == 5 == len(written) == len({name for name, _ in written})
     assert_as_built_here(asked, store)

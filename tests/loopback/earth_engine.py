@@ -256,12 +256,8 @@ def new_york(
     scale: float = 0.8,
 ) -> Catalogue:
     """Overlapping SkySat-like pictures of Manhattan, one for each month of 2015, R G B uint8."""
-    catalogue, random = Catalogue(), np.random.default_rng(seed)
-    yy, xx = np.mgrid[:size, :size]
-    for number in range(count):
-        texture = random.integers(1, 60, (3, size, size), "uint8")
-        blocks = np.stack([xx // 40 * 7, yy // 40 * 11, (xx + yy) // 80 * 13]) + 50 * number
-        data = (texture + blocks % 150 + 20).astype("uint8")
+    catalogue = Catalogue()
+    for number, data in enumerate(_pictures(count, size, seed)):
         left = origin[0] + number * size * scale * 0.4
         name = f"s{number:02d}_20150{number + 1}15T150000Z"
         catalogue.add(
@@ -276,6 +272,19 @@ def new_york(
             ),
         )
     return catalogue
+
+
+@cache
+def _pictures(count: int, size: int, seed: int) -> list[np.ndarray]:
+    """The pixels, which all catalogues of a process share."""
+    random, made = np.random.default_rng(seed), []
+    yy, xx = np.mgrid[:size, :size]
+    for number in range(count):
+        texture = random.integers(1, 60, (3, size, size), "uint8")
+        blocks = np.stack([xx // 40 * 7, yy // 40 * 11, (xx + yy) // 80 * 13]) + 50 * number
+        made.append((texture + blocks % 150 + 20).astype("uint8"))
+        made[-1].flags.writeable = False
+    return made
 
 
 def _ms(year: int, month: int, day: int) -> int:

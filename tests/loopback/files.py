@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from tests.loopback.server import Answer, Loopback, Request
@@ -56,7 +57,15 @@ class Files:
             return Answer.refusal(403, "Signature has expired", "PERMISSION_DENIED")
         if not path.is_file():
             return Answer.refusal(404, "no such file", "NOT_FOUND")
-        data = path.read_bytes()
+        stat = path.stat()
+        data, tag = _content(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if not self.ranges:
             request.headers.pop("range", None)
-        return ranged(data, request, f'"{hashlib.md5(data).hexdigest()}"')
+        return ranged(data, request, tag)
+
+
+@lru_cache(maxsize=4)
+def _content(path: Path, *_: int) -> tuple[bytes, str]:
+    """A file and its tag, read once however many ranges of it are asked for."""
+    data = path.read_bytes()
+    return data, f'"{hashlib.md5(data).hexdigest()}"'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any
 import pytest
 
 from pipeline.settings import settings
+from pipeline.sources import ee_client
 from tests.loopback.earth_engine import EarthEngine, new_york
 from tests.loopback.expressions import Catalogue
 from tests.loopback.google import Bucket, Drive, Tokens, service_account_key
-from tests.loopback.server import Loopback
+from tests.loopback.server import Hold, Loopback
 
+ROOT = Path(__file__).parent.parent.parent
 #: Over all three scenes of `new_york` with its defaults, 0.2 km².
 MANHATTAN = (-74.0160, 40.7098, -74.0092, 40.7127)
 
@@ -39,8 +43,25 @@ def google(
         for name, value in environment(server, key).items():
             patch.setenv(name, value)
         settings.cache_clear()
-        yield server
-    settings.cache_clear()
+        ee_client._connected = None
+        try:
+            yield server
+        finally:
+            # The client stays signed in for the process, and a later server may get this port.
+            ee_client._connected = None
+            settings.cache_clear()
+
+
+def killed(code: str, *arguments: object, hold: Hold) -> None:
+    """Run a program until a request of its is held, and kill it then."""
+    process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT)
+    try:
+        while not hold.reached.wait(0.05):
+            assert process.poll() is None, "it ended before"
+    finally:
+        process.kill()
+        process.wait()
+        hold.let_go()
 
 
 def environment(server: Loopback, key: Path) -> dict[str, str]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -78,7 +80,6 @@ class Fault:
         body: Sent in place of the service's body, with status 200 unless `status` is given.
         cut: Part of the body (0 to 1) after which the connection is closed.
         drop: Part of the body left out at the end, its length announced as if that were all.
-        delay: Seconds to wait before answering.
         skip: Requests that match and pass unharmed first.
     """
 
@@ -90,8 +91,40 @@ class Fault:
     body: bytes | None = None
     cut: float | None = None
     drop: float | None = None
-    delay: float = 0.0
     skip: int = 0
+
+
+class Hold:
+    """Keeps the requests whose path matches from being answered, until it is let go.
+
+    Args:
+        match: Regular expression, searched in "METHOD path".
+        when: Requests that come while this is not so are answered as usual.
+        count: So many requests are awaited.
+        most: How many are held; those that come later are answered as usual.
+    """
+
+    def __init__(self, match: str, when: Callable[[], object], count: int, most: int) -> None:
+        self._match, self._when, self._count, self._most = match, when, count, most
+        self._held = 0
+        self._let_go = threading.Event()
+        self.reached = threading.Event()  # set once `count` requests are held
+
+    def let_go(self) -> None:
+        """Answer them, and those that come."""
+        self._let_go.set()
+
+    def pass_through(self, line: str, lock: threading.RLock) -> None:
+        """Called for each request, in its thread."""
+        if self._let_go.is_set() or not re.search(self._match, line) or not self._when():
+            return
+        with lock:
+            if self._held >= self._most:
+                return
+            self._held += 1
+            if self._held >= self._count:
+                self.reached.set()
+        self._let_go.wait()
 
 
 STATUS_NAMES = {
@@ -103,11 +136,12 @@ STATUS_NAMES = {
 class Loopback:
     """The server; a context manager."""
 
-    def __init__(self, *services: Service, delay: float = 0.0, port: int = 0) -> None:
+    def __init__(self, *services: Service, port: int = 0) -> None:
         self.services = list(services)
         self.log: list[Request] = []
         self.faults: list[Fault] = []
-        self.delay, self.port = delay, port
+        self.holds: list[Hold] = []
+        self.port = port
         self.lock = threading.RLock()
         self.inside = self.peak = 0
 
@@ -116,6 +150,8 @@ class Loopback:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Else each body waits until the client has acknowledged its headers: 40 ms a request.
+            disable_nagle_algorithm = True
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -142,14 +178,28 @@ class Loopback:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for hold in self.holds:
+            hold.let_go()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join()
 
     def fail(self, match: str, **fault: Any) -> Fault:
         """Inject a `Fault`."""
         self.faults.append(Fault(match, **fault))
         return self.faults[-1]
+
+    def hold(
+        self,
+        match: str,
+        *,
+        when: Callable[[], object] = lambda: True,
+        count: int = 1,
+        most: int = sys.maxsize,
+    ) -> Hold:
+        """Hold requests back from now on; see `Hold`."""
+        self.holds.append(Hold(match, when, count, most))
+        return self.holds[-1]
 
     def requests(self, match: str) -> list[Request]:
         """Logged requests whose "METHOD path" matches."""
@@ -183,6 +233,8 @@ class Loopback:
             self.peak = max(self.peak, self.inside)
             fault = self._fault(request)
         try:
+            for hold in self.holds:
+                hold.pass_through(f"{request.method} {request.path}", self.lock)
             answer = self._answer(request, fault)
         except Exception as error:
             answer = Answer.refusal(500, f"the test server itself failed: {error!r}", "INTERNAL")
@@ -192,7 +244,6 @@ class Loopback:
         self._send(handler, request, answer, fault)
 
     def _answer(self, request: Request, fault: Fault | None) -> Answer:
-        time.sleep(self.delay + (fault.delay if fault else 0))
         if fault and fault.body is not None:
             return Answer(fault.body, fault.status or 200, fault.headers)
         if fault and fault.status:
