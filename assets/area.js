@@ -100,6 +100,12 @@ function remember({ session, draft, restores }, tell) {
   sessionStorage.setItem(MEMORY, JSON.stringify({ session, draft: content }));
 }
 
+// What was just drawn is kept before the server has it: a reload may come first.
+function keepShape(shape) {
+  const kept = JSON.parse(sessionStorage.getItem(MEMORY) || 'null');
+  if (kept) sessionStorage.setItem(MEMORY, JSON.stringify({ ...kept, draft: { ...kept.draft, shape } }));
+}
+
 function drawMap(L, root, tell, first) {
   const element = root.querySelector('.lk-map');
   const map = L.map(element, {
@@ -124,7 +130,10 @@ function drawMap(L, root, tell, first) {
   const grid = graticule(L, map);
   const label = h('output', { class: 'lk-pill lk-area-size', 'aria-live': 'polite' });
   element.parentElement.append(label);
-  const outline = createOutline(L, map, label, (geometry) => tell('drawn', { geometry }));
+  const outline = createOutline(L, map, label, (geometry) => {
+    keepShape(geometry);
+    tell('drawn', { geometry });
+  });
   tools(L, map, outline).addTo(map);
   const imagery = imageryLayers(L, map);
   const credit = addCredit(L, map, { scenes: [] });

@@ -98,7 +98,7 @@ def dated(url: str) -> dict[str, tuple[str, Callable[[Page], None]]]:
 def compared(page: Page) -> None:
     """Waits until the dates are compared and their pictures there."""
     seen(".lk-changes[data-state=live]")(page)
-    found = "lookalikeChanges.store.state.found && !lookalikeChanges.store.state.busy"
+    found = "lookalike.store.state.found && !lookalike.store.state.busy"
     page.wait_for_function(f"() => {found}")
     page.wait_for_load_state("networkidle")
 

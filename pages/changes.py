@@ -13,8 +13,8 @@ asked = st.query_params.get("collection")
 titles = {one.name: one.manifest.title for one in series.values()}
 if not series or (asked and asked not in series):
     changes_view.no_series(shelf().collection(asked) if asked else None, titles)
-    st.stop()
-remembered = st.session_state.get("collection")
-name = asked or (remembered if remembered in series else next(iter(series)))
-st.session_state["collection"] = name
-changes_view.show(series[name], titles)
+else:
+    remembered = st.session_state.get("collection")
+    name = asked or (remembered if remembered in series else next(iter(series)))
+    st.session_state["collection"] = name
+    changes_view.show(series[name], titles)

@@ -9,12 +9,11 @@ from pages.ui.explorer import explorer
 from pages.ui.server import shelf
 
 titles = cards.titles(shelf())
-if not titles:
+if titles:
+    name = st.query_params.get("collection") or st.session_state.get("collection")
+    if name not in titles and not st.query_params.get("collection"):
+        name = next(iter(titles))
+    st.session_state["collection"] = name
+    explorer(shelf().collection(name), titles)
+else:
     cards.nothing_yet()
-    st.stop()
-
-name = st.query_params.get("collection") or st.session_state.get("collection")
-if name not in titles and not st.query_params.get("collection"):
-    name = next(iter(titles))
-st.session_state["collection"] = name
-explorer(shelf().collection(name), titles)

@@ -7,17 +7,15 @@ the browser logged an error or asked any other machine for anything.
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +47,10 @@ PATIENCE_MS = 60_000
 #: those of containers beside it do.
 DISTURBANCE = "ERR_NETWORK_CHANGED"
 expect.set_options(timeout=PATIENCE_MS)
+#: How often the server has run the page to its end, as the page has it.
+RUNS = "Number(document.querySelector('.lk-run')?.dataset.run ?? 0)"
 LIVE = (
-    "() => window.lookalike?.store.state.footprints && window.lookalike.map.leaflet() && "
+    "() => window.lookalike?.store?.state.footprints && window.lookalike.map.leaflet() && "
     "document.querySelector('.lk-explorer[data-state=live]')"
 )
 
@@ -74,41 +74,30 @@ class App:
     log: Path
 
 
-def free_port() -> int:
-    """A port on which nobody listens.
-
-    Below those that the system gives to outgoing connections, of which one may take it meanwhile.
-    """
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("0.0.0.0", port))
-            except OSError:
-                continue
-        return port
-
-
 @contextmanager
 def serving(home: Path, log: Path, *options: str, base: str = "") -> Iterator[App]:
-    """The app on a free port with its own home, until the block ends."""
-    port = free_port()
+    """The app with its own home, on a port that it finds itself, until the block ends.
+
+    What it printed must hold no traceback.
+    """
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    flags = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless=true"]
+    flags = ["--server.port", "0", "--server.address", "127.0.0.1", "--server.headless=true"]
     if base:
         flags += ["--server.baseUrlPath", base.strip("/")]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *flags, *options],
-            cwd=ROOT,
-            env={**os.environ, "LOOKALIKE_HOME": str(home)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}{base}"
+    process = subprocess.Popen(
+        [*command, *flags, *options],
+        cwd=ROOT,
+        env={**os.environ, "LOOKALIKE_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    address: Future[str] = Future()
+    reader = threading.Thread(target=_keep, args=(process, log, address))
+    reader.start()
     try:
-        _await_health(f"{url}/_stcore/health", process, log)
+        url = address.result() + base
+        assert url != base, f"the app did not start:\n{log.read_text()}"
         yield App(url, log)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
@@ -116,17 +105,21 @@ def serving(home: Path, log: Path, *options: str, base: str = "") -> Iterator[Ap
             process.wait(60)
         finally:
             process.kill()
+            reader.join()
+    assert "Traceback" not in log.read_text(), log.read_text()
 
 
-def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
-        assert process.poll() is None, f"the app did not start:\n{log.read_text()}"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError(f"the app did not answer:\n{log.read_text()}")
+def _keep(process: subprocess.Popen[bytes], log: Path, address: Future[str]) -> None:
+    """Write what the app prints to its log; its address is "" where it ends before it serves."""
+    assert process.stdout
+    with log.open("wb", buffering=0) as kept:
+        for line in process.stdout:
+            kept.write(line)
+            found = re.search(rb"URL: (http://127\.0\.0\.1:\d+)", line)
+            if found and not address.done():
+                address.set_result(found[1].decode())
+    if not address.done():
+        address.set_result("")
 
 
 def build(home: Path, scene: Path, name: str, *options: str) -> None:
@@ -239,17 +232,32 @@ def visit(chromium: Browser) -> Iterator[Visit]:
 def live(page: Page) -> Page:
     """The page once its map is drawn and can be clicked."""
     page.wait_for_function(LIVE)
+    idle(page)
     return page
+
+
+def idle(page: Page) -> None:
+    """Wait until the page has nothing under way and its map stays where it is."""
+    page.wait_for_function("() => window.lookalike?.idle")
+    page.evaluate("() => lookalike.idle()")
+
+
+def spot(page: Page, lon: float, lat: float) -> tuple[float, float]:
+    """Where in the window a place on the map is, once the map has come to rest."""
+    idle(page)
+    x, y = page.evaluate(
+        "([lon, lat]) => { const map = lookalike.map.leaflet();"
+        " const box = map.getContainer().getBoundingClientRect();"
+        " const at = map.latLngToContainerPoint([lat, lon]);"
+        " return [at.x + box.x, at.y + box.y]; }",
+        [lon, lat],
+    )
+    return x, y
 
 
 def click_map(page: Page, lon: float, lat: float) -> None:
     """Click a place on the map."""
-    spot = page.evaluate(
-        "([lon, lat]) => lookalike.map.leaflet().latLngToContainerPoint([lat, lon])", [lon, lat]
-    )
-    box = page.locator(".lk-map").bounding_box()
-    assert box
-    page.mouse.click(box["x"] + spot["x"], box["y"] + spot["y"])
+    page.mouse.click(*spot(page, lon, lat))
 
 
 def state(page: Page, name: str) -> Any:
@@ -276,13 +284,31 @@ def address(page: Page) -> str:
     return page.evaluate("() => location.href")
 
 
-def settled(page: Page) -> None:
-    """Wait until what was just done has reached the server and it has run the page to its end."""
-    page.wait_for_timeout(300)
+@contextmanager
+def ran(page: Page) -> Iterator[None]:
+    """Wait until what is done in the block has reached the server and it has run the page since.
+
+    The run before it has ended when the block begins: else its end could be taken for this one's.
+    """
+    at_rest(page)
+    before = page.evaluate(f"() => {RUNS}")
+    yield
+    at_rest(page, before)
+
+
+def at_rest(page: Page, after: int = 0) -> None:
+    """Wait until the server has run the page to its end and the page shows what came of it.
+
+    Args:
+        page: A page of the app.
+        after: Number of a run; a later one must have ended.
+    """
     page.wait_for_function(
-        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
-        " === 'notRunning'"
+        f"(after) => {RUNS} > after && document.querySelector('[data-testid=stApp]')"
+        ".dataset.testScriptState === 'notRunning'",
+        arg=after,
     )
+    page.evaluate("() => window.lookalike?.idle()")
 
 
 def unfold(page: Page, title: str) -> None:
@@ -318,5 +344,5 @@ def eventually(check: Callable[[], None]) -> None:
 
 def results(page: Page) -> list[str]:
     """Ids of the results shown, once a search has ended."""
-    until(page, "s.summary && !s.busy")
+    until(page, "s.asked && s.answered === s.asked && s.summary")
     return page.evaluate("() => lookalike.store.state.shown.map((hit) => hit.id)")

@@ -21,6 +21,7 @@ from tests.browser import (
     live,
     results,
     serving,
+    spot,
     state,
     until,
     visit,
@@ -92,12 +93,7 @@ def test_pointing_at_a_card_marks_it_on_the_map(app, visit) -> None:
 def test_pointing_at_a_result_on_the_map_marks_its_card(app, visit) -> None:
     page, _ = search(app, visit)
     hit = state(page, "hits")[0]
-    spot = page.evaluate(
-        "([lon, lat]) => lookalike.map.leaflet().latLngToContainerPoint([lat, lon])",
-        [hit["lon"], hit["lat"]],
-    )
-    box = page.locator(".lk-map").bounding_box()
-    page.mouse.move(box["x"] + spot["x"], box["y"] + spot["y"], steps=3)
+    page.mouse.move(*spot(page, hit["lon"], hit["lat"]), steps=3)
     page.locator(".lk-card.lk-hovered").wait_for()
     click_map(page, hit["lon"], hit["lat"])
     page.locator(".lk-card.lk-selected").wait_for()
@@ -305,10 +301,6 @@ def test_the_app_works_under_a_base_path(app, module_home, visit, tmp_path: Path
             "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth)"
         )
         page.context.close()
-
-
-def test_the_server_log_has_no_traceback(app: App) -> None:
-    assert "Traceback" not in app.log.read_text()
 
 
 def _layout(page) -> tuple[bool, dict[str, float], dict[str, float]]:

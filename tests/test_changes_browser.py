@@ -29,8 +29,8 @@ from tests.rasters import ground, write
 __all__ = ["chromium", "visit"]
 pytestmark = pytest.mark.browser
 READY = (
-    "() => window.lookalikeChanges?.map.leaflet() && "
-    "lookalikeChanges.store.state.footprints && !lookalikeChanges.store.state.busy"
+    "() => window.lookalike?.map?.leaflet() && "
+    "lookalike.store.state.footprints && !lookalike.store.state.busy"
 )
 
 
@@ -53,15 +53,15 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     page = visit(f"{app.url}/changes")
     page.get_by_role("heading", name="Click a thing on the map").wait_for()
     page.wait_for_function(READY)
-    corner = page.evaluate("() => Array.from(lookalikeChanges.store.state.footprints.centres)")
+    corner = page.evaluate("() => Array.from(lookalike.store.state.footprints.centres)")
     (lon, lat) = corner[16:18]  # the ninth of nine chips of either date
-    page.evaluate("([lon, lat]) => lookalikeChanges.actions.pick(lon, lat)", [lon, lat])
+    page.evaluate("([lon, lat]) => lookalike.actions.pick(lon, lat)", [lon, lat])
     card = page.locator("[data-kind=appeared] .lk-pair")
     card.first.wait_for()
     expect(page.locator("[data-kind=disappeared] .lk-pair")).to_have_count(0)
     page.get_by_role("button", name="2009-08-18").click()
     card.first.click()
-    page.wait_for_function("() => lookalikeChanges.store.state.pictured === '2016-08-16'")
+    page.wait_for_function("() => lookalike.store.state.pictured === '2016-08-16'")
     day = page.get_by_role("button", name="2016-08-16")
     expect(day).to_have_attribute("aria-pressed", "true")
     with page.expect_download() as saved:

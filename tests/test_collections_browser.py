@@ -21,7 +21,7 @@ def open_page(app: App, visit: Visit, **options):
     return page
 
 
-def spot(page, share_x: float, share_y: float) -> tuple[float, float]:
+def on_plot(page, share_x: float, share_y: float) -> tuple[float, float]:
     box = page.locator(".lk-plot").bounding_box()
     return box["x"] + share_x * box["width"], box["y"] + share_y * box["height"]
 
@@ -69,13 +69,13 @@ def test_the_name_in_links_changes_and_the_old_link_says_so(app, visit) -> None:
 def test_a_lasso_shows_its_chips_on_the_map_and_escape_ends_it(app, visit) -> None:
     page = open_page(app, visit)
     page.locator(".lk-plot").scroll_into_view_if_needed()
-    page.mouse.move(*spot(page, 0.5, 0.01))
+    page.mouse.move(*on_plot(page, 0.5, 0.01))
     page.mouse.down()
     for corner in ((0.5, 0.99), (0.99, 0.99), (0.99, 0.01)):
-        page.mouse.move(*spot(page, *corner), steps=4)
+        page.mouse.move(*on_plot(page, *corner), steps=4)
     page.mouse.up()
     page.get_by_text("of 49 chips are on the map").wait_for()
-    held = page.evaluate("() => lookalikeSpace.store.state.shown.size")
+    held = page.evaluate("() => lookalike.store.state.shown.size")
     assert 0 < held < 49
     page.locator(".lk-plot").focus()
     page.keyboard.press("Escape")
@@ -86,14 +86,14 @@ def test_a_click_colours_by_similarity(app, visit) -> None:
     page = open_page(app, visit)
     page.locator(".lk-plot").scroll_into_view_if_needed()
     place = page.evaluate(
-        "() => { const p = lookalikeSpace.store.state.points;"
+        "() => { const p = lookalike.store.state.points;"
         " const c = document.querySelector('.lk-plot');"
         " return [p[1], p[2]].map((v, i) => { const size = i ? c.clientHeight : c.clientWidth;"
         " return (size / 2 + (i ? -v : v) * (size / 2 - 18)) / size; }); }"
     )
-    page.mouse.click(*spot(page, *place))
+    page.mouse.click(*on_plot(page, *place))
     page.get_by_text("Colour: similarity to the chip you chose").wait_for()
-    best = page.evaluate("() => Math.max(...lookalikeSpace.store.state.like.scores)")
+    best = page.evaluate("() => Math.max(...lookalike.store.state.like.scores)")
     assert best == pytest.approx(1, abs=0.01)
 
 
@@ -159,7 +159,3 @@ def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, visit) -> None:
     page = open_page(app, visit, size=PHONE)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-
-
-def test_the_server_log_has_no_traceback(app: App) -> None:
-    assert "Traceback" not in app.log.read_text()

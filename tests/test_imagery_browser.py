@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, TimeoutError, expect
+from playwright.sync_api import expect
 
 from tests.browser import (
     App,
@@ -15,9 +15,9 @@ from tests.browser import (
     chromium,
     click_map,
     live,
+    ran,
     results,
     serving,
-    settled,
     unfold,
     visit,
 )
@@ -53,36 +53,15 @@ def new_york(app: App, visit: Visit):
     page = opened(app, visit)
     west, south, east, north = MANHATTAN
     page.evaluate(
-        "([w, s, e, n]) => lookalikeArea.leaflet().fitBounds([[s, w], [n, e]], {animate: false})",
+        "([w, s, e, n]) => lookalike.map.leaflet().fitBounds([[s, w], [n, e]], {animate: false})",
         [west, south, east, north],
     )
     draw(page, (west + 0.001, south + 0.0005, east - 0.001, north - 0.0005))
     page.get_by_role("combobox", name="Imagery from").click()
-    page.get_by_role("option", name="Google Earth Engine").click()
+    with ran(page):
+        page.get_by_role("option", name="Google Earth Engine").click()
     page.get_by_text("Signed in as lookalike@test-project.iam.gserviceaccount.com").wait_for()
     return page
-
-
-def repeated(act: Callable[[], object], seen: Locator) -> None:
-    """Act until something is seen: what is done while the page is drawn anew may be lost."""
-    for _ in range(6):
-        act()
-        try:
-            return seen.wait_for(timeout=20_000)
-        except TimeoutError:
-            continue
-    return seen.wait_for()
-
-
-def take(option: Locator, unroll: Callable[[], object]) -> None:
-    """Choose from a list, which closes where the page is drawn anew before the click arrives."""
-    for _ in range(6):
-        repeated(unroll, option)
-        try:
-            return option.click(timeout=5_000)
-        except TimeoutError:
-            continue
-    return option.click()
 
 
 @pytest.mark.parametrize("road", ["Straight from Earth Engine", "By way of Google Drive"])
@@ -90,25 +69,25 @@ def test_from_a_drawing_over_new_york_to_hits(
     app: App, visit: Visit, server: Google, road: str
 ) -> None:
     page = new_york(app, visit)
-    page.get_by_role("button", name="Test", exact=True).click()
+    with ran(page):
+        page.get_by_role("button", name="Test", exact=True).click()
     page.get_by_text("Earth Engine answers lookalike@test-project").wait_for()
     if "Drive" in road:
         unfold(page, "How it is fetched")
         choice = page.locator("[class*='st-key-area-ee-road']").get_by_role("combobox")
-        choice.scroll_into_view_if_needed()
-        settled(page)
-        take(page.get_by_role("option", name=road), lambda: choice.press("ArrowDown"))
-    settled(page)
-    preview = page.locator(".lk-map img.leaflet-tile-loaded[src*='/maps/']").first
-    repeated(page.get_by_role("button", name="Find images").click, preview)
+        choice.press("ArrowDown")
+        with ran(page):
+            page.get_by_role("option", name=road).click()
+    with ran(page):
+        page.get_by_role("button", name="Find images").click()
+    page.locator(".lk-map img.leaflet-tile-loaded[src*='/maps/']").first.wait_for()
     choose_overlap(page, "None")
     page.locator(".lk-figures", has_text="To fetch").wait_for()
     title = f"New York {road.split()[-1]}"
-    settled(page)
     name = page.get_by_label("Name", exact=True)
-    name.fill(title)
-    name.press("Tab")
-    settled(page)
+    with ran(page):
+        name.fill(title)
+        name.press("Tab")
     expect(name).to_have_value(title)
     page.get_by_role("button", name="Build").click()
     built(page, title).get_by_role("link", name="Search it").click()
@@ -126,11 +105,11 @@ def test_any_asset_can_be_typed_in(app: App, visit: Visit) -> None:
     box = page.get_by_role("combobox", name="Collection")
     box.click()
     box.fill("projects/somebody/assets/town")
-    box.press("Enter")
-    settled(page)
-    page.get_by_label("Dates", exact=True).fill("2016")  # whatever else is done, it stays
-    page.keyboard.press("Tab")
-    settled(page)
+    with ran(page):
+        box.press("Enter")
+    with ran(page):
+        page.get_by_label("Dates", exact=True).fill("2016")  # whatever else is done, it stays
+        page.keyboard.press("Tab")
     expect(box).to_have_value("projects/somebody/assets/town")
 
 

@@ -17,6 +17,7 @@ from tests.browser import (
     linked,
     live,
     results,
+    spot,
     state,
     until,
     visit,
@@ -26,7 +27,7 @@ __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
 
 
-def spot(page, x: float, y: float = 0.5) -> tuple[float, float]:
+def share(page, x: float, y: float = 0.5) -> tuple[float, float]:
     """Longitude and latitude at shares of the collection's width and height."""
     west, south, east, north = page.evaluate(
         "() => { const c = lookalike.store.state.footprints.centres;"
@@ -42,17 +43,8 @@ def opened(app: App, visit: Visit, fields: str = "", **options):
 
 def searched(app: App, visit: Visit, fields: str = "", **options):
     page = opened(app, visit, fields, **options)
-    click_map(page, *spot(page, 0.85))
+    click_map(page, *share(page, 0.85))
     return page, results(page)
-
-
-def on_map(page, lon: float, lat: float) -> tuple[float, float]:
-    """Where a place is in the window."""
-    at = page.evaluate(
-        "([lon, lat]) => lookalike.map.leaflet().latLngToContainerPoint([lat, lon])", [lon, lat]
-    )
-    box = page.locator(".lk-map").bounding_box()
-    return box["x"] + at["x"], box["y"] + at["y"]
 
 
 def marked(page, *ids: str) -> None:
@@ -82,7 +74,7 @@ def test_marks_refine_undo_and_reopen_by_key_alone(app, visit) -> None:
 def test_shift_and_a_click_add_an_example_and_undo_takes_it_back(app, visit) -> None:
     page, ids = searched(app, visit)
     page.keyboard.down("Shift")
-    click_map(page, *spot(page, 0.1))
+    click_map(page, *share(page, 0.1))
     page.keyboard.up("Shift")
     until(page, "s.good.length === 1 && !s.busy")
     expect(page.locator(".lk-example")).to_have_count(1)
@@ -108,7 +100,7 @@ def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, 
     page = visit(app.url)
     page.get_by_role("link", name="Search", exact=True).first.click()
     live(page)
-    click_map(page, *spot(page, 0.85))
+    click_map(page, *share(page, 0.85))
     first = results(page)
     centre = page.evaluate("() => lookalike.map.centre()")
     page.evaluate("() => { document.querySelector('.lk-explorer').lkSame = true; }")
@@ -167,25 +159,19 @@ def test_a_picture_that_cannot_be_read_leaves_the_search_as_it_is(app, visit, tm
 def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
     page, _ = searched(app, visit)
     hit = state(page, "hits")[0]
-    before = on_map(page, hit["lon"], hit["lat"])
+    before = spot(page, hit["lon"], hit["lat"])
     page.get_by_role("button", name="Filters").click()
     page.locator(".lk-filters").wait_for()
-    page.wait_for_timeout(300)  # for a map that would still move
-
-    def stayed() -> None:
-        assert on_map(page, hit["lon"], hit["lat"]) == pytest.approx(before, abs=1)
-
-    eventually(stayed)
+    assert spot(page, hit["lon"], hit["lat"]) == pytest.approx(before, abs=1)
     page.get_by_role("button", name="Draw", exact=True).click()
     until(page, "s.drawing === 'polygon'")
-    ring = [spot(page, x, y) for x, y in ((-0.1, -0.1), (0.35, -0.1), (0.35, 1.1), (-0.1, -0.1))]
+    ring = [share(page, x, y) for x, y in ((-0.1, -0.1), (0.35, -0.1), (0.35, 1.1), (-0.1, -0.1))]
     for lon, lat in ring:
-        page.mouse.click(*on_map(page, lon, lat))
-        page.wait_for_timeout(150)  # the drawing tool takes a quicker click for a slip
+        page.mouse.click(*spot(page, lon, lat))
     until(page, "s.filters.within && s.summary && !s.busy && s.hits.length")
     left = state(page, "summary")["eligible"]
     assert 0 < left < 30
-    assert all(hit["lon"] <= spot(page, 0.36)[0] for hit in state(page, "hits"))
+    assert all(hit["lon"] <= share(page, 0.36)[0] for hit in state(page, "hits"))
     expect(page.locator(".lk-eligible")).to_contain_text(f"{left} of 49 chips eligible")
     ids = results(page)
     page.reload()
@@ -197,9 +183,9 @@ def test_a_drawn_box_is_searched(app, visit) -> None:
     page = opened(app, visit)
     page.get_by_role("button", name="Search by a box").click()
     until(page, "s.drawing === 'box'")
-    page.mouse.move(*on_map(page, *spot(page, 0.7, 0.6)))
+    page.mouse.move(*spot(page, *share(page, 0.7, 0.6)))
     page.mouse.down()
-    page.mouse.move(*on_map(page, *spot(page, 0.9, 0.4)), steps=4)
+    page.mouse.move(*spot(page, *share(page, 0.9, 0.4)), steps=4)
     page.mouse.up()
     until(page, "s.query?.kind === 'box'")
     assert len(results(page)) == 10
@@ -250,8 +236,8 @@ def test_heatmap_sites_and_inside(app, visit) -> None:
     told = page.locator(".lk-summary").inner_text()
     asked = []
     page.route("**/search?sites=1", lambda route: asked.append(route))
-    page.keyboard.press("m")
-    eventually(lambda: _one(asked))
+    with page.expect_request("**/search?sites=1"):
+        page.keyboard.press("m")
     assert page.locator(".lk-summary").inner_text() == told  # until the sites are there
     asked[0].continue_()
     until(page, "s.sites && !s.busy")
@@ -260,10 +246,6 @@ def test_heatmap_sites_and_inside(app, visit) -> None:
     assert sum(site["count"] for site in sites) == len(state(page, "hits"))
     expect(page.locator(".lk-card")).to_have_count(len(sites))
     linked(page, "heat=1", "inside=1", "sites=1")
-
-
-def _one(asked: list) -> None:
-    assert len(asked) == 1
 
 
 def test_the_keys_are_listed_and_escape_only_closes_the_list(app, visit) -> None:

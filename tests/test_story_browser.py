@@ -24,13 +24,15 @@ from tests.browser import (
     DESKTOP,
     PHONE,
     Visit,
+    at_rest,
     built,
     chromium,
     live,
     ponds,
+    ran,
     results,
     serving,
-    settled,
+    spot,
     visit,
 )
 from tests.rasters import write
@@ -113,20 +115,9 @@ class Person:
         else:
             what.click()
 
-    def spot(self, place: tuple[float, float], leaflet: str) -> tuple[float, float]:
-        """Where in the window a longitude and latitude is."""
-        x, y = self.page.evaluate(
-            f"([lon, lat]) => {{ const map = {leaflet};"
-            " const box = map.getContainer().getBoundingClientRect();"
-            " const at = map.latLngToContainerPoint([lat, lon]);"
-            " return [at.x + box.x, at.y + box.y]; }",
-            list(place),
-        )
-        return x, y
-
     def touch_map(self, place: tuple[float, float]) -> None:
         """Press a place on the Search page's map."""
-        at = self.spot(place, "lookalike.map.leaflet()")
+        at = spot(self.page, *place)
         if self.phone:
             self._fingers([at], [])
         else:
@@ -152,7 +143,6 @@ class Person:
             kind = "touchEnd" if not now else "touchMove" if before else "touchStart"
             points = [{"x": x, "y": y} for x, y in now]
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-            self.page.wait_for_timeout(60)
             before = now
         session.detach()
 
@@ -226,18 +216,19 @@ def draw_the_area(person: Person) -> None:
     west, south, east, north = AREA
     person.press("Draw a rectangle")
     corners = ((west, north), (east, south))
-    person.drag(*(person.spot(at, "lookalikeArea.leaflet()") for at in corners))
+    person.drag(*(spot(person.page, *at) for at in corners))
     person.page.locator("h2.lk-step", has_text="Area").filter(has_text="km²").wait_for()
 
 
 def preflight(person: Person, name: str) -> int:
     """Read what the build takes, and name it; gives the number of chips."""
     page = person.page
-    settled(page)
     page.locator("h2.lk-step", has_text="Pre-flight").filter(has_text="ready").wait_for()
     title = page.get_by_label("Name", exact=True)
-    title.fill(name)
-    title.press("Tab")
+    at_rest(page)
+    with ran(page):
+        title.fill(name)
+        title.press("Tab")
     listed = page.locator(".lk-figures")
     words, values = (listed.locator(kind).all_inner_texts() for kind in ("dt", "dd"))
     figures = dict(zip(words, values, strict=True))
@@ -304,7 +295,6 @@ def narrow(person: Person) -> Hits:
         person.page.wait_for_function(
             "(n) => document.querySelectorAll('.leaflet-editing-icon').length === n", arg=corners
         )
-        person.page.wait_for_timeout(150)  # the drawing tool takes a quicker click for a slip
     person.touch_map(POND_COUNTRY[0])
     person.until("s.filters.within && s.summary && !s.busy && s.hits.length")
     found = person.hits()
