@@ -52,7 +52,6 @@ def loaded_by(*arguments: str) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     names = re.findall(r"^import time:.*\|\s*([\w.]+)$", done.stderr, re.MULTILINE)
