@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests import standin
+from tests import ROOT, standin
 
 
 class Cluster:
@@ -72,6 +72,7 @@ class Cluster:
         home, hold = self.folder / "home", self.folder / "hold"
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
             env={**os.environ, "LOOKALIKE_HOME": str(home), standin.HOLD: str(hold)},
             stderr=subprocess.DEVNULL,
         )

@@ -26,6 +26,16 @@ def _no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(autouse=True)
+def _settings_of_this_test() -> Iterator[None]:
+    """The environment is read anew by each test: the one before may have had another."""
+    from pipeline.settings import settings
+
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def shared_weights() -> Path:
     """The real ImageNet weights, as `make setup` fetched them."""

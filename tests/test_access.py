@@ -7,7 +7,6 @@ import re
 import secrets
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
@@ -26,6 +25,7 @@ from pipeline.access import (
 )
 from pipeline.errors import QueryError
 from pipeline.settings import Settings, from_environment
+from tests import ROOT
 
 TOKEN = "a-token-that-is-long-enough"
 DIGEST = hashlib.sha256(TOKEN.encode()).digest()
@@ -217,7 +217,7 @@ def guarded_server(tmp_path_factory):
     flags = ["--server.port", "0", "--server.address", "0.0.0.0", "--server.headless=true"]
     with subprocess.Popen(
         [*command, *flags, "--secrets.files", str(folder / "secrets.toml")],
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
         env={**os.environ, "LOOKALIKE_HOME": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -25,11 +25,10 @@ from pipeline.parts import read_embeddings
 from pipeline.plan import plan
 from pipeline.progress import Progress
 from pipeline.store import Store
-from tests import made, standin
+from tests import ROOT, made, standin
 from tests.rasters import write_raster
 from tests.test_cli import run
 
-ROOT = Path(__file__).parent.parent
 WIDTH, HEIGHT, STRIDE = 4352, 300, 128
 BLOCKS = 3  # of a build that is killed
 

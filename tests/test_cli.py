@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from shapely.geometry import shape
 
-from tests import made
+from tests import ROOT, made
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def test_search_by_chip_lists_hits_with_the_documented_keys(home: Path) -> None:
 def test_it_is_a_program_whose_output_is_only_the_answer(home: Path) -> None:
     chip = made.collection(home).chips.ids[0].decode()
     command = [sys.executable, "-m", "pipeline", "search", "made", "--chip", chip, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
     assert len(json.loads(done.stdout)) == 10
     assert done.stderr == ""

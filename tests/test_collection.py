@@ -22,9 +22,7 @@ from pipeline.names import proposed_name
 from pipeline.parts import read_embeddings
 from pipeline.renaming import rename
 from pipeline.store import Store
-from tests import made
-
-ROOT = Path(__file__).parent.parent
+from tests import ROOT, made
 
 
 def test_part_opens_in_geopandas_with_its_footprints(home: Path) -> None:

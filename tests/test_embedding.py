@@ -14,6 +14,7 @@ import pytest
 from pipeline import cells, dense, embedding, resnet, weights
 from pipeline.embedding import ModelIdentity
 from pipeline.errors import ModelMismatchError, QueryError
+from tests import ROOT
 
 pytestmark = pytest.mark.model
 
@@ -184,7 +185,7 @@ def test_importing_the_module_and_asking_who_it_is_loads_no_runtime(home: Path) 
         "assert pipeline.embedding.identity('dense').mode == 'dense'; "
         "sys.exit('tensorflow' in sys.modules or 'openvino' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
@@ -200,7 +201,7 @@ def test_no_runtime_calls_home_when_it_is_loaded(runtime: str, tmp_path: Path) -
     )
     environment = {**os.environ, "HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "intel").exists(), "nor does it count how often it was used"

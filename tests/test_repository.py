@@ -35,7 +35,7 @@ def sources(*suffixes: str) -> list[Path]:
     folders = ["pipeline", "pages", "assets", "tests", "benchmarks", "docs", ".ci", ".streamlit"]
     files = [path for path in ROOT.iterdir() if path.is_file()]
     files += [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
-    skipped = {"vendor", "__pycache__", "node_modules", ".ipynb_checkpoints"}
+    skipped = {".git", "vendor", "__pycache__", "node_modules", ".ipynb_checkpoints"}
     return [
         path
         for path in files
@@ -52,7 +52,6 @@ def loaded_by(*arguments: str) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     names = re.findall(r"^import time:.*\|\s*([\w.]+)$", done.stderr, re.MULTILINE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 from pipeline import api, api_jobs, api_lost, api_scores, api_searches, openapi, tiles
 from pipeline.boxes import cut_out
 from pipeline.errors import NotFoundError, QueryError
+from pipeline.index import Index
 from pipeline.jobs import Jobs
 from pipeline.settings import Settings
 from pipeline.shelf import Shelf
@@ -49,13 +51,19 @@ class BrightnessNetwork:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def made(tmp_path_factory):
+    """One collection with its index; each test changes a copy."""
     home = tmp_path_factory.mktemp("rest")
-    pictured.collection(home)
+    Index.open(pictured.collection(home))
     return home
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def home(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "home")
+
+
+@pytest.fixture
 def client(home):
     shelf = Shelf(Store(home))
     shelf.embedder = lambda name: FixedEmbedder()
@@ -74,7 +82,7 @@ def client(home):
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def chips(home):
     return [chip.decode() for chip in Store(home).open("bay").chips.ids]
 

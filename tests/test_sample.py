@@ -14,6 +14,7 @@ from pipeline.chips import Grid, cut
 from pipeline.errors import UnavailableError
 from pipeline.scene import SceneReader, ingest, open_scene
 from pipeline.sources.sample import samples
+from tests import ROOT
 
 
 def test_samples_are_the_two_collections_of_the_demo() -> None:
@@ -30,7 +31,7 @@ def test_samples_are_found_without_importing_the_package_that_carries_them() -> 
         "import sys; from pipeline.sources.sample import samples; samples();"
         "sys.exit(any(m.split('.')[0] in ('localtileserver', 'rasterio') for m in sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_bay_is_where_it_should_be_and_readable() -> None:

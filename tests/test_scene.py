@@ -16,7 +16,7 @@ import pytest
 from pipeline import cog
 from pipeline.errors import DamagedError, NotFoundError, SceneError, StorageError
 from pipeline.scene import Scene, SceneReader, Stretch, ingest, load_scene, open_scene
-from tests import rasters
+from tests import ROOT, rasters
 
 IDENTITY_STRETCH = Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 
@@ -872,7 +872,7 @@ except StorageError as error:
 sys.exit("no error")
 """
     answer = subprocess.run(
-        [sys.executable, "-c", code, str(1 << 40)], capture_output=True, text=True
+        [sys.executable, "-c", code, str(1 << 40)], cwd=ROOT, capture_output=True, text=True
     )
     assert answer.returncode == 0, answer.stderr
     assert files_in(tmp_path / "out") == []

@@ -13,6 +13,7 @@ from pipeline.exact import Truth, best, nearest
 from pipeline.projection import Projection, normalised, products, widened
 from pipeline.rows import Eligible
 from pipeline.segment import Segment
+from tests import ROOT
 
 
 def alike(n: int, seed: int = 0) -> np.ndarray:
@@ -204,7 +205,7 @@ def test_the_search_needs_no_tensorflow(exact: Segment) -> None:
         "assert 'tensorflow' not in sys.modules and 'scann' not in sys.modules\n"
         "import scann; assert scann.scann_ops_pybind.builder\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(exact.folder)], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", code, str(exact.folder)], check=True, cwd=ROOT)
 
 
 def test_a_chip_as_near_as_the_last_true_neighbour_counts_as_found(vectors: np.ndarray) -> None:

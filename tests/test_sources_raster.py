@@ -25,6 +25,7 @@ from pipeline.scene import ingest, open_scene
 from pipeline.sources import Dates, open_source
 from pipeline.sources.http import Http
 from pipeline.sources.raster import receive, safe_name
+from tests import ROOT
 from tests.loopback.files import Files
 from tests.loopback.server import Loopback
 from tests.rasters import ground, largest_file, write, write_cog
@@ -396,7 +397,9 @@ def test_nothing_heavy_is_imported_with_the_package() -> None:
         "import sys, pipeline.sources, pipeline.sources.raster, pipeline.sources.earth_engine;"
         "print(sorted({'ee', 'rasterio', 'tensorflow', 'geopandas', 'shapely'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

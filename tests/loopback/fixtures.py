@@ -13,12 +13,12 @@ import pytest
 
 from pipeline.settings import settings
 from pipeline.sources import ee_client
+from tests import ROOT
 from tests.loopback.earth_engine import EarthEngine, new_york
 from tests.loopback.expressions import Catalogue
 from tests.loopback.google import Bucket, Drive, Tokens, service_account_key
 from tests.loopback.server import Hold, Loopback
 
-ROOT = Path(__file__).parent.parent.parent
 #: Over all three scenes of `new_york` with its defaults, 0.2 km².
 MANHATTAN = (-74.0160, 40.7098, -74.0092, 40.7127)
 
