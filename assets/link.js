@@ -42,7 +42,8 @@ function queryOf(fields, good) {
   const [chip, picture, box] = ['chip', 'picture', 'box'].map((name) => fields.get(name));
   if (chip) return { kind: 'chip', chip };
   if (picture) return { kind: 'picture', picture };
-  if (box) return { kind: 'box', box: box.split(',').map(Number) };
+  const edges = box?.split(',').map(Number) ?? [];
+  if (edges.length === 4 && edges.every(Number.isFinite)) return { kind: 'box', box: edges };
   return good.length ? { kind: 'examples' } : null;
 }
 

@@ -109,6 +109,13 @@ test('a polygon that is none is passed over', () => {
   }
 });
 
+test('a box that is not four numbers is passed over', () => {
+  for (const box of ['1', '1,2,3', '1,2,3,4,5', 'a,b,c,d', '1,2,3,NaN', '1,2,3,Infinity']) {
+    assert.equal(read(`box=${box}`).query, null, box);
+  }
+  assert.deepEqual(read('box=1,2,3,x&good=g1').query, { kind: 'examples' });
+});
+
 test('numbers out of their range are passed over', () => {
   for (const k of ['0', '-5', '1001', 'NaN', 'ten', '', 'Infinity']) {
     assert.equal(read(`chip=c&k=${k}`).options.k, 10, k);
