@@ -101,9 +101,16 @@ test('a polygon opens again with its holes, each ring closed', () => {
   assert.deepEqual(reopened({ filters: { within } }).filters, { within });
 });
 
+test('a place of several polygons opens again, as areas across the antimeridian are', () => {
+  const square = (lon) => [[lon, 0], [lon + 1, 0], [lon + 1, 1], [lon, 1], [lon, 0]];
+  const hole = [[179.2, 0.2], [179.4, 0.2], [179.4, 0.4], [179.2, 0.2]];
+  const within = { type: 'MultiPolygon', coordinates: [[square(179), hole], [square(-180)]] };
+  assert.deepEqual(reopened({ query: CHIP, filters: { within } }).filters, { within });
+});
+
 test('a polygon that is none is passed over', () => {
   for (const within of ['x', '1 2', '1 2,3 4', '1 2,3 4,5', '1 2,3 4,5 six', '1 2 3,4 5 6,7 8 9',
-    '1 2,3 4,5 Infinity', '1 2,3 4,5 6;', ';', ',', 'NaN NaN,NaN NaN,NaN NaN']) {
+    '1 2,3 4,5 Infinity', '1 2,3 4,5 6;', ';', '1 2,3 4,5 6|', '|', ',', 'NaN NaN,NaN NaN,NaN NaN']) {
     const { filters } = read(`within=${encodeURIComponent(within)}`);
     assert.deepEqual(filters, {}, within);
   }
