@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { L } from './page.mjs';
 import {
-  centre, chipAt, covered, inTile, nearest, neighbour, readFootprints, ring, trace,
+  centre, chipAt, covered, gridLayer, inTile, nearest, neighbour, readFootprints, ring, trace,
 } from '../../assets/footprints.js';
 
 const EAST = [1, 0];
@@ -100,6 +101,14 @@ test('chips across the antimeridian are found, stepped over and drawn in one pie
   assert.equal(neighbour(chips, 1, EAST), 2);
   assert.equal(nearest(chips, 181.4, -1.4), 8);
   assert.deepEqual([...inTile(chips, { x: 256, y: 128, z: 8 }, 256)], [1, 2, 4, 5, 7, 8]);
+});
+
+test('the grid goes on beyond the antimeridian', () => {
+  const outlines = (x) =>
+    gridLayer(L, grid(178.5, 1)).drawn({ x, y: 128, z: 8 }).filter(({ name }) => name === 'closePath');
+  assert.equal(outlines(255).length, 6);
+  assert.equal(outlines(256).length, 6);
+  assert.equal(outlines(0).length, 0);
 });
 
 test('a tile draws the chips that touch it', () => {

@@ -32,8 +32,20 @@ class Element {
     this.children.push(...children);
   }
 
+  getBoundingClientRect() {
+    return { left: 0, top: 0, width: Number(this.width), height: Number(this.height) };
+  }
+
   getContext() {
     return (this.pen ??= penOf());
+  }
+
+  replaceChildren(...children) {
+    this.children = children;
+  }
+
+  remove() {
+    this.removed = true;
   }
 
   // Every element below this one with that class.
@@ -86,3 +98,39 @@ export function openTab(address = '/') {
 
 // The same tab, led to another address.
 export const follow = go;
+
+// Leaflet's canvas layers: a tile beyond ±180° is drawn as the one a turn away, unless told not to.
+class GridLayer {
+  constructor(options) {
+    this.options = options;
+  }
+
+  static extend(methods) {
+    const Layer = class extends this {};
+    Object.assign(Layer.prototype, methods);
+    return Layer;
+  }
+
+  getTileSize() {
+    return { x: 256, y: 256 };
+  }
+
+  addTo(map) {
+    map.layers.push(this);
+    return this;
+  }
+
+  remove() {
+    this.removed = true;
+  }
+
+  // What is drawn on a tile.
+  drawn({ x, y, z }) {
+    strokes.length = 0;
+    const turn = 2 ** z;
+    this.createTile({ x: this.options.noWrap ? x : ((x % turn) + turn) % turn, y, z });
+    return [...strokes];
+  }
+}
+
+export const L = { GridLayer };
