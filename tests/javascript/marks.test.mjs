@@ -129,12 +129,16 @@ test('undo of the first search leads to the empty page', () => {
   assert.deepEqual([state.query, state.past], [null, []]);
 });
 
-test('undo brings a picture back by its id, not by its file', () => {
-  const picture = { kind: 'picture', picture: 'p1', file: { name: 'a.png' } };
-  const { marks, state, store } = page({ query: picture });
-  store.set({ past: marks.past(), query: CHIP });
-  marks.undo();
-  assert.deepEqual(state.query, { kind: 'picture', picture: 'p1' });
+test('undo during a search goes back to the search that it took the place of', () => {
+  const places = [[1, 2], [3, 4]].map((at) => ({ kind: 'chip', at }));
+  const files = ['one', 'other'].map((name) => ({ kind: 'picture', file: { name } }));
+  for (const [first, second] of [places, files, [files[0], places[0]]]) {
+    const { marks, state, searches, store } = page({ query: first, shown: [] });
+    store.set({ past: marks.past(), query: second });
+    marks.undo();
+    assert.deepEqual(state.query, first);
+    assert.equal(searches.length, 1);
+  }
 });
 
 test('undo goes a hundred steps back, and no further', () => {
