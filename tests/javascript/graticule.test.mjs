@@ -53,3 +53,10 @@ test('lines that stand close have as many digits as tell them apart', () => {
 test('the figures go on in order across the antimeridian', () => {
   assert.deepEqual(figures([165, 0, 205, 1]).lower, ['170°E', '180°W', '170°W', '160°W']);
 });
+
+test('longitudes stay within 180° however far the map was moved', () => {
+  const whole = figures([-900, -80, 900, 80]).lower;
+  assert.ok(whole.length > 10);
+  for (const words of whole) assert.ok(Number.parseFloat(words) <= 180, words);
+  assert.deepEqual(figures([-741, 0, -699, 1]).lower, figures([-21, 0, 21, 1]).lower);
+});
