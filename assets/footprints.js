@@ -112,7 +112,8 @@ export function nearest(footprints, lon, lat) {
   return best;
 }
 
-// A Leaflet layer with the outline of every chip.
+// A Leaflet layer with the outline of every chip.  Its tiles are not wrapped: chips across the
+// antimeridian run on beyond ±180°.
 export function gridLayer(L, footprints) {
   const Grid = L.GridLayer.extend({
     createTile(coords) {
@@ -127,7 +128,7 @@ export function gridLayer(L, footprints) {
       return canvas;
     },
   });
-  return new Grid({ pane: 'lk-grid', updateWhenZooming: false, maxZoom: 24 });
+  return new Grid({ pane: 'lk-grid', noWrap: true, updateWhenZooming: false, maxZoom: 24 });
 }
 
 // Rows of the chips that touch a tile.

@@ -18,7 +18,7 @@ export function graticule(L, map) {
     const step = stepFor((east - west) / Math.max(map.getSize().x / 140, 2));
     for (const lon of between(west, east, step)) {
       line([south, lon], [north, lon]);
-      figure([south, lon], degrees(((lon + 540) % 360) - 180, 'E', 'W', step), 'lk-south');
+      figure([south, lon], degrees(turned(lon), 'E', 'W', step), 'lk-south');
     }
     for (const lat of between(south, north, step)) {
       line([lat, west], [lat, east]);
@@ -46,6 +46,9 @@ function between(low, high, step) {
   const count = Math.floor(high / step) - first + 1;
   return Array.from({ length: Math.max(0, Math.min(count, 60)) }, (_, i) => (first + i) * step);
 }
+
+// The same longitude between -180 and 180.
+const turned = (lon) => (((lon % 360) + 540) % 360) - 180;
 
 function degrees(value, positive, negative, step) {
   const digits = step >= 1 ? 0 : Math.ceil(-Math.log10(step) - 1e-9);

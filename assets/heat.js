@@ -58,7 +58,7 @@ function heatLayer(L, footprints, scores, span, share) {
       return canvas;
     },
   });
-  return new Heat({ pane: 'lk-heat', updateWhenZooming: false, maxZoom: 24 });
+  return new Heat({ pane: 'lk-heat', noWrap: true, updateWhenZooming: false, maxZoom: 24 });
 }
 
 // The colour of each chip as a step, 255 for none.

@@ -42,7 +42,8 @@ function queryOf(fields, good) {
   const [chip, picture, box] = ['chip', 'picture', 'box'].map((name) => fields.get(name));
   if (chip) return { kind: 'chip', chip };
   if (picture) return { kind: 'picture', picture };
-  if (box) return { kind: 'box', box: box.split(',').map(Number) };
+  const edges = box?.split(',').map(Number) ?? [];
+  if (edges.length === 4 && edges.every(Number.isFinite)) return { kind: 'box', box: edges };
   return good.length ? { kind: 'examples' } : null;
 }
 
@@ -55,7 +56,7 @@ function marksOf(good, bad, fields) {
 
 function filtersOf(fields) {
   const filters = {};
-  const within = polygonOf(fields.get('within'));
+  const within = placeOf(fields.get('within'));
   if (within) filters.within = within;
   if (fields.get('scenes')) filters.scenes = list(fields.get('scenes'));
   for (const [field, key] of Object.entries(TEXTS)) {
@@ -68,18 +69,29 @@ function filtersOf(fields) {
   return filters;
 }
 
-// A polygon is written as "lon lat,lon lat,…" without its last corner; rings are set apart by ";".
-function polygonOf(text) {
+// A polygon is written as "lon lat,lon lat,…" without its last corner; rings are set apart by ";",
+// the polygons of a place that has several by "|".
+function placeOf(text) {
   if (!text) return null;
-  const rings = text.split(';').map((ring) => ring.split(',').map((at) => at.split(' ').map(Number)));
-  const whole = rings.flat().every((at) => at.length === 2 && at.every(Number.isFinite));
-  if (!whole || rings.some((ring) => ring.length < 3)) return null;
-  return { type: 'Polygon', coordinates: rings.map((ring) => [...ring, ring[0]]) };
+  const polygons = text.split('|').map((polygon) => polygon.split(';').map(ringOf));
+  if (!polygons.flat().every(Boolean)) return null;
+  return polygons.length > 1
+    ? { type: 'MultiPolygon', coordinates: polygons }
+    : { type: 'Polygon', coordinates: polygons[0] };
 }
 
-function polygonText({ coordinates }) {
+function ringOf(text) {
+  const ring = text.split(',').map((at) => at.split(' ').map(Number));
+  const whole = ring.every((at) => at.length === 2 && at.every(Number.isFinite));
+  return whole && ring.length >= 3 ? [...ring, ring[0]] : null;
+}
+
+function placeText({ type, coordinates }) {
   const at = ([lon, lat]) => `${+lon.toFixed(6)} ${+lat.toFixed(6)}`;
-  return coordinates.map((ring) => ring.slice(0, -1).map(at).join(',')).join(';');
+  const ring = (corners) => corners.slice(0, -1).map(at).join(',');
+  const polygon = (rings) => rings.map(ring).join(';');
+  if (type === 'Polygon') return polygon(coordinates);
+  return type === 'MultiPolygon' ? coordinates.map(polygon).join('|') : '';
 }
 
 // A new search is a step of the browser's history; what adjusts it changes the last step.
@@ -113,7 +125,7 @@ export function writeLink(name, state, step = false) {
     set('scaled', options.any_scale && '1');
   }
   if (page > 0) set('page', page + 1);
-  if (filters.within?.type === 'Polygon') set('within', polygonText(filters.within));
+  if (filters.within) set('within', placeText(filters.within));
   set('scenes', filters.scenes?.join());
   for (const [field, key] of Object.entries(TEXTS)) set(field, filters[key]);
   for (const [field, key] of Object.entries(NUMBERS)) {

@@ -1,4 +1,5 @@
 // Good and bad examples: marks on results, Refine, several examples at once, and undo.
+import { nameOf } from './recipe.js';
 
 const MOST_STEPS = 100;
 
@@ -8,7 +9,7 @@ export function createMarks({ store, run, clear, link }) {
   // What undo brings back, the present state included.
   function past() {
     const { query, good, bad, marks } = state;
-    return [...state.past, { query: query && bare(query), good, bad, marks }].slice(-MOST_STEPS);
+    return [...state.past, { query, good, bad, marks }].slice(-MOST_STEPS);
   }
 
   // Marks a result, or takes the same mark away.
@@ -63,9 +64,6 @@ export function createMarks({ store, run, clear, link }) {
   return { example, mark, past, refine, removeExample: leave, undo };
 }
 
-// A file cannot be kept in a link, but by then its picture has an id.
-const bare = ({ file, ...query }) => query;
-
 export const isMarked = ({ marks }) => Object.keys(marks).length > 0;
 
 // Whether there is a mark that is not yet part of the query, or one of its examples lost its mark.
@@ -76,8 +74,7 @@ export function isRefinable({ query, marks, good, bad }) {
   return now.length > 0 && now.sort().join() !== used.sort().join();
 }
 
+// Files have no name that tells them apart; a picture has an id once its search is answered.
 function isSame(before, now) {
-  const key = ({ query, good, bad }) =>
-    JSON.stringify([query?.chip, query?.picture, query?.box, query?.kind, good, bad]);
-  return key(before) === key(now);
+  return nameOf(before) === nameOf(now) && before.query?.file === now.query?.file;
 }

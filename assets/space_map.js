@@ -87,5 +87,5 @@ function chipLayer(L, footprints, colourOf) {
       return canvas;
     },
   });
-  return new Chips({ updateWhenZooming: false, maxZoom: 24, pane: 'overlayPane' });
+  return new Chips({ pane: 'overlayPane', noWrap: true, updateWhenZooming: false, maxZoom: 24 });
 }
