@@ -2,7 +2,8 @@
 # kept, interrupted work is resumed.
 #
 #   make demo [PORT=8501] [ADDRESS=127.0.0.1] [HEADLESS=1]
-#   make test [ARGS="-k search"]
+#   make test [ARGS="-k search"] [JOBS=2]
+#   make soak [RUNS=10] [BUSY=2]
 #   make PYTHON=/path/to/python3.12 ...      the Python to make .venv with
 
 VENV ?= .venv
@@ -11,6 +12,9 @@ PORT ?= 8501
 ADDRESS ?= 127.0.0.1
 HEADLESS ?=
 ARGS ?=
+JOBS ?= 2
+RUNS ?= 10
+BUSY ?= 2
 
 PY := $(VENV)/bin/python
 # An npm that set-up put into the environment comes first: it is there where the machine has none.
@@ -19,13 +23,16 @@ CODE := pipeline pages streamlit_app.py tests benchmarks docs .ci
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo sample setup test lint bench docs screenshots lock clean venv runtime dev npm chromium
+.PHONY: help demo sample setup test test-fast soak coverage lint bench docs screenshots lock clean venv runtime dev npm chromium
 
 help:
 	@echo "make demo     set everything up, build the sample collections, open the app"
 	@echo "make setup    install everything: packages, front-end libraries, model weights"
 	@echo "make sample   setup, and build the two sample collections"
 	@echo "make test     set everything up and run all tests"
+	@echo "make test-fast   the tests without browser and model, after make test"
+	@echo "make soak     run all tests ten times beside busy processes, and tell which failed"
+	@echo "make coverage run all tests and tell which lines and branches they reach"
 	@echo "make lint     ruff (check and format) and mypy"
 	@echo "make bench    run the benchmarks and write docs/performance.md"
 	@echo "make docs     write docs/results.md and the notebook anew"
@@ -48,7 +55,20 @@ setup: runtime npm
 	@$(WITH_NPM) $(PY) -m pipeline weights
 
 test: dev setup chromium
-	@$(WITH_NPM) $(PY) -m pytest $(ARGS)
+	@$(WITH_NPM) $(PY) -m pytest -n $(JOBS) $(ARGS)
+
+test-fast: dev setup
+	@$(WITH_NPM) $(PY) -m pytest -n $(JOBS) -m "not browser and not model" $(ARGS)
+
+soak: dev setup chromium
+	@$(WITH_NPM) $(PY) .ci/soak.py --runs $(RUNS) --busy $(BUSY) --jobs $(JOBS)
+
+coverage: dev setup chromium
+	@rm -rf .cache/coverage && mkdir -p .cache/coverage
+	@$(WITH_NPM) $(PY) -m coverage run -m pytest -n $(JOBS) -q $(ARGS)
+	@$(PY) -m coverage combine -q
+	@$(PY) -m coverage json -q -o .cache/coverage/report.json
+	@$(PY) .ci/covered.py .cache/coverage/report.json
 
 lint: dev
 	@$(PY) -m ruff check $(CODE)

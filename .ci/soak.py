@@ -1,0 +1,125 @@
+"""Run the whole suite again and again beside busy processes, and tell which tests failed.
+
+    python .ci/soak.py [--runs 10] [--busy 2] [--jobs 2]
+
+Every other run is in a random order of files, and of tests within a file.  Finished runs are kept
+in `.cache/soak/`, one file for each state of the code: the same command goes on after the last run
+that ended, and a change of the code begins anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".cache" / "soak"
+SLOWEST = 15
+
+
+def state_of_code() -> str:
+    """Changes with every commit and with every change that is not committed."""
+
+    def git(*arguments: str) -> bytes:
+        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True).stdout
+
+    commit = git("rev-parse", "--short=12", "HEAD").decode().strip()
+    changes = git("diff", "HEAD")
+    return f"{commit}-{hashlib.sha256(changes).hexdigest()[:8]}" if changes else commit
+
+
+@contextmanager
+def busy(number: int) -> Iterator[None]:
+    """This many processes that do nothing but take a processor's time."""
+    command = [sys.executable, "-c", "while True: pass"]
+    processes = [subprocess.Popen(command) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def run(number: int, jobs: int) -> dict[str, object]:
+    """One run of the suite: its order, its seconds, and each test's seconds and failure."""
+    order = ["-p", "randomly", f"--randomly-seed={number}"] if number % 2 == 0 else []
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), f"--junitxml={report}"]
+        started = time.monotonic()
+        done = subprocess.run([*command, *order], cwd=ROOT, stdin=subprocess.DEVNULL)
+        seconds = time.monotonic() - started
+        if done.returncode not in (0, 1) or not report.is_file():
+            sys.exit(f"Run {number} did not end (pytest's exit code {done.returncode}).")
+        cases = ElementTree.parse(report).getroot().iter("testcase")
+        tests = {
+            f"{case.get('classname')}::{case.get('name')}": {
+                "seconds": float(case.get("time") or 0),
+                "failed": any(case.find(kind) is not None for kind in ("failure", "error")),
+            }
+            for case in cases
+        }
+    return {"run": number, "random": bool(order), "seconds": round(seconds, 1), "tests": tests}
+
+
+def tell(runs: list[dict], busy_processes: int) -> bool:
+    """Print what the runs came to; returns whether all tests passed in all of them."""
+    failures: Counter[str] = Counter()
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    green = 0
+    print(f"\n{len(runs)} runs beside {busy_processes} busy processes")
+    for one in runs:
+        failed = [name for name, test in one["tests"].items() if test["failed"]]
+        green += not failed
+        failures.update(failed)
+        for name, test in one["tests"].items():
+            seconds[name].append(test["seconds"])
+        order = "random order" if one["random"] else "written order"
+        print(
+            f"  run {one['run']}: {len(one['tests'])} tests, {len(failed)} failed,"
+            f" {one['seconds']:.0f} s, {order}"
+        )
+    for name, times in failures.most_common():
+        took = ", ".join(f"{value:.0f}" for value in seconds[name])
+        print(f"  failed {times} of {len(runs)}: {name} (seconds: {took})")
+    print("The slowest, in seconds (median, longest):")
+    for name in sorted(seconds, key=lambda name: -statistics.median(seconds[name]))[:SLOWEST]:
+        print(f"  {statistics.median(seconds[name]):6.1f} {max(seconds[name]):6.1f}  {name}")
+    print(f"{green} of {len(runs)} runs green; every test's seconds: {FOLDER}")
+    return green == len(runs)
+
+
+def main() -> None:
+    """Run what is missing of the runs asked for, then tell of all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--busy", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    tally = FOLDER / f"{state_of_code()}-busy{asked.busy}-jobs{asked.jobs}.jsonl"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lines = tally.read_text().splitlines() if tally.is_file() else []
+    runs = [json.loads(line) for line in lines]
+    with busy(asked.busy):
+        for number in range(len(runs) + 1, asked.runs + 1):
+            print(f"Run {number} of {asked.runs}", flush=True)
+            runs.append(run(number, asked.jobs))
+            with tally.open("a") as file:
+                file.write(json.dumps(runs[-1]) + "\n")
+    sys.exit(not tell(runs, asked.busy))
+
+
+if __name__ == "__main__":
+    main()
