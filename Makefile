@@ -2,7 +2,7 @@
 # kept, interrupted work is resumed.
 #
 #   make demo [PORT=8501] [ADDRESS=127.0.0.1] [HEADLESS=1]
-#   make test [ARGS="-k search"] [JOBS=2]
+#   make test [ARGS="-k search"] [JOBS=3]
 #   make soak [RUNS=10] [BUSY=2]
 #   make PYTHON=/path/to/python3.12 ...      the Python to make .venv with
 
@@ -12,7 +12,7 @@ PORT ?= 8501
 ADDRESS ?= 127.0.0.1
 HEADLESS ?=
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 RUNS ?= 10
 BUSY ?= 2
 

@@ -1,6 +1,6 @@
 """Run the whole suite again and again beside busy processes, and tell which tests failed.
 
-    python .ci/soak.py [--runs 10] [--busy 2] [--jobs 2]
+    python .ci/soak.py [--runs 10] [--busy 2] [--jobs 3]
 
 Every other run is in a random order of files, and of tests within a file.  Finished runs are kept
 in `.cache/soak/`, one file for each state of the code: the same command goes on after the last run
@@ -106,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--busy", type=int, default=2)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=3)
     asked = parser.parse_args()
     tally = FOLDER / f"{state_of_code()}-busy{asked.busy}-jobs{asked.jobs}.jsonl"
     FOLDER.mkdir(parents=True, exist_ok=True)
