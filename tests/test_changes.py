@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from pipeline.parts import write_part
 from pipeline.search import by_chip
 from pipeline.store import Store
 from tests import made
+from tests.test_cli import run
 
 SIDE = 6  # chips a side
+DAYS = ("2009-08-18", "2020-08-31")
 DATES = ("2009-08-18T00:00:00Z", "2020-08-31T00:00:00Z")
 #: Chips, counted row by row, that show the thing on the first and on the second date.
 FIRST, SECOND = {3, 10, 21}, {3, 21, 30, 33}
@@ -173,3 +176,28 @@ def test_changes_over_rest_name_their_query_and_refuse_in_words(
         refused = client.post(url, json=wrong)
         assert refused.status_code == 400, wrong
         assert refused.json()["title"]
+
+
+def test_the_terminal_tells_what_changed_as_a_table_json_and_geojson(series) -> None:
+    thing = series.chips.ids[10].decode()
+    expected = compare(
+        series, Index.open(series), by_chip(series, Index.open(series), thing), *DAYS
+    )
+
+    def say(*arguments: str) -> str:
+        done = run("changes", series.name, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    table = say("--chip", thing)
+    assert f"2009-08-18 → 2020-08-31: {SIDE * SIDE} places compared" in table
+    assert table.count("appeared") >= len(expected.appeared) > 0
+    assert json.loads(say("--chip", thing, "--json"))["appeared"]
+    found = json.loads(say("--chip", thing, "--geojson"))
+    assert found["type"] == "FeatureCollection"
+    lon, lat = expected.disappeared[0].shown.centre
+    at = json.loads(say(f"--at={lon},{lat}", "--json"))
+    assert set(at) == set(json.loads(say("--chip", thing, "--json")))
+    nothing = run("changes", series.name)
+    assert nothing.returncode == QueryError.exit_code
+    assert "Give one of --chip, --at" in nothing.stderr

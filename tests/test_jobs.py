@@ -474,3 +474,39 @@ def test_cluster_of_ones_own_is_used_by_its_address(home, present, raster, monke
         assert lost.error["kind"] == "ServiceError"
     finally:
         cluster.close()
+
+
+def test_the_terminal_shows_jobs_in_every_state(home):
+    from typer.testing import CliRunner
+
+    from pipeline.__main__ import app
+
+    def say(*arguments: str) -> str:
+        called = CliRunner().invoke(app, ["jobs", *arguments], env={"COLUMNS": "200"})
+        assert called.exit_code == 0, called.output
+        return called.output
+
+    jobs = Jobs(home)
+    assert json.loads(say("list", "--json")) == []
+    job = jobs.submit(request(title="Fields"), start=False)
+    under_way = replace(job, stage="Embedding", done=30, total=120, unit="chips", left=75.0)
+    jobs.write(under_way)
+    assert "Embedding 30 of 120 chips (25%)" in say("list")
+    assert "1 min 15 s" in say("list")
+    assert "Embedding 30 of 120 chips (25%)" in say("show", job.id)
+    jobs.write(replace(under_way, total=0, left=9.4))
+    assert "9 s" in say("list")
+    assert json.loads(say("list", "--json"))[0]["id"] == job.id
+    why = {"kind": "X", "what": "A block failed", "where": "r1", "remedy": "Retry it"}
+    failed = {"block": "fields/r1", "reason": "No memory", "tries": 3}
+    jobs.write(replace(job, state="failed", error=why, failures=(failed,)))
+    told = say("show", job.id)
+    assert "A block failed: r1. Retry it." in told
+    assert "fields/r1, 3 tries: No memory" in told
+    followed = CliRunner().invoke(app, ["jobs", "follow", job.id])
+    assert followed.exit_code == 1
+    assert "fields is failed." in followed.output
+    assert "Retry it" in followed.output
+    jobs.write(replace(job, state="done"))
+    assert "fields is done." in say("follow", job.id)
+    assert "Ran 0 jobs." in say("run")
