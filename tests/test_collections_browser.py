@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import PHONE, App, Visit, app, chromium, visit
+from tests.browser import PHONE, App, Visit, app, at_rest, chromium, visit
 
 __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
@@ -18,6 +18,7 @@ SPACE = "() => document.querySelector('.lk-space[data-state=live]')"
 def open_page(app: App, visit: Visit, **options):
     page = visit(f"{app.url}/collections?collection=ponds", **options)
     page.wait_for_function(SPACE)
+    at_rest(page)
     return page
 
 
@@ -140,6 +141,7 @@ def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module
     levels = [[10, 20, 30], [200, 210, 220]]
     describe_scene(module_home, **{"lookalike:bands": [3, 2, 1], "lookalike:stretch": levels})
     page = visit(f"{app.url}/area")
+    at_rest(page)
     page.get_by_text("Three quarters", exact=True).click()  # an older draft
     page.wait_for_function("() => Object.values(sessionStorage).join().includes('\"stride\":64')")
     page.goto(f"{app.url}/collections?collection=ponds")
