@@ -177,8 +177,8 @@ def test_the_whole_story(
     draw_the_area(person)
     chips = preflight(person, name)
     person.press("Build")
-    watch_the_build(person, name, chips)
-    person.press("Search it", "link")
+    card = watch_the_build(person, name, chips)
+    person.touch(card.get_by_role("link", name="Search it"))  # of this job, not of one before it
     refine(person, search(person, chips))
     found = narrow(person)
     save(person, name)
@@ -238,7 +238,7 @@ def preflight(person: Person, name: str) -> int:
     return int(figures["Chips"])
 
 
-def watch_the_build(person: Person, name: str, chips: int) -> None:
+def watch_the_build(person: Person, name: str, chips: int) -> Locator:
     """Follow the job; what it says must be true at every moment."""
     page = person.page
     page.evaluate(
@@ -247,12 +247,14 @@ def watch_the_build(person: Person, name: str, chips: int) -> None:
         " if (words && words !== said.at(-1)) said.push(words);"
         " }).observe(document.body, { subtree: true, childList: true, characterData: true }); }"
     )
-    built(page, name).get_by_text(f"{chips} chips · in").wait_for()
+    card = built(page, name)
+    card.get_by_text(f"{chips} chips · in").wait_for()
     said = page.evaluate("() => said")
     assert said, "no progress was seen"
     standings = [tuple(map(int, found.groups())) for found in map(STANDING.match, said) if found]
     assert standings == sorted(standings)
     assert all(total == chips for _, total in standings)
+    return card
 
 
 def search(person: Person, chips: int) -> Hits:
