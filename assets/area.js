@@ -3,7 +3,7 @@ import { LINE } from './colours.js';
 import { h, icon } from './dom.js';
 import { FINGERS, HOW } from './draw.js';
 import { graticule } from './graticule.js';
-import { beginWork, during, expose, followMap } from './idle.js';
+import { beginWork, expose, followMap } from './idle.js';
 import { loadDraw } from './leaflet.js';
 import { addCredit, box } from './map.js';
 
@@ -28,14 +28,15 @@ function start(root, { tell, hear, end }) {
   let latest = null;
   let stopped = false;
   // A map begun in a box without size shows another place than it is told.
-  const ready = Promise.all([loadDraw(), sized(root.querySelector('.lk-map'))]);
-  during('the map', ready).then(
+  const drawn = beginWork('the map'); // which a page left at once never draws
+  Promise.all([loadDraw(), sized(root.querySelector('.lk-map'))]).then(
     ([L]) => {
       if (stopped) return;
       map = drawMap(L, root, tell, latest);
       map.update(latest);
       root.dataset.state = 'live';
       expose({ map, outline: map.outline });
+      drawn();
     },
     (error) => root.append(h('p', { class: 'lk-area-trouble', role: 'alert' }, error.message)),
   );
@@ -49,6 +50,7 @@ function start(root, { tell, hear, end }) {
     stop() {
       stopped = true;
       views.delete(root);
+      drawn();
       end();
       map?.stop();
     },

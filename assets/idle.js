@@ -24,7 +24,8 @@ export function followMap(map) {
   map.on('moveend', () => (moving = false));
   const followed = {
     busy() {
-      const { clientWidth, clientHeight } = map.getContainer();
+      const { clientWidth, clientHeight, isConnected } = map.getContainer();
+      if (!isConnected) return false; // its page was left
       const { x, y } = map.getSize();
       return moving || x !== clientWidth || y !== clientHeight;
     },
