@@ -391,34 +391,50 @@ function listenToPointer(map, { store, actions }) {
 function zooming(map, store) {
   const still = stillness(map);
   const animate = !STILL.matches;
-  let before = null;
+  let before = null; // where one was, once the map has left it
   return {
     zoomTo(place) {
       const { shown, footprints } = store.state;
       if (!shown[place] || !footprints) return;
-      before ??= { centre: map.getCenter(), zoom: map.getZoom() };
-      const { x, y } = map.getSize();
-      const padding = [x / 5, y / 5];
       const corners = ring(footprints, shown[place].row);
-      still(() => map.fitBounds(corners, { padding, animate, duration: 0.2 }));
+      still(() => {
+        before ??= { centre: map.getCenter(), zoom: map.getZoom() };
+        const { x, y } = map.getSize();
+        map.fitBounds(corners, { padding: [x / 5, y / 5], animate, duration: 0.2 });
+      });
       store.set({ selected: place, away: true });
     },
     back() {
-      if (!before) return;
-      const { centre, zoom } = before;
-      before = null;
-      still(() => map.setView(centre, zoom, { animate, duration: 0.2 }));
+      if (!store.state.away) return;
+      still(() => {
+        map.setView(before.centre, before.zoom, { animate, duration: 0.2 });
+        before = null;
+      });
       store.set({ away: false });
     },
   };
 }
 
-// While a zoom is animated Leaflet ignores every other move: such a move waits for its end.
+// Moves one after the other, each once the map rests: Leaflet begins a zoom a frame after it is
+// asked for one, and while it animates a zoom it ignores every other move.
 function stillness(map) {
+  const waiting = [];
   let moving = false;
+  const next = () => {
+    if (moving || !waiting.length) return;
+    moving = true;
+    waiting.shift()();
+  };
   map.on('zoomstart', () => (moving = true));
-  map.on('zoomend', () => (moving = false));
-  return (move) => (moving ? map.once('zoomend', () => setTimeout(move)) : move());
+  map.on('moveend', () => {
+    moving = false;
+    next();
+  });
+  map.on('unload', () => (waiting.length = 0));
+  return (move) => {
+    waiting.push(move);
+    next();
+  };
 }
 
 // When the pane grows or shrinks at its upper or left edge, what is in sight stays where it is.
