@@ -1,14 +1,15 @@
 // The Area page's map: draw, edit and delete an outline over the imagery it is meant for.
 import { LINE } from './colours.js';
 import { h, icon } from './dom.js';
+import { keepDraft, keepShape } from './draft.js';
 import { FINGERS, HOW } from './draw.js';
 import { graticule } from './graticule.js';
 import { beginWork, expose, followMap } from './idle.js';
 import { loadDraw } from './leaflet.js';
 import { addCredit, box } from './map.js';
+import { createTelling } from './telling.js';
 
 const AMBER = '#f59e0b';
-const MEMORY = 'lookalike:area';
 const VIEW = 'lookalike:view:area';
 const EDITABLE = 120; // an outline with more corners than this is shown without handles
 
@@ -23,7 +24,8 @@ export function mount({ data, parentElement, setTriggerValue }) {
   return view.stop;
 }
 
-function start(root, { tell, hear, end }) {
+function start(root, telling) {
+  const { tell } = telling;
   let map = null;
   let latest = null;
   let stopped = false;
@@ -42,8 +44,8 @@ function start(root, { tell, hear, end }) {
   );
   return {
     update(data) {
-      hear(data.heard);
-      remember(data, tell);
+      telling.hear(data.heard);
+      keepDraft(data, telling);
       latest = data;
       map?.update(data);
     },
@@ -51,33 +53,9 @@ function start(root, { tell, hear, end }) {
       stopped = true;
       views.delete(root);
       drawn();
-      end();
+      telling.end();
       map?.stop();
     },
-  };
-}
-
-// What the page tells the server is numbered from the last one it has taken.  While the server draws
-// the page anew it may miss one: that one is told again until it is taken.
-function createTelling(send, heard) {
-  let told = heard;
-  let open = null;
-  const end = () => {
-    open?.ended();
-    open = null;
-  };
-  return {
-    tell(name, content) {
-      end();
-      told += 1;
-      open = { name, content: { ...content, number: told }, ended: beginWork(`${name}, told`) };
-      send(name, open.content);
-    },
-    hear(now) {
-      if (open && now < told) send(open.name, open.content);
-      else end();
-    },
-    end,
   };
 }
 
@@ -90,22 +68,6 @@ function sized(element) {
     });
     observer.observe(element);
   });
-}
-
-// What was chosen and drawn is kept in the browser: a reload begins a new session on the server.
-// One that began with a collection's settings keeps those.
-function remember({ session, draft, restores }, tell) {
-  const kept = JSON.parse(sessionStorage.getItem(MEMORY) || 'null');
-  const older = restores && kept && kept.session !== session;
-  if (older) tell('restore', { draft: kept.draft });
-  const content = older ? kept.draft : draft;
-  sessionStorage.setItem(MEMORY, JSON.stringify({ session, draft: content }));
-}
-
-// What was just drawn is kept before the server has it: a reload may come first.
-function keepShape(shape) {
-  const kept = JSON.parse(sessionStorage.getItem(MEMORY) || 'null');
-  if (kept) sessionStorage.setItem(MEMORY, JSON.stringify({ ...kept, draft: { ...kept.draft, shape } }));
 }
 
 function drawMap(L, root, tell, first) {

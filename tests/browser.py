@@ -43,6 +43,8 @@ FLAGS = [
 ]
 #: Long, because a test machine may be busy; nothing waits when it need not.
 PATIENCE_MS = 60_000
+#: How often a page is asked whether what a test waits for has come.
+POLL_MS = 50
 #: What Chromium drops its requests with when a network interface of the machine comes or goes, as
 #: those of containers beside it do.
 DISTURBANCE = "ERR_NETWORK_CHANGED"
@@ -229,16 +231,24 @@ def visit(chromium: Browser) -> Iterator[Visit]:
         assert not watch.outside, watch.outside
 
 
+def wait(page: Page, condition: str, arg: Any = None) -> None:
+    """Wait until a condition holds in the page; `arg` is what it is given.
+
+    It is looked at by a clock: Playwright's own way, at every frame, has the browser draw frames.
+    """
+    page.wait_for_function(condition, arg=arg, polling=POLL_MS)
+
+
 def live(page: Page) -> Page:
     """The page once its map is drawn and can be clicked."""
-    page.wait_for_function(LIVE)
+    wait(page, LIVE)
     idle(page)
     return page
 
 
 def idle(page: Page) -> None:
     """Wait until the page has nothing under way and its map stays where it is."""
-    page.wait_for_function("() => window.lookalike?.idle")
+    wait(page, "() => window.lookalike?.idle")
     page.evaluate("() => lookalike.idle()")
 
 
@@ -267,16 +277,12 @@ def state(page: Page, name: str) -> Any:
 
 def until(page: Page, condition: str, arg: Any = None) -> None:
     """Wait for a condition on the explorer's state `s`; `arg` is what it is given."""
-    page.wait_for_function(
-        f"(arg) => {{ const s = lookalike.store.state; return {condition}; }}", arg=arg
-    )
+    wait(page, f"(arg) => {{ const s = lookalike.store.state; return {condition}; }}", arg=arg)
 
 
 def linked(page: Page, *parts: str) -> None:
     """Wait until the address holds these parts; `page.url` may lag behind it."""
-    page.wait_for_function(
-        "(parts) => parts.every((part) => location.href.includes(part))", arg=list(parts)
-    )
+    wait(page, "(parts) => parts.every((part) => location.href.includes(part))", arg=list(parts))
 
 
 def address(page: Page) -> str:
@@ -303,7 +309,8 @@ def at_rest(page: Page, after: int = 0) -> None:
         page: A page of the app.
         after: Number of a run; a later one must have ended.
     """
-    page.wait_for_function(
+    wait(
+        page,
         f"(after) => {RUNS} > after && document.querySelector('[data-testid=stApp]')"
         ".dataset.testScriptState === 'notRunning'",
         arg=after,

@@ -26,6 +26,7 @@ from tests.browser import (
     state,
     until,
     visit,
+    wait,
 )
 
 __all__ = ["app", "chromium", "visit"]
@@ -53,7 +54,7 @@ def test_home_shows_the_collection_and_leads_to_its_search(app: App, visit: Visi
     page = visit(app.url)
     page.get_by_role("heading", name="Fields and ponds").wait_for()
     expect(page.locator(".lk-collection")).to_contain_text("49 chips")
-    page.wait_for_function("() => document.querySelector('.lk-collection img').naturalWidth > 100")
+    wait(page, "() => document.querySelector('.lk-collection img').naturalWidth > 100")
     page.get_by_role("link", name="Search Fields and ponds").click()
     live(page)
     linked(page, "collection=ponds")
@@ -69,8 +70,9 @@ def test_a_click_ranks_the_lookalikes_on_the_map_and_in_the_gallery(app, visit) 
     scores = page.locator(".lk-score").all_inner_texts()
     assert all(re.fullmatch(r"[01]\.\d\d", score) for score in scores)
     assert scores == sorted(scores, reverse=True)
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth === 256)"
+    wait(
+        page,
+        "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth === 256)",
     )
 
 
@@ -142,13 +144,13 @@ def test_zooming_to_a_result_and_back_restores_the_view(app, visit) -> None:
     idle(page)
     before = page.evaluate(view)
     page.get_by_role("button", name="Zoom to result 3").click()
-    page.wait_for_function(f"(before) => ({view})() !== before", arg=before)
+    wait(page, f"(before) => ({view})() !== before", arg=before)
     page.get_by_role("button", name="Back", exact=True).click()
-    page.wait_for_function(f"(before) => ({view})() === before", arg=before)
+    wait(page, f"(before) => ({view})() === before", arg=before)
     page.keyboard.press("z")
     page.get_by_role("button", name="Back", exact=True).wait_for()
     page.keyboard.press("z")
-    page.wait_for_function(f"(before) => ({view})() === before", arg=before)
+    wait(page, f"(before) => ({view})() === before", arg=before)
     page.evaluate(
         "() => [1, 2].forEach(() => document.body.dispatchEvent("
         "new KeyboardEvent('keydown', { key: 'z', bubbles: true })))"
@@ -305,8 +307,9 @@ def test_the_app_works_under_a_base_path(app, module_home, visit, tmp_path: Path
         page = live(visit(f"{prefixed.url}/search?collection=ponds"))
         click_map(page, *place(page, "east"))
         assert len(results(page)) == 10
-        page.wait_for_function(
-            "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth)"
+        wait(
+            page,
+            "() => [...document.querySelectorAll('.lk-card img')].every((i) => i.naturalWidth)",
         )
         page.context.close()
 

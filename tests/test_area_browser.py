@@ -26,6 +26,7 @@ from tests.browser import (
     spot,
     unfold,
     visit,
+    wait,
 )
 from tests.rasters import write_raster
 
@@ -64,7 +65,7 @@ def harbour(module_home: Path, tmp_path: Path) -> str:
 
 def opened(app: App, visit: Visit, **options):
     page = visit(f"{app.url}/area", **options)
-    page.wait_for_function(READY)
+    wait(page, READY)
     at_rest(page)
     expect(page.locator(".lk-figures")).to_be_visible()
     return page
@@ -80,7 +81,7 @@ def draw(page, bounds: tuple[float, float, float, float] = OAKLAND) -> None:
     page.mouse.move((x + right) / 2, (y + bottom) / 2, steps=3)
     page.mouse.move(right, bottom, steps=3)
     page.mouse.up()
-    page.wait_for_function(KM2)
+    wait(page, KM2)
     at_rest(page)
 
 
@@ -154,7 +155,8 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
     before = page.locator(".lk-sum").inner_text()
     choose_overlap(page, "Three quarters")
     page.get_by_text("finds and places small things best").wait_for()
-    page.wait_for_function(
+    wait(
+        page,
         "(old) => document.querySelector('.lk-sum')?.innerText.split(' chips')[0]"
         " !== old.split(' chips')[0]",
         arg=before,
@@ -164,10 +166,10 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
     page.get_by_role("link", name="Jobs").first.click()
     page.get_by_role("heading", name="Jobs").wait_for()
     page.get_by_role("link", name="Area").first.click()
-    page.wait_for_function(KM2)
+    wait(page, KM2)
     for _ in range(2):
-        page.wait_for_function(READY)
-        page.wait_for_function("() => lookalike.outline.geometry()")
+        wait(page, READY)
+        wait(page, "() => lookalike.outline.geometry()")
 
         def still_there() -> None:
             now = page.evaluate("() => lookalike.outline.geometry()")
@@ -176,7 +178,7 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
         eventually(still_there)
         page.get_by_role("radio", name="Three quarters", checked=True).wait_for()
         page.reload()
-        page.wait_for_function(KM2)
+        wait(page, KM2)
     page.locator(".lk-sum", has_text=f"{chips} chips").wait_for()
 
 
@@ -186,7 +188,7 @@ def test_what_was_just_drawn_outlives_a_reload_at_once(app: App, visit: Visit) -
     for _ in range(3):
         drawn = page.evaluate("() => JSON.stringify(lookalike.outline.geometry())")
         page.reload()  # begins a session, which takes in what the browser kept
-        page.wait_for_function(KM2)
+        wait(page, KM2)
         at_rest(page)
         now = page.evaluate("() => lookalike.outline.geometry()")
         assert _near(now, json.loads(drawn))
@@ -227,7 +229,8 @@ def test_the_size_follows_a_dragged_corner(app: App, visit: Visit) -> None:
     page.mouse.move(corner["x"] + 60, corner["y"] + 40, steps=4)
     expect(page.locator(".lk-area-size")).not_to_have_text(before)
     page.mouse.up()
-    page.wait_for_function(
+    wait(
+        page,
         "(before) => { const t = document.querySelector('h2.lk-step span').textContent;"
         " return t.includes('km²') && t !== before; }",
         arg=before,
@@ -275,14 +278,16 @@ def test_an_uploaded_raster_is_shown_with_its_bands(app: App, visit: Visit, tmp_
     page = opened(app, visit)
     _use_raster(page, raster)
     page.locator(".lk-sum", has_text="chips").wait_for()
-    page.wait_for_function(
+    wait(
+        page,
         "() => [...document.querySelectorAll('.lk-area img.leaflet-tile')]"
-        ".some((tile) => tile.src.includes('/api/looks/') && tile.naturalWidth === 256)"
+        ".some((tile) => tile.src.includes('/api/looks/') && tile.naturalWidth === 256)",
     )
     unfold(page, "Bands and brightness")
     before = page.locator(".lk-area img.leaflet-tile").first.get_attribute("src")
     page.get_by_role("radio", name="Full range").click()
-    page.wait_for_function(
+    wait(
+        page,
         "(before) => ![...document.querySelectorAll('.lk-area img.leaflet-tile')]"
         ".some((tile) => tile.src === before)",
         arg=before,
@@ -323,7 +328,7 @@ def test_an_address_inside_the_network_is_refused(
 def test_on_a_phone_the_panel_lies_under_the_map(app: App, visit: Visit) -> None:
     page = opened(app, visit, size=PHONE)
     page.get_by_role("button", name="Take what the map shows").click()
-    page.wait_for_function(KM2)
+    wait(page, KM2)
 
     def stacked() -> None:
         map_box = page.locator(".lk-area .lk-map").bounding_box()

@@ -23,6 +23,7 @@ from tests.browser import (
     state,
     until,
     visit,
+    wait,
 )
 from tests.rasters import ground, write
 
@@ -52,7 +53,7 @@ def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> None:
     page = visit(f"{app.url}/changes")
     page.get_by_role("heading", name="Click a thing on the map").wait_for()
-    page.wait_for_function(READY)
+    wait(page, READY)
     corner = page.evaluate("() => Array.from(lookalike.store.state.footprints.centres)")
     (lon, lat) = corner[16:18]  # the ninth of nine chips of either date
     page.evaluate("([lon, lat]) => lookalike.actions.pick(lon, lat)", [lon, lat])
@@ -61,7 +62,7 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     expect(page.locator("[data-kind=disappeared] .lk-pair")).to_have_count(0)
     page.get_by_role("button", name="2009-08-18").click()
     card.first.click()
-    page.wait_for_function("() => lookalike.store.state.pictured === '2016-08-16'")
+    wait(page, "() => lookalike.store.state.pictured === '2016-08-16'")
     day = page.get_by_role("button", name="2016-08-16")
     expect(day).to_have_attribute("aria-pressed", "true")
     with page.expect_download() as saved:
@@ -69,7 +70,7 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     assert saved.value.suggested_filename == "field_2009-08-18_2016-08-16.geojson"
     page.get_by_label("Any orientation").check()
     linked(page, "turned=1")
-    page.wait_for_function(READY)
+    wait(page, READY)
     card.first.wait_for()
     page.goto(address(page))
     card.first.wait_for()
@@ -77,7 +78,7 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     expect(page.get_by_label("Any scale")).not_to_be_checked()
     before = page.locator(".lk-field", has_text="Before").locator("select")
     before.select_option("2016-08-16")
-    page.wait_for_function(READY)
+    wait(page, READY)
     expect(before).to_have_value("2009-08-18")  # with two days there is no other choice
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import PHONE, App, Visit, app, at_rest, chromium, visit
+from tests.browser import PHONE, App, Visit, app, at_rest, chromium, visit, wait
 
 __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
@@ -17,7 +17,7 @@ SPACE = "() => document.querySelector('.lk-space[data-state=live]')"
 
 def open_page(app: App, visit: Visit, **options):
     page = visit(f"{app.url}/collections?collection=ponds", **options)
-    page.wait_for_function(SPACE)
+    wait(page, SPACE)
     at_rest(page)
     return page
 
@@ -40,7 +40,7 @@ def test_a_name_and_a_description_are_kept(app, visit) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Saved", exact=True).wait_for()
     page.reload()
-    page.wait_for_function(SPACE)
+    wait(page, SPACE)
     expect(page.get_by_label("Name", exact=True)).to_have_value("Ponds *and* fields")
     expect(page.get_by_label("Description")).to_have_value("Two kinds of country")
 
@@ -54,7 +54,7 @@ def test_the_name_in_links_changes_and_the_old_link_says_so(app, visit) -> None:
     field.fill("waters")
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/collections?collection=waters")
-    page.wait_for_function(SPACE)
+    wait(page, SPACE)
     old = visit(f"{app.url}/search?collection=ponds")
     old.get_by_text("This collection has another name now").wait_for()
     old.get_by_text("Open waters instead").wait_for()
@@ -108,7 +108,7 @@ def test_deleting_asks_goes_to_the_trash_and_can_be_undone(app, visit) -> None:
     page.get_by_role("heading", name="Trash").wait_for()
     page.get_by_role("heading", name="No collection yet").wait_for()
     page.get_by_role("button", name="Restore").click()
-    page.wait_for_function(SPACE)
+    wait(page, SPACE)
     expect(page.get_by_role("heading", name="Trash")).to_have_count(0)
 
 
@@ -143,16 +143,16 @@ def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module
     page = visit(f"{app.url}/area")
     at_rest(page)
     page.get_by_text("Three quarters", exact=True).click()  # an older draft
-    page.wait_for_function("() => Object.values(sessionStorage).join().includes('\"stride\":64')")
+    wait(page, "() => Object.values(sessionStorage).join().includes('\"stride\":64')")
     page.goto(f"{app.url}/collections?collection=ponds")
-    page.wait_for_function(SPACE)
+    wait(page, SPACE)
     page.get_by_role("button", name="Duplicate settings").click()
     page.wait_for_url("**/area*")
     page.locator("h2.lk-step", has_text="bands 3, 2, 1").wait_for()
     page.get_by_text("Black to white: 10–200, 20–210, 30–220").wait_for(state="attached")
     page.get_by_role("radio", name="Half", checked=True).wait_for()
     page.locator(".lk-sum", has_text="49 chips").wait_for()
-    page.wait_for_function("() => Object.values(sessionStorage).join().includes('\"stride\":128')")
+    wait(page, "() => Object.values(sessionStorage).join().includes('\"stride\":128')")
     page.reload()
     page.get_by_role("radio", name="Half", checked=True).wait_for()
     page.locator(".lk-sum", has_text="49 chips").wait_for()

@@ -25,6 +25,7 @@ from tests.browser import (
     results,
     state,
     visit,
+    wait,
 )
 
 __all__ = ["app", "chromium", "visit"]
@@ -63,7 +64,7 @@ def open_page(app: App, visit: Visit, **fields: str):
     options = {name: fields.pop(name) for name in ("size", "expect") if name in fields}
     query = "&".join(f"{name}={value}" for name, value in fields.items())
     page = visit(f"{app.url}/results?{query}", **options)
-    page.wait_for_function(LIVE)
+    wait(page, LIVE)
     return page
 
 
@@ -80,7 +81,7 @@ def test_a_saved_search_opens_with_its_hits_and_its_link_reopens_it(app, saved, 
     expect(page.locator(".lk-hit")).to_have_count(8)
     linked(page, saved["id"])
     page.reload()
-    page.wait_for_function(LIVE)
+    wait(page, LIVE)
     scores = [f"{hit['score']:.2f}" for hit in saved["hits"]]
     expect(page.locator(".lk-score")).to_have_text(scores)
     page.go_back()

@@ -34,6 +34,7 @@ from tests.browser import (
     serving,
     spot,
     visit,
+    wait,
 )
 from tests.rasters import write
 
@@ -148,8 +149,10 @@ class Person:
 
     def until(self, condition: str, value: Any = None) -> None:
         """Wait for a condition on the Search page's state `s`."""
-        self.page.wait_for_function(
-            f"(value) => {{ const s = lookalike.store.state; return {condition}; }}", arg=value
+        wait(
+            self.page,
+            f"(value) => {{ const s = lookalike.store.state; return {condition}; }}",
+            arg=value,
         )
 
     def hits(self) -> Hits:
@@ -206,9 +209,10 @@ def choose_imagery(person: Person, scene: Path) -> None:
         page.get_by_role("textbox", name="Path of a raster").fill(str(scene))
         page.keyboard.press("Enter")
     page.get_by_text("1 scene, 10 m a pixel").wait_for()
-    page.wait_for_function(
+    wait(
+        page,
         "() => [...document.querySelectorAll('.lk-area img.leaflet-tile')]"
-        ".some((tile) => tile.src.includes('/api/looks/') && tile.naturalWidth === 256)"
+        ".some((tile) => tile.src.includes('/api/looks/') && tile.naturalWidth === 256)",
     )
 
 
@@ -294,8 +298,10 @@ def narrow(person: Person) -> Hits:
     person.until("s.drawing === 'polygon'")
     for corners, place in enumerate(POND_COUNTRY, 1):
         person.touch_map(place)
-        person.page.wait_for_function(
-            "(n) => document.querySelectorAll('.leaflet-editing-icon').length === n", arg=corners
+        wait(
+            person.page,
+            "(n) => document.querySelectorAll('.leaflet-editing-icon').length === n",
+            arg=corners,
         )
     person.touch_map(POND_COUNTRY[0])
     person.until("s.filters.within && s.summary && !s.busy && s.hits.length")

@@ -2,7 +2,7 @@
 
 Every choice is a value in the session under a key with our prefix.  Streamlit forgets widgets that
 a page does not show, unless they say `persist_state="session"`, as all of ours do.  A reload begins
-a new session: the browser then sends back what it was told to keep (`assets/area.js`), and
+a new session: the browser then sends back what it was told to keep (`assets/draft.js`), and
 `restore` takes it in.
 
 A value is assigned only where it changes.  Streamlit sends an assigned value to the browser, where
@@ -41,7 +41,10 @@ def session() -> str:
 
 
 def restores() -> bool:
-    """Whether a new session takes in what the browser kept: not if it began with a collection."""
+    """Whether this session shall still take in what the browser kept.
+
+    Once it has, or has begun with a collection's settings, it does not.
+    """
     return not st.session_state.get(TAKEN)
 
 
@@ -70,6 +73,7 @@ def draft() -> dict[str, Any]:
 
 def restore(saved: Any) -> None:
     """Take in what a browser kept; anything that is not a plain value of ours is left out."""
+    st.session_state[TAKEN] = True
     if not isinstance(saved, dict) or len(json.dumps(saved)) > _LONGEST:
         return
     shape = saved.pop("shape", None)

@@ -1,0 +1,26 @@
+import { beginWork } from './idle.js';
+
+// What the page tells the server is numbered from the last one it has taken.  While the server draws
+// the page anew it may miss one: that one is told again until it is taken.
+export function createTelling(send, heard) {
+  let told = heard;
+  let open = null;
+  const end = () => {
+    open?.ended();
+    open = null;
+  };
+  return {
+    tell(name, content) {
+      end();
+      told += 1;
+      open = { name, content: { ...content, number: told }, ended: beginWork(`${name}, told`) };
+      send(name, open.content);
+    },
+    hear(now) {
+      if (open && now < told) send(open.name, open.content);
+      else end();
+    },
+    isOpen: () => open !== null,
+    end,
+  };
+}
