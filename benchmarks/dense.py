@@ -41,11 +41,12 @@ def main() -> int:
     from pipeline.chips import Grid
     from pipeline.scene import SceneReader, ingest
     from pipeline.settings import settings
+    from tests.reference import keras_model
 
     native.load("tensorflow")
     loaded = weights.load(weights.find())
     embedder = dense.DenseEmbedder(loaded, resnet.network(loaded, settings().threads))
-    model = resnet.keras_model(loaded)
+    model = keras_model(loaded)
 
     with (
         as_file(files("localtileserver") / "tiler" / "data" / "landsat7.tif") as source,

@@ -43,10 +43,11 @@ def main() -> int:
     from benchmarks.support.imagery import chips_of, sample_scene
     from pipeline import embedding, native, resnet, weights
     from pipeline.settings import settings
+    from tests.reference import keras_model
 
     native.load("tensorflow")
     loaded = weights.load(weights.find())
-    model = resnet.keras_model(loaded)
+    model = keras_model(loaded)
     scene = sample_scene(size=1536)
     cols, rows = chips_of(scene, 128)
     picked = np.linspace(0, len(cols) - 1, min(chips, len(cols))).astype(int)

@@ -250,26 +250,6 @@ class Area:
         west, south, east, north = self._continuous().bounds
         return (west, south, east - 360 if east > 180 else east, north)
 
-    @property
-    def centre(self) -> tuple[float, float]:
-        """(longitude, latitude) of the middle of the bounds."""
-        west, south, east, north = self._continuous().bounds
-        lon = (west + east) / 2
-        return (lon - 360 if lon > 180 else lon, (south + north) / 2)
-
-    def contains(self, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-        """Bool (n,): which of the points (n,) and (n,), in degrees, lie inside.
-
-        Longitudes beyond ±180°, as chips near the antimeridian have them, mean the same place.
-        """
-        import shapely
-
-        from pipeline.ground import nearest_turn
-
-        shapely.prepare(self.geometry)
-        inside: np.ndarray = shapely.intersects_xy(self.geometry, nearest_turn(lon, 0.0), lat)
-        return inside
-
     def to_geojson(self) -> dict[str, Any]:
         """A GeoJSON Feature that `from_geojson` reads back."""
         from shapely.geometry import mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import secrets
@@ -114,15 +113,6 @@ def is_locked(path: Path) -> bool:
     except OSError:
         return False
     return False
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content, read in pieces."""
-    with path.open("rb") as handle:
-        digest = hashlib.sha256()
-        for piece in iter(lambda: handle.read(1 << 20), b""):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def size_of(folder: Path) -> int:

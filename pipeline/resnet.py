@@ -199,17 +199,3 @@ def compile_graph(weights: Weights, precision: Precision) -> Callable[[Any], Any
 
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
     return tf.function(graph, input_signature=signature, autograph=False).get_concrete_function()
-
-
-def keras_model(weights: Weights, *, top: bool = False) -> Any:
-    """The reference: Keras's own ResNet-50 with these weights; average pool, or its classifier."""
-    import keras
-
-    model = keras.applications.ResNet50(
-        include_top=top,
-        weights=None,
-        pooling=None if top else "avg",
-        input_shape=(224, 224, 3) if top else (None, None, 3),
-    )
-    weights.assign(model)
-    return model

@@ -69,11 +69,6 @@ class Settings:
     stac: tuple[tuple[str, str], ...] = ()
     openaerialmap_url: str = "https://api.openaerialmap.org"
 
-    @property
-    def collections(self) -> Path:
-        """Folder with one subfolder a collection."""
-        return self.home / "collections"
-
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:

@@ -34,7 +34,7 @@ from pipeline.weights_content import FILE_NAME, TRUNK_SHA256, Weights, fingerpri
 from pipeline.weights_fetch import fetch
 from pipeline.weights_files import load, read
 
-__all__ = ["TRUNK_SHA256", "Weights", "cache_path", "find", "fingerprint", "keep", "load", "shapes"]
+__all__ = ["TRUNK_SHA256", "Weights", "cache_path", "find", "fingerprint", "load", "shapes"]
 
 log = logging.getLogger(__name__)
 
@@ -97,21 +97,6 @@ def _install(given: Path, cached: Path, report: OnProgress) -> Path:
     with _one_at_a_time(cached):
         if not (_is_sound(cached) and load(cached).sha256 == weights.sha256):
             _write(weights, cached)
-    return cached
-
-
-def keep(given: Path, progress: OnProgress | None = None) -> Path:
-    """Put weights given by hand into our cache, whatever kind of file they are.
-
-    Raises:
-        WeightsError: If they are not the right ones.
-        StorageError: If the cache cannot be written.
-    """
-    cached = cache_path(settings().home)
-    found = find(given, progress)
-    if found.absolute() != cached:
-        with _one_at_a_time(cached):
-            _write(load(found), cached)
     return cached
 
 

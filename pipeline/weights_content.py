@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,18 +44,6 @@ class Weights:
     tensors: Mapping[str, np.ndarray]
     sha256: str
     origin: str
-
-    @property
-    def has_head(self) -> bool:
-        """Whether the classification head (`predictions`) is among them."""
-        return "predictions/kernel" in self.tensors
-
-    def assign(self, model: Any) -> None:
-        """Set the weights of a `keras.applications.ResNet50`, with or without its top."""
-        for layer in model.layers:
-            values = [self.tensors[f"{layer.name}/{v.name}"] for v in layer.weights]
-            if values:
-                layer.set_weights(values)
 
 
 def _layers() -> Iterator[tuple[str, int, int, int]]:

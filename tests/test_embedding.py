@@ -15,6 +15,7 @@ from pipeline import cells, dense, embedding, resnet, weights
 from pipeline.embedding import ModelIdentity
 from pipeline.errors import ModelMismatchError, QueryError
 from tests import ROOT
+from tests.reference import keras_model
 
 pytestmark = pytest.mark.model
 
@@ -50,7 +51,7 @@ def reference(loaded: weights.Weights, chips: np.ndarray) -> np.ndarray:
     import keras
 
     pixels = keras.applications.resnet50.preprocess_input(chips.astype(np.float32))
-    return resnet.keras_model(loaded).predict(pixels, verbose=0)
+    return keras_model(loaded).predict(pixels, verbose=0)
 
 
 @pytest.fixture(scope="module")
