@@ -1,8 +1,11 @@
 import { beginWork } from './idle.js';
 
 // What the page tells the server is numbered from the last one it has taken.  While the server draws
-// the page anew it may miss one: that one is told again until it is taken.
-export function createTelling(send, heard) {
+// the page anew it may miss one: that one is told again until it is taken.  After Back, a page that
+// is still shown tells nothing: the server would take it for a wish to stay.
+export function createTelling(trigger, heard) {
+  const page = location.pathname;
+  const send = (name, content) => location.pathname === page && trigger(name, content);
   let told = heard;
   let open = null;
   const end = () => {

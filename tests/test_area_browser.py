@@ -195,6 +195,22 @@ def test_what_was_just_drawn_outlives_a_reload_at_once(app: App, visit: Visit) -
         page.get_by_role("button", name="Take what the map shows").click()
 
 
+def test_back_leads_off_the_page_whatever_its_map_still_tells(app: App, visit: Visit) -> None:
+    page = visit(app.url + "/jobs")
+    at_rest(page)
+    page.get_by_role("link", name="Area", exact=True).first.click()
+    wait(page, READY)
+    at_rest(page)
+    take = page.get_by_role("button", name="Take what the map shows")
+    with ran(page):
+        take.evaluate(
+            "(button) => { addEventListener('popstate', () => setTimeout(() => button.click()));"
+            " history.back(); }"
+        )
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+    linked(page, "/jobs")
+
+
 def test_a_name_being_typed_outlives_another_suggestion(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     name = page.get_by_label("Name", exact=True)

@@ -18,6 +18,7 @@ function page(heard = 0) {
 }
 
 beforeEach(() => {
+  globalThis.location = { pathname: '/area' };
   const items = new Map();
   globalThis.sessionStorage = {
     getItem: (key) => items.get(key) ?? null,
@@ -79,4 +80,13 @@ test('what was missed is told again under its number, and waited for until it is
   assert.deepEqual(waitingFor(), ['drawn, told']);
   telling.hear(5);
   assert.deepEqual(waitingFor(), []);
+});
+
+test('a page that Back has left tells nothing more', () => {
+  const { telling, sent } = page();
+  location.pathname = '/jobs';
+  telling.tell('drawn', { geometry: null });
+  telling.hear(0);
+  assert.deepEqual(sent, []);
+  telling.end();
 });
