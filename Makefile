@@ -3,7 +3,7 @@
 #
 #   make demo [PORT=8501] [ADDRESS=127.0.0.1] [HEADLESS=1]
 #   make test [ARGS="-k search"] [JOBS=3]
-#   make soak [RUNS=10] [BUSY=2]
+#   make soak [RUNS=10] [BUSY=2] [JOBS=3]
 #   make PYTHON=/path/to/python3.12 ...      the Python to make .venv with
 
 VENV ?= .venv
@@ -30,7 +30,7 @@ help:
 	@echo "make setup    install everything: packages, front-end libraries, model weights"
 	@echo "make sample   setup, and build the two sample collections"
 	@echo "make test     set everything up and run all tests"
-	@echo "make test-fast   the tests without browser and model, after make test"
+	@echo "make test-fast   run the tests that need neither browser nor model"
 	@echo "make soak     run all tests ten times beside busy processes, and tell which failed"
 	@echo "make coverage run all tests and tell which lines and branches they reach"
 	@echo "make lint     ruff (check and format) and mypy"

@@ -2,9 +2,10 @@
 
     python .ci/soak.py [--runs 10] [--busy 2] [--jobs 3]
 
-Every other run is in a random order of files, and of tests within a file.  Finished runs are kept
-in `.cache/soak/`, one file for each state of the code: the same command goes on after the last run
-that ended, and a change of the code begins anew.
+Every other run is in a random order of files and of tests within a file, of another seed each
+time; files that drive a browser stay before the others.  Finished runs are kept in `.cache/soak/`,
+one file for each state of the code: the same command goes on after the last run that ended, and a
+change of the code begins anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -36,13 +39,18 @@ def state_of_code() -> str:
 
     commit = git("rev-parse", "--short=12", "HEAD").decode().strip()
     changes = git("diff", "HEAD")
+    for name in git("ls-files", "-z", "--others", "--exclude-standard").split(b"\0"):
+        path = ROOT / name.decode()
+        if path.is_file():
+            changes += name + path.read_bytes()
     return f"{commit}-{hashlib.sha256(changes).hexdigest()[:8]}" if changes else commit
 
 
 @contextmanager
 def busy(number: int) -> Iterator[None]:
-    """This many processes that do nothing but take a processor's time."""
-    command = [sys.executable, "-c", "while True: pass"]
+    """This many processes that take a processor's time and do nothing, while this one lives."""
+    code = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
+    command = [sys.executable, "-c", code]
     processes = [subprocess.Popen(command) for _ in range(number)]
     try:
         yield
@@ -54,7 +62,8 @@ def busy(number: int) -> Iterator[None]:
 
 def run(number: int, jobs: int) -> dict[str, object]:
     """One run of the suite: its order, its seconds, and each test's seconds and failure."""
-    order = ["-p", "randomly", f"--randomly-seed={number}"] if number % 2 == 0 else []
+    seed = secrets.randbelow(2**32) if number % 2 == 0 else None
+    order = [] if seed is None else ["-p", "randomly", f"--randomly-seed={seed}"]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), f"--junitxml={report}"]
@@ -71,7 +80,7 @@ def run(number: int, jobs: int) -> dict[str, object]:
             }
             for case in cases
         }
-    return {"run": number, "random": bool(order), "seconds": round(seconds, 1), "tests": tests}
+    return {"run": number, "seed": seed, "seconds": round(seconds, 1), "tests": tests}
 
 
 def tell(runs: list[dict], busy_processes: int) -> bool:
@@ -86,7 +95,7 @@ def tell(runs: list[dict], busy_processes: int) -> bool:
         failures.update(failed)
         for name, test in one["tests"].items():
             seconds[name].append(test["seconds"])
-        order = "random order" if one["random"] else "written order"
+        order = "written order" if one["seed"] is None else f"random order {one['seed']}"
         print(
             f"  run {one['run']}: {len(one['tests'])} tests, {len(failed)} failed,"
             f" {one['seconds']:.0f} s, {order}"
@@ -108,16 +117,18 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=3)
     asked = parser.parse_args()
-    tally = FOLDER / f"{state_of_code()}-busy{asked.busy}-jobs{asked.jobs}.jsonl"
+    tally = FOLDER / f"{state_of_code()}-busy{asked.busy}-jobs{asked.jobs}.json"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    lines = tally.read_text().splitlines() if tally.is_file() else []
-    runs = [json.loads(line) for line in lines]
+    runs = json.loads(tally.read_text()) if tally.is_file() else []
+    if len(runs) >= asked.runs:
+        print("All of these runs have been made")
     with busy(asked.busy):
         for number in range(len(runs) + 1, asked.runs + 1):
             print(f"Run {number} of {asked.runs}", flush=True)
             runs.append(run(number, asked.jobs))
-            with tally.open("a") as file:
-                file.write(json.dumps(runs[-1]) + "\n")
+            new = tally.with_suffix(".new")
+            new.write_text(json.dumps(runs))
+            new.replace(tally)
     sys.exit(not tell(runs, asked.busy))
 
 

@@ -18,7 +18,7 @@ const views = new WeakMap();
 // Called at first and on every rerun; returns what to do when the element goes away.
 export function mount({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector('.lk-area');
-  if (!views.has(root)) views.set(root, start(root, createTelling(setTriggerValue, data.heard)));
+  if (!views.has(root)) views.set(root, start(root, createTelling(setTriggerValue, data)));
   const view = views.get(root);
   view.update(data);
   return view.stop;
@@ -31,17 +31,19 @@ function start(root, telling) {
   let stopped = false;
   // A map begun in a box without size shows another place than it is told.
   const drawn = beginWork('the map'); // which a page left at once never draws
-  Promise.all([loadDraw(), sized(root.querySelector('.lk-map'))]).then(
-    ([L]) => {
-      if (stopped) return;
-      map = drawMap(L, root, tell, latest);
-      map.update(latest);
-      root.dataset.state = 'live';
-      expose({ map, outline: map.outline });
-      drawn();
-    },
-    (error) => root.append(h('p', { class: 'lk-area-trouble', role: 'alert' }, error.message)),
-  );
+  expose({});
+  Promise.all([loadDraw(), sized(root.querySelector('.lk-map'))])
+    .then(
+      ([L]) => {
+        if (stopped) return;
+        map = drawMap(L, root, tell, latest);
+        map.update(latest);
+        root.dataset.state = 'live';
+        expose({ map, outline: map.outline });
+      },
+      (error) => root.append(h('p', { class: 'lk-area-trouble', role: 'alert' }, error.message)),
+    )
+    .finally(drawn);
   return {
     update(data) {
       telling.hear(data.heard);

@@ -20,14 +20,15 @@ export function during(what, promise) {
 // A map counts as busy while it moves, and while it does not have the size of its box yet.
 export function followMap(map) {
   let moving = false;
-  map.on('movestart zoomstart', () => (moving = true));
-  map.on('moveend', () => (moving = false));
+  let zooming = false; // a change of size ends a move, but not a zoom
+  map.on('movestart', () => (moving = true)).on('moveend', () => (moving = false));
+  map.on('zoomstart', () => (zooming = true)).on('zoomend', () => (zooming = false));
   const followed = {
     busy() {
       const { clientWidth, clientHeight, isConnected } = map.getContainer();
       if (!isConnected) return false; // its page was left
       const { x, y } = map.getSize();
-      return moving || x !== clientWidth || y !== clientHeight;
+      return moving || zooming || x !== clientWidth || y !== clientHeight;
     },
     place() {
       const { left, top } = map.getContainer().getBoundingClientRect();

@@ -397,39 +397,43 @@ function zooming(map, store) {
       const { shown, footprints } = store.state;
       if (!shown[place] || !footprints) return;
       const corners = ring(footprints, shown[place].row);
+      store.set({ selected: place, away: true });
       still(() => {
         before ??= { centre: map.getCenter(), zoom: map.getZoom() };
         const { x, y } = map.getSize();
         map.fitBounds(corners, { padding: [x / 5, y / 5], animate, duration: 0.2 });
       });
-      store.set({ selected: place, away: true });
     },
     back() {
       if (!store.state.away) return;
       still(() => {
-        map.setView(before.centre, before.zoom, { animate, duration: 0.2 });
+        const { centre, zoom } = before;
         before = null;
+        map.setView(centre, zoom, { animate, duration: 0.2 });
       });
       store.set({ away: false });
     },
   };
 }
 
-// Moves one after the other, each once the map rests: Leaflet begins a zoom a frame after it is
-// asked for one, and while it animates a zoom it ignores every other move.
+// Moves one after the other: Leaflet begins a zoom a frame after it is asked for one, and while it
+// animates a zoom it ignores every other move.
 function stillness(map) {
   const waiting = [];
-  let moving = false;
+  let asked = false;
+  let zooming = false;
   const next = () => {
-    if (moving || !waiting.length) return;
-    moving = true;
+    if (asked || zooming || !waiting.length) return;
+    asked = true;
     waiting.shift()();
+    requestAnimationFrame(() => {
+      asked = false;
+      next();
+    });
   };
-  map.on('zoomstart', () => (moving = true));
-  map.on('moveend', () => {
-    moving = false;
-    next();
-  });
+  map.on('zoomstart', () => (zooming = true));
+  map.on('zoomend', () => (zooming = false));
+  map.on('moveend', next);
   map.on('unload', () => (waiting.length = 0));
   return (move) => {
     waiting.push(move);

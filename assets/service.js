@@ -80,6 +80,6 @@ export async function ask(url, request) {
 
 async function problem(answer) {
   const type = answer.headers.get('Content-Type') || '';
-  if (type.includes('json')) return answer.json();
+  if (type.includes('json')) return json(answer);
   return { title: `The server answered ${answer.status}`, remedy: 'Try again in a moment' };
 }

@@ -88,7 +88,7 @@ function start(root, data) {
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ at }),
       });
-      const scores = new Float32Array(await answer.arrayBuffer()); // of every row
+      const scores = new Float32Array(await read('arrayBuffer')(answer)); // of every row
       if (store.state.query?.row !== row) return undefined; // another was chosen meanwhile
       return store.set({ like: { row, scores } });
     } catch (refusal) {

@@ -51,6 +51,11 @@ DISTURBANCE = "ERR_NETWORK_CHANGED"
 expect.set_options(timeout=PATIENCE_MS)
 #: How often the server has run the page to its end, as the page has it.
 RUNS = "Number(document.querySelector('.lk-run')?.dataset.run ?? 0)"
+#: Until it is idle; after so long it tells what it waits for.
+IDLE = (
+    "(limit) => window.lookalike && Promise.race([lookalike.idle(), new Promise((_, fail) => "
+    "setTimeout(() => fail(new Error(`waits for ${lookalike.waitingFor()}`)), limit))])"
+)
 LIVE = (
     "() => window.lookalike?.store?.state.footprints && window.lookalike.map.leaflet() && "
     "document.querySelector('.lk-explorer[data-state=live]')"
@@ -249,7 +254,7 @@ def live(page: Page) -> Page:
 def idle(page: Page) -> None:
     """Wait until the page has nothing under way and its map stays where it is."""
     wait(page, "() => window.lookalike?.idle")
-    page.evaluate("() => lookalike.idle()")
+    page.evaluate(IDLE, PATIENCE_MS)
 
 
 def spot(page: Page, lon: float, lat: float) -> tuple[float, float]:
@@ -315,7 +320,7 @@ def at_rest(page: Page, after: int = 0) -> None:
         ".dataset.testScriptState === 'notRunning'",
         arg=after,
     )
-    page.evaluate("() => window.lookalike?.idle()")
+    page.evaluate(IDLE, PATIENCE_MS)
 
 
 def unfold(page: Page, title: str) -> None:
@@ -343,7 +348,7 @@ def eventually(check: Callable[[], None]) -> None:
     while True:
         try:
             return check()
-        except (AssertionError, ValueError):
+        except (AssertionError, LookupError, ValueError):
             if time.monotonic() > end:
                 raise
         time.sleep(0.1)

@@ -52,7 +52,7 @@ class Hold:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._reached = path, path.with_suffix(".reached")
 
     def after(self, blocks: int, root: Path) -> None:
         """Embed on until so many blocks lie somewhere below `root`."""
@@ -63,9 +63,15 @@ class Hold:
     def let_go(self) -> None:
         self._path.unlink()
 
+    @property
+    def reached(self) -> bool:
+        """Whether a process has been kept from embedding."""
+        return self._reached.exists()
+
     def wait(self) -> None:
         """Called before each piece of a block is embedded."""
         while self._holds():
+            self._reached.touch()
             time.sleep(0.02)
 
     def _holds(self) -> bool:

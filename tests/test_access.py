@@ -7,6 +7,7 @@ import re
 import secrets
 import subprocess
 import sys
+import threading
 
 import httpx
 import pytest
@@ -231,6 +232,8 @@ def guarded_server(tmp_path_factory):
                     break
             else:
                 raise AssertionError("".join(said))
+            reader = threading.Thread(target=process.stdout.read)  # a full pipe would stop it
+            reader.start()
             yield f"http://127.0.0.1:{port[1]}", secret
         finally:
             process.kill()

@@ -188,6 +188,7 @@ def test_what_was_just_drawn_outlives_a_reload_at_once(app: App, visit: Visit) -
     for _ in range(3):
         drawn = page.evaluate("() => JSON.stringify(lookalike.outline.geometry())")
         page.reload()  # begins a session, which takes in what the browser kept
+        wait(page, READY)
         wait(page, KM2)
         at_rest(page)
         now = page.evaluate("() => lookalike.outline.geometry()")

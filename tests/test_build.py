@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from itertools import groupby
@@ -190,12 +191,19 @@ class Counted:
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Counted:
     folder, renames, moments = tmp_path_factory.mktemp("counted"), [], standin.Moments()
+    watched = {threading.get_ident()}
     asked = request_for(write_raster(folder / "strip.tif", 2304, 300, seed=3))
-    sys.addaudithook(lambda event, _: renames.append(event) if event == "os.rename" else None)
+
+    def audit(event: str, _: object) -> None:  # a hook stays until the process ends
+        if event == "os.rename" and threading.get_ident() in watched:
+            renames.append(event)
+
+    sys.addaudithook(audit)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.embedding.resnet50", standin.resnet50)
         moments.watch(patch.setattr)
         blocks = build(asked, Store(folder)).blocks_made
+        watched.clear()
         assert moments.count == 2 * len(renames), "a rename that is not watched"
     assert blocks == BLOCKS
     assert len(renames) >= blocks + 2 + 3, "blocks, the scene and its record, manifests"
@@ -237,7 +245,8 @@ def assert_whole(store: Store, counted: Counted) -> None:
 
 
 def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path, tmp_path: Path) -> None:
-    standin.Hold(tmp_path / "hold").after(0, home)
+    hold = standin.Hold(tmp_path / "hold")
+    hold.after(0, home)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.standin", *command(raster)],
         cwd=ROOT,
@@ -247,11 +256,14 @@ def test_ctrl_c_exits_130_with_a_way_to_continue(home: Path, raster: Path, tmp_p
         # As in a terminal; a test run started in the background passes on that Ctrl-C is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while not list((home / "collections").glob("strip/scenes/*.json")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, message = process.communicate()
+    try:
+        while not hold.reached:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate()
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "same command continues" in message
     assert "Traceback" not in message

@@ -415,7 +415,7 @@ def test_a_request_that_hangs_is_given_up_and_asked_again(
 ) -> None:
     from pipeline.sources import ee_client
 
-    monkeypatch.setattr(ee_client, "DEADLINE_MS", 1000)
+    monkeypatch.setattr(ee_client, "DEADLINE_MS", 3000)
     found = source().search(AREA)
     hold = server.hold(PIXELS, most=1)
     (fetched,) = source().fetch(AREA, found, tmp_path)

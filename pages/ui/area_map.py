@@ -65,6 +65,7 @@ def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None, preview: st
         key=_KEY,
         data={
             **component.told(),
+            "page": "area",
             "session": area_state.session(),
             "heard": st.session_state.get(_HEARD, 0),
             "draft": area_state.draft(),
@@ -133,9 +134,10 @@ def _told(name: str) -> dict[str, Any] | None:
     map tells it again until it sees its number in `heard`.
     """
     told = getattr(st.session_state.get(_KEY), name, None)
-    if not told or told["number"] <= st.session_state.get(_HEARD, 0):
+    number = (told or {}).get("number", 0)
+    if number <= st.session_state.get(_HEARD, 0):
         return None
-    st.session_state[_HEARD] = told["number"]
+    st.session_state[_HEARD] = number
     return dict(told)
 
 
@@ -151,5 +153,5 @@ def _drawn() -> None:
 
 def _restore() -> None:
     saved = _told("restore")
-    if saved:
-        area_state.restore(saved["draft"])
+    if saved and area_state.restores():
+        area_state.restore(saved.get("draft"))

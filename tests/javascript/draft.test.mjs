@@ -13,12 +13,13 @@ const kept = () => JSON.parse(sessionStorage.getItem('lookalike:area'));
 // A page that keeps what it told; `hear` answers it.
 function page(heard = 0) {
   const sent = [];
-  const telling = createTelling((name, content) => sent.push({ name, ...content }), heard);
+  const send = (name, content) => sent.push({ name, ...content });
+  const telling = createTelling(send, { page: 'area', heard });
   return { telling, sent };
 }
 
 beforeEach(() => {
-  globalThis.location = { pathname: '/area' };
+  globalThis.location = { pathname: '/base/area' };
   const items = new Map();
   globalThis.sessionStorage = {
     getItem: (key) => items.get(key) ?? null,
@@ -84,9 +85,10 @@ test('what was missed is told again under its number, and waited for until it is
 
 test('a page that Back has left tells nothing more', () => {
   const { telling, sent } = page();
+  telling.tell('drawn', { geometry: 1 });
   location.pathname = '/jobs';
-  telling.tell('drawn', { geometry: null });
   telling.hear(0);
-  assert.deepEqual(sent, []);
-  telling.end();
+  telling.tell('drawn', { geometry: 2 });
+  assert.deepEqual(sent, [{ name: 'drawn', geometry: 1, number: 1 }]);
+  assert.deepEqual(waitingFor(), []);
 });
