@@ -27,6 +27,7 @@ export function createActions({ data, store, service, root }) {
   let warmed = false;
   let stopped = false;
   const { pathname } = location;
+  let here = true; // false once Back or Forward has led elsewhere
   const met = new Map(); // queries as the server told them, by what the address says of them
   // While a search is under way the address stays with what is shown.
   const link = (step = false) => running || writeLink(collection.name, state, step);
@@ -45,10 +46,12 @@ export function createActions({ data, store, service, root }) {
     if (!stopped) await warmIndex();
   }
 
-  // Back and Forward among this collection's searches.  What leads elsewhere is Streamlit's, which
-  // would run the page anew for these too.
+  // Back and Forward among this collection's searches.  What leads elsewhere, and from there back
+  // while this is still shown, is Streamlit's, which would run the page anew for these too.
   function travel(event) {
-    if (location.pathname !== pathname || linkedCollection() !== collection.name) return;
+    const came = here;
+    here = location.pathname === pathname && linkedCollection() === collection.name;
+    if (!here || !came) return;
     event.stopImmediatePropagation();
     const { heat, inside, panel, page, query, saved, ...rest } = readLink(collection.name, false);
     if (query && !saved) {
