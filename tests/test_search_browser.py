@@ -11,7 +11,6 @@ from tests.browser import (
     Visit,
     address,
     app,
-    at_rest,
     chromium,
     click_map,
     eventually,
@@ -23,7 +22,6 @@ from tests.browser import (
     state,
     until,
     visit,
-    wait,
 )
 
 __all__ = ["app", "chromium", "visit"]
@@ -134,14 +132,6 @@ def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, 
     assert page.evaluate("() => document.querySelector('.lk-explorer').lkSame")
     page.go_back()
     page.get_by_text("Click anything on the image").wait_for()
-    page.evaluate(
-        "() => { const seen = new MutationObserver(() => { if (document.querySelector("
-        "'.lk-collection')) { seen.disconnect(); history.forward(); } });"
-        " seen.observe(document.body, { childList: true, subtree: true }); history.back(); }"
-    )
-    wait(page, "() => !document.querySelector('.lk-collection') && location.pathname === '/search'")
-    at_rest(page)
-    expect(page.locator(".lk-explorer")).to_be_visible()
     with ran(page):
         page.go_back()
     page.locator(".lk-collection").first.wait_for()
