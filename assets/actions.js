@@ -46,8 +46,8 @@ export function createActions({ data, store, service, root }) {
     if (!stopped) await warmIndex();
   }
 
-  // Back and Forward among this collection's searches.  What leads elsewhere, and from there back
-  // while this is still shown, is Streamlit's, which would run the page anew for these too.
+  // Handles Back and Forward among this collection's searches: Streamlit would run the page anew.
+  // Streamlit handles what leads elsewhere, and what leads back from there while this is still shown.
   function travel(event) {
     const came = here;
     here = location.pathname === pathname && linkedCollection() === collection.name;

@@ -1,8 +1,8 @@
 import { beginWork } from './idle.js';
 
-// What the page tells the server is numbered from the last one it has taken.  While the server draws
-// the page anew it may miss one: that one is told again until it is taken.  After Back, a page that
-// is still shown tells nothing: the server would take it for a wish to stay.
+// Numbers each message to the server and repeats it until the server has read it: a run that draws
+// the page anew may miss one.  After Back, a page that is still shown sends nothing, because Streamlit
+// would return to it.
 export function createTelling(send, { page, heard }) {
   const left = () => location.pathname.split('/').filter(Boolean).at(-1) !== page;
   let told = heard;

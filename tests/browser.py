@@ -239,7 +239,7 @@ def visit(chromium: Browser) -> Iterator[Visit]:
 def wait(page: Page, condition: str, arg: Any = None) -> None:
     """Wait until a condition holds in the page; `arg` is what it is given.
 
-    It is looked at by a clock: Playwright's own way, at every frame, has the browser draw frames.
+    Polls every `POLL_MS`.  Playwright polls at every frame by default, which costs drawing them.
     """
     page.wait_for_function(condition, arg=arg, polling=POLL_MS)
 
