@@ -31,12 +31,12 @@ help:
 	@echo "make sample   setup, and build the two sample collections"
 	@echo "make test     set everything up and run all tests"
 	@echo "make test-fast   run the tests that need neither browser nor model"
-	@echo "make soak     run all tests ten times beside busy processes, and tell which failed"
-	@echo "make coverage run all tests and tell which lines and branches they reach"
+	@echo "make soak     run all tests ten times beside busy processes, and report which failed"
+	@echo "make coverage run all tests and print the share of lines and branches they reach"
 	@echo "make lint     ruff (check and format) and mypy"
 	@echo "make bench    run the benchmarks and write docs/performance.md"
-	@echo "make docs     write docs/results.md and the notebook anew"
-	@echo "make screenshots   make docs/screenshots/ and the README's picture anew"
+	@echo "make docs     regenerate docs/results.md and the notebook"
+	@echo "make screenshots   regenerate docs/screenshots/ and the README's picture"
 	@echo "make lock     resolve requirements*.in into requirements*.txt"
 	@echo "make clean    remove what make has put into this folder (collections are kept)"
 
@@ -103,7 +103,8 @@ dev: venv
 	@$(PY) .ci/install.py dev
 
 npm: venv
-	@npm --version >/dev/null 2>&1 || $(PY) .ci/install.py node
+	@npm --version >/dev/null 2>&1 && node -e 'process.exit(parseInt(process.versions.node) < 20)' \
+	    || $(PY) .ci/install.py node
 
 chromium: dev
 	@sh .ci/chromium.sh $(PY)

@@ -12,12 +12,10 @@ for name in chromium chromium-browser google-chrome google-chrome-stable chrome;
 done
 
 has_own() {
-    "$python" -c '
-import sys
-from pathlib import Path
+    own=$("$python" -c '
 from playwright.sync_api import sync_playwright
 with sync_playwright() as playwright:
-    sys.exit(not Path(playwright.chromium.executable_path).is_file())' >/dev/null 2>&1
+    print(playwright.chromium.executable_path)' 2>/dev/null) && "$own" --version >/dev/null 2>&1
 }
 
 if has_own; then
@@ -36,5 +34,6 @@ if "$python" -m playwright install chromium && has_own; then
     exit 0
 fi
 echo "The browser tests need Chromium and none could be installed." >&2
-echo "Install one (Debian: apt-get install chromium), then run the same command again." >&2
+echo "Install one (Debian: apt-get install chromium) or the libraries that Playwright's needs" >&2
+echo "($python -m playwright install-deps chromium), then run the same command again." >&2
 exit 1

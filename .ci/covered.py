@@ -36,7 +36,10 @@ def main() -> None:
     lines, branches = shares(report["totals"])
     print(f"{lines:6.1f} % {branches:6.1f} %  in all")
     if lines < LINES or branches < BRANCHES:
-        sys.exit(f"At least {LINES:.0f} % of lines and {BRANCHES:.0f} % of branches are wanted.")
+        sys.exit(
+            f"Coverage is too low: {LINES:.0f} % of lines and {BRANCHES:.0f} % of branches are"
+            " required. Add tests for the modules listed first."
+        )
 
 
 if __name__ == "__main__":

@@ -104,14 +104,14 @@ def pip(arguments: list[str], log: Path, packages: int) -> None:
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
-            sys.exit("Stopped; the same command goes on from here.")
+            sys.exit("Stopped. Run the same command to continue.")
     if failed:
         lines = log.read_text().splitlines()
         lines = [line for line in lines if not line.startswith(("WARNING", "Looking in"))]
         print("\n".join(lines[-15:]), file=sys.stderr)
         sys.exit(
-            f"pip could not install everything: {log}. Check the network and the package index,"
-            " then run the same command again; what is installed is kept."
+            f"pip could not install every package; its output is in {log}. Check the network and the"
+            " package index, then run the same command again; installed packages are kept."
         )
 
 
@@ -133,10 +133,13 @@ def main() -> None:
         for line in (ROOT / file).read_text().splitlines()
         if "==" in line
     }
-    print(f"Installing {len(pins)} packages ({name}); pip's own words go to {log}", flush=True)
+    print(f"Installing {len(pins)} packages ({name}); pip's output goes to {log}", flush=True)
     broken = half_installed()
     if broken:
-        print(f"  again, because an install was cut off: {', '.join(broken)}", flush=True)
+        print(
+            f"  reinstalling what an interrupted install left incomplete: {', '.join(broken)}",
+            flush=True,
+        )
         pip(["--force-reinstall", "--no-deps", *broken], log, len(broken))
     pip(["-r", files[-1]], log, len(pins))
     stamp.write_text(wanted)

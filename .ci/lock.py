@@ -58,7 +58,10 @@ def main() -> None:
             runtime = set(merged(base))
             clashes = {line.split("==")[0] for line in set(lines) - runtime} & set(base["3.11"])
             if clashes:
-                sys.exit(f"development tools change runtime pins: {sorted(clashes)}")
+                sys.exit(
+                    f"Development tools change the pins of {', '.join(sorted(clashes))}."
+                    " Bound them in requirements-dev.in."
+                )
             lines = [line for line in lines if line not in runtime]
         (ROOT / name).write_text(HEADERS[name] + "\n".join(lines) + "\n")
 

@@ -60,9 +60,13 @@ def busy(number: int) -> Iterator[None]:
             process.wait()
 
 
-def run(number: int, jobs: int) -> dict[str, object]:
+def named(seed: int | None) -> str:
+    """The order of a run, in words."""
+    return "written order" if seed is None else f"random order {seed}"
+
+
+def run(number: int, seed: int | None, jobs: int) -> dict[str, object]:
     """One run of the suite: its order, its seconds, and each test's seconds and failure."""
-    seed = secrets.randbelow(2**32) if number % 2 == 0 else None
     order = [] if seed is None else ["-p", "randomly", f"--randomly-seed={seed}"]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -71,7 +75,10 @@ def run(number: int, jobs: int) -> dict[str, object]:
         done = subprocess.run([*command, *order], cwd=ROOT, stdin=subprocess.DEVNULL)
         seconds = time.monotonic() - started
         if done.returncode not in (0, 1) or not report.is_file():
-            sys.exit(f"Run {number} did not end (pytest's exit code {done.returncode}).")
+            sys.exit(
+                f"Run {number} was cut off (pytest's exit code {done.returncode})."
+                " Run the same command again; finished runs are kept."
+            )
         cases = ElementTree.parse(report).getroot().iter("testcase")
         tests = {
             f"{case.get('classname')}::{case.get('name')}": {
@@ -95,15 +102,14 @@ def tell(runs: list[dict], busy_processes: int) -> bool:
         failures.update(failed)
         for name, test in one["tests"].items():
             seconds[name].append(test["seconds"])
-        order = "written order" if one["seed"] is None else f"random order {one['seed']}"
         print(
             f"  run {one['run']}: {len(one['tests'])} tests, {len(failed)} failed,"
-            f" {one['seconds']:.0f} s, {order}"
+            f" {one['seconds']:.0f} s, {named(one['seed'])}"
         )
     for name, times in failures.most_common():
         took = ", ".join(f"{value:.0f}" for value in seconds[name])
         print(f"  failed {times} of {len(runs)}: {name} (seconds: {took})")
-    print("The slowest, in seconds (median, longest):")
+    print("Slowest tests, in seconds (median, longest):")
     for name in sorted(seconds, key=lambda name: -statistics.median(seconds[name]))[:SLOWEST]:
         print(f"  {statistics.median(seconds[name]):6.1f} {max(seconds[name]):6.1f}  {name}")
     print(f"{green} of {len(runs)} runs green; every test's seconds: {FOLDER}")
@@ -121,11 +127,12 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     runs = json.loads(tally.read_text()) if tally.is_file() else []
     if len(runs) >= asked.runs:
-        print("All of these runs have been made")
+        print(f"All {asked.runs} runs are already recorded")
     with busy(asked.busy):
         for number in range(len(runs) + 1, asked.runs + 1):
-            print(f"Run {number} of {asked.runs}", flush=True)
-            runs.append(run(number, asked.jobs))
+            seed = secrets.randbelow(2**32) if number % 2 == 0 else None
+            print(f"Run {number} of {asked.runs}, {named(seed)}", flush=True)
+            runs.append(run(number, seed, asked.jobs))
             new = tally.with_suffix(".new")
             new.write_text(json.dumps(runs))
             new.replace(tally)
@@ -133,4 +140,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped. Run the same command to continue; finished runs are kept.")

@@ -58,7 +58,7 @@ LEAFLET = ROOT / "assets" / "vendor" / "leaflet"
 GIVEN_UP, UNANSWERED, ROUND_SECONDS = 120, 60, 20
 #: What a person takes at least from results to the next click.
 LOOK_MS = 500
-#: What issue and design ask of the largest collection.
+#: The most that the largest collection may take.
 LIMIT_MS, LIMIT_PAINT_MS = 300.0, 2000.0
 
 #: Two frames later, what was put on the page is on the screen.

@@ -6,8 +6,7 @@
     python docs/make_performance.py --render      write the pages anew from the figures there are
 
 Figures go to `docs/performance/figures.json`, the tables made of them into `docs/performance.md`
-between its `<!-- name -->` marks, the plots beside them, and the three headline figures into the
-README.
+between its `<!-- name -->` marks, the plots beside them, and the headline figures into the README.
 """
 
 from __future__ import annotations
@@ -174,7 +173,7 @@ def contenders(record: Record) -> str:
 
 
 def headline(kept: dict[str, Record]) -> str:
-    """Three figures, each with its rival and the command that measures it."""
+    """The figures for the README, each with its rival and the command that measures it."""
     lines = []
     if dense := figure_of(kept, "dense", "stride 64"):
         lines.append(

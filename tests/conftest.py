@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_HOME") or "~/.lookalike").expanduser()
+#: Weights given by hand, which `make setup` then used where they lie.
+GIVEN_WEIGHTS = os.environ.get("LOOKALIKE_WEIGHTS")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,12 +45,14 @@ def _settings_of_this_test() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_weights() -> Path:
-    """The real ImageNet weights, as `make setup` fetched them."""
+    """The real ImageNet weights, as `make setup` fetched or was given them."""
     from pipeline.weights import cache_path
 
-    path = cache_path(SHARED_HOME)
-    assert path.exists(), "the weights are missing: run `make setup` first"
-    return path
+    given = Path(GIVEN_WEIGHTS).expanduser() if GIVEN_WEIGHTS else None
+    for path in (given, cache_path(SHARED_HOME)):
+        if path and path.suffix == ".npz" and path.exists():
+            return path
+    raise AssertionError("the weights are missing: run `make setup` first")
 
 
 @pytest.fixture

@@ -263,6 +263,13 @@ def test_no_package_index_and_no_machine_is_named() -> None:
     assert not named
 
 
+def test_one_version_is_told_everywhere() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    (packaged,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
+    released = re.findall(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert packaged == pipeline.__version__ == released[0]
+
+
 def test_colours_stand_once_among_the_style_sheets() -> None:
     tokens = (ROOT / "assets" / "tokens.css").read_text()
     named = re.findall(r"--lk-[\w-]+: (#[0-9a-f]{6});", tokens)

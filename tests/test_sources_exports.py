@@ -67,7 +67,7 @@ def test_a_scene_has_the_same_pixels_by_every_road(
     assert [path.name for path in (tmp_path / road).iterdir()] == [fetched.path.name]
 
 
-def test_the_assignments_tiles_are_5000_pixels_a_side(server: Google) -> None:
+def test_exported_tiles_are_5000_pixels_a_side(server: Google) -> None:
     wide = box(-74.1, 40.6, -73.9, 40.8)
     chosen = source(side=None)
     estimate = chosen.estimate(wide, chosen.search(AREA))
