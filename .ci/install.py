@@ -110,8 +110,8 @@ def pip(arguments: list[str], log: Path, packages: int) -> None:
         lines = [line for line in lines if not line.startswith(("WARNING", "Looking in"))]
         print("\n".join(lines[-15:]), file=sys.stderr)
         sys.exit(
-            f"pip could not install every package; its output is in {log}. Check the network and the"
-            " package index, then run the same command again; installed packages are kept."
+            f"pip could not install every package; its output is in {log}. Check the network and"
+            " the package index, then run the same command again; installed packages are kept."
         )
 
 
