@@ -13,6 +13,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_HOME") or "~/.lookalike").expanduser()
 #: Weights given by hand, which `make setup` then used where they lie.
 GIVEN_WEIGHTS = os.environ.get("LOOKALIKE_WEIGHTS")
+# No other setting of the developer reaches a test.
+for _name in {name for name in os.environ if name.startswith(("LOOKALIKE_", "GOOGLE_"))}:
+    if _name not in ("LOOKALIKE_HOME", "LOOKALIKE_WEIGHTS"):
+        del os.environ[_name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
