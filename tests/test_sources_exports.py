@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, Se
 from pipeline.sources import open_source
 from pipeline.sources.earth_engine import EarthEngine
 from pipeline.sources.google_files import Drive
+from tests import standin
 from tests.loopback.fixtures import MANHATTAN, Google, google, killed
 from tests.loopback.google import TOKEN
 from tests.test_sources_earth_engine import truth
@@ -182,6 +186,44 @@ def test_kill_9_starts_no_task_twice_and_downloads_nothing_twice(
     )
     assert len(downloads(server)) - before == len(identities) - len(kept)
     assert (pixels(fetched.path) == expected(server)).all()
+
+
+def fetch_until(moment: int, folder: Path, environment: dict[str, str]) -> None:
+    """What a child does: fetch one tile, and be killed at one of its `Moments`."""
+    os.environ.update(environment)
+    standin.Moments(moment).watch()
+    chosen = source(side=None)
+    chosen.fetch(AREA, chosen.search(AREA), folder)
+
+
+def test_killed_before_and_after_every_rename_it_starts_one_task(
+    server: Google, tmp_path: Path
+) -> None:
+    children = multiprocessing.get_context("forkserver")
+    children.set_forkserver_preload(["ee", "googleapiclient.discovery", "rasterio", __name__])
+    truth = expected(server)
+    for moment in range(1, 100):
+        before, out = len(server.earth.operations), tmp_path / f"{moment}"
+        child = children.Process(target=fetch_until, args=(moment, out, {**os.environ}))
+        child.start()
+        child.join()
+        chosen = source(side=None)
+        (fetched,) = chosen.fetch(AREA, chosen.search(AREA), out)
+        assert len(server.earth.operations) == before + 1
+        assert (pixels(fetched.path) == truth).all()
+        if child.exitcode == 0:
+            break
+        assert child.exitcode == -signal.SIGKILL
+    assert child.exitcode == 0
+    assert moment > 8, "fewer renames than the list of tasks, the picture and the scene have"
+
+
+def test_an_export_whose_answer_is_lost_is_started_once(server: Google, tmp_path: Path) -> None:
+    found = source().search(AREA)
+    server.fail("image:export", cut=0.5, times=2)
+    source().fetch(AREA, found, tmp_path / "out")
+    assert len(server.requests("image:export")) == 6
+    assert len(server.earth.operations) == 4
 
 
 def test_a_cancelled_fetch_leaves_its_tasks_running(server: Google, tmp_path: Path) -> None:
