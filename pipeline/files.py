@@ -10,13 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import DamagedError, LookalikeError, storage_errors
 
 TEMPORARY = ".tmp-"
-#: Longer than anybody looks at a lock.
-_LOOK_SECONDS = 0.2
+_RETRY_SECONDS = 0.01
 
 
 @contextmanager
@@ -76,18 +75,14 @@ def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a")
-    end = time.monotonic() + _LOOK_SECONDS
+        handle = path.open("a+")
     with handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # Somebody may only be looking (`is_locked`), which takes an instant.
-                if time.monotonic() > end:
-                    raise busy from None
-                time.sleep(_LOOK_SECONDS / 20)
+        while not _taken(handle, fcntl.LOCK_EX):
+            # A holder shares the lock with nobody; whoever only looks (`is_locked`) does.
+            if not _taken(handle, fcntl.LOCK_SH):
+                raise busy
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            time.sleep(_RETRY_SECONDS)
         yield
 
 
@@ -107,12 +102,18 @@ def is_locked(path: Path) -> bool:
     try:
         with path.open("a+") as handle:
             # Shared, so that two who look at once do not take each other for its holder.
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not _taken(handle, fcntl.LOCK_SH)
     except OSError:
         return False
-    return False
+
+
+def _taken(handle: IO[str], lock: int) -> bool:
+    """Whether a lock could be had at once."""
+    try:
+        fcntl.flock(handle, lock | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def size_of(folder: Path) -> int:

@@ -61,7 +61,7 @@ class Hold:
         write_json(self._path, {"blocks": blocks, "root": str(root)})
 
     def let_go(self) -> None:
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
 
     @property
     def reached(self) -> bool:

@@ -7,7 +7,8 @@ import re
 import secrets
 import subprocess
 import sys
-import threading
+import time
+from functools import partial
 
 import httpx
 import pytest
@@ -207,8 +208,12 @@ def test_session_cookie_is_streamlits_own_and_a_forged_one_is_nobody(monkeypatch
 
 @pytest.fixture(scope="module")
 def guarded_server(tmp_path_factory):
-    """The real app with sign-in configured; gives its address and the cookie secret."""
+    """The real app with sign-in configured; gives its address and the cookie secret.
+
+    What it printed must hold no traceback.
+    """
     folder = tmp_path_factory.mktemp("guarded")
+    log = folder / "log"
     secret = secrets.token_hex(16)
     (folder / "secrets.toml").write_text(
         f'[auth]\nredirect_uri = "http://127.0.0.1/oauth2callback"\ncookie_secret = "{secret}"\n'
@@ -216,27 +221,28 @@ def guarded_server(tmp_path_factory):
     )
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     flags = ["--server.port", "0", "--server.address", "0.0.0.0", "--server.headless=true"]
-    with subprocess.Popen(
-        [*command, *flags, "--secrets.files", str(folder / "secrets.toml")],
-        cwd=ROOT,
-        env={**os.environ, "LOOKALIKE_HOME": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with (
+        log.open("wb") as printed,
+        subprocess.Popen(
+            [*command, *flags, "--secrets.files", str(folder / "secrets.toml")],
+            cwd=ROOT,
+            env={**os.environ, "LOOKALIKE_HOME": str(folder), "PYTHONUNBUFFERED": "1"},
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
         try:
-            said = []
-            for line in process.stdout:  # it tells its address once it listens
-                said.append(line)
-                if port := re.search(r"http://\S+:(\d+)", line):
-                    break
-            else:
-                raise AssertionError("".join(said))
-            reader = threading.Thread(target=process.stdout.read)  # a full pipe would stop it
-            reader.start()
+            while not (port := re.search(r"http://\S+:(\d+)\s", log.read_text())):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
             yield f"http://127.0.0.1:{port[1]}", secret
         finally:
-            process.kill()
+            process.terminate()
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
+    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -259,7 +265,8 @@ def test_with_sign_in_configured_the_real_server_guards_every_route(guarded_serv
     user = json.dumps({"is_logged_in": True, "email": "ann@survey.example"})
     good = create_signed_value(secret, AUTH_COOKIE_NAME, user).decode()
     forged = create_signed_value("guessed", AUTH_COOKIE_NAME, user).decode()
-    assert httpx.get(address + path).status_code == 401
-    assert httpx.get(address + path, cookies={AUTH_COOKIE_NAME: forged}).status_code == 401
-    assert httpx.get(address + path, cookies={AUTH_COOKIE_NAME: good}).status_code in (200, 404)
-    assert httpx.get(address).status_code == 200
+    get = partial(httpx.get, timeout=60)
+    assert get(address + path).status_code == 401
+    assert get(address + path, cookies={AUTH_COOKIE_NAME: forged}).status_code == 401
+    assert get(address + path, cookies={AUTH_COOKIE_NAME: good}).status_code in (200, 404)
+    assert get(address).status_code == 200

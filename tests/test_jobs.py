@@ -5,7 +5,7 @@ import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ from pipeline.runner import build_attended, run, work_through
 from pipeline.settings import Settings, settings
 from pipeline.sources import open_source
 from pipeline.store import Store
-from tests import standin
+from tests import closed_port, standin
 from tests.clusters import Cluster
 from tests.rasters import ground, write
 
@@ -244,9 +244,10 @@ def test_meter_forgets_a_slow_beginning():
 
 def test_scheduler_that_does_not_answer_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.engine._CONNECT_SECONDS", 1)
-    engine = DaskEngine(scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(ServiceError, match="does not answer"), engine._client():
-        pass
+    with closed_port() as port:
+        engine = DaskEngine(scheduler=f"tcp://127.0.0.1:{port}")
+        with pytest.raises(ServiceError, match="does not answer"), engine._client():
+            pass
 
 
 @pytest.mark.parametrize("address", ["foo", "http://127.0.0.1:8786", "tcp://nowhere", ""])
@@ -273,7 +274,21 @@ def quick(home, monkeypatch):
     monkeypatch.setenv(standin.HOLD, str(home / "hold"))
     monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", standin.__name__)
     with config.set({"distributed.worker.preload": [standin.__name__]}):
-        yield standin.Hold(home / "hold")
+        hold = standin.Hold(home / "hold")
+        yield hold
+        hold.let_go()
+
+
+@contextmanager
+def working(jobs, present, hold):
+    """`work_through` in a thread, which gets past the hold also when the block fails."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work_through, jobs, present)
+        try:
+            wait_for(lambda: blocks(jobs.home) or running.done())
+            yield running
+        finally:
+            hold.let_go()
 
 
 @pytest.fixture
@@ -360,16 +375,16 @@ def test_job_submitted_while_the_last_runner_leaves_gets_one_of_its_own(jobs, tm
 
 def test_a_look_at_a_lock_neither_takes_it_nor_is_taken_for_its_holder(tmp_path, monkeypatch):
     path, busy = tmp_path / ".lock", QueryError("busy")
-    seconds = itertools.count()
+    tries = itertools.count()
     with path.open("a+") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         assert not is_locked(path)
 
         def look_away(_: float) -> None:
-            fcntl.flock(looking, fcntl.LOCK_UN)
+            if next(tries) == 1000:  # however long it takes
+                fcntl.flock(looking, fcntl.LOCK_UN)
 
-        clock = SimpleNamespace(monotonic=lambda: next(seconds) / 100, sleep=look_away)
-        monkeypatch.setattr("pipeline.files.time", clock)
+        monkeypatch.setattr("pipeline.files.time", SimpleNamespace(sleep=look_away))
         with locked(path, busy):
             assert is_locked(path)
             with pytest.raises(QueryError), locked(path, busy):
@@ -389,12 +404,9 @@ def test_running_job_stops_between_two_pieces_and_keeps_its_blocks(home, present
     jobs = Jobs(home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
     quick.after(1, home)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work_through, jobs, present)
-        wait_for(lambda: blocks(home) or running.done())
+    with working(jobs, present, quick) as running:
         jobs.cancel(job.id)
-        quick.let_go()
-        assert running.result() == 1
+    assert running.result() == 1
     assert jobs.get(job.id).state == "cancelled"
     kept = len(blocks(home))
     assert 1 <= kept < 5
@@ -411,9 +423,7 @@ def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster, q
     jobs = Jobs(home)
     job = jobs.submit(request(scenes=(SceneInput(raster),), stride=128), start=False)
     quick.after(1, home)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work_through, jobs, present)
-        wait_for(lambda: blocks(home) or running.done())
+    with working(jobs, present, quick) as running:
         killed = 0
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):  # it may end meanwhile
@@ -421,8 +431,7 @@ def test_killed_worker_is_replaced_and_no_block_is_lost(home, present, raster, q
                     child.kill()
                     killed += 1
         assert killed
-        quick.let_go()
-        assert running.result() == 1
+    assert running.result() == 1
     done = jobs.get(job.id)
     assert done.state == "done", done.error
     assert done.failures == ()

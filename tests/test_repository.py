@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import pkgutil
 import re
-import resource
 import subprocess
 import sys
 from importlib import metadata
@@ -74,12 +73,9 @@ def test_the_ground_modules_load_only_the_standard_library(name: str) -> None:
     assert not loaded & (HEAVY | {"numpy", "pandas", "pyarrow", "rasterio", "shapely", "dask"})
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_help_loads_nothing_heavy() -> None:
     loaded = loaded_by("-m", "pipeline", "--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # Of a processor, however busy the machine is.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+    assert "pipeline" in loaded
     assert not loaded & (HEAVY | {"rasterio", "geopandas", "distributed", "pandas"})
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import threading
 
 import numpy as np
@@ -209,13 +210,24 @@ def test_marks_made_at_the_same_time_are_all_kept(made):
     assert len(searches.get(saved.id).marks) == 6
 
 
-def test_search_is_deleted_after_a_change_in_hand_and_stays_deleted(made):
+def test_search_is_deleted_after_a_change_in_hand_and_stays_deleted(made, monkeypatch):
     searches, saved = saved_in(made)
+    flock, waits = fcntl.flock, threading.Event()
+
+    def watched(handle, operation):
+        try:
+            flock(handle, operation | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits.set()
+            flock(handle, operation)
+
     with exclusive(searches.folder / ".mutex"):  # as a change in another thread has it
+        monkeypatch.setattr(fcntl, "flock", watched)
         other = threading.Thread(target=Searches(made).delete, args=[saved.id])
         other.start()
-        other.join(0.2)
-        assert other.is_alive()
+        while not waits.wait(0.05):
+            assert other.is_alive()
+        assert searches.get(saved.id) == saved
     other.join()
     for change in (lambda: searches.describe(saved.id, "x"), lambda: searches.delete(saved.id)):
         with pytest.raises(NotFoundError):

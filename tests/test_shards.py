@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,26 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             Client(cluster) as connected,
         ):
             yield connected
+
+
+@pytest.fixture
+def kill(client: Client) -> Iterator[Callable[[str], None]]:
+    """Kills a worker by its address; the next test meets two again."""
+    killed: set[str] = set()
+
+    def kill(address: str) -> None:
+        pid = client.run(os.getpid, workers=[address])[address]
+        killed.add(address)
+        os.kill(pid, signal.SIGKILL)
+
+    yield kill
+    while killed & (there := addresses(client)) or len(there) < 2:
+        time.sleep(0.05)
+
+
+def addresses(client: Client) -> set[str]:
+    """Where the workers are that the scheduler knows."""
+    return set(client.scheduler_info(n_workers=-1)["workers"])
 
 
 @pytest.fixture
@@ -80,10 +101,9 @@ def test_workers_that_do_not_see_the_disk_copy_their_shard(
 
 
 def test_a_lost_worker_is_replaced_and_the_answer_is_the_same(
-    collection: Collection, client: Client
+    collection: Collection, client: Client, kill: Callable[[str], None]
 ) -> None:
     shards = Shards.open(collection, client)
     before = shards.search(QUERIES[0], 9)[0].tolist()
-    lost = client.run(os.getpid, workers=[shards.owners[0]])
-    os.kill(lost[shards.owners[0]], signal.SIGKILL)
+    kill(shards.owners[0])
     assert shards.search(QUERIES[0], 9)[0].tolist() == before

@@ -16,6 +16,7 @@ from pipeline.errors import Cancelled, LookalikeError, QueryError, ServiceError
 from pipeline.settings import settings
 from pipeline.sources import Dates, open_source
 from pipeline.sources.earth_engine import EarthEngine
+from pipeline.sources.ee_client import DEADLINE_MS
 from pipeline.sources.ee_image import plans, product_of
 from pipeline.sources.pictures import thumbnails
 from tests.loopback import images
@@ -302,9 +303,11 @@ def test_at_most_forty_requests_run_at_once(server: Google, tmp_path: Path) -> N
     hold = server.hold(PIXELS, count=40)
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(source(side=64, workers=99).fetch, AREA, found, tmp_path)
-        while not hold.reached.wait(0.05):
-            assert not fetching.done()
-        hold.let_go()
+        try:
+            while not hold.reached.wait(0.05):
+                assert not fetching.done()
+        finally:
+            hold.let_go()
         fetching.result()
     assert server.peak == 40
 
@@ -410,13 +413,12 @@ def test_a_token_that_expires_in_the_middle_is_replaced(server: Google, tmp_path
         assert (dataset.read() == truth(server, found)).all()
 
 
-def test_a_request_that_hangs_is_given_up_and_asked_again(
-    server: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from pipeline.sources import ee_client
+def test_a_request_that_hangs_is_given_up_and_asked_again(server: Google, tmp_path: Path) -> None:
+    import ee
 
-    monkeypatch.setattr(ee_client, "DEADLINE_MS", 3000)
     found = source().search(AREA)
+    assert ee.data._get_state().deadline_ms == DEADLINE_MS
+    ee.data.setDeadline(3000)
     hold = server.hold(PIXELS, most=1)
     (fetched,) = source().fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:

@@ -15,6 +15,7 @@ from pipeline.errors import Cancelled, ServiceError, StorageError
 from pipeline.sources.download import download
 from pipeline.sources.http import Http, shown
 from pipeline.sources.ranges import RangeFile
+from tests import closed_port
 from tests.loopback.files import Files
 from tests.loopback.server import Answer, Loopback, Request
 
@@ -133,8 +134,11 @@ def test_retries_end_with_the_last_words_of_the_service(server: Loopback, http: 
 
 
 def test_an_unreachable_service_is_named(http: Http) -> None:
-    with pytest.raises(ServiceError, match=r"could not be reached.*127.0.0.1:9/x"):
-        http.request("GET", "http://127.0.0.1:9/x")
+    with (
+        closed_port() as port,
+        pytest.raises(ServiceError, match=rf"could not be reached.*127.0.0.1:{port}/x"),
+    ):
+        http.request("GET", f"http://127.0.0.1:{port}/x")
 
 
 def test_a_page_in_place_of_json_is_an_error(server: Loopback, http: Http) -> None:

@@ -24,7 +24,7 @@ from pipeline.progress import Progress, silent
 from pipeline.scene import SceneReader, ingest
 from pipeline.storage import Storage
 from pipeline.store import Store
-from tests import made, standin
+from tests import closed_port, made, standin
 from tests.clusters import Cluster
 from tests.rasters import write_raster
 
@@ -101,7 +101,7 @@ def test_unknown_protocol_is_told() -> None:
 
 def test_storage_that_no_worker_reaches_is_refused(tmp_path: Path) -> None:
     tasks, _ = plan(without_parts(made.collection(tmp_path)))
-    engine = DaskEngine("tcp://127.0.0.1:9", storage=Storage.at("memory://bucket"))
+    engine = DaskEngine("tcp://scheduler:8786", storage=Storage.at("memory://bucket"))
     with pytest.raises(QueryError, match="No worker reaches"):
         engine.run_blocks(tasks, [], silent)
 
@@ -122,7 +122,7 @@ def test_block_that_could_not_be_handed_out_is_not_lost(tmp_path: Path) -> None:
     tasks, _ = plan(without_parts(made.collection(tmp_path)))
     waiting = deque((task, 1) for task in tasks)
     with pytest.raises(ServiceError, match="went away"):
-        DaskEngine("tcp://127.0.0.1:9")._drain(Closed(), waiting, [], len(tasks), silent)
+        DaskEngine("tcp://scheduler:8786")._drain(Closed(), waiting, [], len(tasks), silent)
     assert [task for task, _ in waiting] == tasks
 
 
@@ -211,9 +211,11 @@ def test_failed_blocks_travel_between_processes() -> None:
     assert (str(again), again.failures, again.remedy) == (str(error), error.failures, error.remedy)
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    started = Cluster(tmp_path_factory.mktemp("cluster"), workers=2)
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """One for each test: it is left as a test that disturbs it leaves it."""
+    (tmp_path / "cluster").mkdir()
+    started = Cluster(tmp_path / "cluster", workers=2)
     yield started
     started.close()
 
@@ -289,8 +291,9 @@ def test_scheduler_that_is_not_there_leaves_the_scenes_sent_and_says_so(
     (scene,) = collection.scenes.values()
     write_raster(Path(scene.path), 1024, 1024, seed=1)
     storage = Storage.at(str(tmp_path / "bucket"))
-    engine = DaskEngine("tcp://127.0.0.1:9", storage=storage)
     monkeypatch.setattr("pipeline.engine._CONNECT_SECONDS", 1)
-    with pytest.raises(ServiceError, match="not answer"):
-        engine.run_blocks(plan(collection)[0], [], silent)
+    with closed_port() as port:
+        engine = DaskEngine(f"tcp://127.0.0.1:{port}", storage=storage)
+        with pytest.raises(ServiceError, match="not answer"):
+            engine.run_blocks(plan(collection)[0], [], silent)
     assert list(storage.sizes("collections/made/scenes")) == [f"{scene.id}.tif"]

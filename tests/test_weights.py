@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import weights, weights_fetch
 from pipeline.errors import Cancelled, WeightsError
+from tests import closed_port
 
 PYTHON = sys.executable  # the `bare` fixture points the name elsewhere
 
@@ -31,11 +32,12 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LOOKALIKE_WEIGHTS", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
-    monkeypatch.setattr(weights_fetch, "KERAS_URL", "http://127.0.0.1:9/")
     monkeypatch.setattr(weights_fetch.shutil, "which", lambda name: None)
     monkeypatch.setattr(weights_fetch.sys, "executable", str(tmp_path / "python"))
     settings.cache_clear()
-    yield tmp_path / "home"
+    with closed_port() as port:
+        monkeypatch.setattr(weights_fetch, "KERAS_URL", f"http://127.0.0.1:{port}/")
+        yield tmp_path / "home"
     settings.cache_clear()
 
 

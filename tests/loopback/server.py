@@ -279,6 +279,6 @@ class Loopback:
         if fault and fault.cut is not None:
             body = body[: int(len(body) * fault.cut)]
             handler.close_connection = True
+        request.sent = len(body)  # before the client has it all and the test asks
         handler.wfile.write(body)
         handler.wfile.flush()
-        request.sent = len(body)
