@@ -23,7 +23,8 @@ export function createTelling(send, { page, heard }) {
       if (!open || now >= told || left()) end();
       else send(open.name, open.content);
     },
-    isOpen: () => open !== null,
+    // The message that was not heard yet.
+    open: () => open?.name,
     end,
   };
 }

@@ -118,6 +118,8 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     card = built(page, "Oakland")
     page.reload()
     page.get_by_role("link", name="Area", exact=True).first.click()
+    wait(page, KM2)  # what the browser kept is taken in
+    at_rest(page)
     expect(page.get_by_placeholder("San Francisco Bay")).to_have_value("")  # it was for that one
     page.go_back()
     card.get_by_text("9 chips · in").wait_for()

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import PHONE, App, Visit, app, at_rest, chromium, visit, wait
+from tests.browser import PHONE, App, Visit, app, at_rest, chromium, ran, visit, wait
 
 __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
 SPACE = "() => document.querySelector('.lk-space[data-state=live]')"
+
+
+@pytest.fixture
+def own_ponds(app: App, module_home: Path, tmp_path: Path) -> Iterator[None]:
+    """The collections may be changed: once the test's pages are closed, they are put back."""
+    folder, kept = module_home / "collections", tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    yield
+    folder.rename(tmp_path / "changed")
+    kept.rename(folder)
+    shutil.rmtree(module_home / "trash", ignore_errors=True)
 
 
 def open_page(app: App, visit: Visit, **options):
@@ -33,6 +46,7 @@ def test_facts_and_the_embedding_space_are_shown(app, visit) -> None:
     page.get_by_text("49 chips; near ones look alike").wait_for()
 
 
+@pytest.mark.usefixtures("own_ponds")
 def test_a_name_and_a_description_are_kept(app, visit) -> None:
     page = open_page(app, visit)
     page.get_by_label("Name", exact=True).fill("Ponds *and* fields")
@@ -45,15 +59,17 @@ def test_a_name_and_a_description_are_kept(app, visit) -> None:
     expect(page.get_by_label("Description")).to_have_value("Two kinds of country")
 
 
+@pytest.mark.usefixtures("own_ponds")
 def test_the_name_in_links_changes_and_the_old_link_says_so(app, visit) -> None:
     page = open_page(app, visit)
     field = page.get_by_label("Name in links", exact=True)
     field.fill("Not a name")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("For instance 'not-a-name'").wait_for()
-    field.fill("waters")
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.wait_for_url("**/collections?collection=waters")
+    with ran(page):
+        field.fill("waters")
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.wait_for_url("**/collections?collection=waters")
     wait(page, SPACE)
     old = visit(f"{app.url}/search?collection=ponds")
     old.get_by_text("This collection has another name now").wait_for()
@@ -98,6 +114,7 @@ def test_a_click_colours_by_similarity(app, visit) -> None:
     assert best == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.usefixtures("own_ponds")
 def test_deleting_asks_goes_to_the_trash_and_can_be_undone(app, visit) -> None:
     page = open_page(app, visit)
     page.get_by_role("button", name="Delete", exact=True).click()
@@ -131,12 +148,14 @@ def describe_scene(home: Path, **properties) -> None:
     (folder / "collection.json").touch()
 
 
+@pytest.mark.usefixtures("own_ponds")
 def test_the_map_credits_its_imagery(app, visit, module_home) -> None:
     describe_scene(module_home, license="CC-BY 4.0 Somebody")
     page = open_page(app, visit)
     page.locator(".lk-space .lk-credit", has_text="CC-BY 4.0 Somebody").wait_for()
 
 
+@pytest.mark.usefixtures("own_ponds")
 def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module_home) -> None:
     levels = [[10, 20, 30], [200, 210, 220]]
     describe_scene(module_home, **{"lookalike:bands": [3, 2, 1], "lookalike:stretch": levels})

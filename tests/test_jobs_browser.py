@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from pipeline.build import BuildRequest
 from pipeline.jobs import CANCELLED, DONE, FAILED, Job, Jobs
 from pipeline.moments import now
-from tests.browser import PHONE, App, Visit, chromium, serving, visit
+from tests.browser import PHONE, App, Visit, chromium, end_jobs, serving, visit
 
 __all__ = ["chromium", "visit"]
 pytestmark = pytest.mark.browser
@@ -30,6 +30,7 @@ def jobs(module_home: Path) -> Iterator[Jobs]:
     """The app's jobs, none; those that a test makes are forgotten after it."""
     jobs = Jobs(module_home)
     yield jobs
+    end_jobs(module_home)
     for job in jobs.all():
         jobs.remove(job.id)
 

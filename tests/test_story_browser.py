@@ -120,7 +120,7 @@ class Person:
         """Press a place on the Search page's map."""
         at = spot(self.page, *place)
         if self.phone:
-            self._fingers([at], [])
+            self.page.touchscreen.tap(*at)
         else:
             self.page.mouse.click(*at)
 
@@ -134,17 +134,16 @@ class Person:
                 self.page.mouse.move(*spot, steps=3)
             self.page.mouse.up()
             return
-        self._fingers([start], [middle], [end], [])
-
-    def _fingers(self, *moments: list[tuple[float, float]]) -> None:
-        """Where a finger is from moment to moment; a tap of a hand, unlike a program's, lasts."""
+        # May last: Leaflet.draw takes the touch for itself, so that it never is a long press.
         session = self.page.context.new_cdp_session(self.page)
-        before: list[tuple[float, float]] = []
-        for now in moments:
-            kind = "touchEnd" if not now else "touchMove" if before else "touchStart"
-            points = [{"x": x, "y": y} for x, y in now]
+        for kind, spots in (
+            ("touchStart", [start]),
+            ("touchMove", [middle]),
+            ("touchMove", [end]),
+            ("touchEnd", []),
+        ):
+            points = [{"x": x, "y": y} for x, y in spots]
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-            before = now
         session.detach()
 
     def until(self, condition: str, value: Any = None) -> None:
@@ -254,8 +253,8 @@ def watch_the_build(person: Person, name: str, chips: int) -> Locator:
     card = built(page, name)
     card.get_by_text(f"{chips} chips · in").wait_for()
     said = page.evaluate("() => said")
-    assert said, "no progress was seen"
     standings = [tuple(map(int, found.groups())) for found in map(STANDING.match, said) if found]
+    assert said, "no progress was seen"
     assert standings == sorted(standings)
     assert all(total == chips for _, total in standings)
     return card
@@ -303,6 +302,8 @@ def narrow(person: Person) -> Hits:
             "(n) => document.querySelectorAll('.leaflet-editing-icon').length === n",
             arg=corners,
         )
+        # Leaflet.draw takes the next one after a timer, which ends before one that begins now.
+        person.page.evaluate("() => new Promise((ended) => setTimeout(ended, 50))")
     person.touch_map(POND_COUNTRY[0])
     person.until("s.filters.within && s.summary && !s.busy && s.hits.length")
     found = person.hits()

@@ -73,6 +73,20 @@ test('a drawing is kept before the server has it', () => {
   assert.deepEqual(kept(), { session: 'a', draft: { ...EMPTY, shape: DRAFT.shape } });
 });
 
+test('a run that began before a drawing does not take it back', () => {
+  const { telling } = page();
+  keepDraft({ session: 'a', draft: DRAFT, restores: true }, telling);
+  keepShape({ type: 'MultiPolygon' });
+  telling.tell('drawn', { geometry: { type: 'MultiPolygon' } });
+  telling.hear(0);
+  keepDraft({ session: 'a', draft: { ...DRAFT, stride: 128 }, restores: true }, telling);
+  const drawn = { stride: 128, shape: { type: 'MultiPolygon' } };
+  assert.deepEqual(kept(), { session: 'a', draft: drawn });
+  telling.hear(1);
+  keepDraft({ session: 'a', draft: DRAFT, restores: true }, telling); // the server may change it
+  assert.deepEqual(kept(), { session: 'a', draft: DRAFT });
+});
+
 test('what was missed is told again under its number, and waited for until it is heard', () => {
   const { telling, sent } = page(4);
   telling.tell('drawn', { geometry: null });
