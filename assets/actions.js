@@ -5,6 +5,7 @@ import { linkedCollection, readLink, writeLink } from './link.js';
 import { createMarks } from './marks.js';
 import { nameOf, recipeOf, shownOf } from './recipe.js';
 import { savedState } from './reopened.js';
+import { keepTravel } from './travel.js';
 
 const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
 const PAGE = 60; // results on one page of the gallery
@@ -26,8 +27,7 @@ export function createActions({ data, store, service, root }) {
   let counted = () => {}; // ends the work of counting, for `idle`
   let warmed = false;
   let stopped = false;
-  const { pathname } = location;
-  let here = true; // false once Back or Forward has led elsewhere
+  let endTravel = () => {};
   const met = new Map(); // queries as the server told them, by what the address says of them
   // While a search is under way the address stays with what is shown.
   const link = (step = false) => running || writeLink(collection.name, state, step);
@@ -35,7 +35,7 @@ export function createActions({ data, store, service, root }) {
   async function begin() {
     const { query, saved, ...rest } = readLink(collection.name);
     store.set(rest);
-    window.addEventListener('popstate', travel, true);
+    endTravel = keepTravel(travel, () => linkedCollection() === collection.name);
     if (saved) reopen(saved);
     else if (query) run({ query }, { step: false, page: rest.page });
     else {
@@ -46,13 +46,8 @@ export function createActions({ data, store, service, root }) {
     if (!stopped) await warmIndex();
   }
 
-  // Handles Back and Forward among this collection's searches: Streamlit would run the page anew.
-  // Streamlit handles what leads elsewhere, and what leads back from there while this is still shown.
-  function travel(event) {
-    const came = here;
-    here = location.pathname === pathname && linkedCollection() === collection.name;
-    if (!here || !came) return;
-    event.stopImmediatePropagation();
+  // Back and Forward among this collection's searches.
+  function travel() {
     const { heat, inside, panel, page, query, saved, ...rest } = readLink(collection.name, false);
     if (query && !saved) {
       const known = met.get(nameOf({ ...rest, query })) ?? query;
@@ -66,6 +61,7 @@ export function createActions({ data, store, service, root }) {
     }
     empty();
     store.set(rest);
+    link();
     countEligible();
   }
 
@@ -387,7 +383,7 @@ export function createActions({ data, store, service, root }) {
 
   function stop() {
     stopped = true;
-    window.removeEventListener('popstate', travel, true);
+    endTravel();
     clearTimeout(counting);
     counted();
     running?.abort();

@@ -6,6 +6,7 @@ import { createSaved } from './saved.js';
 import { showList } from './saved_list.js';
 import { showReview } from './review.js';
 import { showSearch } from './saved_search.js';
+import { keepTravel } from './travel.js';
 
 const VIEWS = { list: showList, search: showSearch, review: showReview, compare: showComparison };
 const pages = new WeakMap();
@@ -64,14 +65,13 @@ function start(root, data) {
     );
   }
 
-  const onPop = () => location.pathname.endsWith('/results') && show();
-  window.addEventListener('popstate', onPop);
+  const endTravel = keepTravel(show);
   show();
   expose({});
   const stop = () => {
     turn++;
     leave();
-    window.removeEventListener('popstate', onPop);
+    endTravel();
     pages.delete(root);
   };
   return { stop };

@@ -7,10 +7,12 @@ from playwright.sync_api import expect
 
 from tests.browser import (
     PHONE,
+    RUNS,
     App,
     Visit,
     address,
     app,
+    at_rest,
     chromium,
     click_map,
     eventually,
@@ -137,6 +139,32 @@ def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, 
     page.locator(".lk-collection").first.wait_for()
     page.go_forward()
     live(page)
+    page.get_by_text("Click anything on the image").wait_for()  # as it was left
+
+
+def test_back_pressed_quickly_leaves_the_way_forward(app, visit) -> None:
+    page = visit(app.url)
+    with ran(page):
+        page.get_by_role("link", name="Search", exact=True).first.click()
+    live(page)
+    click_map(page, *share(page, 0.85))
+    first = results(page)
+    before = page.evaluate(f"() => {RUNS}")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    second = results(page)
+    page.go_back()
+    page.go_back()
+    page.go_back()
+    page.locator("article.lk-collection").first.wait_for()
+    at_rest(page, before)
+    assert page.evaluate(f"() => {RUNS}") == before + 1, "steps among searches ran the page anew"
+    page.go_forward()
+    live(page)
+    page.go_forward()
+    eventually(lambda: _shown(page, first))
+    page.go_forward()
+    eventually(lambda: _shown(page, second))
 
 
 def _shown(page, ids: list[str]) -> None:

@@ -3,6 +3,10 @@
 On a deep link Streamlit's front end guesses the server's base from the address and probes
 `/search/_stcore/…` first; the two 404s are noise in every console.  Naming the base avoids them.
 The title and icon are ours from the first byte, and a font we do not use is not preloaded.
+
+A component hears of Back and Forward before Streamlit does, as `lookalike:travel`, and may keep a
+step to itself.  Chromium calls the listeners of a window in the order of their registration, so
+the one that tells it has to stand in the document: Streamlit's own is there before any component.
 """
 
 from __future__ import annotations
@@ -73,10 +77,19 @@ def _fields(request: Request) -> str:
     return f"?{request.url.query}" if request.url.query else ""
 
 
+#: Streamlit hears of a step of the browser's history only if no component has taken it.
+_TRAVEL = """addEventListener("popstate", (step) => {
+      const travel = new CustomEvent("lookalike:travel", { cancelable: true });
+      if (!dispatchEvent(travel)) step.stopImmediatePropagation();
+    });"""
+
+
 @lru_cache(maxsize=1)
 def _html(base_path: str) -> str:
     original = (Path(st.__file__).parent / "static" / "index.html").read_text("utf-8")
     without_font = re.sub(r"<link\s+rel=\"preload\"[^>]*as=\"font\"[^>]*>", "", original)
     titled = without_font.replace("<title>Streamlit</title>", "<title>Lookalike</title>")
-    base = f"window.__streamlit = {{ BACKEND_BASE_URL: location.origin + {json.dumps(base_path)} }}"
-    return titled.replace("<head>", f"<head>\n    <script>{base}</script>", 1)
+    base = (
+        f"window.__streamlit = {{ BACKEND_BASE_URL: location.origin + {json.dumps(base_path)} }};"
+    )
+    return titled.replace("<head>", f"<head>\n    <script>{base}\n    {_TRAVEL}</script>", 1)
