@@ -89,7 +89,5 @@ def _html(base_path: str) -> str:
     original = (Path(st.__file__).parent / "static" / "index.html").read_text("utf-8")
     without_font = re.sub(r"<link\s+rel=\"preload\"[^>]*as=\"font\"[^>]*>", "", original)
     titled = without_font.replace("<title>Streamlit</title>", "<title>Lookalike</title>")
-    base = (
-        f"window.__streamlit = {{ BACKEND_BASE_URL: location.origin + {json.dumps(base_path)} }};"
-    )
-    return titled.replace("<head>", f"<head>\n    <script>{base}\n    {_TRAVEL}</script>", 1)
+    base = f"window.__streamlit = {{ BACKEND_BASE_URL: location.origin + {json.dumps(base_path)} }}"
+    return titled.replace("<head>", f"<head>\n    <script>{base};\n    {_TRAVEL}</script>", 1)
