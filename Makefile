@@ -103,7 +103,7 @@ dev: venv
 	@$(PY) .ci/install.py dev
 
 npm: venv
-	@npm --version >/dev/null 2>&1 && node -e 'process.exit(parseInt(process.versions.node) < 20)' \
+	@npm --version >/dev/null 2>&1 && node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' \
 	    || $(PY) .ci/install.py node
 
 chromium: dev
