@@ -5,7 +5,7 @@ import { linkedCollection, readLink, writeLink } from './link.js';
 import { createMarks } from './marks.js';
 import { nameOf, recipeOf, shownOf } from './recipe.js';
 import { savedState } from './reopened.js';
-import { keepTravel } from './travel.js';
+import { createTravel } from './travel.js';
 
 const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
 const PAGE = 60; // results on one page of the gallery
@@ -27,19 +27,20 @@ export function createActions({ data, store, service, root }) {
   let counted = () => {}; // ends the work of counting, for `idle`
   let warmed = false;
   let stopped = false;
-  let endTravel = () => {};
+  const ours = () => [null, collection.name].includes(linkedCollection());
+  const steps = createTravel(travel, ours);
   const met = new Map(); // queries as the server told them, by what the address says of them
-  // While a search is under way the address stays with what is shown.
-  const link = (step = false) => running || writeLink(collection.name, state, step);
+  // While a search is under way the address stays with what is shown; another page's is not ours.
+  const link = (step = false) =>
+    running || !steps.here() || writeLink(collection.name, state, step);
 
   async function begin() {
-    const { query, saved, ...rest } = readLink(collection.name);
+    const { query, saved, ...rest } = ours() ? readLink(collection.name) : {};
     store.set(rest);
-    endTravel = keepTravel(travel, () => linkedCollection() === collection.name);
     if (saved) reopen(saved);
     else if (query) run({ query }, { step: false, page: rest.page });
     else {
-      link();
+      if (ours()) link(); // else Streamlit is about to show another collection
       countEligible();
     }
     await loadFootprints(); // first what is seen, then the seconds of warming
@@ -383,7 +384,7 @@ export function createActions({ data, store, service, root }) {
 
   function stop() {
     stopped = true;
-    endTravel();
+    steps.end();
     clearTimeout(counting);
     counted();
     running?.abort();
@@ -394,6 +395,7 @@ export function createActions({ data, store, service, root }) {
   return {
     ...marks,
     begin,
+    leave: steps.leave,
     clear,
     exampleAt,
     exampleCursor: () => cursorPlace() && exampleAt(...cursorPlace()),

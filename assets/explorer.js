@@ -55,6 +55,7 @@ export function mount({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector('.lk-explorer');
   const live = explorers.get(root);
   if (live && live.name === data.collection.name && live.version === data.collection.version) {
+    root.querySelector('.lk-collection select').value = live.name; // another choice was taken back
     return live.stop;
   }
   live?.stop();
@@ -67,8 +68,12 @@ function start(root, data, onCollection) {
   const { name, version } = data.collection;
   const store = createStore(INITIAL);
   const service = createService(data.base, name);
-  const context = { data, store, service, root, onCollection };
+  const context = { data, store, service, root };
   context.actions = createActions(context);
+  context.onCollection = (other) => {
+    context.actions.leave();
+    onCollection(other);
+  };
   context.map = createMap(context);
   const parts = [
     context.map,

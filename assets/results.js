@@ -6,7 +6,7 @@ import { createSaved } from './saved.js';
 import { showList } from './saved_list.js';
 import { showReview } from './review.js';
 import { showSearch } from './saved_search.js';
-import { keepTravel } from './travel.js';
+import { createTravel } from './travel.js';
 
 const VIEWS = { list: showList, search: showSearch, review: showReview, compare: showComparison };
 const pages = new WeakMap();
@@ -24,6 +24,7 @@ function start(root, data) {
   root.replaceChildren(body, note);
   let leave = () => {}; // what the view shown wants done when another takes its place
   let turn = 0;
+  const steps = createTravel(show);
 
   const context = { root, body, data, saved: createSaved(data.base), go, fail, address };
 
@@ -50,6 +51,7 @@ function start(root, data) {
   }
 
   function go(fields) {
+    if (!steps.here()) return; // another page is on its way
     history.pushState(history.state, '', address(fields));
     show();
     root.closest('[data-testid=stMain]')?.scrollTo(0, 0);
@@ -65,13 +67,12 @@ function start(root, data) {
     );
   }
 
-  const endTravel = keepTravel(show);
   show();
   expose({});
   const stop = () => {
     turn++;
     leave();
-    endTravel();
+    steps.end();
     pages.delete(root);
   };
   return { stop };

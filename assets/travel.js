@@ -1,18 +1,23 @@
 // Back and Forward among the steps that a page keeps to itself.  Streamlit, which would run the page
 // anew, does not hear of them: the document asks here first (pages/ui/document.py).
 
-// Calls `travel` at a step from one place of this page to another, as long as it `stays`; Streamlit
-// handles what leads elsewhere, and what leads back from there while this is still shown.
-export function keepTravel(travel, stays = () => true) {
+// Calls `travel` at each step to a place of this page, which is one with its path that is `ours`.
+// Streamlit hears of a step that leads elsewhere, and of one that leads back from there: this may
+// still be shown, or about to go.
+export function createTravel(travel, ours = () => true) {
   const { pathname } = location;
-  let here = true; // false once a step has led elsewhere
+  let left = false; // Streamlit has been asked for something else
   const onTravel = (step) => {
-    const came = here;
-    here = location.pathname === pathname && stays();
-    if (!here || !came) return;
-    step.preventDefault();
+    const back = left;
+    left = location.pathname !== pathname || !ours();
+    if (left) return;
+    if (!back) step.preventDefault();
     travel();
   };
   window.addEventListener('lookalike:travel', onTravel);
-  return () => window.removeEventListener('lookalike:travel', onTravel);
+  return {
+    here: () => !left && location.pathname === pathname, // whether the address is this page's
+    leave: () => (left = true),
+    end: () => window.removeEventListener('lookalike:travel', onTravel),
+  };
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import expect
 
@@ -16,6 +19,7 @@ from tests.browser import (
     chromium,
     click_map,
     eventually,
+    held,
     linked,
     live,
     ran,
@@ -120,6 +124,7 @@ def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, 
     page.keyboard.press("r")
     until(page, "s.bad.length === 1 && !s.busy")
     refined = results(page)
+    before = page.evaluate(f"() => {RUNS}")
     for go, ids in (
         (page.go_back, second),
         (page.go_back, first),
@@ -136,6 +141,7 @@ def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, 
     page.get_by_text("Click anything on the image").wait_for()
     with ran(page):
         page.go_back()
+    assert page.evaluate(f"() => {RUNS}") == before + 1, "steps among searches ran the page anew"
     page.locator(".lk-collection").first.wait_for()
     page.go_forward()
     live(page)
@@ -149,7 +155,6 @@ def test_back_pressed_quickly_leaves_the_way_forward(app, visit) -> None:
     live(page)
     click_map(page, *share(page, 0.85))
     first = results(page)
-    before = page.evaluate(f"() => {RUNS}")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     second = results(page)
@@ -157,14 +162,50 @@ def test_back_pressed_quickly_leaves_the_way_forward(app, visit) -> None:
     page.go_back()
     page.go_back()
     page.locator("article.lk-collection").first.wait_for()
-    at_rest(page, before)
-    assert page.evaluate(f"() => {RUNS}") == before + 1, "steps among searches ran the page anew"
     page.go_forward()
     live(page)
     page.go_forward()
     eventually(lambda: _shown(page, first))
     page.go_forward()
     eventually(lambda: _shown(page, second))
+
+
+@pytest.fixture
+def twins(app, module_home) -> Iterator[None]:
+    """Another collection, which holds what `ponds` does."""
+    folder = module_home / "collections" / "twins"
+    shutil.copytree(folder.with_name("ponds"), folder)
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("twins")
+def test_another_collection_is_chosen_and_back_leads_to_the_search_before(app, visit) -> None:
+    page = visit(f"{app.url}/search?collection=ponds")
+    live(page)
+    click_map(page, *share(page, 0.85))
+    first = results(page)
+    choice = page.locator(".lk-collection select")
+    with ran(page):
+        choice.select_option("twins")
+    linked(page, "collection=twins")
+    live(page)
+    with ran(page):
+        page.go_back()
+    live(page)
+    eventually(lambda: _shown(page, first))
+    expect(choice).to_have_value("ponds")
+    before = page.evaluate(f"() => {RUNS}")
+    choice.evaluate(
+        "(choice) => { choice.value = 'twins'; choice.dispatchEvent(new Event('change'));"
+        " history.back(); }"
+    )
+    at_rest(page, before)
+    live(page)
+    click_map(page, *share(page, 0.85))
+    results(page)
+    # Whichever of the two the server took last, the address is of what is shown.
+    linked(page, f"collection={choice.input_value()}&chip=")
 
 
 def _shown(page, ids: list[str]) -> None:
@@ -264,12 +305,8 @@ def test_heatmap_sites_and_inside(app, visit) -> None:
     page.keyboard.press("i")
     page.locator(".lk-inside").first.wait_for()
     told = page.locator(".lk-summary").inner_text()
-    asked = []
-    page.route("**/search?sites=1", lambda route: asked.append(route))
-    with page.expect_request("**/search?sites=1"):
-        page.keyboard.press("m")
-    assert page.locator(".lk-summary").inner_text() == told  # until the sites are there
-    asked[0].continue_()
+    with held(page, "/search?sites=1", lambda: page.keyboard.press("m")):
+        assert page.locator(".lk-summary").inner_text() == told  # until the sites are there
     until(page, "s.sites && !s.busy")
     expect(page.locator(".lk-summary")).to_contain_text("site")
     sites = state(page, "shown")

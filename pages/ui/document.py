@@ -5,8 +5,8 @@ On a deep link Streamlit's front end guesses the server's base from the address 
 The title and icon are ours from the first byte, and a font we do not use is not preloaded.
 
 A component hears of Back and Forward before Streamlit does, as `lookalike:travel`, and may keep a
-step to itself.  Chromium calls the listeners of a window in the order of their registration, so
-the one that tells it has to stand in the document: Streamlit's own is there before any component.
+step to itself.  Chromium calls the listeners of a window in the order of their registration, and
+Streamlit's is there before any component: the listener that asks has to stand in the document.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { keepTravel } from '../../assets/travel.js';
+import { createTravel } from '../../assets/travel.js';
 
 beforeEach(() => {
   globalThis.location = { pathname: '/search', search: '?collection=ponds' };
@@ -19,25 +19,34 @@ const stays = () => location.search.startsWith('?collection=ponds');
 
 test('a step within the page is kept and followed', () => {
   let followed = 0;
-  keepTravel(() => followed++, stays);
+  createTravel(() => followed++, stays);
   assert.equal(lead('/search', '?collection=ponds&k=3'), true);
   assert.equal(lead('/search', '?collection=ponds'), true);
   assert.equal(followed, 2);
 });
 
-test('what leads elsewhere is left to Streamlit, and so is the way back from there', () => {
+test('Streamlit hears of what leads elsewhere, and of the way back, which is followed here too', () => {
   let followed = 0;
-  keepTravel(() => followed++, stays);
+  const steps = createTravel(() => followed++, stays);
   assert.equal(lead('/'), false);
-  assert.equal(lead('/search', '?collection=ponds'), false);
+  assert.equal(steps.here(), false);
   assert.equal(followed, 0);
+  assert.equal(lead('/search', '?collection=ponds'), false);
+  assert.equal(followed, 1);
   assert.equal(lead('/search', '?collection=ponds&k=3'), true);
   assert.equal(lead('/search', '?collection=fields'), false);
+  assert.equal(steps.here(), false);
+  assert.equal(followed, 2);
+});
+
+test('once Streamlit has been asked for something else, it hears of the step that takes that back', () => {
+  let followed = 0;
+  createTravel(() => followed++, stays).leave();
+  assert.equal(lead('/search', '?collection=ponds&k=3'), false);
   assert.equal(followed, 1);
 });
 
 test('a page that is gone keeps nothing', () => {
-  const end = keepTravel(() => assert.fail('followed'));
-  end();
+  createTravel(() => assert.fail('followed')).end();
   assert.equal(lead('/search', '?collection=ponds&k=3'), false);
 });
