@@ -53,6 +53,7 @@ function start(root, telling) {
     },
     stop() {
       stopped = true;
+      root.dataset.state = 'loading';
       views.delete(root);
       drawn();
       telling.end();

@@ -9,7 +9,7 @@ from pages.ui.area_map import area_map
 
 with st.container(key="area-page"):
     with st.container(key="area-map-pane"):
-        place = st.empty()
+        place = st.container()  # and not st.empty, which would take the map away at every run
     with st.container(key="area-panel"):
         area = area_outline.choose()
         imagery = area_imagery.choose(area)
@@ -18,5 +18,5 @@ with st.container(key="area-page"):
         found = area_check.check(area, imagery, stride)
         with st.container(key="area-build"):
             area_check.build_button(found, area, imagery, display, stride)
-    with place.container():
+    with place:
         area_map(display.shown, found.missing, imagery.preview if imagery else "")

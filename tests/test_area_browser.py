@@ -184,6 +184,19 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
     page.locator(".lk-sum", has_text=f"{chips} chips").wait_for()
 
 
+def test_the_map_stays_where_it_is_when_the_page_runs_anew(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    page.evaluate(
+        "() => { window.gone = 0; new MutationObserver((changes) => { for (const { removedNodes }"
+        " of changes) for (const node of removedNodes) gone += node.nodeType === 1"
+        " && (node.matches('.lk-area') || !!node.querySelector('.lk-area')); })"
+        ".observe(document.body, { subtree: true, childList: true }); }"
+    )
+    draw(page)
+    choose_overlap(page, "None")
+    assert page.evaluate("() => gone") == 0
+
+
 def test_what_was_just_drawn_outlives_a_reload_at_once(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     draw(page)

@@ -53,11 +53,11 @@ def choose(imagery: Imagery | None) -> Display:
     place = imagery.chosen[0].id
     try:
         known = looks().bands(place)
-        head = st.empty()
+        head = st.container()
         with st.expander("Bands and brightness"):
             bands = _bands(known, imagery.bands or known.shown, place)
             stretch = _stretch(known, bands, place)
-            levels = st.empty()
+            levels = st.container()
         shown = []
         with st.spinner("Drawing it …"):
             for one in imagery.chosen[:MOST_DRAWN]:
@@ -67,7 +67,7 @@ def choose(imagery: Imagery | None) -> Display:
         heading("Colours", "cannot be read")
         trouble.show(error)
         return Display(None, None, tuple(Shown(one) for one in imagery.chosen), sound=False)
-    with head.container():
+    with head:
         heading("Colours", f"bands {', '.join(map(str, bands))}")
     levels.caption(_levels(shown[0].scene))
     shown += [Shown(one) for one in imagery.chosen[MOST_DRAWN:]]

@@ -61,7 +61,7 @@ class Imagery:
 def choose(area: Area | None) -> Imagery | None:
     """Let the user choose imagery; returns what is chosen so far, if anything."""
     kinds = {**OWN, **{k.name: k.title for k in KINDS.values() if k.name not in OWN}}
-    place = st.empty()
+    place = st.container()
     area_state.pick("kind", list(kinds), "sample")
     kind = st.selectbox(
         "Imagery from",
@@ -81,7 +81,7 @@ def choose(area: Area | None) -> Imagery | None:
     except LookalikeError as error:
         trouble.show(error)
         found = None
-    with place.container():
+    with place:
         heading("Imagery", _fact(found))
     if found and found.chosen:
         st.button(
