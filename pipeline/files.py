@@ -16,6 +16,8 @@ from pipeline.errors import DamagedError, LookalikeError, storage_errors
 
 TEMPORARY = ".tmp-"
 _RETRY_SECONDS = 0.01
+#: Whoever looks at a lock for longer has been stopped.
+_LOOK_SECONDS = 60
 
 
 @contextmanager
@@ -71,15 +73,17 @@ def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
     """Hold the lock file `path`; the system frees it even when the process is killed.
 
     Raises:
-        LookalikeError: `busy`, if another process holds the lock.
+        LookalikeError: `busy`, if another process holds the lock.  One that only looks at it is
+            waited for.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+")
+    end = time.monotonic() + _LOOK_SECONDS
     with handle:
         while not _taken(handle, fcntl.LOCK_EX):
             # A holder shares the lock with nobody; whoever only looks (`is_locked`) does.
-            if not _taken(handle, fcntl.LOCK_SH):
+            if not _taken(handle, fcntl.LOCK_SH) or time.monotonic() > end:
                 raise busy
             fcntl.flock(handle, fcntl.LOCK_UN)
             time.sleep(_RETRY_SECONDS)
@@ -111,7 +115,7 @@ def _taken(handle: IO[str], lock: int) -> bool:
     """Whether a lock could be had at once."""
     try:
         fcntl.flock(handle, lock | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the latter on some network file systems
         return False
     return True
 

@@ -399,6 +399,27 @@ def eventually(check: Callable[[], None]) -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def held(page: Page, part: str, act: Callable[[], None]) -> Iterator[None]:
+    """Act, and keep what the page then asks the server for until the block ends.
+
+    Args:
+        page: A page of the app.
+        part: What the address asked for has in it.
+        act: What makes the page ask.
+    """
+    page.evaluate(
+        "(part) => { const real = window.fetch; window.fetch = async (...asked) => {"
+        " if (String(asked[0]).includes(part)) await new Promise((go) => (window.letGo = go));"
+        " return real(...asked); }; }",
+        part,
+    )
+    act()
+    wait(page, "() => window.letGo")
+    yield
+    page.evaluate("() => letGo()")
+
+
 def results(page: Page) -> list[str]:
     """Ids of the results shown, once a search has ended."""
     until(page, "s.asked && s.answered === s.asked && s.summary")

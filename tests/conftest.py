@@ -13,8 +13,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_HOME") or "~/.lookalike").expanduser()
 #: Weights given by hand, which `make setup` then used where they lie.
 GIVEN_WEIGHTS = os.environ.get("LOOKALIKE_WEIGHTS")
-# No other setting of the developer reaches a test.
-for _name in {name for name in os.environ if name.startswith(("LOOKALIKE_", "GOOGLE_"))}:
+# No other setting of ours, of Streamlit's or of a cloud's reaches a test.
+_PREFIXES = ("LOOKALIKE_", "STREAMLIT_", "DASK_", "GOOGLE_", "AWS_")
+for _name in {name for name in os.environ if name.startswith(_PREFIXES)}:
     if _name not in ("LOOKALIKE_HOME", "LOOKALIKE_WEIGHTS"):
         del os.environ[_name]
 

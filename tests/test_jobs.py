@@ -384,7 +384,9 @@ def test_a_look_at_a_lock_neither_takes_it_nor_is_taken_for_its_holder(tmp_path,
             if next(tries) == 1000:  # however long it takes
                 fcntl.flock(looking, fcntl.LOCK_UN)
 
-        monkeypatch.setattr("pipeline.files.time", SimpleNamespace(sleep=look_away))
+        monkeypatch.setattr(
+            "pipeline.files.time", SimpleNamespace(sleep=look_away, monotonic=lambda: 0)
+        )
         with locked(path, busy):
             assert is_locked(path)
             with pytest.raises(QueryError), locked(path, busy):

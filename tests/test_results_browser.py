@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import (
     DESKTOP,
@@ -20,6 +20,7 @@ from tests.browser import (
     app,
     at_rest,
     chromium,
+    held,
     linked,
     live,
     results,
@@ -178,15 +179,10 @@ def test_a_name_and_a_note_are_kept(app, saved, visit) -> None:
 @pytest.mark.parametrize("title", ["GeoJSON", "GeoPackage", "CSV"])
 def test_an_export_is_downloaded(app, visit, saved, title, tmp_path) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"])
-    asked: list[Route] = []
-    page.route("**/export?*", lambda route: asked.append(route))
-    with page.expect_download() as started:
-        pressed = page.get_by_role("button", name=title)
-        with page.expect_request("**/export?*"):
-            pressed.click()
+    pressed = page.get_by_role("button", name=title)
+    with page.expect_download() as started, held(page, "/export?", pressed.click):
         expect(pressed).to_contain_text("Writing it…")  # while it is made, and not twice
         expect(pressed).to_be_disabled()
-        asked[0].continue_()
     expect(pressed).to_be_enabled()
     path = tmp_path / started.value.suggested_filename
     started.value.save_as(path)
