@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,17 +75,28 @@ def module_home(tmp_path_factory: pytest.TempPathFactory, shared_weights: Path) 
 
 
 @pytest.fixture(scope="session")
-def ponds_home(tmp_path_factory: pytest.TempPathFactory, shared_weights: Path) -> Path:
-    """A home with one collection, `ponds`, of 49 chips: built once, and copied by who uses it."""
+def ponds_home(
+    tmp_path_factory: pytest.TempPathFactory, shared_weights: Path, worker_id: str
+) -> Path:
+    """A home with one collection, `ponds`, of 49 chips, which is copied by who uses it.
+
+    It is built once by whichever process of the suite needs it first.
+    """
+    from pipeline.files import exclusive
     from pipeline.settings import settings
     from tests.browser import build, ponds
     from tests.rasters import write
 
-    folder = tmp_path_factory.mktemp("ponds")
-    with pytest.MonkeyPatch.context() as patch:
-        home = _furnish(folder / "home", patch, shared_weights)
-        scene = write(folder / "ponds.tif", ponds())
-        build(home, scene, "ponds", "--stride", "128", "--title", "Fields and ponds")
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "ponds"
+    home, built = folder / "home", folder / "built"
+    with exclusive(folder / ".lock"), pytest.MonkeyPatch.context() as patch:
+        if not built.exists():
+            shutil.rmtree(home, ignore_errors=True)  # of a build that failed
+            _furnish(home, patch, shared_weights)
+            scene = write(folder / "ponds.tif", ponds())
+            build(home, scene, "ponds", "--stride", "128", "--title", "Fields and ponds")
+            built.touch()
     settings.cache_clear()
     return home
 
