@@ -28,19 +28,20 @@ export function createActions({ data, store, service, root }) {
   let warmed = false;
   let stopped = false;
   const ours = () => [null, collection.name].includes(linkedCollection());
-  const steps = createTravel(travel, ours);
+  const steps = createTravel('search', travel, ours);
   const met = new Map(); // queries as the server told them, by what the address says of them
   // While a search is under way the address stays with what is shown; another page's is not ours.
   const link = (step = false) =>
     running || !steps.here() || writeLink(collection.name, state, step);
 
   async function begin() {
-    const { query, saved, ...rest } = ours() ? readLink(collection.name) : {};
+    const own = steps.here() && ours(); // else Streamlit is about to show something else
+    const { query, saved, ...rest } = own ? readLink(collection.name) : {};
     store.set(rest);
     if (saved) reopen(saved);
     else if (query) run({ query }, { step: false, page: rest.page });
     else {
-      if (ours()) link(); // else Streamlit is about to show another collection
+      if (own) link();
       countEligible();
     }
     await loadFootprints(); // first what is seen, then the seconds of warming

@@ -10,6 +10,7 @@ import { readLink } from './link.js';
 import { recipeOf } from './recipe.js';
 import { createService } from './service.js';
 import { createStore } from './store.js';
+import { at } from './travel.js';
 
 const WRITING = 'Writing the GeoJSON…';
 const INITIAL = {
@@ -168,5 +169,6 @@ function writeAddress(name, { query, good, bad, options, before, after, threshol
   set('turned', options.any_orientation && '1');
   set('scaled', options.any_scale && '1');
   if (threshold !== null) fields.set('threshold', threshold);
-  history.replaceState(history.state, '', `${location.pathname}?${fields}`);
+  // After Back the address may be another page's while this one is still shown.
+  if (at('changes')) history.replaceState(history.state, '', `${location.pathname}?${fields}`);
 }

@@ -24,7 +24,7 @@ function start(root, data) {
   root.replaceChildren(body, note);
   let leave = () => {}; // what the view shown wants done when another takes its place
   let turn = 0;
-  const steps = createTravel(show);
+  const steps = createTravel('results', show);
 
   const context = { root, body, data, saved: createSaved(data.base), go, fail, address };
 

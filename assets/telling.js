@@ -1,10 +1,10 @@
 import { beginWork } from './idle.js';
+import { at } from './travel.js';
 
 // Numbers each message to the server and repeats it until the server has read it: a run that draws
 // the page anew may miss one.  After Back, a page that is still shown sends nothing, because Streamlit
 // would return to it.
 export function createTelling(send, { page, heard }) {
-  const left = () => location.pathname.split('/').filter(Boolean).at(-1) !== page;
   let told = heard;
   let open = null;
   const end = () => {
@@ -14,13 +14,13 @@ export function createTelling(send, { page, heard }) {
   return {
     tell(name, content) {
       end();
-      if (left()) return;
+      if (!at(page)) return;
       told += 1;
       open = { name, content: { ...content, number: told }, ended: beginWork(`${name}, told`) };
       send(name, open.content);
     },
     hear(now) {
-      if (!open || now >= told || left()) end();
+      if (!open || now >= told || !at(page)) end();
       else send(open.name, open.content);
     },
     // The message that was not heard yet.

@@ -1,22 +1,25 @@
 // Back and Forward among the steps that a page keeps to itself.  Streamlit, which would run the page
 // anew, does not hear of them: the document asks here first (pages/ui/document.py).
 
-// Calls `travel` at each step to a place of this page, which is one with its path that is `ours`.
-// Streamlit hears of a step that leads elsewhere, and of one that leads back from there: this may
-// still be shown, or about to go.
-export function createTravel(travel, ours = () => true) {
-  const { pathname } = location;
+// Whether the address is one of this page.  Before Streamlit has drawn what Back or Forward leads to,
+// it is not the address of the page that is shown, or that has just been drawn.
+export const at = (page) => location.pathname.split('/').filter(Boolean).at(-1) === page;
+
+// Calls `travel` at each step to an address of this page that is `ours`.  Streamlit hears of a step
+// that leads elsewhere, and of one that leads back from there: this may still be shown, or about to
+// go.
+export function createTravel(page, travel, ours = () => true) {
   let left = false; // Streamlit has been asked for something else
   const onTravel = (step) => {
     const back = left;
-    left = location.pathname !== pathname || !ours();
+    left = !at(page) || !ours();
     if (left) return;
     if (!back) step.preventDefault();
     travel();
   };
   window.addEventListener('lookalike:travel', onTravel);
   return {
-    here: () => !left && location.pathname === pathname, // whether the address is this page's
+    here: () => !left && at(page), // whether the address is this page's to write
     leave: () => (left = true),
     end: () => window.removeEventListener('lookalike:travel', onTravel),
   };

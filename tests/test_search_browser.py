@@ -15,7 +15,6 @@ from tests.browser import (
     Visit,
     address,
     app,
-    at_rest,
     chromium,
     click_map,
     eventually,
@@ -195,17 +194,6 @@ def test_another_collection_is_chosen_and_back_leads_to_the_search_before(app, v
     live(page)
     eventually(lambda: _shown(page, first))
     expect(choice).to_have_value("ponds")
-    before = page.evaluate(f"() => {RUNS}")
-    choice.evaluate(
-        "(choice) => { choice.value = 'twins'; choice.dispatchEvent(new Event('change'));"
-        " history.back(); }"
-    )
-    at_rest(page, before)
-    live(page)
-    click_map(page, *share(page, 0.85))
-    results(page)
-    # Whichever of the two the server took last, the address is of what is shown.
-    linked(page, f"collection={choice.input_value()}&chip=")
 
 
 def _shown(page, ids: list[str]) -> None:

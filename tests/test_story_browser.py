@@ -253,8 +253,8 @@ def watch_the_build(person: Person, name: str, chips: int) -> Locator:
     card = built(page, name)
     card.get_by_text(f"{chips} chips · in").wait_for()
     said = page.evaluate("() => said")
-    standings = [tuple(map(int, found.groups())) for found in map(STANDING.match, said) if found]
     assert said, "no progress was seen"
+    standings = [tuple(map(int, found.groups())) for found in map(STANDING.match, said) if found]
     assert standings == sorted(standings)
     assert all(total == chips for _, total in standings)
     return card

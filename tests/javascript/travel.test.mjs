@@ -19,7 +19,7 @@ const stays = () => location.search.startsWith('?collection=ponds');
 
 test('a step within the page is kept and followed', () => {
   let followed = 0;
-  createTravel(() => followed++, stays);
+  createTravel('search', () => followed++, stays);
   assert.equal(lead('/search', '?collection=ponds&k=3'), true);
   assert.equal(lead('/search', '?collection=ponds'), true);
   assert.equal(followed, 2);
@@ -27,7 +27,7 @@ test('a step within the page is kept and followed', () => {
 
 test('Streamlit hears of what leads elsewhere, and of the way back, which is followed here too', () => {
   let followed = 0;
-  const steps = createTravel(() => followed++, stays);
+  const steps = createTravel('search', () => followed++, stays);
   assert.equal(lead('/'), false);
   assert.equal(steps.here(), false);
   assert.equal(followed, 0);
@@ -41,12 +41,19 @@ test('Streamlit hears of what leads elsewhere, and of the way back, which is fol
 
 test('once Streamlit has been asked for something else, it hears of the step that takes that back', () => {
   let followed = 0;
-  createTravel(() => followed++, stays).leave();
+  createTravel('search', () => followed++, stays).leave();
   assert.equal(lead('/search', '?collection=ponds&k=3'), false);
   assert.equal(followed, 1);
 });
 
 test('a page that is gone keeps nothing', () => {
-  createTravel(() => assert.fail('followed')).end();
+  createTravel('search', () => assert.fail('followed')).end();
   assert.equal(lead('/search', '?collection=ponds&k=3'), false);
+});
+
+test('a page that is drawn after Back has led elsewhere does not take that address for its own', () => {
+  location.pathname = '/base/';
+  assert.equal(createTravel('search', () => assert.fail('followed')).here(), false);
+  location.pathname = '/base/search';
+  assert.equal(createTravel('search', () => assert.fail('followed')).here(), true);
 });
