@@ -49,6 +49,8 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
+    # Pages of Chromium's own that every window loads for its address bar: as costly as half an app.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup",
 ]
 #: Long, because a test machine may be busy; nothing waits when it need not.
 PATIENCE_MS = 60_000
