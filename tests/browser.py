@@ -39,6 +39,8 @@ from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
 DESKTOP, PHONE = (1440, 900), (390, 844)
+#: Where a test does not depend on the size: drawing half the pixels of a desktop costs less.
+WINDOW = (1200, 720)
 #: Streamlit's navigation looks at it, not at the size of the window.
 PHONE_AGENT = "Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/130.0.0.0 Mobile Safari/537.36"
 FLAGS = [
@@ -252,14 +254,14 @@ Visit = Callable[..., Page]
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Visit]:
-    """Opens an address in a fresh browser session: `visit(url, size=DESKTOP, dark=False)`.
+    """Opens an address in a fresh browser session: `visit(url, size=WINDOW, dark=False)`.
 
     Tests that provoke a refusal pass `expect="…"`, the part of the complaint that is meant.
     """
     opened: list[tuple[BrowserContext, Watch, str]] = []
 
     def open_page(
-        url: str, *, size: tuple[int, int] = DESKTOP, dark: bool = False, expect: str = ""
+        url: str, *, size: tuple[int, int] = WINDOW, dark: bool = False, expect: str = ""
     ) -> Page:
         context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]},

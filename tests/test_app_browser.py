@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import (
+    DESKTOP,
     PHONE,
     App,
     Visit,
@@ -262,14 +263,14 @@ def test_leaving_the_page_and_coming_back_keeps_the_search(app, visit) -> None:
 
 
 def test_the_map_and_gallery_fill_the_window_without_page_scroll(app, visit) -> None:
-    page, _ = search(app, visit)
+    page, _ = search(app, visit, size=DESKTOP)
 
     def filled() -> None:
         scrolls, map_box, gallery = _layout(page)
         assert not scrolls
         assert gallery["x"] >= map_box["x"] + map_box["width"] - 1
-        assert map_box["y"] + map_box["height"] == pytest.approx(900, abs=1)
-        assert map_box["width"] + gallery["width"] == pytest.approx(1440, abs=2)
+        assert map_box["y"] + map_box["height"] == pytest.approx(DESKTOP[1], abs=1)
+        assert map_box["width"] + gallery["width"] == pytest.approx(DESKTOP[0], abs=2)
 
     eventually(filled)
 

@@ -33,6 +33,12 @@ __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
 LIVE = "() => document.querySelector('.lk-results[data-state=live]')"
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+#: The page has taken on a scheme, light or dark, and no colour is on its way.
+SCHEME = (
+    "(scheme) => scheme === getComputedStyle("
+    "document.querySelector('[data-testid=stApp]')).colorScheme"
+    " && !document.getAnimations().some((one) => one instanceof CSSTransition)"
+)
 
 
 def ask(app: App, path: str, body: dict | None = None, method: str = "GET"):
@@ -270,8 +276,7 @@ SPECIMENS = "".join(
 )
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved, dark) -> None:
+def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved) -> None:
     for hit, mark in zip(saved["hits"], ("good", "bad", "skip"), strict=False):
         body = {"chip": hit["id"], "mark": mark, "note": "By the road"}
         ask(app, f"/collections/ponds/searches/{saved['id']}/marks", body)
@@ -288,7 +293,7 @@ def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved, dark
         "quality": ".lk-quality",
         "jobs": ".lk-job",
     }
-    page = visit(f"{app.url}/", dark=dark)
+    page = visit(f"{app.url}/")
     found = {}
     for path, sight in shown.items():
         page.goto(f"{app.url}/{path}")
@@ -298,8 +303,11 @@ def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved, dark
             page.locator("[data-testid=stMain]").evaluate(
                 "(main, html) => main.insertAdjacentHTML('beforeend', html)", SPECIMENS
             )
-        for width, height in (DESKTOP, PHONE):
-            page.set_viewport_size({"width": width, "height": height})
-            if weak := page.evaluate(CONTRAST):
-                found[path, width] = weak
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            wait(page, SCHEME, arg=scheme)
+            for width, height in (DESKTOP, PHONE):
+                page.set_viewport_size({"width": width, "height": height})
+                if weak := page.evaluate(CONTRAST):
+                    found[path, scheme, width] = weak
     assert not found

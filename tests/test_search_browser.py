@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import (
+    DESKTOP,
     PHONE,
     RUNS,
     App,
@@ -216,7 +217,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_search_as_it_is(app, visit, tm
 
 
 def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
-    page, _ = searched(app, visit)
+    page, _ = searched(app, visit, size=DESKTOP)
     hit = state(page, "hits")[0]
     before = spot(page, hit["lon"], hit["lat"])
     page.get_by_role("button", name="Filters").click()
