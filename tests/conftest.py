@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# OpenBLAS has a thread spin on each core between two products, which takes it from another test.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_HOME") or "~/.lookalike").expanduser()
 #: Weights given by hand, which `make setup` then used where they lie.
 GIVEN_WEIGHTS = os.environ.get("LOOKALIKE_WEIGHTS")
