@@ -194,6 +194,7 @@ def test_best_breaks_ties_by_row() -> None:
     assert len(best(rows[:0], scores[:0], 3)[0]) == 0
 
 
+@pytest.mark.model  # for `import scann`, which loads TensorFlow
 def test_the_search_needs_no_tensorflow(exact: Segment) -> None:
     import subprocess
     import sys
