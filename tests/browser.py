@@ -39,7 +39,7 @@ from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
 DESKTOP, PHONE = (1440, 900), (390, 844)
-#: Where a test does not depend on the size: drawing half the pixels of a desktop costs less.
+#: Where a test does not depend on the size: fewer pixels than a desktop's are drawn sooner.
 WINDOW = (1200, 720)
 #: Streamlit's navigation looks at it, not at the size of the window.
 PHONE_AGENT = "Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/130.0.0.0 Mobile Safari/537.36"
@@ -51,7 +51,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
-    # Pages of Chromium's own that every window loads for its address bar: as costly as half an app.
+    # Every window loads two pages of Chromium's own for its address bar: half a second of a core.
     "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup",
 ]
 #: Long, because a test machine may be busy; nothing waits when it need not.
