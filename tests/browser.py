@@ -35,6 +35,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests import ends_with_us
 from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
@@ -111,6 +112,7 @@ def serving(home: Path, log: Path, *options: str, base: str = "") -> Iterator[Ap
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        preexec_fn=ends_with_us,
     )
     address: Future[str] = Future()
     reader = threading.Thread(target=_keep, args=(process, log, address))

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests import ROOT, standin
+from tests import ROOT, ends_with_us, standin
 
 
 class Cluster:
@@ -75,4 +75,5 @@ class Cluster:
             cwd=ROOT,
             env={**os.environ, "LOOKALIKE_HOME": str(home), standin.HOLD: str(hold)},
             stderr=subprocess.DEVNULL,
+            preexec_fn=ends_with_us,
         )

@@ -27,7 +27,7 @@ from pipeline.access import (
 )
 from pipeline.errors import QueryError
 from pipeline.settings import Settings, from_environment
-from tests import ROOT
+from tests import ROOT, ends_with_us
 
 TOKEN = "a-token-that-is-long-enough"
 DIGEST = hashlib.sha256(TOKEN.encode()).digest()
@@ -229,6 +229,7 @@ def guarded_server(tmp_path_factory):
             env={**os.environ, "LOOKALIKE_HOME": str(folder), "PYTHONUNBUFFERED": "1"},
             stdout=printed,
             stderr=subprocess.STDOUT,
+            preexec_fn=ends_with_us,
         ) as process,
     ):
         try:

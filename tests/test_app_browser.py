@@ -226,7 +226,7 @@ def test_an_unknown_chip_in_a_link_is_explained(app, visit) -> None:
 
 
 def test_an_unknown_collection_in_a_link_is_explained(app, visit) -> None:
-    page = visit(app.url)
+    page = visit("about:blank")
     for name in ("nowhere", "../../etc", "<b>x</b>"):
         page.goto(f"{app.url}/search?collection={name}")
         expect(page.get_by_role("alert")).to_contain_text("collection", ignore_case=True)
@@ -245,7 +245,7 @@ def test_a_collection_of_one_date_has_no_changes_and_says_what_to_do(app, visit)
 
 
 def test_an_address_where_no_page_is_says_so(app, visit) -> None:
-    page = visit(app.url, expect="status of 404")
+    page = visit("about:blank", expect="status of 404")
     for path in ("nonsense", "search/deeper?collection=ponds"):
         page.goto(f"{app.url}/{path}")
         page.get_by_role("heading", name="There is nothing at this address").wait_for()

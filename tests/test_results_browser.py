@@ -236,7 +236,7 @@ def test_a_search_is_deleted_after_a_question(app, saved, visit) -> None:
 
 
 def test_a_search_that_is_gone_is_explained(app, visit) -> None:
-    page = visit(app.url, expect="status of 40")
+    page = visit("about:blank", expect="status of 40")
     for collection, search in (
         ("gone", "0123456789ab"),
         ("ponds", "0123456789ab"),
