@@ -16,6 +16,8 @@ from pipeline import weights, weights_fetch
 from pipeline.errors import Cancelled, WeightsError
 from tests import closed_port
 
+pytestmark = pytest.mark.model
+
 PYTHON = sys.executable  # the `bare` fixture points the name elsewhere
 
 
@@ -53,7 +55,6 @@ def picture(name: str) -> np.ndarray:
     return np.asarray(square.resize((224, 224), Image.Resampling.BILINEAR))
 
 
-@pytest.mark.model
 def test_the_weights_classify_pictures_rightly(real: weights.Weights) -> None:
     import keras
 
