@@ -19,6 +19,8 @@ BUSY ?= 2
 PY := $(VENV)/bin/python
 # An npm that set-up put into the environment comes first: it is there where the machine has none.
 WITH_NPM := PATH="$(abspath $(VENV))/bin:$$PATH"
+# Tests and jobs start hundreds of processes; without bytecode each would compile all code again.
+unexport PYTHONDONTWRITEBYTECODE
 CODE := pipeline pages streamlit_app.py tests benchmarks docs .ci
 
 .DEFAULT_GOAL := help
