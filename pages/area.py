@@ -7,15 +7,26 @@ import streamlit as st
 from pages.ui import area_check, area_display, area_imagery, area_outline
 from pages.ui.area_map import area_map
 
+
+def step(name: str) -> st.delta_generator.DeltaGenerator:
+    """A place of its own: else Streamlit shows what follows twice while a step grows or shrinks."""
+    return st.container(key=f"area-step-{name}")
+
+
 with st.container(key="area-page"):
     with st.container(key="area-map-pane"):
         place = st.container()  # and not st.empty, which would take the map away at every run
     with st.container(key="area-panel"):
-        area = area_outline.choose()
-        imagery = area_imagery.choose(area)
-        display = area_display.choose(imagery)
-        stride = area_check.choose_stride(area, imagery)
-        found = area_check.check(area, imagery, stride)
+        with step("outline"):
+            area = area_outline.choose()
+        with step("imagery"):
+            imagery = area_imagery.choose(area)
+        with step("display"):
+            display = area_display.choose(imagery)
+        with step("stride"):
+            stride = area_check.choose_stride(area, imagery)
+        with step("check"):
+            found = area_check.check(area, imagery, stride)
         with st.container(key="area-build"):
             area_check.build_button(found, area, imagery, display, stride)
     with place:

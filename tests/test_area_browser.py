@@ -39,6 +39,32 @@ OAKLAND = (-122.35, 37.75, -122.15, 37.90)
 READY = "() => document.querySelector('.lk-area[data-state=live]')"
 KM2 = "() => document.querySelector('h2.lk-step span')?.textContent.includes('km²')"
 
+#: Gives the page what the server sends one message after the other, as a slow line does.
+PIECEMEAL = """
+const listen = WebSocket.prototype.addEventListener;
+WebSocket.prototype.addEventListener = function (name, handle, ...rest) {
+  let last = Promise.resolve();
+  const shown = () => new Promise((done) => setTimeout(done, 20));
+  const later = (event) => { last = last.then(() => handle(event)).then(shown); };
+  listen.call(this, name, name === 'message' ? later : handle, ...rest);
+};
+"""
+
+#: Notes what the panel shows twice at any moment: its titles, buttons, figures and findings.
+TWICE = """() => {
+  window.twice = [];
+  const words = (part) => (part.matches('h2') ? part.childNodes[1] : part).textContent;
+  const look = () => {
+    const panel = document.querySelector('.st-key-area-panel');
+    const parts = panel.querySelectorAll('h2, dl, button, [role=status]');
+    const said = [...parts].map(words).filter(Boolean);
+    const again = said.filter((one, place) => said.indexOf(one) !== place);
+    if (again.length) twice.push(again.join());
+  };
+  new MutationObserver(look).observe(
+    document.body, { childList: true, subtree: true, characterData: true });
+}"""
+
 
 @pytest.fixture(scope="module")
 def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
@@ -284,6 +310,22 @@ def test_a_pasted_box_and_a_pasted_nonsense(app: App, visit: Visit) -> None:
     alert.wait_for()
     assert "Traceback" not in page.locator("body").inner_text()
     expect(page.locator("h2.lk-step").first).to_contain_text("km²")
+
+
+def test_no_step_is_shown_twice_while_another_grows_or_shrinks(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    page.add_init_script(PIECEMEAL)
+    page.reload()
+    wait(page, READY)
+    at_rest(page)
+    page.evaluate(TWICE)
+    for way in ("Text", "File", "Draw"):
+        with ran(page):
+            page.get_by_role("radio", name=way).click()
+    draw(page)
+    for kind in ("My raster", "Sample scenes"):
+        _choose_kind(page, kind)
+    assert page.evaluate("() => twice") == []
 
 
 def test_an_uploaded_outline_that_misses_the_imagery_cannot_be_built(

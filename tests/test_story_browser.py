@@ -226,7 +226,8 @@ def draw_the_area(person: Person) -> None:
 def preflight(person: Person, name: str) -> int:
     """Read what the build takes, and name it; gives the number of chips."""
     page = person.page
-    page.locator("h2.lk-step", has_text="Pre-flight").filter(has_text="ready").wait_for()
+    heading = page.locator("h2.lk-step", has_text="Pre-flight")
+    heading.filter(has=page.get_by_text("ready", exact=True)).wait_for()
     title = page.get_by_label("Name", exact=True)
     at_rest(page)
     with ran(page):

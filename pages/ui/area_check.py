@@ -84,8 +84,9 @@ def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
         estimate=imagery.estimate if imagery else None,
     )
     heading("Pre-flight", "ready" if found.ready else "not ready")
-    if imagery and imagery.chosen:
-        _figures(found)
+    with st.container():
+        if imagery and imagery.chosen:
+            _figures(found)
     for finding in found.findings:
         if not (area and finding.what in area.notes):  # those stand at the outline
             tell(finding)

@@ -50,10 +50,9 @@ def choose(imagery: Imagery | None) -> Display:
     if not imagery.is_raster:
         chosen = {one.id for one in imagery.chosen}
         return Display(None, None, tuple(Shown(one, one.id in chosen) for one in imagery.offered))
-    place = imagery.chosen[0].id
+    place, head = imagery.chosen[0].id, st.container()
     try:
         known = looks().bands(place)
-        head = st.container()
         with st.expander("Bands and brightness"):
             bands = _bands(known, imagery.bands or known.shown, place)
             stretch = _stretch(known, bands, place)
@@ -64,7 +63,8 @@ def choose(imagery: Imagery | None) -> Display:
                 look, scene = looks().open(one.id, bands, stretch)
                 shown.append(Shown(one, True, look, scene))
     except LookalikeError as error:
-        heading("Colours", "cannot be read")
+        with head:
+            heading("Colours", "cannot be read")
         trouble.show(error)
         return Display(None, None, tuple(Shown(one) for one in imagery.chosen), sound=False)
     with head:

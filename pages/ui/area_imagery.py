@@ -71,16 +71,17 @@ def choose(area: Area | None) -> Imagery | None:
         persist_state="session",
         label_visibility="collapsed",
     )
-    try:
-        if kind == "sample":
-            found = _sample()
-        elif kind == "raster":
-            found = _raster(area)
-        else:
-            found = _searched(kind, area)
-    except LookalikeError as error:
-        trouble.show(error)
-        found = None
+    with st.container():
+        try:
+            if kind == "sample":
+                found = _sample()
+            elif kind == "raster":
+                found = _raster(area)
+            else:
+                found = _searched(kind, area)
+        except LookalikeError as error:
+            trouble.show(error)
+            found = None
     with place:
         heading("Imagery", _fact(found))
     if found and found.chosen:

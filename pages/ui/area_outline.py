@@ -30,15 +30,16 @@ def choose() -> Area | None:
         width="stretch",
         label_visibility="collapsed",
     )
-    if way == "File":
-        _file()
-    elif way == "Text":
-        _text()
-    elif area is None:
-        st.caption(
-            "Use the rectangle or polygon button on the map, then drag its corners. "
-            "Without an area, whole scenes become searchable."
-        )
+    with st.container():
+        if way == "File":
+            _file()
+        elif way == "Text":
+            _text()
+        elif area is None:
+            st.caption(
+                "Use the rectangle or polygon button on the map, then drag its corners. "
+                "Without an area, whole scenes become searchable."
+            )
     refused = area_state.refusal()
     if refused:
         trouble.show(refused)
