@@ -12,8 +12,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ NICENESS = 10
 PATIENCE_SECONDS = 180
 _CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.3
+_ANSWER_SECONDS = 5
 _AWAITED = "waiting for the scheduler"
 _LOST = "The Dask scheduler went away"
 _CONTINUE = "Resume the job once it answers again; finished blocks are kept"
@@ -195,26 +196,23 @@ class DaskEngine:
                     waiting.popleft()
                 note = "" if slots else "waiting for a worker"
                 progress(Progress("Embedding", done, total, "chips", note))
-                finished = _finished(running)
-                errors = [self._error_of(future) for future in finished]
-                errors = self._fetched([running[future][0] for future in finished], errors)
-                for future, error in zip(finished, errors, strict=True):
-                    task, tries = running[future]
+                ended = finished(running)
+                outcomes = self._fetched([(running[future][0], what) for future, what in ended])
+                for (future, _), what in zip(ended, outcomes, strict=True):
+                    task, tries = running.pop(future)
                     silent_since = time.monotonic()
-                    if error is None:
-                        summaries.append(future.result())
-                    del running[future]
-                    if error is None:
+                    if not isinstance(what, BaseException):
+                        summaries.append(what)
                         done += task.size
                         progress(_made(task, done, total))
                         if self.on_block:
                             self.on_block(task)
                     elif tries < TRIES:
-                        self.tell(f"block {_named(task)}, try {tries} of {TRIES}: {error}")
+                        self.tell(f"block {_named(task)}, try {tries} of {TRIES}: {what}")
                         waiting.append((task, tries + 1))
                     else:
-                        self.tell(f"block {_named(task)} given up: {error}")
-                        self.failures.append(Failure(_named(task), str(error), tries))
+                        self.tell(f"block {_named(task)} given up: {what}")
+                        self.failures.append(Failure(_named(task), str(what), tries))
                 _check_alive(client, silent_since)
         except (CommClosedError, CancelledError, TimeoutError) as error:
             # Last, as the workers that have them may yet finish them.
@@ -254,38 +252,29 @@ class DaskEngine:
             key=f"block-{os.urandom(8).hex()}",
         )
 
-    @staticmethod
-    def _error_of(future: Any) -> BaseException | None:
-        """Why a block failed; errors that another try cannot help are raised."""
-        if future.status == "finished":
-            return None
-        error: BaseException = future.exception()
-        if isinstance(error, (StorageError, WeightsError, Cancelled)):
-            raise error
-        return error
-
     def _fetched(
-        self, tasks: Sequence[BlockTask], errors: Sequence[BaseException | None]
-    ) -> list[BaseException | None]:
-        """Bring home the parts that went through shared storage; for each block why not, if not."""
+        self, ended: Sequence[tuple[BlockTask, BlockSummary | BaseException]]
+    ) -> list[BlockSummary | BaseException]:
+        """Bring home the parts that went through shared storage; what came of each block then."""
         if self.storage is None:
-            return list(errors)
+            return [what for _, what in ended]
         from pipeline.shared import abreast, fetch_part, part_key
 
         storage = self.storage
 
-        def fetched(of: tuple[BlockTask, BaseException | None]) -> BaseException | None:
-            task, error = of
-            if error is not None:
-                return error
-            try:
-                fetch_part(storage, task)
-            except DamagedError as damage:
-                storage.remove(part_key(task))
-                return damage
-            return None
+        def fetched(
+            of: tuple[BlockTask, BlockSummary | BaseException],
+        ) -> BlockSummary | BaseException:
+            task, what = of
+            if not isinstance(what, BaseException):
+                try:
+                    fetch_part(storage, task)
+                except DamagedError as damage:
+                    storage.remove(part_key(task))
+                    return damage
+            return what
 
-        return list(abreast(fetched, list(zip(tasks, errors, strict=True))))
+        return list(abreast(fetched, ended))
 
     def _client(self) -> AbstractContextManager[Any]:
         return connected(self.scheduler, self.workers, _CONNECT_SECONDS)
@@ -351,17 +340,44 @@ def _slots(client: Any) -> int:
         raise TimeoutError from error
 
 
-def _finished(running: dict[Any, Any]) -> list[Any]:
-    """The futures that are done, waiting a moment for the first of them."""
+def finished(running: Iterable[Any]) -> list[tuple[Any, BlockSummary | BaseException]]:
+    """The futures that are done and what came of each, waiting a moment for the first of them.
+
+    One that was done may be lost again with the worker that holds it, and is then made anew; it is
+    not among them, and nothing waits for it here.
+
+    Raises:
+        CancelledError: If the scheduler has forgotten one: it was started anew.
+        StorageError, WeightsError, Cancelled: If one failed as another try would.
+    """
+    from distributed import TimeoutError as NotYet  # the builtin one from Python 3.11 on
     from distributed import wait
 
-    if not running:
-        return []
-    try:
-        done = wait(list(running), timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED").done
-    except TimeoutError:
-        return []
-    return list(done)
+    found: list[tuple[Any, BlockSummary | BaseException]] = []
+    futures = list(running)
+    if not futures:
+        return found
+    with suppress(NotYet):
+        done = wait(futures, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED").done
+        for future in done:
+            if future.status == "error":
+                found.append((future, _error_of(future)))
+            elif future.done():
+                with suppress(NotYet):
+                    found.append((future, future.result(timeout=_ANSWER_SECONDS)))
+    return found
+
+
+def _error_of(future: Any) -> BaseException:
+    """Why a block failed; errors that another try cannot help are raised."""
+    from distributed import CancelledError
+
+    error: BaseException | None = future.exception(timeout=_ANSWER_SECONDS)
+    if error is None:  # forgotten meanwhile
+        raise CancelledError(future.key)
+    if isinstance(error, (StorageError, WeightsError, Cancelled)):
+        raise error
+    return error
 
 
 def _check_alive(client: Any, since: float) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import distributed
 import fsspec
 import numpy as np
 import pytest
 
 from pipeline import shared
 from pipeline.build import BuildRequest, SceneInput, build
+from pipeline.clusters import connected
 from pipeline.collection import Collection
-from pipeline.engine import BlocksFailed, DaskEngine, Failure
+from pipeline.engine import BlocksFailed, DaskEngine, Failure, finished
 from pipeline.errors import QueryError, ServiceError, StorageError
 from pipeline.parts import read_embeddings
 from pipeline.plan import plan
@@ -275,6 +278,24 @@ def test_killed_worker_and_restarted_scheduler_lose_nothing_and_do_nothing_twice
     assert any("went away" in line for line in told)
     assert summary.blocks_made == 5 == len(written) == len({name for name, _ in written})
     assert_as_built_here(asked, store)
+
+
+def test_a_block_that_is_lost_again_with_its_worker_is_not_waited_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connected(cluster.address, 2, 60) as client, client.as_current():
+        future = client.submit(int)
+        seen = distributed.wait([future])
+
+        def lost_meanwhile(*_: object, **__: object) -> object:
+            for worker in cluster.workers:
+                worker.kill()
+            while future.done():
+                time.sleep(0.01)
+            return seen
+
+        monkeypatch.setattr(distributed, "wait", lost_meanwhile)
+        assert finished([future]) == []
 
 
 def assert_as_built_here(asked: BuildRequest, store: Store) -> None:
