@@ -67,6 +67,10 @@ def test_importing_every_pipeline_module_loads_nothing_heavy() -> None:
     assert not loaded & HEAVY
 
 
+def test_the_server_has_loaded_what_its_threads_would_load_in_halves() -> None:
+    assert loaded_by("-c", "import streamlit_app") >= {"pyproj", "rasterio", "shapely"}
+
+
 @pytest.mark.parametrize("name", ["pipeline", "pipeline.settings", "pipeline.errors"])
 def test_the_ground_modules_load_only_the_standard_library(name: str) -> None:
     loaded = loaded_by("-c", f"import {name}")

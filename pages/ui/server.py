@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAINT_SECONDS = 1.5
+#: Their modules import one another: two threads that begin to load one at once get halves of it.
+_LOADED_BEFORE_THREADS = ("pyproj", "rasterio", "shapely")
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +56,8 @@ def our_routes() -> list[BaseRoute]:
 
     All but the empty document of a page, which leads to the sign-in, stand behind the wall.
     """
+    for package in _LOADED_BEFORE_THREADS:
+        import_module(package)
     from pages.ui import document, identity
     from pipeline import (
         api,
