@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from pipeline.files import exclusive
+from pipeline.jobs import Jobs
 from tests.browser import (
     DESKTOP,
     PHONE,
+    PIECEMEAL,
     App,
     Visit,
     at_rest,
     build,
     built,
     chromium,
+    end_jobs,
     eventually,
     idle,
     linked,
@@ -38,17 +42,6 @@ pytestmark = pytest.mark.browser
 OAKLAND = (-122.35, 37.75, -122.15, 37.90)
 READY = "() => document.querySelector('.lk-area[data-state=live]')"
 KM2 = "() => document.querySelector('h2.lk-step span')?.textContent.includes('km²')"
-
-#: Gives the page what the server sends one message after the other, as a slow line does.
-PIECEMEAL = """
-const listen = WebSocket.prototype.addEventListener;
-WebSocket.prototype.addEventListener = function (name, handle, ...rest) {
-  let last = Promise.resolve();
-  const shown = () => new Promise((done) => setTimeout(done, 20));
-  const later = (event) => { last = last.then(() => handle(event)).then(shown); };
-  listen.call(this, name, name === 'message' ? later : handle, ...rest);
-};
-"""
 
 #: Notes what the panel shows twice at any moment: its titles, buttons, figures and findings.
 TWICE = """() => {
@@ -274,6 +267,23 @@ def test_deleting_the_drawing_means_whole_scenes(app: App, visit: Visit) -> None
     page.get_by_role("button", name="Delete the area").click()
     page.get_by_text("whole scenes", exact=True).wait_for()
     assert page.evaluate("() => lookalike.outline.isEmpty()")
+
+
+def test_a_double_click_on_build_builds_once(app: App, visit: Visit, module_home: Path) -> None:
+    page = opened(app, visit)
+    draw(page)
+    choose_overlap(page, "Three quarters")  # takes longer than it is let
+    jobs = Jobs(module_home)
+    before = len(jobs.all())
+    with exclusive(jobs.root / ".mutex"):  # until then the first click's job is not queued
+        page.get_by_role("button", name="Build").click()
+        wait(page, "() => document.querySelector('[data-test-script-state=running]')")
+        page.get_by_role("button", name="Build").click()
+    page.wait_for_url("**/jobs")
+    at_rest(page)
+    made = len(jobs.all()) - before
+    end_jobs(module_home)
+    assert made == 1
 
 
 def test_the_size_follows_a_dragged_corner(app: App, visit: Visit) -> None:

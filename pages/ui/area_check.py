@@ -154,14 +154,14 @@ def build_button(
     )
     if not (pressed and imagery):
         return
-    try:
-        request = _request(title.strip() or suggested, area, imagery, display, stride)
-        job = jobs().submit(_added(request, into) if into else request)
-    except LookalikeError as error:
-        trouble.show(error)
-        return
+    if area_state.begin():
+        try:
+            request = _request(title.strip() or suggested, area, imagery, display, stride)
+            jobs().submit(_added(request, into) if into else request)
+        except LookalikeError as error:
+            trouble.show(error)
+            return
     area_state.conclude()
-    st.session_state["job"] = job.id
     st.switch_page("jobs.py")
 
 

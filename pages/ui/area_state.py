@@ -29,7 +29,7 @@ SHAPE, NOTES, DRAFT = "area.shape", "area.notes", "area.draft"
 #: What was said of one build and not of the next.
 ONCE = ("title", "into")
 STAMP, REFUSED, SESSION, GOES = "area-stamp", "area-refused", "area-session", "area-goes"
-TAKEN = "area-taken"
+TAKEN, BEGUN = "area-taken", "area-begun"
 _LONGEST = 1_000_000
 
 Option = TypeVar("Option")
@@ -54,6 +54,17 @@ def _built() -> set[str]:
     return set()
 
 
+def begin() -> bool:
+    """Whether Build was pressed for the first time since a run of the page ended.
+
+    The second click of a double click ends the run of the first, which may have queued the job.
+    """
+    if st.session_state.get(BEGUN):
+        return False
+    st.session_state[BEGUN] = True
+    return True
+
+
 def conclude() -> None:
     """A build was begun from these choices: its name was for it alone."""
     _built().add(st.session_state.get(DRAFT, ""))
@@ -62,7 +73,8 @@ def conclude() -> None:
 
 
 def draft() -> dict[str, Any]:
-    """Every choice, for the browser to keep."""
+    """Every choice, for the browser to keep; asked for at the end of a run."""
+    st.session_state[BEGUN] = False
     st.session_state.setdefault(DRAFT, secrets.token_hex(8))
     return {
         key.removeprefix(PREFIX): value
