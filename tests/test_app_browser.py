@@ -15,12 +15,14 @@ from tests.browser import (
     Visit,
     address,
     app,
+    at_rest,
     chromium,
     click_map,
     eventually,
     idle,
     linked,
     live,
+    ran,
     results,
     serving,
     spot,
@@ -262,6 +264,37 @@ def test_leaving_the_page_and_coming_back_keeps_the_search(app, visit) -> None:
     page.get_by_role("link", name="Search", exact=True).first.click()
     live(page)
     assert results(page) == ids
+
+
+#: Everything between page and server takes 300 ms, as on a line round half the Earth.
+FAR_AWAY = """
+const { send, addEventListener: listen } = WebSocket.prototype;
+WebSocket.prototype.send = function (data) { setTimeout(() => send.call(this, data), 300); };
+WebSocket.prototype.addEventListener = function (name, handle, ...rest) {
+  const later = (event) => setTimeout(() => handle(event), 300);
+  listen.call(this, name, name === 'message' ? later : handle, ...rest);
+};
+"""
+
+
+def test_a_page_left_at_once_for_one_seen_before_is_shown(app: App, visit: Visit) -> None:
+    page = visit(app.url)
+    page.add_init_script(FAR_AWAY)
+    page.reload()
+    at_rest(page)
+
+    def link(name: str):
+        return page.get_by_role("link", name=name, exact=True).first
+
+    for name in ("Search", "Home"):
+        with ran(page):
+            link(name).click()
+    link("Jobs").click()
+    page.evaluate("() => new Promise((later) => setTimeout(later, 150))")
+    link("Search").click()
+    live(page)
+    at_rest(page)
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_the_map_and_gallery_fill_the_window_without_page_scroll(app, visit) -> None:
