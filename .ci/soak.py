@@ -15,13 +15,14 @@ import hashlib
 import json
 import os
 import secrets
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
@@ -29,6 +30,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache" / "soak"
 SLOWEST = 15
+STOPPED = "Stopped. Run the same command to continue; finished runs are kept."
 
 
 def state_of_code() -> str:
@@ -112,17 +114,31 @@ def tell(runs: list[dict], busy_processes: int) -> bool:
     return green == len(runs)
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number that is not below `least`, from the command line."""
+
+    def number(given: str) -> int:
+        if int(given) < least:
+            raise argparse.ArgumentTypeError(f"{given} is below {least}")
+        return int(given)
+
+    return number
+
+
 def main() -> None:
     """Run what is missing of the runs asked for, then tell of all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--busy", type=int, default=2)
-    parser.add_argument("--jobs", type=int, default=3)
+    for name, least, usual in (("runs", 1, 10), ("busy", 0, 2), ("jobs", 0, 3)):
+        parser.add_argument(f"--{name}", type=at_least(least), default=usual)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # which ends the suite too
     state = state_of_code()
     tally = FOLDER / f"{state}-busy{asked.busy}-jobs{asked.jobs}.json"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    runs = json.loads(tally.read_text()) if tally.is_file() else []
+    try:
+        runs = json.loads(tally.read_text()) if tally.is_file() else []
+    except ValueError:
+        sys.exit(f"The tally of earlier runs is damaged: {tally}. Delete it to begin anew.")
     if len(runs) >= asked.runs:
         print(f"All {asked.runs} runs are already recorded")
     with busy(asked.busy):
@@ -142,4 +158,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("Stopped. Run the same command to continue; finished runs are kept.")
+        sys.exit(STOPPED)
