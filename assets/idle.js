@@ -17,18 +17,24 @@ export function during(what, promise) {
   return promise;
 }
 
-// A map counts as busy while it moves, and while it does not have the size of its box yet.
+// A map counts as busy while it moves, while it does not have the size of its box yet, and while
+// it waits for tiles.
 export function followMap(map) {
   let moving = false;
   let zooming = false; // a change of size ends a move, but not a zoom
   map.on('movestart', () => (moving = true)).on('moveend', () => (moving = false));
   map.on('zoomstart', () => (zooming = true)).on('zoomend', () => (zooming = false));
+  const loading = () => {
+    let some = false;
+    map.eachLayer((layer) => (some ||= Boolean(layer.isLoading?.())));
+    return some;
+  };
   const followed = {
     busy() {
       const { clientWidth, clientHeight, isConnected } = map.getContainer();
       if (!isConnected) return false; // its page was left
       const { x, y } = map.getSize();
-      return moving || zooming || x !== clientWidth || y !== clientHeight;
+      return moving || zooming || x !== clientWidth || y !== clientHeight || loading();
     },
     place() {
       const { left, top } = map.getContainer().getBoundingClientRect();
@@ -42,7 +48,7 @@ export function followMap(map) {
 // What is under way, in words.
 export const waitingFor = () => [
   ...[...pending].map(({ what }) => what),
-  ...[...maps].filter((map) => map.busy()).map(() => 'a map that moves'),
+  ...[...maps].filter((map) => map.busy()).map(() => 'a map that moves or loads'),
 ];
 
 // Resolves when nothing is under way and the maps have stayed in their place for two frames.

@@ -63,6 +63,16 @@ POLL_MS = 50
 #: those of containers beside it do.
 DISTURBANCE = "ERR_NETWORK_CHANGED"
 expect.set_options(timeout=PATIENCE_MS)
+#: A script that gives the page one message of the server after the other, as a slow line does.
+PIECEMEAL = """
+const listen = WebSocket.prototype.addEventListener;
+WebSocket.prototype.addEventListener = function (name, handle, ...rest) {
+  let last = Promise.resolve();
+  const shown = () => new Promise((done) => setTimeout(done, 20));
+  const later = (event) => { last = last.then(() => handle(event)).then(shown); };
+  listen.call(this, name, name === 'message' ? later : handle, ...rest);
+};
+"""
 #: How often the server has run the page to its end, as the page has it.
 RUNS = "Number(document.querySelector('.lk-run')?.dataset.run ?? 0)"
 #: Until it is idle; after so long it tells what it waits for.
