@@ -371,15 +371,17 @@ export function createActions({ data, store, service, root }) {
   }
 
   async function save(name) {
-    store.set({ saved: { state: 'saving', name }, trouble: null });
+    const saving = { state: 'saving', name };
+    const shown = () => !stopped && state.saved === saving; // and no other search since
+    store.set({ saved: saving, trouble: null });
     try {
       const recipe = recipeOf(state);
       if (state.least > 0) recipe.threshold = state.least;
       const { id, name: given } = await service.save(name, recipe, state.merged, state.marks);
-      if (!stopped) store.set({ saved: { state: 'done', name: given, id } });
+      if (shown()) store.set({ saved: { state: 'done', name: given, id } });
     } catch (refusal) {
-      store.set({ saved: { state: 'asking', name } });
-      fail(refusal);
+      if (shown()) store.set({ saved: { state: 'asking', name } });
+      if (!stopped) fail(refusal);
     }
   }
 

@@ -52,7 +52,8 @@ function start(root, data) {
 
   function go(fields) {
     if (!steps.here()) return; // another page is on its way
-    history.pushState(history.state, '', address(fields));
+    const place = new URL(address(fields), location.href).href;
+    if (place !== location.href) history.pushState(history.state, '', place); // no double click
     show();
     root.closest('[data-testid=stMain]')?.scrollTo(0, 0);
   }

@@ -32,7 +32,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     draw();
     how.blur();
   });
-  const leave = () => sending.then(() => go(here)); // what was marked must count there
+  const leave = () => sending.then(() => current() && go(here)); // what was marked must count there
   body.replaceChildren(
     h(
       'div',

@@ -94,6 +94,7 @@ export async function showList({ body, data, saved, go, fail }) {
     keep.onclick = () => item.replaceChildren(...before);
     const remove = h('button', { class: 'lk-button lk-danger', type: 'button' }, 'Delete');
     remove.onclick = async () => {
+      remove.disabled = true;
       try {
         await saved.remove(search);
         searches = searches.filter((other) => other !== search);

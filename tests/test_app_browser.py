@@ -184,6 +184,24 @@ def test_number_of_results_least_score_and_overlaps(app, visit) -> None:
     linked(page, "overlaps=1")
 
 
+def test_a_late_answer_to_save_says_nothing_of_another_search(app, visit) -> None:
+    page, first = search(app, visit)
+    page.keyboard.press("s")
+    page.get_by_label("Name of the search").fill("The first")
+    held = []
+    page.route("**/searches", lambda route: held.append(route))
+    with page.expect_request("**/searches"):
+        page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Search from result 2", exact=True).click()
+    until(page, "s.summary && !s.busy && s.query.chip")
+    assert results(page) != first
+    (route,) = held
+    with page.expect_response("**/searches"):
+        route.fulfill(json={"id": "1", "name": "The first"})
+    idle(page)
+    assert state(page, "saved") is None
+
+
 def test_a_link_reopens_the_same_search(app, visit) -> None:
     page, ids = search(app, visit)
     page.reload()

@@ -90,7 +90,7 @@ def test_without_a_saved_search_it_says_what_to_do(app: App, visit: Visit) -> No
 
 def test_a_saved_search_opens_with_its_hits_and_its_link_reopens_it(app, saved, visit) -> None:
     page = open_page(app, visit)
-    page.get_by_role("button", name="Round ponds").first.click()
+    page.get_by_role("button", name="Round ponds").first.dblclick()  # one step, not two
     expect(page.locator(".lk-hit")).to_have_count(8)
     linked(page, saved["id"])
     page.reload()
@@ -230,7 +230,7 @@ def test_a_search_is_deleted_after_a_question(app, saved, visit) -> None:
     page.get_by_role("button", name="Delete Fewer ponds").click()
     page.get_by_role("button", name="Keep").click()
     page.get_by_role("button", name="Delete Fewer ponds").click()
-    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Delete", exact=True).dblclick()
     expect(page.locator(".lk-saved-row")).to_have_count(1)
     assert [one["name"] for one in ask(app, "/searches")["searches"]] == ["Round ponds"]
 
