@@ -93,9 +93,9 @@ def pip(arguments: list[str], log: Path, packages: int) -> None:
         try:
             for line in process.stdout:
                 file.write(line)
-                found += line.startswith(("Collecting ", "Requirement already satisfied: "))
+                found += line.startswith(("Collecting ", "Processing ", "Requirement already "))
                 if line.startswith("Installing collected packages"):
-                    print("  unpacking", flush=True)
+                    print("  unpacking them, which takes a minute or more", flush=True)
                     shown = float("inf")
                 elif time.monotonic() - shown > 10:
                     print(f"  {min(found, packages)} of {packages} packages fetched", flush=True)

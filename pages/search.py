@@ -9,11 +9,16 @@ from pages.ui.explorer import explorer
 from pages.ui.server import shelf
 
 titles = cards.titles(shelf())
-if titles:
-    name = st.query_params.get("collection") or st.session_state.get("collection")
-    if name not in titles and not st.query_params.get("collection"):
-        name = next(iter(titles))
+asked = st.query_params.get("collection")
+name = asked or st.session_state.get("collection")
+if name not in titles and not asked:
+    name = next(iter(titles), None)
+if name:
     st.session_state["collection"] = name
-    explorer(shelf().collection(name), titles)
+    collection = shelf().collection(name)
+    if name in titles:
+        explorer(collection, titles)
+    else:
+        cards.not_built(collection)
 else:
     cards.nothing_yet()

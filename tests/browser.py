@@ -75,6 +75,11 @@ WebSocket.prototype.addEventListener = function (name, handle, ...rest) {
 """
 #: How often the server has run the page to its end, as the page has it.
 RUNS = "Number(document.querySelector('.lk-run')?.dataset.run ?? 0)"
+#: Whether a run of the page ended in an error that nobody expected.
+BROKEN = (
+    "[...document.querySelectorAll('[data-testid=stAlert]')]"
+    ".some((box) => box.textContent.includes('Something went wrong'))"
+)
 #: Until it is idle; after so long it tells what it waits for.
 IDLE = (
     "(limit) => window.lookalike && Promise.race([lookalike.idle(), new Promise((_, fail) => "
@@ -377,10 +382,11 @@ def at_rest(page: Page, after: int = 0) -> None:
     """
     wait(
         page,
-        f"(after) => {RUNS} > after && document.querySelector('[data-testid=stApp]')"
+        f"(after) => {BROKEN} || {RUNS} > after && document.querySelector('[data-testid=stApp]')"
         ".dataset.testScriptState === 'notRunning'",
         arg=after,
     )
+    assert not page.evaluate(f"() => {BROKEN}"), "the page failed; the server's log says why"
     page.evaluate(IDLE, PATIENCE_MS)
 
 

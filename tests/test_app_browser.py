@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from pipeline.manifest import Manifest
+from pipeline.store import Store
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -357,6 +359,14 @@ def test_an_empty_home_leads_to_a_first_area(chromium, visit, tmp_path: Path) ->
         page.get_by_role("heading", name="No collection yet").wait_for()
         page.get_by_role("link", name="Draw an area").click()
         page.wait_for_url("**/tools/lookalike/area")
+        model = {"mode": "chip"}
+        Store(empty).create(Manifest("bay", "The bay", 128, model, scenes=()))
+        page.goto(f"{bare.url}/")
+        page.get_by_role("link", name="See the build of The bay").wait_for()
+        page.goto(f"{bare.url}/search?collection=bay")
+        page.get_by_role("heading", name="The bay is not built yet").wait_for()
+        page.get_by_role("link", name="See its build").click()
+        page.wait_for_url("**/tools/lookalike/jobs")
         page.context.close()
 
 

@@ -41,11 +41,19 @@ def _card(collection: Collection) -> None:
             f'<article class="lk-collection"><img src="{escape(picture)}" alt="">'
             f"<h3>{escape(manifest.title)}</h3><p>{escape(' · '.join(facts))}</p></article>"
         )
-        st.page_link(
-            "search.py",
-            label=f"Search {manifest.title}",
-            query_params={"collection": collection.name},
-        )
+        if searchable(collection):
+            st.page_link(
+                "search.py",
+                label=f"Search {manifest.title}",
+                query_params={"collection": collection.name},
+            )
+        else:
+            st.page_link("jobs.py", label=f"See the build of {manifest.title}")
+
+
+def searchable(collection: Collection) -> bool:
+    """Whether it has chips: those of a finished block can be searched while others are made."""
+    return collection.manifest.complete or bool(collection.parts)
 
 
 def nothing_yet() -> None:
@@ -56,6 +64,16 @@ def nothing_yet() -> None:
         "own raster, press Build, and search it minutes later.</p></section>"
     )
     draw_an_area()
+
+
+def not_built(collection: Collection) -> None:
+    """What there is to know of a collection without chips."""
+    st.html(
+        f'<section class="lk-empty"><h2>{escape(collection.manifest.title)} is not built yet</h2>'
+        "<p>It can be searched as soon as its first chips are made. Jobs shows how far that is, "
+        "and resumes a build that was stopped.</p></section>"
+    )
+    st.page_link("jobs.py", label="See its build", icon=":material/work_history:")
 
 
 def draw_an_area() -> None:
@@ -76,8 +94,8 @@ def steps() -> None:
 
 
 def titles(shelf: Shelf) -> dict[str, str]:
-    """Title by name of every collection whose manifest can be read."""
-    return {collection.name: collection.manifest.title for collection in readable(shelf)[0]}
+    """Title by name of every collection that can be read and searched."""
+    return {one.name: one.manifest.title for one in readable(shelf)[0] if searchable(one)}
 
 
 def readable(shelf: Shelf) -> tuple[list[Collection], list[LookalikeError]]:
