@@ -8,11 +8,12 @@ from pages.ui import cards
 from pages.ui.explorer import explorer
 from pages.ui.server import shelf
 
-titles = cards.titles(shelf())
+opened, _ = cards.readable(shelf())
+titles = {one.name: one.manifest.title for one in opened if cards.searchable(one)}
 asked = st.query_params.get("collection")
 name = asked or st.session_state.get("collection")
-if name not in titles and not asked:
-    name = next(iter(titles), None)
+if not asked and name not in titles:
+    name = next(iter(titles), opened[0].name if opened else None)
 if name:
     st.session_state["collection"] = name
     collection = shelf().collection(name)

@@ -53,7 +53,8 @@ def _card(collection: Collection) -> None:
 
 def searchable(collection: Collection) -> bool:
     """Whether it has chips: those of a finished block can be searched while others are made."""
-    return collection.manifest.complete or bool(collection.parts)
+    manifest = collection.manifest
+    return manifest.complete or any(map(collection.part_files, manifest.scenes))
 
 
 def nothing_yet() -> None:
@@ -91,11 +92,6 @@ def steps() -> None:
         "<li><b>Review and export</b> Save the search, see how far to trust it, and take it along "
         "as a file.</li></ol>"
     )
-
-
-def titles(shelf: Shelf) -> dict[str, str]:
-    """Title by name of every collection that can be read and searched."""
-    return {one.name: one.manifest.title for one in readable(shelf)[0] if searchable(one)}
 
 
 def readable(shelf: Shelf) -> tuple[list[Collection], list[LookalikeError]]:
