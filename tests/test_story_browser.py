@@ -303,8 +303,6 @@ def narrow(person: Person) -> Hits:
             "(n) => document.querySelectorAll('.leaflet-editing-icon').length === n",
             arg=corners,
         )
-        # Leaflet.draw takes the next one after a timer, which ends before one that begins now.
-        person.page.evaluate("() => new Promise((ended) => setTimeout(ended, 50))")
     person.touch_map(POND_COUNTRY[0])
     person.until("s.filters.within && s.summary && !s.busy && s.hits.length")
     found = person.hits()
