@@ -138,7 +138,7 @@ def main() -> None:
     try:
         runs = json.loads(tally.read_text()) if tally.is_file() else []
     except ValueError:
-        sys.exit(f"The tally of earlier runs is damaged: {tally}. Delete it to begin anew.")
+        sys.exit(f"The tally of earlier runs is damaged: {tally}. Delete it to start over.")
     if len(runs) >= asked.runs:
         print(f"All {asked.runs} runs are already recorded")
     with busy(asked.busy):

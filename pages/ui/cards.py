@@ -71,8 +71,8 @@ def not_built(collection: Collection) -> None:
     """What there is to know of a collection without chips."""
     st.html(
         f'<section class="lk-empty"><h2>{escape(collection.manifest.title)} is not built yet</h2>'
-        "<p>It can be searched as soon as its first chips are made. Jobs shows how far that is, "
-        "and resumes a build that was stopped.</p></section>"
+        "<p>You can search it as soon as its first chips are ready. Jobs shows the progress and "
+        "resumes a stopped build.</p></section>"
     )
     st.page_link("jobs.py", label="See its build", icon=":material/work_history:")
 
