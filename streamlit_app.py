@@ -12,8 +12,8 @@ import streamlit as st
 from pages.ui import identity
 from pages.ui.server import our_routes
 from pages.ui.trouble import explain
-from pipeline.access import check_address
 from pipeline.errors import LookalikeError
+from pipeline.web.access import check_address
 
 try:
     check_address(st.get_option("server.address"), identity.access())

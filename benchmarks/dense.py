@@ -37,15 +37,17 @@ def main() -> int:
 
     import keras
 
-    from pipeline import dense, native, resnet, weights
-    from pipeline.chips import Grid
-    from pipeline.scene import SceneReader, ingest
+    from pipeline.imagery.chips import Grid
+    from pipeline.imagery.ingest import ingest
+    from pipeline.imagery.reader import SceneReader
+    from pipeline.model import dense, native, runtime
+    from pipeline.model.weights import cache
     from pipeline.settings import settings
-    from tests.reference import keras_model
+    from tests.factories.keras_reference import keras_model
 
     native.load("tensorflow")
-    loaded = weights.load(weights.find())
-    embedder = dense.DenseEmbedder(loaded, resnet.network(loaded, settings().threads))
+    loaded = cache.load(cache.find())
+    embedder = dense.DenseEmbedder(loaded, runtime.network(loaded, settings().threads))
     model = keras_model(loaded)
 
     with (

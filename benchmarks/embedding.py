@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from pipeline.weights import Weights
+    from pipeline.model.weights.cache import Weights
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -41,12 +41,14 @@ def main() -> int:
     import keras
 
     from benchmarks.support.imagery import chips_of, sample_scene
-    from pipeline import embedding, native, resnet, weights
+    from pipeline.model import embedder, native
+    from pipeline.model import runtime as runtimes
+    from pipeline.model.weights import cache
     from pipeline.settings import settings
-    from tests.reference import keras_model
+    from tests.factories.keras_reference import keras_model
 
     native.load("tensorflow")
-    loaded = weights.load(weights.find())
+    loaded = cache.load(cache.find())
     model = keras_model(loaded)
     scene = sample_scene(size=1536)
     cols, rows = chips_of(scene, 128)
@@ -59,10 +61,10 @@ def main() -> int:
 
     if options.steps:
         return steps(loaded, pixels[:48], settings().threads, theirs)
-    network = resnet.network(loaded, settings().threads, options.runtime)
+    network = runtimes.network(loaded, settings().threads, options.runtime)
 
     def ours() -> np.ndarray:
-        return embedding.pooled(network, pixels)
+        return embedder.pooled(network, pixels)
 
     mine, keras_vectors = ours(), theirs()  # and both are warm
     cosines = (mine * keras_vectors).sum(1) / (
@@ -108,8 +110,8 @@ def steps(
     loaded: Weights, pixels: np.ndarray, threads: int, theirs: Callable[[], np.ndarray]
 ) -> int:
     """Print what each step from Keras's float32 to our engine saves, by processor time."""
-    from pipeline import embedding, resnet
-    from pipeline.resnet_openvino import OpenVinoNetwork
+    from pipeline.model import embedder, resnet
+    from pipeline.model.openvino import OpenVinoNetwork
 
     networks: dict[str, resnet.Network] = {
         f"{runtime.__name__.removesuffix('Network')}, {precision}, batches of {size}": runtime(
@@ -121,13 +123,13 @@ def steps(
     }
     for name, network in networks.items():
         network.batch = int(name.rpartition(" ")[2])
-        embedding.pooled(network, pixels)
+        embedder.pooled(network, pixels)
     theirs()
     busy: dict[str, list[float]] = {name: [] for name in ("Keras predict, float32", *networks)}
     for _ in range(5):
         busy["Keras predict, float32"].append(timed(theirs)[1])
         for name, network in networks.items():
-            busy[name].append(timed(lambda network=network: embedding.pooled(network, pixels))[1])
+            busy[name].append(timed(lambda network=network: embedder.pooled(network, pixels))[1])
     for name, seconds in busy.items():
         print(f"{name:40} {median(busy['Keras predict, float32']) / median(seconds):.2f}")
     return 0

@@ -46,7 +46,7 @@ from benchmarks.support.embeddings import Source
 from benchmarks.support.figures import Figure
 from benchmarks.support.rivals import GOAL, Contender, K, Rivals, recall
 from benchmarks.support.vectors import Vectors, written
-from pipeline.parts import DIMENSIONS, Part
+from pipeline.collection.parquet import DIMENSIONS, Part
 
 QUERIES = 200
 ROUNDS = 5
@@ -76,11 +76,11 @@ def anonymous_memory(folder: Path) -> float:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\nimport numpy as np\n"
-        "from pipeline import bare_scann, segment\n"
+        "from pipeline.index import scann, segment\n"
         "def anon():\n"
         "    lines = Path('/proc/self/status').read_text().splitlines()\n"
         "    return next(int(l.split()[1]) for l in lines if l.startswith('RssAnon')) * 1024\n"
-        "bare_scann.scann(); before = anon()\n"
+        "scann.scann(); before = anon()\n"
         "found = segment.Segment.open(Path(sys.argv[2]))\n"
         "q = np.asarray(found.vectors[0], np.float32)\n"
         "for _ in range(20): found.search(q / np.linalg.norm(q), 10)\n"
@@ -98,9 +98,9 @@ def preparing(parts: list[Part], folder: Path) -> float:
 
     That is a file of unit vectors and the axes; each rival's reduced vectors are timed with it.
     """
-    from pipeline.parts import read_embeddings
-    from pipeline.projection import Projection
-    from pipeline.segment_writer import fill
+    from pipeline.collection.parquet import read_embeddings
+    from pipeline.index.projection import Projection
+    from pipeline.index.segment_writer import fill
 
     folder.mkdir()
     started = time.perf_counter()
@@ -117,10 +117,10 @@ def preparing(parts: list[Part], folder: Path) -> float:
 
 def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[..., None]) -> Any:
     """Every figure of one size."""
-    from pipeline.exact import nearest
-    from pipeline.index import Index
-    from pipeline.projection import normalised
-    from pipeline.rows import Eligible
+    from pipeline.index.exact import nearest
+    from pipeline.index.index import Index
+    from pipeline.index.rows import Eligible
+    from pipeline.vectors import normalised
 
     parts = written(source.vectors(n), folder / "parts", "a")
     extra = written(source.vectors(n // 100, first=ADDED), folder / "parts", "b")

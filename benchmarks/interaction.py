@@ -48,7 +48,7 @@ from benchmarks.support.searchable import (
     streamlit,
     wait_for,
 )
-from tests.browser import DESKTOP, FLAGS, LIVE, chromium_path
+from tests.browser.driver import DESKTOP, FLAGS, LIVE, chromium_path
 
 K = 10
 RIVAL = "leafmap.foliumap + st_folium"

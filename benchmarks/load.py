@@ -105,7 +105,7 @@ def main() -> int:
 
 def measure(address: str, home: Path, chips: list[str], plan: Plan, *, building: bool) -> Seen:
     """Let the users loose, beside a build or not."""
-    from pipeline.jobs import Jobs
+    from pipeline.jobs.queue import Jobs
 
     job = start_build(home) if building else None
     before = blocks_of(home)
@@ -157,8 +157,8 @@ def user(
 
 def start_build(home: Path) -> str:
     """Queue a build large enough to outlast the measurement, and wait until it embeds."""
-    from pipeline.build import BuildRequest, SceneInput
-    from pipeline.jobs import Jobs
+    from pipeline.build.build import BuildRequest, SceneInput
+    from pipeline.jobs.queue import Jobs
 
     raster = home / "building.tif"
     if not raster.exists():

@@ -110,8 +110,8 @@ def main() -> int:
     large, small = SIZES["quick" if options.quick else "full"]
     repeats = options.repeats or (1 if options.quick else 2)
 
+    from pipeline.model.weights.cache import cache_path
     from pipeline.settings import settings
-    from pipeline.weights import cache_path
 
     weights = settings().weights or cache_path(settings().home)
     if not weights.exists():

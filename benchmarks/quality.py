@@ -19,9 +19,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.support.imagery import sample_scene
-from pipeline import descriptors, evaluate, feedback, picture, views
-from pipeline.embedding import pooled
-from pipeline.resnet import Network
+from pipeline.analysis import evaluate
+from pipeline.model import pooling
+from pipeline.model.embedder import pooled
+from pipeline.model.resnet import Network
+from pipeline.search import feedback, picture, views
 
 PLACES, CROPS = 20, 8
 
@@ -36,11 +38,11 @@ def main() -> int:
     pixels, labels, names = (
         pictures(options.folder, options.quick) if options.folder else places(options.quick)
     )
-    from pipeline.embedding import this_network
+    from pipeline.model.loader import this_network
 
     network = this_network()
-    plain = descriptors.pooled(network, pixels, power=1)
-    turned = descriptors.pooled(network, pixels, rotate=True)
+    plain = pooling.pooled(network, pixels, power=1)
+    turned = pooling.pooled(network, pixels, rotate=True)
     rows = ablation(network, pixels, plain, turned, labels, names)
     rows |= mosaic(network, pixels, labels, names)
     analyst = [
@@ -126,11 +128,11 @@ def ablation(
         names: The classes.
     """
     small = np.stack([evaluate.resized(one, evaluate.SMALL) for one in pixels])
-    gem = descriptors.pooled(network, pixels)
-    both = np.concatenate([turned, descriptors.pooled(network, small, rotate=True)], axis=1)
+    gem = pooling.pooled(network, pixels)
+    both = np.concatenate([turned, pooling.pooled(network, small, rotate=True)], axis=1)
 
     def projected(vectors: np.ndarray, evening: float) -> np.ndarray:
-        return descriptors.Projection.learn(vectors, evening=evening)(vectors)
+        return pooling.Projection.learn(vectors, evening=evening)(vectors)
 
     def cosine(vectors: np.ndarray) -> evaluate.Evaluation:
         return count(evaluate.scorer(vectors, "plain"))
@@ -139,10 +141,10 @@ def ablation(
         return evaluate.measure(scores, labels, names)
 
     def walked(vectors: np.ndarray) -> evaluate.Evaluation:
-        edges = descriptors.graph(vectors)
-        return count(lambda queries: descriptors.diffused(edges, queries))
+        edges = pooling.graph(vectors)
+        return count(lambda queries: pooling.diffused(edges, queries))
 
-    even = projected(gem, descriptors.EVENING)
+    even = projected(gem, pooling.EVENING)
     return {
         "plain": cosine(average),
         "average, components": cosine(projected(average, 0)),
@@ -150,7 +152,7 @@ def ablation(
         "+ components": cosine(projected(gem, 0)),
         "+ scales evened half-way": cosine(even),
         "(fully, for comparison)": cosine(projected(gem, 1)),
-        "+ neighbours joined": cosine(descriptors.joined(even)),
+        "+ neighbours joined": cosine(pooling.joined(even)),
         "+ diffusion": count(evaluate.scorer(gem, "default")),
         "(without joining, for comparison)": walked(even),
         "+ four orientations = default": count(evaluate.scorer(turned, "default")),
@@ -165,9 +167,10 @@ def mosaic(
 
     Harsher than a real scene: what surrounds a chip here has nothing to do with it.
     """
-    from pipeline import dense, weights
+    from pipeline.model import dense
+    from pipeline.model.weights import cache
 
-    embedder = dense.DenseEmbedder(weights.load(weights.find()), network)
+    embedder = dense.DenseEmbedder(cache.load(cache.find()), network)
     side = int(np.ceil(np.sqrt(len(pixels))))
     order = np.random.default_rng(0).permutation(side * side) % len(pixels)
     rows = [np.concatenate(list(pixels[order[r * side : (r + 1) * side]]), 1) for r in range(side)]
@@ -181,7 +184,7 @@ def mosaic(
             sheet[row : row + height, col : col + width], at - col, np.full(side, r * 256 - row)
         )
         vectors[order[r * side : (r + 1) * side]] = found
-    scores = evaluate.scorer(descriptors.unit(vectors), "plain")
+    scores = evaluate.scorer(pooling.unit(vectors), "plain")
     return {"plain, dense in a mosaic": evaluate.measure(scores, labels, names)}
 
 
@@ -289,7 +292,7 @@ def viewed(
         for query in queries:
             read = views.of_picture(changed(pixels[query]))
             seen = views.seen(read, any_orientation=True, any_scale=True)
-            cosines = vectors @ descriptors.unit(pooled(network, seen)).T
+            cosines = vectors @ pooling.unit(pooled(network, seen)).T
             # Eight orientations of each of three scales, the plain one first.
             each = cosines.reshape(len(vectors), 3, 8)
             for option, (orientation, scale) in OPTIONS.items():

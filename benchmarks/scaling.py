@@ -88,7 +88,7 @@ def write_scene(path: Path, blocks: int) -> None:
 
 def _request(name: str, scene: Path) -> Any:
     """A build of a scene whose pixels are taken as they are, whatever else the scene holds."""
-    from pipeline.build import BuildRequest, SceneInput
+    from pipeline.build.build import BuildRequest, SceneInput
 
     plain = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
     return BuildRequest(name, (SceneInput(scene, stretch=plain),), stride=STRIDE, mode="chip")
@@ -96,8 +96,8 @@ def _request(name: str, scene: Path) -> Any:
 
 def vectors(collection: Any) -> np.ndarray:
     """All stored vectors, in row order, with nothing kept from an earlier look."""
-    from pipeline.collection import Collection
-    from pipeline.parts import read_embeddings
+    from pipeline.collection.collection import Collection
+    from pipeline.collection.parquet import read_embeddings
 
     fresh = Collection(collection.path, collection.manifest)
     return np.concatenate([read_embeddings(part) for part in fresh.parts])
@@ -114,16 +114,16 @@ def efficiency(
     one: Cluster, two: Cluster, home: Path, storage: Any, size: Size, say: Callable[..., None]
 ) -> tuple[list[Figure], np.ndarray]:
     """The same blocks on one worker and on two, and their vectors."""
-    from pipeline.build import add_scenes, prepare
-    from pipeline.engine import DaskEngine
-    from pipeline.plan import plan
+    from pipeline.build.build import add_scenes, prepare
+    from pipeline.build.dask_engine import DaskEngine
+    from pipeline.build.plan import plan
+    from pipeline.collection.library import Library
     from pipeline.progress import silent
-    from pipeline.store import Store
 
     scene = home / "strip.tif"
     write_scene(scene, size.blocks)
     request = _request("strip", scene)
-    collection, _ = prepare(request, Store(home))
+    collection, _ = prepare(request, Library(home))
     collection = add_scenes(collection, request, silent)
     tasks, _ = plan(collection)
     chips = sum(task.size for task in tasks)
@@ -178,10 +178,10 @@ def disturbed(
     cluster: Cluster, home: Path, storage: Any, blocks: int, say: Callable[..., None]
 ) -> Figure:
     """A worker killed and replaced, then the scheduler, in the middle of a job."""
-    from pipeline.jobs import Jobs
-    from pipeline.runner import run
+    from pipeline.collection.library import Library
+    from pipeline.jobs.queue import Jobs
+    from pipeline.jobs.runner import run
     from pipeline.settings import Settings
-    from pipeline.store import Store
 
     scene = home / "disturbed.tif"
     write_scene(scene, blocks)
@@ -225,7 +225,7 @@ def disturbed(
     made, stored = len(seen), len({name for name, _, _ in seen})
     record = done.summary["blocks_made"] + done.summary["blocks_kept"]
     wrong = (blocks - stored) + (made - stored) + abs(record - blocks) + (done.attempts - 1)
-    through = vectors(Store(home).open("disturbed"))
+    through = vectors(Library(home).open("disturbed"))
     say(
         f"  done {_since(began)}: {stored} blocks in the storage, {made} times written, "
         f"{record} in the job's record, {cluster.starts} workers started in all"
@@ -242,10 +242,10 @@ def _as_undisturbed(home: Path, through: np.ndarray) -> float:
     The strip of the first part begins with the same picture, so its first columns are the same
     chips; its other blocks are not needed.
     """
-    from pipeline.store import Store
+    from pipeline.collection.library import Library
 
-    store = Store(home)
-    one, other = store.open("strip"), store.open("disturbed")
+    library = Library(home)
+    one, other = library.open("strip"), library.open("disturbed")
     first = {
         (int(c), int(r)): v
         for c, r, v in zip(one.chips.cols, one.chips.rows, vectors(one), strict=True)
@@ -265,8 +265,8 @@ def sharded(
     from distributed import Client
 
     from benchmarks.support.vectors import Vectors, written
-    from pipeline.index import Index
-    from pipeline.shards import Shards
+    from pipeline.index.index import Index
+    from pipeline.index.shards import Shards
 
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(300, 32)) @ rng.normal(size=(32, 2048))
@@ -338,9 +338,9 @@ def main() -> int:
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
 
+    from pipeline.cluster.storage import Storage
+    from pipeline.model.weights.cache import cache_path
     from pipeline.settings import settings
-    from pipeline.storage import Storage
-    from pipeline.weights import cache_path
 
     weights = settings().weights or cache_path(settings().home)
     if not weights.exists():

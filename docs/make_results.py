@@ -31,14 +31,14 @@ import numpy as np
 from IPython.display import Image as Shown, Markdown, display
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.store import Store
-from pipeline.index import Index
-from pipeline.scene import SceneReader
-from pipeline.search import by_picture, by_point, search
+from pipeline.collection.library import Library
+from pipeline.index.index import Index
+from pipeline.imagery.reader import SceneReader
+from pipeline.search.search import by_picture, by_point, search
 from pipeline.settings import settings
 
-store = Store(settings().home)
-bay, lake = store.open("san-francisco-bay"), store.open("great-salt-lake")
+library = Library(settings().home)
+bay, lake = library.open("san-francisco-bay"), library.open("great-salt-lake")
 index = {collection.name: Index.open(collection) for collection in (bay, lake)}"""
 
 DRAWING = '''\
@@ -152,7 +152,7 @@ for n, row in enumerate(rows):
 display(jpeg(strip))"""
 
 FEATURES = """\
-from pipeline.embedding import resnet50
+from pipeline.model.loader import resnet50
 
 model = bay.manifest.model
 embedder = resnet50(model["mode"])

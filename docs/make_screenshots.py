@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.settings import settings
-from tests.browser import DESKTOP, FLAGS, PHONE, chromium_path, live, results, serving
+from tests.browser.driver import DESKTOP, FLAGS, PHONE, chromium_path, live, results, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screenshots"

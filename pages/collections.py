@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pages.ui import cards, collection_card, collection_space, collection_trash, trouble
-from pages.ui.server import shelf
+from pages.ui.server import open_collections
 from pages.ui.words import page_title
 
 page_title("Collections")
-opened, refused = cards.readable(shelf())
+opened, refused = cards.readable(open_collections())
 if not opened and not refused:
     cards.nothing_yet()
 for error in refused:

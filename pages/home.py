@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pages.ui import cards, trouble
-from pages.ui.server import shelf
+from pages.ui.server import open_collections
 
 cards.hero()
-opened, refused = cards.readable(shelf())
+opened, refused = cards.readable(open_collections())
 if opened:
     cards.collections(opened)
     cards.draw_an_area()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import cards, collection_card, quality_report
-from pages.ui.server import shelf
+from pages.ui.server import open_collections
 from pages.ui.words import page_title
 
 page_title("Quality")
-opened, _ = cards.readable(shelf())
+opened, _ = cards.readable(open_collections())
 chosen = collection_card.choose(opened)
 if chosen is None:
     cards.nothing_yet()

@@ -75,6 +75,13 @@ def fetch(vendor: Path = VENDOR) -> list[Library]:
     return wanted
 
 
+def assets_version() -> str:
+    """Eight hexadecimal digits that change with any front-end file."""
+    files = sorted([*ASSETS.glob("*.*"), *ASSETS.glob("vendor/*/.stamp")])
+    stamps = [f"{path.name}:{path.stat().st_mtime_ns}" for path in files]
+    return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:8]
+
+
 def _present(library: Library, vendor: Path) -> bool:
     stamp = vendor / library.name / ".stamp"
     return stamp.is_file() and stamp.read_text() == library.stamp

@@ -19,7 +19,7 @@ class Settings:
         weights: ImageNet weights given by hand (`LOOKALIKE_WEIGHTS`), or None.
         threads: Processor threads for embedding (`LOOKALIKE_THREADS`, default all).
         scheduler: Address of a Dask scheduler (`LOOKALIKE_SCHEDULER`), or None for workers of our
-            own; `pipeline.clusters` has the forms it may take.
+            own; `pipeline.cluster.connection` has the forms it may take.
         storage: fsspec URL that the workers of that scheduler reach, where they do not share our
             disk (`LOOKALIKE_STORAGE`), or None.
         workers: Worker processes of the local engine (`LOOKALIKE_WORKERS`), 0 for in-process.

@@ -54,7 +54,7 @@ def _settings_of_this_test() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_weights() -> Path:
     """The real ImageNet weights, as `make setup` fetched or was given them."""
-    from pipeline.weights import cache_path
+    from pipeline.model.weights.cache import cache_path
 
     given = Path(GIVEN_WEIGHTS).expanduser() if GIVEN_WEIGHTS else None
     for path in (given, cache_path(SHARED_HOME)):
@@ -86,8 +86,8 @@ def ponds_home(
     """
     from pipeline.files import exclusive
     from pipeline.settings import settings
-    from tests.browser import build, ponds
-    from tests.rasters import write
+    from tests.browser.driver import build, ponds
+    from tests.factories.rasters import write
 
     own = tmp_path_factory.getbasetemp()
     folder = (own if worker_id == "master" else own.parent) / "ponds"

@@ -189,7 +189,7 @@ def test_relative_links_and_pictures_in_the_documents_lead_somewhere() -> None:
 def test_the_command_reference_names_every_command_and_option() -> None:
     from typer.main import get_command
 
-    from pipeline.__main__ import app
+    from pipeline.cli.app import app
 
     text = (ROOT / "docs" / "cli.md").read_text()
     missing = []

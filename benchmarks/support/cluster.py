@@ -132,6 +132,6 @@ def _load() -> None:
     """Have the model in memory and its graph made; runs in a worker."""
     import numpy
 
-    from pipeline.embedding import resnet50
+    from pipeline.model.loader import resnet50
 
     resnet50("chip").embed(numpy.zeros((32, 256, 256, 3), numpy.uint8))

@@ -112,7 +112,7 @@ def _without_data(piece: np.ndarray) -> float:
 
 def chips_of(cells: np.ndarray) -> np.ndarray:
     """Float16 (n, 2048) of length one: chips of three sizes of a feature map, 16 pixels apart."""
-    from pipeline.dense import box_means
+    from pipeline.model.dense import box_means
 
     h, w = cells.shape[:2]
     wide = cells.astype(np.float32)
@@ -147,7 +147,7 @@ def _picture(path: Path) -> np.ndarray:
 
 
 def _network() -> Callable[[np.ndarray], np.ndarray]:
-    from pipeline.embedding import resnet50
+    from pipeline.model.loader import resnet50
 
     # Beside what any embedder has, ours shows its network.
     return resnet50("dense").network.maps  # type: ignore[attr-defined,no-any-return]

@@ -19,11 +19,11 @@ from streamlit_folium import st_folium
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from pipeline.collection import Collection
-from pipeline.index import Index
-from pipeline.search import by_point, search
+from pipeline.collection.collection import Collection
+from pipeline.collection.library import Library
+from pipeline.index.index import Index
+from pipeline.search.search import by_point, search
 from pipeline.settings import settings
-from pipeline.store import Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ HIGHLIGHT = "#ff5a1f"
 @st.cache_resource
 def opened(name: str) -> tuple[Collection, Index]:
     """The collection and its index."""
-    collection = Store(settings().home).open(name)
+    collection = Library(settings().home).open(name)
     return collection, Index.open(collection)
 
 

@@ -17,7 +17,8 @@ def sample_scene(name: str = "landsat7.tif", size: int | None = None) -> np.ndar
     """
     from importlib.resources import as_file, files
 
-    from pipeline.scene import SceneReader, ingest
+    from pipeline.imagery.ingest import ingest
+    from pipeline.imagery.reader import SceneReader
 
     with (
         as_file(files("localtileserver") / "tiler" / "data" / name) as path,

@@ -125,7 +125,7 @@ class Rivals:
             yield self._faiss_hnsw("faiss HNSW + re-rank", reduced, self._reduced)
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        from pipeline.projection import widened
+        from pipeline.vectors import widened
 
         for start in range(0, self.n, PART):
             yield widened(self.vectors[start : start + PART])

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from tests.factories.collections import scene as scene_of
 
 from benchmarks.support import ROOT
-from tests.made import scene as scene_of
 
 STRIDE = 64
 CLUSTERS = 300
@@ -35,24 +35,24 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
         name: What to call it.
         pictured: Write its scene too, for the map's tiles and the chips' pictures.
     """
-    from pipeline import weights
-    from pipeline.chips import Chips, Grid, chip_id, corners
-    from pipeline.embedding import identity_of
+    from pipeline.collection.library import Library
+    from pipeline.collection.manifest import Manifest
+    from pipeline.collection.parquet import DIMENSIONS, write_part
     from pipeline.errors import NotFoundError
     from pipeline.files import write_json
-    from pipeline.index import Index
-    from pipeline.manifest import Manifest
-    from pipeline.parts import DIMENSIONS, write_part
-    from pipeline.store import Store
+    from pipeline.imagery.chips import Chips, Grid, chip_id, corners
+    from pipeline.index.index import Index
+    from pipeline.model.embedder import identity_of
+    from pipeline.model.weights import cache
 
-    store = Store(home)
+    library = Library(home)
     try:
-        found = store.open(name)
+        found = library.open(name)
     except NotFoundError:
         side = 256 + (round(n**0.5) - 1) * STRIDE
         scene = scene_of(f"{name}-00000000", side, side, gsd=1.0)
-        model = identity_of(weights.load(weights.find()), "chip").to_dict()
-        made = store.create(Manifest(name, name.title(), STRIDE, model, scenes=(scene.id,)))
+        model = identity_of(cache.load(cache.find()), "chip").to_dict()
+        made = library.create(Manifest(name, name.title(), STRIDE, model, scenes=(scene.id,)))
         write_json(made.scenes_folder / f"{scene.id}.json", scene.to_item())
         if pictured:
             write_raster(made.scenes_folder / scene.path, side)
@@ -108,7 +108,7 @@ def write_raster(path: Path, side: int) -> None:
 @contextmanager
 def server(home: Path, *names: str) -> Iterator[str]:
     """The real app on a free port, the indexes of these collections warm."""
-    from pipeline.weights import find
+    from pipeline.model.weights.cache import find
 
     environment = {
         **os.environ,

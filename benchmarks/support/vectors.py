@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.collection import Collection
-from pipeline.manifest import Manifest
-from pipeline.parts import DIMENSIONS, Part
+from pipeline.collection.collection import Collection
+from pipeline.collection.manifest import Manifest
+from pipeline.collection.parquet import DIMENSIONS, Part
 
 PART = 8_192
 

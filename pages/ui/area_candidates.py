@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.ui import area_state, trouble
+from pipeline.dates import Dates
 from pipeline.errors import LookalikeError
-from pipeline.sources import KINDS, Candidate, Dates, Source
-from pipeline.sources.choice import best
-from pipeline.sources.ee_catalogue import CATALOGUE, COMPOSITES
-from pipeline.sources.pictures import thumbnails
+from pipeline.sources.candidates import Candidate
+from pipeline.sources.earth_engine.catalogue import CATALOGUE, COMPOSITES
+from pipeline.sources.earth_engine.client import check
+from pipeline.sources.google.identity import identity
+from pipeline.sources.registry import KINDS
+from pipeline.sources.selection import best
+from pipeline.sources.source import Source
+from pipeline.sources.stac.source import apis
+from pipeline.sources.thumbnails import thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.area import Area
+    from pipeline.geo.area import Area
 
 FOUND, PICTURES = "area-found", "area-pictures"
 ROADS = {
@@ -90,9 +96,6 @@ def _earth_engine() -> dict[str, Any]:
 
 def _sign_in() -> None:
     """Whose Google account is used, and whether Earth Engine lets it in."""
-    from pipeline.sources.ee_client import check
-    from pipeline.sources.google_identity import identity
-
     try:
         who = str(identity())
     except LookalikeError as error:
@@ -106,8 +109,6 @@ def _sign_in() -> None:
 
 
 def _stac() -> dict[str, Any]:
-    from pipeline.sources.stac import apis
-
     known = apis()
     area_state.pick("stac-api", list(known), next(iter(known)))
     api = st.selectbox("Catalogue", list(known), key="area.stac-api", persist_state="session")

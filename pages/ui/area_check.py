@@ -10,26 +10,19 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import area_state, trouble
-from pages.ui.server import jobs, shelf
+from pages.ui.server import jobs, open_collections
 from pages.ui.words import THIN, count, duration, heading, size, square_km
-from pipeline.build import BuildRequest, SceneInput, default_mode
+from pipeline.build.build import BuildRequest, SceneInput, default_mode
+from pipeline.build.preflight import Finding, Pace, Preflight, count_chips, free_name, preflight
 from pipeline.errors import LookalikeError
-from pipeline.jobs import JobRequest
-from pipeline.preflight import (
-    Finding,
-    Pace,
-    Preflight,
-    count_chips,
-    free_name,
-    pace_of,
-    preflight,
-)
+from pipeline.jobs.pace import pace_of
+from pipeline.jobs.queue import JobRequest
 from pipeline.settings import settings
 
 if TYPE_CHECKING:
     from pages.ui.area_display import Display
-    from pages.ui.area_imagery import Imagery
-    from pipeline.area import Area
+    from pages.ui.area_state import Imagery
+    from pipeline.geo.area import Area
 
 STRIDES = {
     256: ("None", "Fastest and smallest, but what lies on a seam is cut."),
@@ -95,7 +88,7 @@ def check(area: Area | None, imagery: Imagery | None, stride: int) -> Preflight:
 
 @st.cache_data(ttl=20, show_spinner=False)
 def _pace(stride: int) -> Pace:
-    return pace_of(jobs(), shelf().store, settings(), default_mode(stride), stride)
+    return pace_of(jobs(), open_collections().library, settings(), default_mode(stride), stride)
 
 
 def _figures(found: Preflight) -> None:
@@ -179,9 +172,9 @@ def _title(suggested: str) -> str:
 def _into() -> str:
     """The collection that the imagery is added to, as the Collections page asked, or ""."""
     name = st.session_state.get("area.into", "")
-    if not name or name not in shelf().store.names():
+    if not name or name not in open_collections().library.names():
         return ""
-    manifest = shelf().collection(name).manifest
+    manifest = open_collections().collection(name).manifest
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(f"Added to {manifest.title}; only what is new is computed")
         if st.button("Build a new one instead", type="tertiary"):
@@ -192,7 +185,7 @@ def _into() -> str:
 
 def _added(request: JobRequest, into: str) -> JobRequest:
     """The request, for an existing collection: with its own title, stride and model."""
-    mode = shelf().collection(into).manifest.model.get("mode")
+    mode = open_collections().collection(into).manifest.model.get("mode")
     build = replace(request.build, name=into, title=None, stride=None, mode=mode)
     return replace(request, build=build)
 
@@ -210,7 +203,10 @@ def _request(
     title: str, area: Area | None, imagery: Imagery, display: Display, stride: int
 ) -> JobRequest:
     """What the runner shall do."""
-    taken = {*shelf().store.names(), *(job.collection for job in jobs().all() if job.active)}
+    taken = {
+        *open_collections().library.names(),
+        *(job.collection for job in jobs().all() if job.active),
+    }
     name = free_name(title, taken)
     if name != free_name(title, ()):  # two of one name are told apart by their title too
         title = f"{title} {name.rpartition('-')[2]}"

@@ -10,15 +10,15 @@ import streamlit as st
 
 from pages.ui import area_state, trouble
 from pages.ui.area_map import Shown
-from pages.ui.server import looks
+from pages.ui.server import previews
 from pages.ui.words import heading
 from pipeline.errors import LookalikeError
-from pipeline.scene import Stretch
+from pipeline.imagery.scene import Stretch
 
 if TYPE_CHECKING:
-    from pages.ui.area_imagery import Imagery
-    from pipeline.looks import Bands
-    from pipeline.scene import Scene
+    from pages.ui.area_state import Imagery
+    from pipeline.imagery.scene import Scene
+    from pipeline.sources.previews import Bands
 
 AUTOMATIC, FULL, BY_HAND = "Automatic", "Full range", "By hand"
 COLOURS = ("Red", "Green", "Blue")
@@ -52,7 +52,7 @@ def choose(imagery: Imagery | None) -> Display:
         return Display(None, None, tuple(Shown(one, one.id in chosen) for one in imagery.offered))
     place, head = imagery.chosen[0].id, st.container()
     try:
-        known = looks().bands(place)
+        known = previews().bands(place)
         with st.expander("Bands and brightness"):
             bands = _bands(known, imagery.bands or known.shown, place)
             stretch = _stretch(known, bands, place)
@@ -60,7 +60,7 @@ def choose(imagery: Imagery | None) -> Display:
         shown = []
         with st.spinner("Drawing it …"):
             for one in imagery.chosen[:MOST_DRAWN]:
-                look, scene = looks().open(one.id, bands, stretch)
+                look, scene = previews().open(one.id, bands, stretch)
                 shown.append(Shown(one, True, look, scene))
     except LookalikeError as error:
         with head:
@@ -118,7 +118,7 @@ def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch |
         return Stretch((low,) * 3, (high,) * 3)
     if way != BY_HAND:
         return None
-    _, scene = looks().open(place, bands)
+    _, scene = previews().open(place, bands)
     given = []
     for end, levels in (("Black", scene.stretch.low), ("White", scene.stretch.high)):
         row = []

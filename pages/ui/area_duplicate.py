@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.ui import area_display, area_state
-from pages.ui.server import jobs, looks, shelf
+from pages.ui.server import jobs, open_collections, previews
 from pipeline.errors import LookalikeError
-from pipeline.scene import load_scene
-from pipeline.sources import KINDS
-from pipeline.sources.raster import is_url
+from pipeline.imagery.scene import load_scene
+from pipeline.sources.files import is_url
+from pipeline.sources.registry import KINDS
 from pipeline.sources.sample import samples
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection
-    from pipeline.scene import Scene
-    from pipeline.sources import Candidate
+    from pipeline.collection.collection import Collection
+    from pipeline.imagery.scene import Scene
+    from pipeline.sources.candidates import Candidate
 
 #: Where the Area page keeps the options of a service.
 KEYS = {
@@ -64,7 +64,7 @@ def take(collection: Collection, into: str = "") -> None:
 def described(candidate: Candidate) -> Candidate:
     """A raster that a collection keeps, as that collection describes it; others as they are."""
     path = Path(candidate.id)
-    if is_url(candidate.id) or shelf().store.root not in path.parents:
+    if is_url(candidate.id) or open_collections().library.root not in path.parents:
         return candidate
     try:
         scene = load_scene(path.parent, path.stem)
@@ -104,8 +104,8 @@ def _take_colours(scene: Scene, place: str) -> None:
     _set(**{f"band.{key}.{i}": band for i, band in enumerate(scene.bands)})
     own = None
     try:
-        full = looks().bands(place).full
-        own = looks().open(place, scene.bands)[1].stretch
+        full = previews().bands(place).full
+        own = previews().open(place, scene.bands)[1].stretch
     except LookalikeError:  # the Area page shows why; the levels are known all the same
         full = None
     low, high = scene.stretch.low, scene.stretch.high

@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
 import streamlit as st
 
 from pages.ui import area_candidates, area_duplicate, area_state, trouble
-from pages.ui.server import looks, shelf
+from pages.ui.area_state import Imagery
+from pages.ui.server import open_collections, previews
 from pages.ui.words import heading
 from pipeline.errors import LookalikeError, NotFoundError, QueryError
+from pipeline.geo.area import Area
 from pipeline.settings import settings
-from pipeline.sources import KINDS, Candidate, open_source
-from pipeline.sources.raster import SUFFIXES, is_url
+from pipeline.sources.candidates import Candidate
+from pipeline.sources.files import SUFFIXES, is_url
+from pipeline.sources.registry import KINDS, open_source
 from pipeline.sources.sample import samples
-
-if TYPE_CHECKING:
-    from pipeline.area import Area
-    from pipeline.sources import Estimate
 
 OWN = {"sample": "Sample scenes", "raster": "My raster"}
 WAYS = ("Upload", "Server path", "Web address")
 #: World files and the like, which give a picture its place.
 BESIDE = ("tfw", "pgw", "jgw", "wld", "prj", "xml")
-
-
-@dataclass(frozen=True)
-class Imagery:
-    """What a collection is to be made of.
-
-    Attributes:
-        source: Key of `KINDS` to fetch from, or "" for files that lie here.
-        origin: Kind of source that files which lie here came from.
-        options: Options of that source.
-        offered: Every candidate.
-        chosen: Those to use.
-        title: A name for a collection made of them.
-        bands: Bands that suit it, or None for its own.
-        estimate: What fetching costs, where anything is fetched.
-        preview: URL template of map tiles that the service itself makes of it, or "".
-    """
-
-    source: str
-    origin: str = "raster"
-    options: dict[str, Any] = field(default_factory=dict)
-    offered: tuple[Candidate, ...] = ()
-    chosen: tuple[Candidate, ...] = ()
-    title: str = ""
-    bands: tuple[int, int, int] | None = None
-    estimate: Estimate | None = None
-    preview: str = ""
-
-    @property
-    def is_raster(self) -> bool:
-        """Whether its bands and stretch can be chosen: it lies here or at an address."""
-        return self.source in ("", "raster")
 
 
 def choose(area: Area | None) -> Imagery | None:
@@ -105,8 +69,6 @@ def _fact(found: Imagery | None) -> str:
 
 def _take_outline(chosen: tuple[Candidate, ...]) -> None:
     from shapely import union_all
-
-    from pipeline.area import Area
 
     try:
         outline = union_all([one.footprint for one in chosen])
@@ -168,7 +130,7 @@ def _raster(area: Area | None) -> Imagery | None:
         raise QueryError(
             "This is not a web address", where=places[0], remedy="It begins with https://"
         )
-    folders = (*settings().folders, looks().uploads, shelf().store.root)
+    folders = (*settings().folders, previews().uploads, open_collections().library.root)
     source = open_source("raster", locations=places, folders=folders)
     with st.spinner("Reading what it says of itself …", show_time=False):
         # Without the area, so that a raster that misses it is shown, and said to miss it.
@@ -209,7 +171,7 @@ def _take_upload() -> None:
     if not given:
         return
     try:
-        paths = looks().keep_uploads([(one, one.name) for one in given])
+        paths = previews().keep_uploads([(one, one.name) for one in given])
     except LookalikeError as error:
         area_state.refuse(error)
         return

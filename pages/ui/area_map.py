@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from shapely.geometry.base import BaseGeometry
 
-    from pipeline.scene import Scene
-    from pipeline.sources import Candidate
+    from pipeline.imagery.scene import Scene
+    from pipeline.sources.candidates import Candidate
 
 _HTML = """
 <div class="lk-area" data-state="loading">

@@ -8,10 +8,10 @@ import streamlit as st
 
 from pages.ui import area_check, area_state, trouble
 from pages.ui.words import heading, square_km
-from pipeline.preflight import Finding
+from pipeline.build.preflight import Finding
 
 if TYPE_CHECKING:
-    from pipeline.area import Area
+    from pipeline.geo.area import Area
 
 WAYS = ("Draw", "File", "Text")
 FILES = ["geojson", "json", "kml", "kmz", "zip", "gpkg"]

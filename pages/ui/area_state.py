@@ -11,18 +11,26 @@ it would undo what the user chose meanwhile.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pipeline.errors import LookalikeError
+from pipeline.geo.area import Area
+from pipeline.sources.candidates import Candidate
+
+if TYPE_CHECKING:
+    from pipeline.sources.candidates import Estimate
+
+
 import json
 import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar
-
-import streamlit as st
-
-from pipeline.area import Area
-from pipeline.errors import LookalikeError
+from typing import TypeVar
 
 PREFIX = "area."
 SHAPE, NOTES, DRAFT = "area.shape", "area.notes", "area.draft"
@@ -218,3 +226,35 @@ def _plain(value: Any) -> bool:
     if isinstance(value, dict):
         return "geometry" in value
     return value is None or isinstance(value, (str, int, float, bool))
+
+
+@dataclass(frozen=True)
+class Imagery:
+    """What a collection is to be made of.
+
+    Attributes:
+        source: Key of `KINDS` to fetch from, or "" for files that lie here.
+        origin: Kind of source that files which lie here came from.
+        options: Options of that source.
+        offered: Every candidate.
+        chosen: Those to use.
+        title: A name for a collection made of them.
+        bands: Bands that suit it, or None for its own.
+        estimate: What fetching costs, where anything is fetched.
+        preview: URL template of map tiles that the service itself makes of it, or "".
+    """
+
+    source: str
+    origin: str = "raster"
+    options: dict[str, Any] = field(default_factory=dict)
+    offered: tuple[Candidate, ...] = ()
+    chosen: tuple[Candidate, ...] = ()
+    title: str = ""
+    bands: tuple[int, int, int] | None = None
+    estimate: Estimate | None = None
+    preview: str = ""
+
+    @property
+    def is_raster(self) -> bool:
+        """Whether its bands and stretch can be chosen: it lies here or at an address."""
+        return self.source in ("", "raster")

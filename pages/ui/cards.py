@@ -12,8 +12,8 @@ from pages.ui.words import plural, size
 from pipeline.errors import LookalikeError
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection
-    from pipeline.shelf import Shelf
+    from pipeline.collection.collection import Collection
+    from pipeline.search.open_collections import OpenCollections
 
 COLUMNS = 3
 
@@ -94,12 +94,12 @@ def steps() -> None:
     )
 
 
-def readable(shelf: Shelf) -> tuple[list[Collection], list[LookalikeError]]:
+def readable(open_collections: OpenCollections) -> tuple[list[Collection], list[LookalikeError]]:
     """The collections that open, and why the others do not."""
     opened, refused = [], []
-    for name in shelf.store.names():
+    for name in open_collections.library.names():
         try:
-            opened.append(shelf.collection(name))
+            opened.append(open_collections.collection(name))
         except LookalikeError as error:
             refused.append(error)
     return opened, refused

@@ -11,7 +11,7 @@ from pages.ui import component
 from pages.ui.cards import draw_an_area
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection
+    from pipeline.collection.collection import Collection
 
 _HTML = """
 <div class="lk-explorer lk-changes" data-state="loading">

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import area_duplicate, changes_view, trouble
-from pages.ui.server import base_path, jobs, shelf
+from pages.ui.server import base_path, jobs, open_collections
 from pages.ui.words import count, duration, plural, size
-from pipeline.build import describe_left_out
-from pipeline.chip_files import MOST_ZIPPED
+from pipeline.build.build import describe_left_out
+from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError
-from pipeline.renaming import rename
-from pipeline.store import TRASH_DAYS
+from pipeline.export.chip_files import MOST_ZIPPED
+from pipeline.jobs.renaming import rename
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection
+    from pipeline.collection.collection import Collection
 
 
 #: Formats of chip files, as people say them.
@@ -77,9 +77,9 @@ def _words(collection: Collection) -> None:
             return
     try:
         if name.strip() != collection.name:
-            collection = rename(shelf().store, jobs(), collection.name, name.strip())
+            collection = rename(open_collections().library, jobs(), collection.name, name.strip())
             st.query_params["collection"] = st.session_state["collection"] = collection.name
-        shelf().store.describe(
+        open_collections().library.describe(
             collection.name, title=title.strip() or manifest.title, description=description.strip()
         )
     except LookalikeError as error:
@@ -159,7 +159,7 @@ def _confirm(collection: Collection) -> None:
             st.rerun()
         if st.button("Delete", type="primary", key="delete-for-sure"):
             try:
-                shelf().store.delete(collection.name)
+                open_collections().library.delete(collection.name)
             except LookalikeError as error:
                 trouble.show(error)
                 return

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import component
-from pipeline.api import describe
+from pipeline.web.collections import describe
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection
+    from pipeline.collection.collection import Collection
 
 _HTML = """
 <div class="lk-space" data-state="loading">

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import trouble
-from pages.ui.server import shelf
+from pages.ui.server import open_collections
 from pages.ui.words import ago, plural
+from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError
-from pipeline.store import TRASH_DAYS
 
 if TYPE_CHECKING:
-    from pipeline.store import Trashed
+    from pipeline.collection.library import Trashed
 
 
 def show() -> None:
     """What lies in the trash, if anything does."""
-    trashed = shelf().store.trashed()
+    trashed = open_collections().library.trashed()
     if st.session_state.pop("deleted", None):
         st.toast("Moved to the trash, below")
     if not trashed:
@@ -37,7 +37,7 @@ def _row(gone: Trashed) -> None:
         st.text(f"{gone.title} · deleted {ago(gone.deleted)}{searches if gone.searches else ''}")
         if st.button("Restore", key=f"restore-{gone.token}", icon=":material/undo:"):
             try:
-                restored = shelf().store.restore(gone.token)
+                restored = open_collections().library.restore(gone.token)
             except LookalikeError as error:
                 trouble.show(error)
                 return
@@ -52,5 +52,5 @@ def _confirm(number: int) -> None:
         if st.button("Keep them"):
             st.rerun()
         if st.button("Remove for good", type="primary"):
-            shelf().store.empty_trash()
+            open_collections().library.empty_trash()
             st.rerun()

@@ -9,12 +9,12 @@ import streamlit as st
 
 from pages.ui.server import base_path
 from pages.ui.style import sheets
-from pipeline.api import describe
+from pipeline.frontend import assets_version
 from pipeline.settings import settings
-from pipeline.tiles import assets_version
+from pipeline.web.collections import describe
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection
+    from pipeline.collection.collection import Collection
 
 # The modules themselves come from our route, so that they may import one another.
 _JS = """

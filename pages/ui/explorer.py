@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pages.ui import component
-from pipeline.search import MAX_K
+from pipeline.search.search import MAX_K
 
 if TYPE_CHECKING:
-    from pipeline.collection import Collection
+    from pipeline.collection.collection import Collection
 
 _HTML = """
 <div class="lk-explorer" data-state="loading">

@@ -9,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from pipeline.access import Access
 from pipeline.settings import settings
+from pipeline.web.access import Access
 
 
 @lru_cache(maxsize=1)

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import trouble
-from pages.ui.server import jobs, shelf
+from pages.ui.server import jobs, open_collections
 from pages.ui.words import ago, count, duration, plural, size
-from pipeline.build import describe_left_out
+from pipeline.build.build import describe_left_out
 from pipeline.errors import LookalikeError
-from pipeline.jobs import CANCELLED, CANCELLING, DONE, ENDED_EARLY, FAILED, INTERRUPTED, QUEUED
+from pipeline.jobs.queue import (
+    CANCELLED,
+    CANCELLING,
+    DONE,
+    ENDED_EARLY,
+    FAILED,
+    INTERRUPTED,
+    QUEUED,
+)
 
 if TYPE_CHECKING:
-    from pipeline.jobs import Job
+    from pipeline.jobs.queue import Job
 
 #: What a state is called, and the colour of its badge.
 STATES = {
@@ -122,7 +130,7 @@ def _ended_early(job: Job) -> None:
 def _actions(job: Job) -> None:
     """What can be done about a job in this state."""
     with st.container(horizontal=True, key=f"job-actions-{job.id}"):
-        collection = shelf().store.current(job.collection) if job.state == DONE else ""
+        collection = open_collections().library.current(job.collection) if job.state == DONE else ""
         if collection:
             st.page_link(
                 "search.py",

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from pages.ui.server import base_path, shelf
+from pages.ui.server import base_path, open_collections
 from pages.ui.words import count, plural
+from pipeline.analysis.quality import Quality, measure
 from pipeline.frontend import ASSETS
-from pipeline.quality import Quality, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeline.collection import Collection
+    from pipeline.collection.collection import Collection
 
 SHOWN = 8
 GOOD, FAIR, POOR = "good", "fair", "poor"
@@ -33,7 +33,7 @@ def show(collection: Collection) -> None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _measured(name: str, version: str) -> Quality:
-    return measure(shelf().collection(name), shelf().index(name))
+    return measure(open_collections().collection(name), open_collections().index(name))
 
 
 def _recall(found: Quality) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pages.ui import component
-from pipeline.export import FORMATS
+from pipeline.export.formats import FORMATS
 
 _component = component.declare(
     "results", '<div class="lk-results" data-state="loading"></div>', "results.css"

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.ui import document, identity
+from pipeline.collection.library import Library
 from pipeline.errors import LookalikeError
-from pipeline.jobs import Jobs
-from pipeline.looks import Looks
+from pipeline.jobs.queue import Jobs
+from pipeline.search.open_collections import OpenCollections
 from pipeline.settings import settings
-from pipeline.shelf import Shelf
-from pipeline.store import Store
+from pipeline.sources.previews import Previews
+from pipeline.web import app
+from pipeline.web.access import protect
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -28,15 +31,15 @@ _LOADED_BEFORE_THREADS = ("pyproj", "rasterio", "shapely")
 
 
 @lru_cache(maxsize=1)
-def shelf() -> Shelf:
+def open_collections() -> OpenCollections:
     """The collections this server holds open; one for the pages and the routes together."""
-    return Shelf(Store(settings().home))
+    return OpenCollections(Library(settings().home))
 
 
 @lru_cache(maxsize=1)
-def looks() -> Looks:
+def previews() -> Previews:
     """The rasters this server shows before anything is built from them."""
-    return Looks(settings().home)
+    return Previews(settings().home)
 
 
 @lru_cache(maxsize=1)
@@ -58,30 +61,7 @@ def our_routes() -> list[BaseRoute]:
     """
     for package in _LOADED_BEFORE_THREADS:
         import_module(package)
-    from pages.ui import document, identity
-    from pipeline import (
-        api,
-        api_jobs,
-        api_lost,
-        api_scores,
-        api_searches,
-        api_space,
-        openapi,
-        tiles,
-    )
-    from pipeline.access import protect
-
-    routes = [
-        *tiles.routes(shelf()),
-        *api.routes(shelf()),
-        *api_scores.routes(shelf()),
-        *looks().routes(),
-        *api_searches.routes(shelf()),
-        *api_space.routes(shelf()),
-        *api_jobs.routes(jobs(), settings()),
-        *openapi.routes(base_path()),
-    ]
-    routes += api_lost.routes(tuple(routes), base_path())
+    routes = app.routes(open_collections(), previews(), jobs(), settings(), base_path())
     below = [_below(base_path(), route) for route in routes]
     documents = [_below(base_path(), route) for route in document.routes(base_path())]
     lost = _below(base_path(), document.lost(base_path()))
@@ -112,8 +92,10 @@ def warm_soon() -> None:
 def _warm_newest() -> None:
     try:
         jobs().start_runner()
-        opened = [shelf().collection(name) for name in shelf().store.names()]
+        opened = [
+            open_collections().collection(name) for name in open_collections().library.names()
+        ]
         if opened:
-            shelf().index(max(opened, key=lambda found: found.manifest.updated).name)
+            open_collections().index(max(opened, key=lambda found: found.manifest.updated).name)
     except LookalikeError as error:
         log.warning("not warmed: %s", error)

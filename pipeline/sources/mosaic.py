@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Cancelled, DamagedError, ServiceError, storage_errors
 from pipeline.files import replacing
+from pipeline.imagery.cog import check_written, disk_errors, readable
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.sources.http import TransientError
-from pipeline.sources.windows import CHIP, PixelGrid, Tile
+from pipeline.sources.http.client import TransientError
+from pipeline.sources.remote_raster import CHIP, PixelGrid, Tile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,8 +172,6 @@ def assemble(
     from rasterio.shutil import copy
     from rasterio.transform import Affine
     from rasterio.windows import Window
-
-    from pipeline.cog import check_written, disk_errors, readable
 
     stage = "Putting tiles together"
     profile = {

@@ -8,26 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline import moments
+from pipeline import dates as moments
+from pipeline.dates import Dates
 from pipeline.errors import ServiceError
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources import (
-    Candidate,
-    Coverage,
-    Dates,
-    Estimate,
-    Fetched,
-    area_km2,
-    cover,
-    fingerprint,
-    geometry_of,
-    share_of,
-)
-from pipeline.sources.http import Http, shown
-from pipeline.sources.raster import safe_name
-from pipeline.sources.records import one_by_one
-from pipeline.sources.stac import MOST_PIXELS
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, one_by_one
+from pipeline.sources.files import safe_name
+from pipeline.sources.http.client import Http, shown
+from pipeline.sources.http.range_file import RangeFile
+from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
+from pipeline.sources.source import area_km2, cover, fingerprint, geometry_of, share_of
+from pipeline.sources.stac.source import MOST_PIXELS
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -150,9 +142,6 @@ class OpenAerialMap:
         Raises:
             ServiceError: If an image cannot be read; those that were are kept.
         """
-        from pipeline.sources.ranges import RangeFile
-        from pipeline.sources.windows import copy_window, describe, open_remote, window_under
-
         self.estimate(area, candidates).check("OpenAerialMap")
         geometry, http = geometry_of(area), self._client().hearing(progress)
         fetched = []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.settings import settings
-from pipeline.sources import ee_client
+from pipeline.sources.earth_engine import client
 from tests import ROOT
 from tests.loopback.earth_engine import EarthEngine, new_york
 from tests.loopback.expressions import Catalogue
@@ -43,12 +43,12 @@ def google(
         for name, value in environment(server, key).items():
             patch.setenv(name, value)
         settings.cache_clear()
-        ee_client._connected = None
+        client._connected = None
         try:
             yield server
         finally:
             # The client stays signed in for the process, and a later server may get this port.
-            ee_client._connected = None
+            client._connected = None
             settings.cache_clear()
 
 

@@ -1,0 +1,185 @@
+"""Blocks: the unit of work of a build.  Read, cut, embed, write one part.
+
+A block's task is all a worker needs, wherever it runs; the part it writes is its checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from pipeline.collection import parquet
+from pipeline.imagery.chips import Block, Chips, cut
+from pipeline.imagery.reader import SceneReader
+from pipeline.imagery.scene import load_scene
+from pipeline.model import dense
+
+if TYPE_CHECKING:
+    from pipeline.imagery.scene import Scene
+    from pipeline.model.embedder import Embedder, RegionEmbedder
+
+#: Chips embedded between two looks at whether to stop.
+PIECE = 32
+
+#: Held while a block is embedded, as the model uses every core it was given.  A worker's second
+#: thread reads the next block and writes the last one meanwhile.
+_EMBEDDING = Lock()
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """One block to make; small, picklable, and all a worker needs.
+
+    Attributes:
+        folder: The collection's folder.
+        scene_id: Scene of the block.
+        block: Which chips.
+        part: File name of the part to write.
+        area: WKB of the area in EPSG:4326, or None.
+        mode: How chips are embedded.
+        stride: Pixels between neighbouring chips.
+        known: Ids of chips of this block that other parts hold already.
+        inside: Chips whose centre lies in the area, or None where there is no area.
+        scene: The scene where a worker finds it, if not in the collection's folder.
+    """
+
+    folder: Path
+    scene_id: str
+    block: Block
+    part: str
+    area: bytes | None
+    mode: str
+    stride: int
+    known: frozenset[str] = frozenset()
+    inside: int | None = None
+    scene: Scene | None = None
+
+    @property
+    def path(self) -> Path:
+        """The part's file."""
+        return self.folder / "chips" / self.scene_id / self.part
+
+    @property
+    def size(self) -> int:
+        """Chips to look at, which progress counts."""
+        if self.inside is not None:
+            return self.inside
+        return len(self.block.rows) * len(self.block.cols)
+
+
+@dataclass(frozen=True)
+class BlockSummary:
+    """What came of one block."""
+
+    chips: int
+    left_out: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is read from a scene for one block.
+
+    Attributes:
+        scene: The scene.
+        chips: The kept chips, with their pixels unless there is a region.
+        region: For the dense mode, uint8 (h, w, 3): the chips' window grown by the halo.
+        valid: For the dense mode, bool (h, w), False where the region has no data.
+        origin: Column and row of the region's upper left pixel.
+    """
+
+    scene: Scene
+    chips: Chips
+    region: np.ndarray | None = None
+    valid: np.ndarray | None = None
+    origin: tuple[int, int] = (0, 0)
+
+
+def made_already(task: BlockTask) -> BlockSummary | None:
+    """What a part holds that was written although nobody heard of it: its worker was lost then.
+
+    The builder removes damaged parts before it hands out tasks.
+    """
+    if not task.path.is_file():
+        return None
+    part = parquet.read_footer(task.path, task.scene_id)
+    return BlockSummary(part.rows, part.left_out, 0.0)
+
+
+def read_block(task: BlockTask) -> Read:
+    """Read and cut one block; no model is needed."""
+    import shapely
+
+    scene = task.scene or load_scene(task.folder / "scenes", task.scene_id)
+    area = shapely.from_wkb(task.area) if task.area else None
+    with SceneReader(scene) as reader:
+        dense_mode = task.mode == "dense"
+        chips = cut(reader, scene, task.block, area=area, with_pixels=not dense_mode)
+        if task.known:
+            chips = chips.select([chip not in task.known for chip in chips.ids])
+        if not dense_mode or not chips.ids:
+            return Read(scene, chips)
+        col, row, width, height = dense.region(chips.window, (scene.width, scene.height))
+        region, valid = reader.read(col, row, width, height)
+    return Read(scene, chips, region, valid, (col, row))
+
+
+def make_block(
+    task: BlockTask,
+    embedder: Embedder,
+    progress: Callable[[int], None] | None = None,
+    *,
+    read: Read | None = None,
+) -> BlockSummary:
+    """Make one block: read, cut, embed, write its part.  What a worker runs.
+
+    Args:
+        task: Which block.
+        embedder: The model, loaded once in each process.
+        progress: Called with the number of chips embedded so far; may raise `Cancelled`.
+        read: The block's pixels, if they were read ahead.
+    """
+    started = time.monotonic()
+    read = read or read_block(task)
+    chips = read.chips
+    with _EMBEDDING:
+        embeddings = _embedded(read, embedder, progress)
+    model = embedder.identity.to_dict()
+    parquet.write_part(task.path, read.scene, chips, embeddings, model, stride=task.stride)
+    return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
+
+
+def _embedded(read: Read, embedder: Embedder, progress: Callable[[int], None] | None) -> np.ndarray:
+    """Float32 (n, 2048): the vectors of a block's chips."""
+    chips = read.chips
+    if read.region is not None:
+        if progress:
+            progress(0)
+        col, row = read.origin
+        return cast("RegionEmbedder", embedder).embed_region(
+            read.region, chips.cols - col, chips.rows - row, read.valid
+        )
+    embeddings = np.empty((len(chips.ids), parquet.DIMENSIONS), np.float32)
+    for start in range(0, len(chips.ids), PIECE):
+        if progress:
+            progress(start)
+        embeddings[start : start + PIECE] = embedder.embed(chips.pixels[start : start + PIECE])
+    return embeddings
+
+
+def read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
+    """Each task with its pixels, the next one being read meanwhile."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
+        coming: Future[Read] = pool.submit(read_block, tasks[0])
+        for task, following in zip(tasks, [*tasks[1:], None], strict=True):
+            read = coming.result()
+            if following is not None:
+                coming = pool.submit(read_block, following)
+            yield task, read

@@ -1,0 +1,386 @@
+"""Build: from rasters to a searchable collection, in stages that can be interrupted anywhere.
+
+The unit of work is one block of one scene: read, cut, embed, write one part.  A part that exists
+is finished; the same request continues where a killed one stopped and ends with the same chips.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__
+from pipeline.build import shared_storage
+from pipeline.build.blocks import BlockSummary, BlockTask, make_block, read_ahead
+from pipeline.build.plan import left_out, plan
+from pipeline.collection.collection import Collection
+from pipeline.collection.library import Library
+from pipeline.collection.manifest import Manifest
+from pipeline.collection.names import check_name
+from pipeline.errors import NotFoundError, QueryError, SceneError
+from pipeline.files import remove_temporaries
+from pipeline.imagery.chips import Grid, check_stride
+from pipeline.imagery.ingest import ingest, open_scene
+from pipeline.imagery.scene import Stretch
+from pipeline.index.index import Index
+from pipeline.model import loader
+from pipeline.progress import OnProgress, Progress, silent
+from pipeline.sources.sample import samples
+
+if TYPE_CHECKING:
+    from pipeline.cluster.storage import Storage
+    from pipeline.collection.parquet import Part
+    from pipeline.sources.candidates import Fetched
+
+#: From this stride on chips are embedded one by one unless the user says otherwise, below it in one
+#: pass over the scene; docs/quality.md has the measurements.
+CHIP_BY_CHIP_FROM = 128
+#: Pixels of chip starts in a block of the dense mode: larger ones waste less on their halos.
+DENSE_SPAN = 2048
+PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
+
+
+@dataclass(frozen=True)
+class SceneInput:
+    """A raster to build from, and how to read it.
+
+    Attributes:
+        path: The file.
+        bands: 1-based bands shown as red, green and blue, or None for the default.
+        title: What people call it.
+        datetime: Acquisition time, ISO 8601 UTC, where the file does not tell.
+        source: Kind of source, for provenance.
+        source_url: Where it came from.
+        license: Licence and credit.
+    """
+
+    path: Path
+    bands: tuple[int, int, int] | None = None
+    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    title: str | None = None
+    datetime: str | None = None
+    source: str = "raster"
+    source_url: str | None = None
+    license: str = ""
+
+    @classmethod
+    def of(cls, fetched: Fetched) -> SceneInput:
+        """What a source has brought."""
+        return cls(**vars(fetched))
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build.
+
+    Attributes:
+        name: Collection; continued or enlarged if it exists.
+        scenes: Rasters to add; empty to continue with those it has.
+        stride: Pixels between neighbouring chips; None for the collection's own, or 128.
+        area: GeoJSON geometry in EPSG:4326; chips whose centre lies outside are left out.
+        mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
+        title: What people call it; by default the name.
+    """
+
+    name: str
+    scenes: tuple[SceneInput, ...] = ()
+    stride: int | None = None
+    area: dict[str, Any] | None = None
+    mode: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What was made, what was left out and why.
+
+    Attributes:
+        name: The collection.
+        chips: Chips in it.
+        left_out: Chips left out, by reason.
+        scenes: Scene ids.
+        blocks_made: Blocks made by this run.
+        blocks_kept: Blocks found finished.
+        seconds: Duration of this run.
+        notes: What the user should know besides.
+    """
+
+    name: str
+    chips: int
+    left_out: dict[str, int]
+    scenes: tuple[str, ...]
+    blocks_made: int
+    blocks_kept: int
+    seconds: float
+    notes: tuple[str, ...] = field(default=())
+
+
+#: Makes blocks, given the tasks, the parts that exist, and the progress callback.
+RunBlocks = Callable[["Sequence[BlockTask]", "Sequence[Part]", OnProgress], "list[BlockSummary]"]
+
+
+def build(
+    request: BuildRequest,
+    library: Library,
+    progress: OnProgress = silent,
+    run: RunBlocks | None = None,
+    storage: Storage | None = None,
+) -> BuildSummary:
+    """Make, continue or enlarge a collection and its index.
+
+    Args:
+        request: What to build.
+        library: Where.
+        progress: Called often; raising `Cancelled` from it stops the build, keeping what is done.
+        run: Makes the blocks; by default `run_blocks`, in this process.
+        storage: Shared storage, whose finished blocks are fetched and which is given a copy.
+
+    Raises:
+        QueryError: If the name, stride or mode cannot be used, or contradict the collection.
+        SceneError: If a raster cannot be used, or no chip of it can.
+        WeightsError: If the ImageNet weights cannot be had.
+        StorageError: If the disk is full or not writable, or another build is running.
+    """
+    started = time.monotonic()
+    collection, fresh = prepare(request, library, progress)
+    with collection.lock():
+        # Only what builds write: the app may be saving a search beside it.
+        for folder in (collection.scenes_folder, collection.path / "chips"):
+            remove_temporaries(folder)
+        try:
+            # As it is now: another build may have added scenes before this one had the lock.
+            collection = library.open(collection.name)
+            collection = add_scenes(collection, request, progress)
+            tasks, kept = plan(collection)
+            if storage is not None:
+                found = shared_storage.collect(storage, collection, tasks, progress)
+                names = {(part.scene_id, part.path.name) for part in found}
+                tasks = [task for task in tasks if (task.scene_id, task.part) not in names]
+                kept += found
+            made = (run or run_blocks)(tasks, kept, progress)
+            summary = finish(collection, made, kept, started, progress)
+            if storage is not None:
+                shared_storage.keep(storage, collection, progress)
+            return summary
+        except SceneError:
+            if fresh:
+                _discard(collection)
+            raise
+
+
+def agreed(request: BuildRequest, library: Library) -> tuple[Collection | None, int]:
+    """The collection that a request enlarges, None for a new one, and the stride.
+
+    Looks at no raster: whoever fetches them first asks this before.
+
+    Raises:
+        QueryError: If the name, stride or mode cannot be used, or contradict the collection.
+    """
+    check_name(request.name)
+    try:
+        existing: Collection | None = library.open(request.name)
+    except NotFoundError:
+        existing = None
+    stride = request.stride or (existing.manifest.stride if existing else 128)
+    check_stride(stride)
+    if existing:
+        _check_agrees(existing, request, stride)
+    return existing, stride
+
+
+def prepare(
+    request: BuildRequest, library: Library, progress: OnProgress = silent
+) -> tuple[Collection, bool]:
+    """The collection a request is about, made if need be, and whether it was made now.
+
+    Every raster is opened first, so that one that cannot be used leaves nothing behind.
+    """
+    existing, stride = agreed(request, library)
+    if existing is None and not request.scenes:
+        raise NotFoundError(
+            "There is no collection of this name to continue",
+            where=request.name,
+            remedy="Build it anew from its imagery: on the Area page, or with --scene FILE",
+        )
+    for given in request.scenes:
+        progress(Progress("Opening", 0, 0, "scenes", given.path.name))
+        stretch = Stretch(*given.stretch) if given.stretch else None
+        scene = open_scene(given.path, bands=given.bands, stretch=stretch)
+        Grid.for_scene(scene, stride)
+    if existing:
+        return existing, False
+    mode = request.mode or default_mode(stride)
+    # Only who it is: where workers embed, this process never loads the network.
+    model = loader.identity(mode, progress)
+    manifest = Manifest(
+        name=request.name,
+        title=request.title or request.name,
+        stride=stride,
+        model=model.to_dict(),
+        area=request.area,
+        versions=_versions(),
+        block_span=DENSE_SPAN if mode == "dense" else None,
+    )
+    return library.create(manifest), True
+
+
+def default_mode(stride: int) -> str:
+    """How chips of a new collection are embedded: "chip" or "dense"."""
+    return "chip" if stride >= CHIP_BY_CHIP_FROM else "dense"
+
+
+def add_scenes(collection: Collection, request: BuildRequest, progress: OnProgress) -> Collection:
+    """Bring the request's rasters into the collection as COGs and enlarge its area."""
+    ids = list(collection.manifest.scenes)
+    for given in request.scenes:
+        scene = ingest(
+            given.path,
+            collection.scenes_folder,
+            progress=progress,
+            bands=given.bands,
+            stretch=Stretch(*given.stretch) if given.stretch else None,
+            title=given.title,
+            datetime=given.datetime,
+            source=given.source,
+            source_url=given.source_url,
+            license=given.license,
+        )
+        if scene.id not in ids:
+            ids.append(scene.id)
+    area = _enlarged(collection.manifest, request)
+    if tuple(ids) == collection.manifest.scenes and area == collection.manifest.area:
+        return collection
+    return collection.write(scenes=tuple(ids), area=area, complete=False)
+
+
+def run_blocks(
+    tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
+) -> list[BlockSummary]:
+    """Make the blocks in this process, reading the next one while one is embedded."""
+    done = sum(part.size for part in kept)
+    total = done + sum(task.size for task in tasks)
+    progress(Progress("Embedding", done, total, "chips"))
+    if not tasks:
+        return []
+    embedder = loader.resnet50(tasks[0].mode)
+    summaries = []
+    for task, read in read_ahead(tasks):
+
+        def within(count: int, base: int = done, name: str = task.block.name) -> None:
+            progress(Progress("Embedding", base + count, total, "chips", f"block {name}"))
+
+        summaries.append(make_block(task, embedder, within, read=read))
+        done += task.size
+        progress(Progress("Embedding", done, total, "chips"))
+    return summaries
+
+
+def finish(
+    collection: Collection,
+    made: Sequence[BlockSummary],
+    kept: Sequence[Part],
+    started: float,
+    progress: OnProgress,
+) -> BuildSummary:
+    """Count, write the manifest, build the index, and say what was made."""
+    whole = Collection(collection.path, collection.manifest)
+    chips = sum(part.rows for part in whole.parts)
+    tally = left_out(whole.parts)
+    if not chips:
+        raise SceneError(
+            "No chip is left: " + (describe_left_out(tally) or "the area misses the imagery"),
+            where=collection.name,
+            remedy="Choose an area or a scene with imagery",
+        )
+    seconds = time.monotonic() - started
+    done = whole.write(
+        chips=chips,
+        left_out=tally,
+        complete=True,
+        seconds=round(collection.manifest.seconds + seconds, 1),
+        versions=_versions(),
+    )
+    Index.open(done, progress)
+    return BuildSummary(
+        done.name,
+        chips,
+        tally,
+        done.manifest.scenes,
+        len(made),
+        len(kept),
+        time.monotonic() - started,
+    )
+
+
+def sample_requests() -> list[BuildRequest]:
+    """What makes the sample collections."""
+    return [
+        BuildRequest(
+            name=name,
+            title=sample.title,
+            stride=sample.stride,
+            scenes=(
+                SceneInput(
+                    sample.path,
+                    bands=sample.bands,
+                    title=sample.title,
+                    source="sample",
+                    license=sample.credit,
+                ),
+            ),
+        )
+        for name, sample in samples().items()
+    ]
+
+
+def describe_left_out(left_out: dict[str, int]) -> str:
+    """The tally in words: "12 chips over 50 % without data, 3 outside the area"."""
+    words = {"nodata": "over 50 % without data", "area": "outside the area"}
+    return ", ".join(f"{n} {words.get(reason, reason)}" for reason, n in left_out.items())
+
+
+def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> None:
+    manifest = existing.manifest
+    given: dict[str, tuple[object, object]] = {"stride": (stride, manifest.stride)}
+    if request.mode:
+        given["mode"] = (request.mode, manifest.model["mode"])
+    for what, (asked, has) in given.items():
+        if asked != has:
+            raise QueryError(
+                f"This collection was built with {what} {has}, not {asked}",
+                where=existing.name,
+                remedy=f"Use {what} {has}, or choose another name",
+            )
+
+
+def _enlarged(manifest: Manifest, request: BuildRequest) -> dict[str, Any] | None:
+    """The area that covers the collection's and the request's; None is everything."""
+    from shapely.geometry import mapping, shape
+
+    if not manifest.scenes or request.area == manifest.area:
+        return request.area if not manifest.scenes else manifest.area
+    if not request.scenes and request.area is None:
+        return manifest.area
+    if manifest.area is None or request.area is None:
+        return None
+    union = shape(manifest.area).union(shape(request.area))
+    return json.loads(json.dumps(mapping(union)))
+
+
+def _discard(collection: Collection) -> None:
+    import shutil
+
+    shutil.rmtree(collection.path, ignore_errors=True)
+
+
+def _versions() -> dict[str, str]:
+    found = {"lookalike": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        found[package] = importlib.metadata.version(package)
+    return found

@@ -1,0 +1,243 @@
+"""A build whose workers do not see our disk: scenes and parts pass through shared storage.
+
+    <storage>/collections/<name>/collection.json
+    <storage>/collections/<name>/scenes/<scene id>.tif, .json
+    <storage>/collections/<name>/chips/<scene id>/block-*.parquet
+
+The layout is that of a collection on disk (docs/how_it_works.md), so a copy of the folder is the
+collection.  Before a build the head fetches the parts that are there already, and sends the scenes
+that are not; a worker reads windows of a scene where it lies and sends the part it made; the head
+fetches it, checks it, and only then counts it.  After the build the storage holds all of it.
+Index and search stay with the head, whose vectors are memory-mapped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.build.blocks import BlockSummary, BlockTask, made_already, make_block
+from pipeline.collection import parquet
+from pipeline.errors import DamagedError, QueryError
+from pipeline.files import TEMPORARY, read_json
+from pipeline.imagery.formats import is_url
+from pipeline.imagery.scene import load_scene
+from pipeline.progress import OnProgress, Progress, silent
+
+if TYPE_CHECKING:
+    from pipeline.cluster.storage import Storage
+    from pipeline.collection.collection import Collection
+    from pipeline.model.embedder import Embedder
+
+log = logging.getLogger(__name__)
+
+#: Files that are copied at once: most of a small file's time is waiting for the store.
+ABREAST = 8
+_T = TypeVar("_T")
+
+
+def collect(
+    storage: Storage, collection: Collection, tasks: Sequence[BlockTask], progress: OnProgress
+) -> list[parquet.Part]:
+    """Fetch those parts of `tasks` that the storage holds; what does not fit is removed there.
+
+    Raises:
+        QueryError: If the storage holds another collection of this name.
+    """
+    _check_same(storage, collection)
+    scenes = defaultdict(list)
+    for task in tasks:
+        scenes[task.scene_id].append(task)
+    there = []
+    for scene_id, wanted in scenes.items():
+        names = storage.sizes(f"{_folder(collection.path)}/chips/{scene_id}")
+        for name in names:
+            if name.startswith(TEMPORARY):  # of a worker that was killed
+                storage.remove(f"{_folder(collection.path)}/chips/{scene_id}/{name}")
+        there += [task for task in wanted if task.part in names]
+
+    def fetched(task: BlockTask) -> parquet.Part | None:
+        try:
+            return fetch_part(storage, task)
+        except DamagedError as error:
+            log.warning("making a block anew: %s", error)
+            storage.remove(part_key(task))
+            return None
+
+    stage = "Fetching finished blocks"
+    found = list(abreast(fetched, there, stage, "blocks", progress))
+    return [part for part in found if part is not None]
+
+
+def send_scenes(
+    storage: Storage, tasks: Sequence[BlockTask], progress: OnProgress = silent
+) -> list[BlockTask]:
+    """The tasks with the place where workers find their scenes, which are sent if they must be."""
+    folders = {task.scene_id: task.folder for task in tasks}
+    scenes = {}
+    for number, (scene_id, folder) in enumerate(folders.items()):
+        progress(Progress("Sending scenes", number, len(folders), "scenes", scene_id))
+        scene = load_scene(folder / "scenes", scene_id)
+        if not is_url(scene.path):
+            key = f"{_folder(folder)}/scenes/{scene_id}.tif"
+            _send_missing(storage, Path(scene.path), key)
+            scene = replace(scene, path=storage.address(key))
+        scenes[scene_id] = scene
+    return [replace(task, scene=scenes[task.scene_id]) for task in tasks]
+
+
+def make_stored(
+    task: BlockTask,
+    storage: Storage,
+    embedder: Embedder,
+    progress: Callable[[int], None] | None = None,
+) -> BlockSummary:
+    """Make a block and send its part; what a worker runs that does not see our disk.
+
+    A worker cut off from its scheduler goes on with the block in hand while another is given it
+    too.  Both make the same part; the one that is there first is left as it is.
+    """
+    with tempfile.TemporaryDirectory(prefix="lookalike-") as scratch:
+        here = replace(task, folder=Path(scratch))
+        with suppress(FileNotFoundError):
+            storage.fetch(part_key(task), here.path)
+        summary = made_already(here)
+        if summary is None:
+            summary = make_block(here, embedder, progress)
+            _send_missing(storage, here.path, part_key(task))
+        return summary
+
+
+def fetch_part(storage: Storage, task: BlockTask) -> parquet.Part:
+    """Bring a part from the storage into the collection, having read it to its last byte.
+
+    Raises:
+        DamagedError: If it is altered, missing, or not what the task makes.
+    """
+    try:
+        storage.fetch(part_key(task), task.path)
+    except FileNotFoundError as error:
+        raise DamagedError(
+            "A block of chips is missing in the shared storage",
+            where=f"{storage.url}/{part_key(task)}",
+            remedy=parquet.REMEDY,
+        ) from error
+    try:
+        part = parquet.verified(task.path, task.scene_id)
+        _check_fits(task, part)
+    except DamagedError:
+        task.path.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def keep(storage: Storage, collection: Collection, progress: OnProgress = silent) -> None:
+    """Send what the storage lacks of a finished collection: scenes, parts and manifest."""
+    base = _folder(collection.path)
+    files = []
+    for scene_id in collection.manifest.scenes:
+        files += [(collection.scenes_folder, f"{scene_id}{end}") for end in (".tif", ".json")]
+        files += [(path.parent, path.name) for path in collection.part_files(scene_id)]
+    sizes = {
+        folder: storage.sizes(f"{base}/{folder.relative_to(collection.path).as_posix()}")
+        for folder in dict.fromkeys(folder for folder, _ in files)
+    }
+    missing = [
+        folder / name
+        for folder, name in files
+        if (folder / name).is_file() and sizes[folder].get(name) != (folder / name).stat().st_size
+    ]
+
+    def send(path: Path) -> None:
+        storage.send(path, f"{base}/{path.relative_to(collection.path).as_posix()}")
+
+    for _ in abreast(send, missing, "Keeping a copy", "files", progress):
+        pass
+    send(collection.path / "collection.json")
+
+
+def part_key(task: BlockTask) -> str:
+    """A part's place under the storage."""
+    return f"{_folder(task.folder)}/chips/{task.scene_id}/{task.part}"
+
+
+def _folder(collection: Path) -> str:
+    return f"collections/{collection.name}"
+
+
+def _send_missing(storage: Storage, path: Path, key: str) -> None:
+    """Send a file unless one of its size is there; its name tells its content."""
+    if storage.size(key) != path.stat().st_size:
+        storage.send(path, key)
+
+
+def _check_same(storage: Storage, collection: Collection) -> None:
+    """Raise where the storage's collection of this name was made another way."""
+    key = f"{_folder(collection.path)}/collection.json"
+    text = storage.text(key)
+    if text is None:
+        storage.send(collection.path / "collection.json", key)
+        return
+    try:
+        there = json.loads(text)
+        same = (there["model"], there["stride"]) == (
+            collection.manifest.model,
+            collection.manifest.stride,
+        )
+    except (KeyError, TypeError, ValueError):
+        same = False
+    if not same:
+        raise QueryError(
+            "The shared storage holds another collection of this name",
+            where=f"{storage.url}/{key}",
+            remedy="Choose another name, or remove that folder",
+        )
+
+
+def _check_fits(task: BlockTask, part: parquet.Part) -> None:
+    """Raise `DamagedError` unless a part holds exactly the chips the task asks for.
+
+    A part's name tells block and area; another stride or model may have used the same name.  Every
+    chip of the block is in the part, left out for a reason, or in an older part.
+    """
+    manifest = read_json(
+        task.folder / "collection.json",
+        what="The collection's manifest",
+        remedy="Restore it from a backup",
+    )
+    chips = len(task.block.rows) * len(task.block.cols)
+    counted = part.rows + sum(part.left_out.values()) + len(task.known)
+    fits = parquet.made_by(part.path) == (manifest["model"], task.stride) and counted == chips
+    if fits and task.known:
+        fits = task.known.isdisjoint(parquet.read_columns(part, ["id"])["id"].to_pylist())
+    if not fits:
+        raise DamagedError(
+            "A block of chips in the shared storage was made by another model or build",
+            where=part_key(task),
+            remedy="Give every worker the same version and weights as the head",
+        )
+
+
+def abreast(
+    each: Callable[..., _T],
+    things: Sequence,
+    stage: str = "",
+    unit: str = "",
+    progress: OnProgress = silent,
+) -> Iterator[_T]:
+    """What `each` gives for the things, several at once, in their order."""
+    if not things:
+        return
+    with ThreadPoolExecutor(ABREAST, thread_name_prefix="storage") as pool:
+        coming: Iterable[_T] = pool.map(each, things)
+        for number, done in enumerate(coming):
+            progress(Progress(stage, number, len(things), unit))
+            yield done

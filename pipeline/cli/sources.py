@@ -1,0 +1,364 @@
+"""`python -m pipeline sources|scenes|fetch`: imagery from anywhere, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.build.build import BuildRequest, SceneInput, agreed
+from pipeline.cli.terminal import Json, count, print_json, print_table, progress
+from pipeline.collection.library import Library
+from pipeline.dates import Dates
+from pipeline.errors import AreaError, NotFoundError, QueryError, ServiceError, storage_errors
+from pipeline.geo.area import Area
+from pipeline.jobs.runner import build_attended
+from pipeline.settings import settings
+from pipeline.sources.earth_engine.catalogue import CATALOGUE
+from pipeline.sources.earth_engine.client import check
+from pipeline.sources.google.identity import identity
+from pipeline.sources.registry import KINDS, kind_of, open_source
+from pipeline.sources.selection import best
+from pipeline.sources.stac.source import apis
+
+if TYPE_CHECKING:
+    from pipeline.sources.candidates import Candidate, Fetched
+    from pipeline.sources.source import Source
+
+Kind = Annotated[
+    str,
+    typer.Argument(
+        help="raster, earth_engine, drive, stac or openaerialmap.",
+        metavar="SOURCE",
+        show_default=False,
+    ),
+]
+Aoi = Annotated[
+    Path | None, typer.Option(help="Area: GeoJSON, KML, zipped Shapefile or GeoPackage.")
+]
+Bbox = Annotated[
+    str | None, typer.Option(help="Area as WEST,SOUTH,EAST,NORTH degrees.", metavar="W,S,E,N")
+]
+When = Annotated[
+    str | None, typer.Option(help="2016, 2016-08, 2016-08-16 or two of these around a slash.")
+]
+Cloud = Annotated[float | None, typer.Option(help="Highest cloud cover in percent.")]
+Collection = Annotated[
+    str | None, typer.Option(help="Collection of Earth Engine or of a STAC catalogue.")
+]
+Api = Annotated[str | None, typer.Option(help="STAC catalogue: earth-search, planetary-computer …")]
+Location = Annotated[
+    list[str] | None,
+    typer.Option("--location", help="File, folder or https address; may be given several times."),
+]
+Folder = Annotated[str | None, typer.Option(help="Drive folder: name, id or address.")]
+Composite = Annotated[
+    str | None,
+    typer.Option(help="How images become scenes: mosaic, day, year, clearest, median, scene."),
+]
+Scale = Annotated[float | None, typer.Option(help="Metres a pixel, if not the source's own.")]
+Limit = Annotated[int, typer.Option(help="At most so many candidates.", min=1, max=5000)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("sources")(list_sources)
+    app.command("scenes")(list_scenes)
+    app.command("fetch")(fetch)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the options of a command ask for.
+
+    Attributes:
+        source: Where from.
+        area: Which area, or None.
+        dates: When, or None.
+        candidates: What there is.
+    """
+
+    source: Source
+    area: Area | None
+    dates: Dates | None
+    candidates: list[Candidate]
+
+
+def list_sources(
+    name: Annotated[
+        str | None, typer.Argument(help="Show what this source offers.", metavar="[SOURCE]")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Test the Earth Engine sign-in with one request.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the sources of imagery, or what one of them offers."""
+    if name is not None:
+        kind_of(name)
+    if check:
+        _check(as_json)
+    elif name == "earth_engine":
+        _earth_engine(as_json)
+    elif name == "stac":
+        _stac(as_json)
+    else:
+        _kinds(name, as_json)
+
+
+def _kinds(name: str | None, as_json: bool) -> None:
+    rows = [
+        {"name": kind.name, "title": kind.title, "needs": kind.needs, "state": _state(kind.name)}
+        for kind in KINDS.values()
+        if name in (None, kind.name)
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(["Source", "What", "Needs", "State"], [tuple(row.values()) for row in rows])
+    if name is None:
+        typer.echo("What one offers: python -m pipeline sources earth_engine")
+
+
+def _state(name: str) -> str:
+    """Whether a source can be used, as far as that is known without asking anybody."""
+    if name not in ("earth_engine", "drive"):
+        return "ready"
+    try:
+        who = identity()
+    except ServiceError as error:
+        return error.what
+    if name == "earth_engine" and not who.project:
+        return f"{who}: set LOOKALIKE_EE_PROJECT"
+    return str(who)
+
+
+def _check(as_json: bool) -> None:
+    outcome = check()
+    if as_json:
+        print_json(asdict(outcome))
+    else:
+        typer.echo(outcome.message)
+    if not outcome.ok:
+        raise typer.Exit(5)
+
+
+def _earth_engine(as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(product) for product in CATALOGUE.values()])
+        return
+    print_table(
+        ["Collection", "What", "m/pixel", "Where", "When", "Licence"],
+        [(p.id, p.title, f"{p.scale:g}", p.where, p.when, p.license) for p in CATALOGUE.values()],
+    )
+
+
+def _stac(as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(api) for api in apis().values()])
+        return
+    print_table(
+        ["Catalogue", "Address", "Collections that suit"],
+        [(api.name, api.url, ", ".join(api.collections)) for api in apis().values()],
+    )
+
+
+def list_scenes(
+    source: Kind,
+    aoi: Aoi = None,
+    bbox: Bbox = None,
+    dates: When = None,
+    cloud: Cloud = None,
+    collection: Collection = None,
+    api: Api = None,
+    location: Location = None,
+    folder: Folder = None,
+    composite: Composite = None,
+    scale: Scale = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """List the scenes that a source has of an area: date, cloud, pixel size, coverage."""
+    options = _options(
+        source, collection=collection, api=api, locations=location, folder=folder,
+        composite=composite, scale=scale,
+    )  # fmt: skip
+    wish = _wish(source, options, aoi, bbox, dates, cloud, limit)
+    found = wish.candidates
+    if as_json:
+        print_json([one.to_dict() for one in found])
+        return
+    if not found:
+        typer.echo(_why_empty(wish))
+        return
+    print_table(
+        ["Id", "Date", "Cloud", "m/pixel", "Covers", "Title"],
+        [
+            (
+                one.id,
+                one.day,
+                "" if one.cloud is None else f"{one.cloud:.0f} %",
+                "" if one.gsd is None else f"{one.gsd:.2g}",
+                f"{one.share:.0%}",
+                one.title,
+            )
+            for one in found
+        ],
+        right=frozenset({2, 3, 4}),
+    )
+    typer.echo(str(wish.source.coverage(wish.area, found)))
+    chosen = best(wish.area, found)
+    estimate = wish.source.estimate(wish.area, chosen)
+    typer.echo(
+        f"`fetch` would take {len(chosen)} of them: {estimate.scenes} scenes, "
+        f"{count(estimate.pixels)} pixels, {estimate.bytes / 1e6:.1f} MB, "
+        f"{count(estimate.requests)} requests."
+    )
+    for limit_met in estimate.limits:
+        typer.echo(f"{limit_met}.")
+    if estimate.refusal:
+        typer.echo(estimate.refusal)
+
+
+def fetch(
+    source: Kind,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for the rasters; by default below LOOKALIKE_HOME.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Build this collection of them, or add them to it.")
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="Pixels between chips, for --name.")] = None,
+    pick: Annotated[
+        list[str] | None, typer.Option(help="Id of a candidate; may be given several times.")
+    ] = None,
+    aoi: Aoi = None,
+    bbox: Bbox = None,
+    dates: When = None,
+    cloud: Cloud = None,
+    collection: Collection = None,
+    api: Api = None,
+    location: Location = None,
+    folder: Folder = None,
+    composite: Composite = None,
+    scale: Scale = None,
+    road: Annotated[
+        str | None,
+        typer.Option(help="Earth Engine: direct (the default), drive or storage."),
+    ] = None,
+    bucket: Annotated[str | None, typer.Option(help="Cloud Storage bucket, for storage.")] = None,
+    drive_folder: Annotated[
+        str | None, typer.Option(help="Drive folder, for drive; lookalike by default.")
+    ] = None,
+    tidy: Annotated[
+        bool, typer.Option("--tidy", help="Remove exported files once they are here.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, max=40, help="Requests at once.")] = None,
+    limit: Limit = 500,
+    as_json: Json = False,
+) -> None:
+    """Bring imagery to this machine.  Interrupt it at will: the same command continues."""
+    options = _options(
+        source, collection=collection, api=api, locations=location, folder=folder,
+        composite=composite, scale=scale, road=road, bucket=bucket, drive_folder=drive_folder,
+        tidy=tidy, workers=workers,
+    )  # fmt: skip
+    _check_collection(name, stride)
+    wish = _wish(source, options, aoi, bbox, dates, cloud, limit)
+    chosen = _picked(wish, pick or [])
+    destination = to or settings().home / "imagery"
+    with storage_errors(destination), progress() as report:
+        fetched = wish.source.fetch(wish.area, chosen, destination, report)
+    if name is not None:
+        _build(name, fetched, wish.area, stride)
+    if as_json:
+        print_json([{**asdict(one), "path": str(one.path)} for one in fetched])
+        return
+    for one in fetched:
+        typer.echo(f"{one.path}  {one.title}")
+
+
+def _options(source: str, **given: Any) -> dict[str, Any]:
+    """Arguments of the source's class; what it does not know is refused."""
+    allowed = {
+        "raster": {"locations"},
+        "earth_engine": {
+            "collection", "composite", "scale", "road", "bucket", "drive_folder", "tidy", "workers",
+        },
+        "drive": {"folder"},
+        "stac": {"api", "collection", "composite", "scale", "workers"},
+        "openaerialmap": set(),
+    }.get(source, set(given))  # fmt: skip
+    kept = {
+        key: value for key, value in given.items() if value or (value is not False and value == 0)
+    }
+    for key in kept:
+        if key not in allowed:
+            option = "location" if key == "locations" else key.replace("_", "-")
+            raise QueryError(f"The source {source} has no option --{option}", remedy="Leave it out")
+    if source == "raster" and "locations" not in kept:
+        raise QueryError("Say which rasters", remedy="Give --location FILE, FOLDER or ADDRESS")
+    if source == "drive" and "folder" not in kept:
+        raise QueryError("Say which Drive folder", remedy="Give --folder NAME, ID or ADDRESS")
+    return kept
+
+
+def _check_collection(name: str | None, stride: int | None) -> None:
+    """Refuse what a build of the imagery would refuse, before any of it is fetched."""
+    if name is not None:
+        agreed(BuildRequest(name, stride=stride), Library(settings().home))
+    elif stride is not None:
+        raise QueryError("The stride is that of a collection", remedy="Give --name, too")
+
+
+def _wish(
+    name: str,
+    options: dict[str, Any],
+    aoi: Path | None,
+    bbox: str | None,
+    dates: str | None,
+    cloud: float | None,
+    limit: int,
+) -> Wish:
+    source = open_source(name, **options)
+    if aoi and bbox:
+        raise AreaError("There are two areas", remedy="Give --aoi or --bbox, not both")
+    area = Area.from_file(aoi) if aoi else Area.from_bbox_text(bbox) if bbox else None
+    span = Dates.parse(dates) if dates else None
+    return Wish(source, area, span, source.search(area, span, cloud=cloud, limit=limit))
+
+
+def _why_empty(wish: Wish) -> str:
+    explain = getattr(wish.source, "explain", None)
+    if explain is not None:
+        return str(explain(wish.area, wish.dates))
+    return f"Nothing here at {wish.dates or 'any date'}. Try another area or other dates."
+
+
+def _picked(wish: Wish, ids: Sequence[str]) -> list[Candidate]:
+    if not wish.candidates:
+        raise NotFoundError(_why_empty(wish).rstrip("."), remedy="Nothing was fetched")
+    if not ids:
+        return best(wish.area, wish.candidates)
+    known = {one.id: one for one in wish.candidates}
+    for wanted in ids:
+        if wanted not in known:
+            raise NotFoundError(
+                "No candidate has this id", where=wanted, remedy="List them with `scenes`"
+            )
+    return [known[wanted] for wanted in ids]
+
+
+def _build(name: str, fetched: Sequence[Fetched], area: Area | None, stride: int | None) -> None:
+    request = BuildRequest(
+        name=name,
+        scenes=tuple(map(SceneInput.of, fetched)),
+        stride=stride,
+        area=area.to_geojson() if area else None,
+    )
+    with progress() as report:
+        summary = build_attended(request, settings(), report)
+    typer.echo(f"{summary.name}: {count(summary.chips)} chips", err=True)

@@ -1,0 +1,158 @@
+"""A collection: a folder of the store; see docs/how_it_works.md.
+
+    collections/<name>/
+      collection.json            what it is and how it was made
+      scenes/<scene id>.tif      imagery (COG), with <scene id>.json beside it (STAC Item)
+      chips/<scene id>/block-*.parquet
+      index/                     derived; can always be rebuilt
+      searches/                  saved searches
+
+Every write is a temporary file renamed when whole.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import dates
+from pipeline.collection import parquet
+from pipeline.collection.chip_table import ChipTable
+from pipeline.collection.manifest import Manifest, read_manifest
+from pipeline.errors import StorageError, storage_errors
+from pipeline.files import TEMPORARY, exclusive, is_locked, locked, size_of, write_json
+from pipeline.imagery.scene import load_scene
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from pipeline.imagery.scene import Scene
+
+
+class Collection:
+    """One collection on disk.  Cheap to open; its table is read when first asked for."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.manifest = path, manifest
+
+    @property
+    def name(self) -> str:
+        """The name it is opened by."""
+        return self.manifest.name
+
+    @property
+    def scenes_folder(self) -> Path:
+        """Folder of the imagery."""
+        return self.path / "scenes"
+
+    @property
+    def index_folder(self) -> Path:
+        """Folder of everything derived from the parts."""
+        return self.path / "index"
+
+    @property
+    def busy(self) -> bool:
+        """Whether a build is writing to it now."""
+        return is_locked(self.path / ".lock")
+
+    @cached_property
+    def scenes(self) -> dict[str, Scene]:
+        """The scenes by id, in the order they were added."""
+        return {scene: load_scene(self.scenes_folder, scene) for scene in self.manifest.scenes}
+
+    def part_files(self, scene_id: str) -> list[Path]:
+        """The Parquet files of one scene, in row order."""
+        return sorted((self.path / "chips" / scene_id).glob("block-*.parquet"))
+
+    @cached_property
+    def parts(self) -> tuple[parquet.Part, ...]:
+        """All parts in row order.
+
+        Raises:
+            DamagedError: If a part is not a whole file of ours.
+        """
+        return tuple(
+            parquet.read_footer(path, scene)
+            for scene in self.manifest.scenes
+            for path in self.part_files(scene)
+        )
+
+    @cached_property
+    def version(self) -> str:
+        """16 hexadecimal digits that change whenever the chips or the model do."""
+        import hashlib
+
+        digest = hashlib.sha256(json.dumps(self.manifest.model, sort_keys=True).encode())
+        for part in self.parts:
+            digest.update(f"{part.scene_id}/{part.path.name}:{part.stamp}\n".encode())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def chips(self) -> ChipTable:
+        """Every chip, without its embedding.
+
+        Raises:
+            DamagedError: If a part is damaged.
+        """
+        import pyarrow as pa
+        import shapely
+
+        columns = ["id", "geometry", "row", "col", "gsd", "nodata_percent", "sharpness"]
+        tables = [parquet.read_columns(part, columns) for part in self.parts]
+        empty = parquet.schema().empty_table().select(columns)
+        table = pa.concat_tables([empty, *(t.replace_schema_metadata(None) for t in tables)])
+        rings = shapely.get_coordinates(shapely.from_wkb(table["geometry"].to_numpy()))
+        order = {scene: place for place, scene in enumerate(self.manifest.scenes)}
+        counts = [part.rows for part in self.parts]
+        places = [order[part.scene_id] for part in self.parts]
+
+        def numbers(name: str) -> np.ndarray:
+            return table[name].to_numpy()
+
+        return ChipTable(
+            ids=np.array(table["id"].to_pylist(), dtype="S16"),
+            scene=np.repeat(np.array(places, np.int32), counts),
+            scene_ids=self.manifest.scenes,
+            corners=np.ascontiguousarray(rings.reshape(-1, 5, 2)[:, :4]),
+            cols=numbers("col"),
+            rows=numbers("row"),
+            gsd=numbers("gsd"),
+            nodata_percent=numbers("nodata_percent"),
+            sharpness=numbers("sharpness"),
+            datetimes=tuple(scene.datetime for scene in self.scenes.values()),
+        )
+
+    def disk_bytes(self) -> int:
+        """Bytes on disk."""
+        return size_of(self.path)
+
+    def write(self, **changes: Any) -> Collection:
+        """Write the manifest with `changes` and return the collection as it then is."""
+        file = self.path / "collection.json"
+        with exclusive(self.path / ".manifest"), storage_errors(file):
+            # Who writes one holds this lock, so those that are there were left by killed processes.
+            for abandoned in self.path.glob(f"{TEMPORARY}*-{file.name}"):
+                abandoned.unlink(missing_ok=True)
+            # As it is on disk: somebody may have given it a title since a build began.
+            present = read_manifest(self.path) if file.exists() else self.manifest
+            manifest = replace(present, **changes, updated=dates.now())
+            write_json(file, asdict(manifest))
+        return Collection(self.path, manifest)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held by the one process that builds this collection.
+
+        Raises:
+            StorageError: If another process holds it.
+        """
+        busy = StorageError(
+            "Another build of this collection is running",
+            where=self.name,
+            remedy="Wait for it to end, or cancel it",
+        )
+        return locked(self.path / ".lock", busy)

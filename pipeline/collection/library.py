@@ -1,0 +1,277 @@
+"""The library: all collections under one home folder, and the trash.
+
+    <home>/collections/<name>/          one folder each, see `pipeline.collection.collection`
+    <home>/trash/<name>.<nanoseconds>/  deleted ones
+
+Deleting moves a folder to the trash, from where it can be restored until the trash is emptied.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline import dates
+from pipeline.collection.collection import Collection
+from pipeline.collection.manifest import Manifest, read_manifest
+from pipeline.collection.names import NAME, check_name
+from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRASH_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """A deleted collection that can still be brought back.
+
+    Attributes:
+        token: What `Library.restore` takes.
+        name: The name it had.
+        title: The title it had.
+        deleted: When, ISO 8601 UTC.
+        searches: Saved searches that lie in it.
+    """
+
+    token: str
+    name: str
+    title: str
+    deleted: str
+    searches: int
+
+
+class Library:
+    """All collections under one home folder.
+
+    Opened collections are kept and reused while nothing on disk changed, so that a server reads
+    each table once.  Safe to use from several threads.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._opened: dict[str, tuple[object, Collection]] = {}
+        self._mutex = threading.Lock()
+
+    @property
+    def root(self) -> Path:
+        """Folder of the collections."""
+        return self.home / "collections"
+
+    @property
+    def trash(self) -> Path:
+        """Folder of deleted collections."""
+        return self.home / "trash"
+
+    def names(self) -> list[str]:
+        """Names of all collections, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.parent.name for p in self.root.glob("*/collection.json"))
+
+    def open(self, name: str) -> Collection:
+        """The collection of this name.
+
+        Raises:
+            NotFoundError: If there is none.
+            DamagedError: If its manifest cannot be read.
+        """
+        path = self.root / check_name(name)
+        state = _state(path)
+        if state is None:
+            raise self._missing(name)
+        with self._mutex:
+            kept = self._opened.get(name)
+            if kept and kept[0] == state:
+                return kept[1]
+        collection = Collection(path, read_manifest(path))
+        with self._mutex:
+            self._opened[name] = (state, collection)
+        return collection
+
+    def create(self, manifest: Manifest) -> Collection:
+        """A new, empty collection.
+
+        Raises:
+            QueryError: If the name cannot be used or is taken.
+            StorageError: If the home cannot be written.
+        """
+        path = self.root / check_name(manifest.name)
+        with storage_errors(path):
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if (path / "collection.json").exists():
+                    raise QueryError(
+                        "This name is taken", where=manifest.name, remedy="Choose another name"
+                    ) from None
+        return Collection(path, replace(manifest, created=dates.now())).write()
+
+    def rename(self, name: str, new_name: str) -> Collection:
+        """Give a collection another name; its title stays, and the old name leads to it.
+
+        Raises:
+            NotFoundError: If there is no such collection.
+            QueryError: If the new name cannot be used or is taken.
+            StorageError: If a build is running.
+        """
+        collection = self.open(name)
+        target = self.root / check_name(new_name)
+        if target.exists():
+            raise QueryError("This name is taken", where=new_name, remedy="Choose another name")
+        before = collection.manifest.former
+        former = (*(old for old in before if old != new_name), name)
+        with collection.lock(), storage_errors(target):
+            # Told first, so that at no moment the old name leads nowhere.
+            collection.write(former=former)
+            try:
+                collection.path.rename(target)
+            except OSError:
+                collection.write(former=before)
+                raise
+        return Collection(target, collection.manifest).write(name=new_name, former=former)
+
+    def describe(
+        self, name: str, *, title: str | None = None, description: str | None = None
+    ) -> Collection:
+        """Change a collection's title or description."""
+        changes = {"title": title, "description": description}
+        return self.open(name).write(**{k: v for k, v in changes.items() if v is not None})
+
+    def delete(self, name: str, *, keep: bool = True) -> str:
+        """Delete a collection: to the trash, or for good with `keep=False`.
+
+        Returns:
+            Its token in the trash, for `restore`; empty with `keep=False`.
+
+        Raises:
+            NotFoundError: If there is none (somebody else may have deleted it meanwhile).
+            StorageError: If a build is running.
+        """
+        path = self.root / check_name(name)
+        if _state(path) is None:
+            raise self._missing(name)
+        token = f"{name}.{time.time_ns()}"
+        with Collection(path, Manifest(name, name, 256, {})).lock(), storage_errors(path):
+            self.trash.mkdir(parents=True, exist_ok=True)
+            if _state(path) is None:
+                raise NotFoundError("It was deleted meanwhile", where=name)
+            try:
+                path.rename(self.trash / token)
+            except FileNotFoundError:
+                raise NotFoundError("It was deleted meanwhile", where=name) from None
+        if not keep:
+            with storage_errors(self.trash):
+                shutil.rmtree(self.trash / token)
+        self.empty_trash(older_than_days=TRASH_DAYS)
+        return token if keep else ""
+
+    def restore(self, token: str) -> Collection:
+        """Bring a collection back from the trash.
+
+        Raises:
+            NotFoundError: If it is no longer there.
+            QueryError: If its name was taken meanwhile.
+        """
+        name, _, stamp = token.rpartition(".")
+        source = self.trash / f"{check_name(name)}.{int(stamp)}" if stamp.isdecimal() else None
+        if source is None or not source.is_dir():
+            raise NotFoundError("It is no longer in the trash", where=token)
+        target = self.root / name
+        if _state(target) is not None:
+            raise QueryError(
+                "This name was taken meanwhile", where=name, remedy="Rename the other one first"
+            )
+        with storage_errors(target):
+            self.root.mkdir(parents=True, exist_ok=True)
+            if target.exists():  # what somebody still wrote to it while it was deleted
+                shutil.rmtree(target)
+            source.rename(target)
+        return self.open(name)
+
+    def trashed(self) -> list[Trashed]:
+        """What lies in the trash, the last deleted first."""
+        found = []
+        for path in self.trash.glob("*/collection.json"):
+            token = path.parent.name
+            name, _, stamp = token.rpartition(".")
+            if not (NAME.fullmatch(name) and stamp.isdecimal()):
+                continue
+            when = dates.at(int(stamp) / 1e9)
+            searches = sum(1 for _ in (path.parent / "searches").glob("*.json"))
+            found.append((int(stamp), token, name, when, searches, path.parent))
+        return [
+            Trashed(token, name, _title_of(folder, name), when, searches)
+            for _, token, name, when, searches, folder in sorted(found, reverse=True)
+        ]
+
+    def empty_trash(self, *, older_than_days: float = 0) -> int:
+        """Remove what has lain in the trash for longer; returns how many collections went."""
+        if not self.trash.is_dir():
+            return 0
+        limit = time.time_ns() - older_than_days * 86_400e9
+        stamped = ((p, p.name.rpartition(".")[2]) for p in self.trash.iterdir())
+        old = [path for path, stamp in stamped if stamp.isdecimal() and int(stamp) <= limit]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(old)
+
+    def current(self, name: str) -> str:
+        """The name that the collection once made under this name has now, "" if it is gone."""
+        if name in self.names():
+            return name
+        for other in self.names():
+            try:
+                if name in self.open(other).manifest.former:
+                    return other
+            except (DamagedError, NotFoundError):
+                continue
+        return ""
+
+    def _missing(self, name: str) -> NotFoundError:
+        """That there is no such collection, and where it went or which there are."""
+        if other := self.current(name):
+            return NotFoundError(
+                "This collection has another name now",
+                where=name,
+                remedy=f"Open {other} instead: {_title_of(self.root / other, other)}",
+            )
+        for gone in self.trashed():
+            if gone.name == name:
+                return NotFoundError(
+                    "This collection was deleted",
+                    where=name,
+                    remedy="Restore it on the Collections page, or with "
+                    f"`python -m pipeline restore {gone.token}`",
+                )
+        return NotFoundError(
+            "There is no collection of this name", where=name, remedy=self._known()
+        )
+
+    def _known(self) -> str:
+        names = self.names()
+        if not names:
+            return "There is none yet; make one with `python -m pipeline build`, or `make sample`"
+        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        return f"Those that exist: {shown}"
+
+
+def _title_of(folder: Path, name: str) -> str:
+    """The title in a folder's manifest; the name if it cannot be read."""
+    try:
+        return read_manifest(folder).title
+    except DamagedError:
+        return name
+
+
+def _state(path: Path) -> object | None:
+    """Something that differs whenever the manifest was rewritten; None without a manifest."""
+    try:
+        stat = (path / "collection.json").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,275 @@
+"""Parts: the GeoParquet files of a collection, one a block of a scene.
+
+A part is the record and the checkpoint at once: it appears under its name only when whole.
+GeoParquet 1.1 (https://geoparquet.org/releases/v1.1.0/), so that geopandas, DuckDB and QGIS open
+it as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import DamagedError
+from pipeline.files import replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.imagery.chips import Chips
+    from pipeline.imagery.scene import Scene
+
+DIMENSIONS = 2048
+REMEDY = "Run the same build command again: it makes the damaged block anew"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Parquet file and what its footer says.
+
+    Attributes:
+        path: The file.
+        scene_id: Scene its chips belong to.
+        rows: Chips in it.
+        left_out: Chips of the block that were left out, by reason.
+        stamp: SHA-256 of the file's footer and size: changes whenever the content does.
+    """
+
+    path: Path
+    scene_id: str
+    rows: int
+    left_out: dict[str, int]
+    stamp: str
+
+    @property
+    def size(self) -> int:
+        """Chips that were looked at: those kept and those without data, as progress counts."""
+        return self.rows + sum(n for why, n in self.left_out.items() if why != "area")
+
+
+def schema() -> pa.Schema:
+    """Arrow schema of a part; see docs/how_it_works.md for each column."""
+    import pyarrow as pa
+
+    corner = [(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")]
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("embedding", pa.list_(pa.field("element", pa.float16()), DIMENSIONS)),
+            ("geometry", pa.binary()),
+            ("bbox", pa.struct(corner)),
+            ("datetime", pa.timestamp("us", tz="UTC")),
+            ("scene_id", pa.string()),
+            ("source_url", pa.string()),
+            ("row", pa.int32()),
+            ("col", pa.int32()),
+            ("pixel_bbox", pa.list_(pa.field("element", pa.int32()), 4)),
+            ("crs", pa.string()),
+            ("gsd", pa.float32()),
+            ("nodata_percent", pa.float32()),
+            ("sharpness", pa.float32()),
+        ]
+    )
+
+
+def write_part(
+    path: Path,
+    scene: Scene,
+    chips: Chips,
+    embeddings: np.ndarray,
+    model: dict[str, Any],
+    *,
+    stride: int,
+) -> None:
+    """Write one block's chips as a GeoParquet file, whole or not at all.
+
+    Args:
+        path: Destination.
+        scene: The scene the chips were cut from.
+        chips: The kept chips, n of them, perhaps none.
+        embeddings: Float array (n, 2048), not normalised.
+        model: Identity of the model that made the embeddings, as a JSON-ready mapping.
+        stride: Pixels between neighbouring chips, recorded in the file's metadata.
+
+    Raises:
+        StorageError: If the disk is full or not writable; nothing is left behind.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(_columns(scene, chips, embeddings), schema=schema())
+    table = table.replace_schema_metadata(_metadata(chips, model, stride))
+    with replacing(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression={name: "none" if name == "embedding" else "zstd" for name in _leaves()},
+            use_dictionary=["scene_id", "source_url", "crs"],
+            write_page_checksum=True,
+            store_schema=True,
+        )
+
+
+def read_footer(path: Path, scene_id: str) -> Part:
+    """What a part's footer says; a few kilobytes are read whatever the file's size.
+
+    Raises:
+        DamagedError: If the file is not a whole Parquet file of ours.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as handle:
+            size = handle.seek(0, 2)
+            handle.seek(max(size - 8, 0))
+            tail = handle.read(8)
+            handle.seek(max(size - 8 - int.from_bytes(tail[:4], "little"), 0))
+            footer = handle.read()
+        metadata = pq.read_metadata(path)
+        left_out = dict(json.loads(metadata.metadata[b"lookalike"])["left_out"])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise DamagedError("A block of chips is damaged", where=path, remedy=REMEDY) from error
+    stamp = hashlib.sha256(footer + size.to_bytes(8, "little")).hexdigest()
+    return Part(path, scene_id, metadata.num_rows, left_out, stamp)
+
+
+def made_by(path: Path) -> tuple[dict[str, Any], int]:
+    """The model and the stride that a part's file names.
+
+    Raises:
+        DamagedError: If the file is not a whole Parquet file of ours.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about = json.loads(pq.read_metadata(path).metadata[b"emb"])
+        return dict(about["model"]), int(about["stride"])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise DamagedError("A block of chips is damaged", where=path, remedy=REMEDY) from error
+
+
+def verified(path: Path, scene_id: str) -> Part:
+    """As `read_footer`, after every page was read and matched its checksum.
+
+    Raises:
+        DamagedError: If a single byte of the file was altered.
+    """
+    part = read_footer(path, scene_id)
+    read_columns(part, schema().names)
+    return part
+
+
+def read_columns(part: Part, columns: list[str]) -> pa.Table:
+    """Some columns of a part, checksums verified.
+
+    Raises:
+        DamagedError: If a page does not match its checksum.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(
+            part.path, columns=columns, page_checksum_verification=True, partitioning=None
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedError("A block of chips is damaged", where=part.path, remedy=REMEDY) from error
+
+
+def read_embeddings(part: Part) -> np.ndarray:
+    """Float16 array (rows, 2048) of a part's embeddings, as stored.
+
+    Raises:
+        DamagedError: If the file is damaged.
+    """
+    column = read_columns(part, ["embedding"]).column(0).combine_chunks()
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, DIMENSIONS)
+
+
+def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, Any]:
+    import pyarrow as pa
+    import shapely
+
+    n = len(chips.ids)
+    xy = chips.corners.reshape(n, 4, 2)
+    polygons = shapely.polygons(np.concatenate([xy, xy[:, :1]], axis=1)) if n else []
+    low, high = (xy.min(axis=1), xy.max(axis=1)) if n else (np.empty((0, 2)), np.empty((0, 2)))
+    half = np.ascontiguousarray(embeddings, dtype=np.float16).reshape(n, DIMENSIONS)
+    pixels = np.stack([chips.cols, chips.rows, chips.cols + 256, chips.rows + 256], axis=1)
+    moment = (
+        datetime.fromisoformat(scene.datetime.replace("Z", "+00:00")) if scene.datetime else None
+    )
+    names = ("xmin", "ymin", "xmax", "ymax")
+    edges = (low[:, 0], low[:, 1], high[:, 0], high[:, 1])
+    return {
+        "id": chips.ids,
+        "embedding": pa.FixedSizeListArray.from_arrays(
+            pa.array(half.ravel()), type=schema().field("embedding").type
+        ),
+        "geometry": pa.array(list(shapely.to_wkb(polygons)) if n else [], pa.binary()),
+        "bbox": pa.StructArray.from_arrays([pa.array(edge) for edge in edges], names),
+        "datetime": pa.array([moment] * n, pa.timestamp("us", tz="UTC")),
+        "scene_id": [scene.id] * n,
+        "source_url": [scene.source_url] * n,
+        "row": np.asarray(chips.rows, np.int32),
+        "col": np.asarray(chips.cols, np.int32),
+        "pixel_bbox": pa.FixedSizeListArray.from_arrays(
+            pa.array(pixels.astype(np.int32).ravel()), type=schema().field("pixel_bbox").type
+        ),
+        "crs": [scene.crs] * n,
+        "gsd": np.full(n, scene.gsd, np.float32),
+        "nodata_percent": np.asarray(chips.nodata_percent, np.float32),
+        "sharpness": np.asarray(chips.sharpness, np.float32),
+    }
+
+
+def _metadata(chips: Chips, model: dict[str, Any], stride: int) -> dict[str, str]:
+    from pyproj import CRS
+
+    corners = np.asarray(chips.corners).reshape(-1, 2)
+    bbox = [*corners.min(axis=0), *corners.max(axis=0)] if len(corners) else [0.0, 0.0, 0.0, 0.0]
+    covering = {"bbox": {name: ["bbox", name] for name in ("xmin", "ymin", "xmax", "ymax")}}
+    geometry = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": CRS.from_epsg(4326).to_json_dict(),
+        "covering": covering,
+    }
+    geo = {
+        "version": "1.1.0",
+        "primary_column": "geometry",
+        "columns": {"geometry": {**geometry, "bbox": [float(edge) for edge in bbox]}},
+    }
+    emb = {
+        "model": model,
+        "dimensions": DIMENSIONS,
+        "dtype": "float16",
+        "chip_size": 256,
+        "stride": stride,
+        "distance": "cosine",
+    }
+    ours = {"left_out": chips.left_out}
+    return {"geo": json.dumps(geo), "emb": json.dumps(emb), "lookalike": json.dumps(ours)}
+
+
+def _leaves() -> list[str]:
+    """Column paths as Parquet names them, the embedding's shortened to its own name."""
+    import pyarrow as pa
+
+    found = []
+    for column in schema():
+        if pa.types.is_struct(column.type):
+            found += [f"{column.name}.{child.name}" for child in column.type]
+        elif pa.types.is_fixed_size_list(column.type) and column.name != "embedding":
+            found.append(f"{column.name}.list.element")
+        else:
+            found.append(column.name)
+    return found

@@ -1,0 +1,144 @@
+"""Findings as a GeoPackage that QGIS opens styled, labelled and with its provenance."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+
+from pipeline.export.findings import COLUMNS, Findings
+from pipeline.progress import OnProgress, silent
+
+LAYER = "lookalikes"
+#: Inferno's light half, best first: warm, even in lightness, legible to the colour-blind.
+RAMP = ("#fcffa4", "#fac228", "#f57d15", "#d44842", "#9f2a63")
+
+_STYLES = """
+CREATE TABLE layer_styles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, f_table_catalog TEXT(256), f_table_schema TEXT(256),
+  f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT,
+  styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
+  update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))
+"""
+_METADATA = """
+CREATE TABLE IF NOT EXISTS gpkg_metadata (
+  id INTEGER CONSTRAINT m_pk PRIMARY KEY ASC NOT NULL, md_scope TEXT NOT NULL DEFAULT 'dataset',
+  md_standard_uri TEXT NOT NULL, mime_type TEXT NOT NULL DEFAULT 'text/xml',
+  metadata TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS gpkg_metadata_reference (
+  reference_scope TEXT NOT NULL, table_name TEXT, column_name TEXT, row_id_value INTEGER,
+  timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  md_file_id INTEGER NOT NULL, md_parent_id INTEGER,
+  CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata(id));
+CREATE TABLE IF NOT EXISTS gpkg_extensions (
+  table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL,
+  scope TEXT NOT NULL, CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
+"""
+_METADATA_SPEC = "http://www.geopackage.org/spec131/#extension_metadata"
+
+
+def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
+    """One layer of polygons, its QGIS style in `layer_styles`, provenance in `gpkg_metadata`."""
+    import geopandas
+    import shapely
+
+    rows = [findings.values(item) for item in findings.items]
+    columns = {name: [row[name] for row in rows] for name in COLUMNS}
+    outlines = [shapely.MultiPolygon(_polygons(item.outline)) for item in findings.items]
+    frame = geopandas.GeoDataFrame(columns, geometry=outlines, crs="EPSG:4326")
+    frame.to_file(path, layer=LAYER, driver="GPKG", engine="pyogrio")
+    scores = [item.hit.score for item in findings.items]
+    with sqlite3.connect(path) as database:
+        database.executescript(_METADATA)
+        database.execute(_STYLES)
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
+            "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner) "
+            "VALUES ('', '', ?, 'geom', 'By score', ?, '', 1, 'Lookalikes by score', '')",
+            (LAYER, style(scores)),
+        )
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles', "
+            "strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
+        )
+        about = json.dumps(findings.provenance.to_dict(), ensure_ascii=False)
+        made = database.execute(
+            "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata) "
+            "VALUES ('dataset', 'https://www.w3.org/TR/prov-overview/', 'application/json', ?)",
+            (about,),
+        )
+        database.execute(
+            "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) "
+            "VALUES ('table', ?, ?)",
+            (LAYER, made.lastrowid),
+        )
+        database.executemany(
+            "INSERT OR IGNORE INTO gpkg_extensions "
+            "VALUES (?, NULL, 'gpkg_metadata', ?, 'read-write')",
+            [(name, _METADATA_SPEC) for name in ("gpkg_metadata", "gpkg_metadata_reference")],
+        )
+    database.close()
+
+
+def style(scores: list[float]) -> str:
+    """A QGIS layer style (QML): five classes of score, the rank as label, the facts as map tip."""
+    edges = np.linspace(max(scores), min(scores), len(RAMP) + 1)
+    ranges, symbols = [], []
+    for place, colour in enumerate(RAMP):
+        upper, lower = float(edges[place]), float(edges[place + 1])
+        label = quoteattr(f"{lower:.2f} – {upper:.2f}")
+        # QGIS counts both ends in; a hair more keeps rounding from dropping the best and the worst.
+        ranges.append(
+            f'<range symbol="{place}" render="true" label={label} '
+            f'lower="{lower - 1e-6:.6f}" upper="{upper + 1e-6:.6f}"/>'
+        )
+        symbols.append(_symbol(place, colour))
+    aliases = "".join(
+        f"<alias field={quoteattr(name)} index={quoteattr(str(place))} name={quoteattr(said)}/>"
+        for place, (name, (_, said)) in enumerate(COLUMNS.items())
+    )
+    tip = escape(
+        "<b>#[% rank %]</b> · [% round(score, 2) %]<br>[% date %] · [% scene_title %]<br>"
+        "[% round(latitude, 5) %], [% round(longitude, 5) %]<br>like [% query %]"
+    )
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+        '<qgis version="3.28" styleCategories="AllStyleCategories" labelsEnabled="1">'
+        '<renderer-v2 type="graduatedSymbol" attr="score" graduatedMethod="GraduatedColor" '
+        'symbollevels="0" enableorderby="0">'
+        f"<ranges>{''.join(ranges)}</ranges><symbols>{''.join(symbols)}</symbols></renderer-v2>"
+        '<labeling type="simple"><settings calloutType="simple">'
+        '<text-style fieldName="rank" fontSize="9" fontSizeUnit="Point" textColor="30,41,59,255">'
+        '<text-buffer bufferDraw="1" bufferSize="1" bufferSizeUnits="MM" '
+        'bufferColor="255,255,255,220"/></text-style>'
+        '<placement placement="1"/></settings></labeling>'
+        f"<aliases>{aliases}</aliases><mapTip>{tip}</mapTip></qgis>"
+    )
+
+
+def _symbol(place: int, colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    options = "".join(
+        f'<Option type="QString" name="{name}" value="{value}"/>'
+        for name, value in {
+            "color": f"{red},{green},{blue},70",
+            "outline_color": f"{red},{green},{blue},255",
+            "outline_width": "0.6",
+            "outline_width_unit": "MM",
+            "outline_style": "solid",
+            "style": "solid",
+        }.items()
+    )
+    return (
+        f'<symbol type="fill" name="{place}" alpha="1" clip_to_extent="1">'
+        f'<layer class="SimpleFill" enabled="1" pass="0" locked="0">'
+        f'<Option type="Map">{options}</Option></layer></symbol>'
+    )
+
+
+def _polygons(outline: object) -> list[object]:
+    return list(getattr(outline, "geoms", [outline]))

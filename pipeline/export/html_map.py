@@ -1,0 +1,142 @@
+"""Findings as one HTML file: a leafmap map with its library, imagery and pictures inside.
+
+leafmap writes pages that load Leaflet, jQuery, Bootstrap and icons from elsewhere; the map needs
+only Leaflet, which is put into the page itself, so that the file opens on a laptop in the field.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UnavailableError
+from pipeline.export.findings import Findings
+from pipeline.export.geopackage import RAMP
+from pipeline.frontend import VENDOR
+from pipeline.imagery.render import encoded, overview
+from pipeline.progress import OnProgress, silent
+
+if TYPE_CHECKING:
+    from pipeline.imagery.scene import Scene
+
+#: Longest side of the imagery in the page, pixels; four of them weigh about a megabyte each.
+IMAGERY = 2048
+THUMBNAIL = 160
+_MARK = "lookalike-leaflet"
+
+
+def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
+    """A page that shows the findings over their imagery, with pictures, needing nothing else.
+
+    Raises:
+        UnavailableError: If the map library was not fetched at set-up.
+    """
+    import folium
+    import leafmap.foliumap as leafmap
+
+    script, css = _leaflet()
+    page = leafmap.Map(tiles=None, fullscreen_control=False, max_zoom=22, zoom_control=True)
+    page.default_js = [(_MARK, f"{_MARK}.js")]
+    page.default_css = []
+    used = {item.hit.scene_id for item in findings.items}
+    for scene in findings.collection.scenes.values():
+        if scene.id in used:
+            url, bounds = _imagery(scene)
+            overlay = folium.raster_layers.ImageOverlay(url, bounds, name=escape(scene.title))
+            overlay.add_to(page)
+    features = _features(findings, progress)
+    layer = folium.GeoJson(
+        features,
+        name="Lookalikes",
+        style_function=lambda feature: feature["properties"]["style"],
+        highlight_function=lambda _: {"weight": 4},
+        popup=folium.GeoJsonPopup(["about"], labels=False, localize=False, max_width=320),
+        tooltip=folium.GeoJsonTooltip(["title"], labels=False, sticky=True),
+    )
+    layer.add_to(page)
+    folium.LayerControl(collapsed=False).add_to(page)
+    page.fit_bounds(layer.get_bounds(), padding=(30, 30))
+    path.write_text(_finished(page.get_root().render(), findings, script, css), "utf-8")
+
+
+def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
+    from shapely.geometry import mapping
+
+    features = []
+    for item, picture in findings.pictures(progress, THUMBNAIL):
+        rows = "".join(
+            f"<tr><th>{label}</th><td>{escape(text)}</td></tr>"
+            for label, text in findings.said(item).items()
+        )
+        colour = RAMP[(item.rank - 1) * len(RAMP) // len(findings.items)]
+        url = _data_url(encoded(picture, "JPEG"), "image/jpeg")
+        properties = {
+            "title": f"#{item.rank} · {item.hit.score:.2f}",
+            "about": f"<b>#{item.rank}</b><br><img src='{url}' width='{THUMBNAIL}' "
+            f"height='{THUMBNAIL}' alt=''>"
+            f"<table>{rows}</table>",
+            "style": {"color": colour, "weight": 2, "fillColor": colour, "fillOpacity": 0.15},
+        }
+        feature = {"type": "Feature", "id": str(item.rank), "geometry": mapping(item.outline)}
+        features.append({**feature, "properties": properties})
+    # What is drawn last lies on top, and is what a click finds: the best.
+    return {"type": "FeatureCollection", "features": features[::-1]}
+
+
+def _imagery(scene: Scene) -> tuple[str, list[list[float]]]:
+    """A scene in Web Mercator as a data URL, and its [[south, west], [north, east]]."""
+    from pyproj import Transformer
+
+    picture, bounds = overview(scene, IMAGERY)
+    back = Transformer.from_crs("EPSG:3857", "EPSG:4326", always_xy=True)
+    west, south, east, north = back.transform_bounds(*bounds)
+    return _data_url(picture, "image/webp"), [[south, west], [north, east]]
+
+
+def _leaflet() -> tuple[str, str]:
+    """Leaflet's script, and its styles with their pictures inside."""
+    folder = VENDOR / "leaflet"
+    try:
+        script = (folder / "leaflet.js").read_text("utf-8")
+        css = (folder / "leaflet.css").read_text("utf-8")
+    except FileNotFoundError as error:
+        raise UnavailableError(
+            "The map library is not here", where=folder, remedy="Run `make setup`"
+        ) from error
+
+    def inside(match: re.Match[str]) -> str:
+        picture = folder / match[1]
+        return f"url({_data_url(picture.read_bytes(), 'image/png')})" if picture.is_file() else ""
+
+    css = re.sub(r"url\(\"?(images/[^)\"]+)\"?\)", inside, css)
+    return re.sub(r"//# sourceMappingURL=.*", "", script), css
+
+
+def _finished(page: str, findings: Findings, script: str, css: str) -> str:
+    """The rendered page with the library, a title and the provenance put in."""
+    about = findings.provenance
+    title = f"{len(findings.items)} lookalikes of {about.query} in {about.title}"
+    credits_of = {str(scene["license"]) for scene in about.scenes if scene["license"]}
+    caption = " · ".join([title, *sorted(credits_of), about.software, about.created[:10]])
+    record = json.dumps(about.to_dict(), ensure_ascii=False).replace("<", "\\u003c")
+    head = (
+        f"<title>{escape(title)}</title><style>{css}\n"
+        "html,body{font:13px system-ui,sans-serif;background:#0f172a}"
+        ".leaflet-container{background:#0f172a}"
+        "th{text-align:left;padding-right:8px;font-weight:600}"
+        ".leaflet-bottom{bottom:30px}"
+        "#caption{position:fixed;left:0;right:0;bottom:0;z-index:1000;padding:6px 12px;"
+        "background:#0f172ae6;color:#e2e8f0}</style>"
+        f"<script>{script}</script>"
+        f'<script type="application/json" id="provenance">{record}</script>'
+    )
+    page = page.replace(f'<script src="{_MARK}.js"></script>', head, 1)
+    return page.replace("</body>", f'<div id="caption">{escape(caption)}</div></body>', 1)
+
+
+def _data_url(content: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

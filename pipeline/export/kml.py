@@ -1,0 +1,84 @@
+"""Findings as KMZ: outlines and pictures that Google Earth shows without any other file."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from html import escape
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from pipeline.export.findings import Finding, Findings
+from pipeline.export.geopackage import RAMP
+from pipeline.imagery.render import encoded
+from pipeline.progress import OnProgress, silent
+
+
+def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
+    """A zip of `doc.kml` and a JPEG a finding."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("doc.kml", document(findings))
+        archive.writestr("provenance.json", json.dumps(findings.provenance.to_dict(), indent=1))
+        for item, picture in findings.pictures(progress):
+            archive.writestr(picture_name(item), encoded(picture, "JPEG"), zipfile.ZIP_STORED)
+
+
+def document(findings: Findings) -> bytes:
+    """The KML document, UTF-8."""
+    about = findings.provenance
+    root = ElementTree.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
+    top = ElementTree.SubElement(root, "Document")
+    _text(top, "name", f"Lookalikes in {about.title}")
+    _text(top, "description", f"Like {about.query}. {about.software}, {about.created}.")
+    for place, colour in enumerate(RAMP):
+        made = ElementTree.SubElement(top, "Style", id=f"c{place}")
+        line = ElementTree.SubElement(made, "LineStyle")
+        _text(line, "color", f"ff{colour[5:7]}{colour[3:5]}{colour[1:3]}")
+        _text(line, "width", "2")
+        fill = ElementTree.SubElement(made, "PolyStyle")
+        _text(fill, "color", f"33{colour[5:7]}{colour[3:5]}{colour[1:3]}")
+    for item in findings.items:
+        _placemark(top, findings, item)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def picture_name(item: Finding) -> str:
+    """Path of a finding's picture inside the archive."""
+    return f"pictures/{item.rank:04d}-{item.hit.id}.jpg"
+
+
+def _placemark(parent: Any, findings: Findings, item: Finding) -> None:
+    values = findings.values(item)
+    mark = ElementTree.SubElement(parent, "Placemark", id=f"f{item.rank}")
+    _text(mark, "name", f"#{item.rank}")
+    rows = "".join(
+        f"<tr><th align='left'>{label}</th><td>{escape(text)}</td></tr>"
+        for label, text in findings.said(item).items()
+    )
+    picture = f"<img src='{picture_name(item)}' width='256' height='256'>"
+    _text(mark, "description", f"{picture}<table>{rows}</table>")
+    _text(mark, "styleUrl", f"#c{(item.rank - 1) * len(RAMP) // len(findings.items)}")
+    if item.hit.datetime:
+        _text(ElementTree.SubElement(mark, "TimeStamp"), "when", item.hit.datetime)
+    extended = ElementTree.SubElement(mark, "ExtendedData")
+    for name, value in values.items():
+        _text(ElementTree.SubElement(extended, "Data", name=name), "value", str(value))
+    shapes = ElementTree.SubElement(mark, "MultiGeometry")
+    for polygon in getattr(item.outline, "geoms", [item.outline]):
+        shape = ElementTree.SubElement(shapes, "Polygon")
+        _ring(ElementTree.SubElement(shape, "outerBoundaryIs"), polygon.exterior)
+        for hole in polygon.interiors:
+            _ring(ElementTree.SubElement(shape, "innerBoundaryIs"), hole)
+
+
+def _ring(parent: Any, ring: Any) -> None:
+    line = ElementTree.SubElement(parent, "LinearRing")
+    _text(line, "coordinates", " ".join(f"{x:.7f},{y:.7f}" for x, y in ring.coords))
+
+
+def _text(parent: Any, tag: str, text: str) -> None:
+    ElementTree.SubElement(parent, tag).text = "".join(
+        character for character in text if character.isprintable() or character in "\n\t"
+    )

@@ -1,0 +1,1 @@
+"""Shapes on the Earth: areas, footprints, coordinates; no pixels and no network."""

@@ -1,0 +1,1 @@
+"""Local scenes, their pixels and their chips; no source of imagery and no vectors."""

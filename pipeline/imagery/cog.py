@@ -1,0 +1,314 @@
+"""Cloud-Optimised GeoTIFF: how every scene is kept, without the loss of a single value.
+
+A raster that is one already is copied byte for byte.  Any other is written anew: 512-pixel tiles,
+deflate, averaged overviews, all bands, its own type and nodata.  A large one is converted by a
+process of its own, so that stopping takes effect at once and memory is given back.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import LookalikeError, SceneError
+from pipeline.imagery.formats import ENVIRONMENT, georeference, open_raster
+from pipeline.progress import OnProgress, Progress, silent
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+
+BLOCK = 512
+#: Bytes of pixels from which a conversion gets a process of its own.
+LARGE = 64 << 20
+_OPTIONS = {
+    "blocksize": BLOCK,
+    "compress": "DEFLATE",
+    "predictor": "YES",
+    "overviews": "IGNORE_EXISTING",
+    "overview_resampling": "AVERAGE",
+    "bigtiff": "IF_SAFER",
+    "num_threads": "2",
+}
+
+
+def write_cog(
+    source: Path,
+    target: Path,
+    *,
+    crs: str | None = None,
+    progress: OnProgress = silent,
+    large: int = LARGE,
+) -> None:
+    """Write `source` to `target` as a COG; the caller names a temporary and renames it.
+
+    Args:
+        source: A raster `pipeline.imagery.formats` opens.
+        target: File to write.
+        crs: CRS to assume where the source has none.
+        progress: Told of bytes written; raising from it stops the conversion.
+        large: Bytes of pixels from which a process of its own is used.
+
+    Raises:
+        SceneError: If the source is damaged.
+        OSError: If the disk is full or the target not writable.
+    """
+    with open_raster(source) as dataset:
+        pixels = dataset.width * dataset.height * dataset.count
+        size = pixels * _itemsize(dataset)
+        as_it_is = is_cog(source, dataset)
+    if as_it_is:
+        _copy(source, target, progress)
+    elif size < large:
+        progress(Progress("Converting", 0, 0, "bytes", source.name))
+        convert(source, target, crs)
+    else:
+        _convert_apart(source, target, crs, progress)
+
+
+def is_cog(path: Path, dataset: DatasetReader) -> bool:
+    """Whether the raster can be kept as it is: a valid COG that carries its own georeference."""
+    from rasterio import Env
+    from rasterio.enums import ColorInterp
+    from rio_cogeo import cog_validate
+
+    if dataset.driver != "GTiff" or not dataset.crs or dataset.transform.is_identity:
+        return False
+    if ColorInterp.palette in dataset.colorinterp or max(dataset.block_shapes[0]) > 1024:
+        return False
+    with Env(**ENVIRONMENT):
+        valid, _, _ = cog_validate(str(path), strict=True, quiet=True)
+    return bool(valid)
+
+
+def convert(source: Path, target: Path, crs: str | None = None) -> None:
+    """Write `source` to `target` as a COG, in this process.
+
+    Raises:
+        SceneError: If the source is damaged.
+        OSError: If the disk is full or the target not writable.
+    """
+    from rasterio import shutil as raster_shutil
+    from rasterio._err import CPLE_BaseError
+    from rasterio.enums import ColorInterp
+    from rasterio.errors import RasterioError
+
+    restated = target.with_name(f"{target.name}.restated")
+    size = 0
+    try:
+        with open_raster(source) as dataset:
+            size = dataset.width * dataset.height * dataset.count * _itemsize(dataset)
+            own_crs, transform, outside = georeference(dataset, source, crs)
+            if outside or ColorInterp.palette in dataset.colorinterp:
+                _restate(dataset, restated, own_crs, transform)
+            else:
+                raster_shutil.copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
+        if restated.exists():
+            with open_raster(restated) as dataset:
+                raster_shutil.copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
+        check_written(target)
+    except (RasterioError, CPLE_BaseError) as error:
+        _raise_disk(error, target)
+        if shutil.disk_usage(target.parent).free < 3 * size and readable(source):
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+        raise SceneError(
+            "The raster is damaged: it cannot be read to its end",
+            where=source,
+            remedy="Copy or download it again",
+        ) from error
+    finally:
+        for left in (restated, *target.parent.glob(f"{target.name}.*.tmp")):
+            left.unlink(missing_ok=True)
+
+
+def _restate(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> None:
+    """Copy a raster strip by strip with the georeference written in and a palette spelt out."""
+    import numpy as np
+    import rasterio
+    from rasterio.enums import ColorInterp
+    from rasterio.windows import Window
+
+    palette = None
+    kinds = list(dataset.colorinterp)
+    if kinds[0] == ColorInterp.palette:
+        palette = np.zeros((256, 4), np.uint8)
+        for value, colour in dataset.colormap(1).items():
+            palette[value] = colour
+        if dataset.nodata is not None and 0 <= dataset.nodata < len(palette):
+            palette[int(dataset.nodata), 3] = 0
+        kinds = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+        if all(palette[value, 3] == 255 for value in dataset.colormap(1)):
+            kinds = kinds[:3]
+    profile = {
+        "driver": "GTiff",
+        "width": dataset.width,
+        "height": dataset.height,
+        "count": len(kinds),
+        "dtype": dataset.dtypes[0],
+        "nodata": None if palette is not None else dataset.nodata,
+        "crs": crs,
+        "transform": transform,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "IF_SAFER",
+    }
+    with rasterio.open(target, "w", **profile) as copy:
+        copy.colorinterp = kinds
+        for row in range(0, dataset.height, BLOCK):
+            window = Window(0, row, dataset.width, min(BLOCK, dataset.height - row))
+            data = dataset.read(window=window)
+            if palette is not None:
+                data = np.moveaxis(palette[data[0]], -1, 0)[: len(kinds)]
+            copy.write(data, window=window)
+
+
+def _convert_apart(source: Path, target: Path, crs: str | None, progress: OnProgress) -> None:
+    command = [sys.executable, "-m", "pipeline.imagery.cog", str(source), str(target), crs or ""]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            while True:
+                progress(Progress("Converting", _written(target), 0, "bytes", source.name))
+                try:
+                    answer, _ = child.communicate(timeout=0.3)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+        except BaseException:
+            child.kill()
+            child.wait()
+            for left in target.parent.glob(f"{target.name}*"):
+                left.unlink(missing_ok=True)
+            raise
+    if child.returncode == 0:
+        return
+    try:
+        failure = json.loads(answer.splitlines()[-1])
+    except (ValueError, IndexError):
+        failure = {}
+    if "errno" in failure:
+        raise OSError(failure["errno"], failure["what"])
+    raise SceneError(
+        failure.get("what", "The raster could not be converted"),
+        where=source,
+        remedy=failure.get("remedy", "Copy or download it again"),
+    )
+
+
+def _written(target: Path) -> int:
+    total = 0
+    for path in target.parent.glob(f"{target.name}*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+def copy_file(source: Path, target: Path, told: Callable[[int], None]) -> None:
+    """Copy in pieces, telling the bytes done, so that it can be stopped."""
+    done = 0
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while piece := reading.read(8 << 20):
+            writing.write(piece)
+            done += len(piece)
+            told(done)
+
+
+def _copy(source: Path, target: Path, progress: OnProgress) -> None:
+    # A copy and not a hard link: a program that edits the original in place would otherwise
+    # change the scene under the vectors made from it.
+    total = source.stat().st_size
+
+    def told(done: int) -> None:
+        progress(Progress("Copying", done, total, "bytes", source.name))
+
+    copy_file(source, target, told)
+
+
+def _itemsize(dataset: DatasetReader) -> int:
+    import numpy as np
+
+    return np.dtype(dataset.dtypes[0]).itemsize
+
+
+@contextmanager
+def disk_errors(target: Path, ours: bool = False) -> Iterator[None]:
+    """Turn GDAL's failures to write a file into OSError, which `storage_errors` understands.
+
+    Args:
+        target: The file.
+        ours: Nothing is read but what was written a moment ago, so any failure is the disk's.
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        _raise_disk(error, target)
+        if ours:
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+        raise
+
+
+def check_written(path: Path) -> None:
+    """Decode a raster that was just written: what fails when it is closed, GDAL does not tell.
+
+    Raises:
+        OSError: If it cannot be read to its end.
+    """
+    if not readable(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def readable(path: Path) -> bool:
+    """Whether a raster can be decoded to its end, block by block."""
+    from rasterio.errors import RasterioError
+
+    try:
+        with open_raster(path) as dataset:
+            for _, window in dataset.block_windows(1):
+                dataset.read(window=window)
+    except (RasterioError, SceneError):
+        return False
+    return True
+
+
+def _raise_disk(error: BaseException, target: Path) -> None:
+    """Raise OSError where GDAL's failure was the disk's: it passes no errno on."""
+    reasons = []
+    cause: BaseException | None = error
+    while cause is not None:
+        reasons.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    said = " ".join(reasons).lower()
+    full = shutil.disk_usage(target.parent).free < 1 << 20
+    if full or any(words in said for words in ("no space left", "file too large", "write error")):
+        raise OSError(errno.ENOSPC, "No space left on device") from error
+    if "permission denied" in said or "read-only file system" in said:
+        raise OSError(errno.EACCES, "Permission denied") from error
+
+
+def main(arguments: list[str]) -> int:
+    """Convert in this process for another one; a failure is told as a line of JSON."""
+    source, target, crs = arguments
+    try:
+        convert(Path(source), Path(target), crs or None)
+    except OSError as error:
+        answer: dict[str, Any] = {"errno": error.errno, "what": str(error)}
+    except LookalikeError as error:
+        answer = {"what": error.what, "remedy": error.remedy}
+    else:
+        return 0
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

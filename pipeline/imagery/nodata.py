@@ -1,0 +1,156 @@
+"""Which pixels of a scene hold data."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.imagery.formats import Stored, is_url, open_raster
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+
+    from pipeline.imagery.scene import Scene
+
+#: Longest side, in pixels, of the decimated picture on which the border's nodata is judged.
+COLLAR_SIDE = 2048
+
+
+def collar_of(scene: Scene) -> np.ndarray:
+    """Where a scene's nodata value reaches its border, on a decimated grid: bool (h, w)."""
+    path = _place(scene.path)
+    age = path.stat().st_mtime_ns if isinstance(path, Path) else 0
+    return _collar(scene.path, age, scene.nodata, scene.dtype)
+
+
+def read_bands(
+    dataset: DatasetReader,
+    bands: tuple[int, ...],
+    window: Any = None,
+    shape: tuple[int, int] | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Bands as they are stored, and the mask the raster has besides a nodata value.
+
+    Returns:
+        (n, h, w) in the raster's type, one band only where all of `bands` are the same; and uint8
+        (h, w), 0 where there is no data, or None.
+    """
+    from rasterio.enums import ColorInterp, MaskFlags, Resampling
+
+    distinct = list(dict.fromkeys(bands))
+    wanted = distinct if len(distinct) == 1 else list(bands)
+    how = {"window": window, "resampling": Resampling.nearest}
+    if shape:
+        data = dataset.read(wanted, out_shape=(len(wanted), *shape), **how)
+    else:
+        data = dataset.read(wanted, **how)
+    size = {"out_shape": shape} if shape else {}
+    if ColorInterp.alpha in dataset.colorinterp:
+        alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
+        return data, dataset.read(alpha, **size, **how) > 0
+    flags = dataset.mask_flag_enums[bands[0] - 1]
+    if MaskFlags.per_dataset in flags:
+        return data, dataset.read_masks(bands[0], **size, **how)
+    return data, None
+
+
+def measured(
+    data: np.ndarray, mask: np.ndarray | None, nodata: float | None, dtype: str
+) -> np.ndarray:
+    """Where there is data, as far as a pixel alone tells: bool (h, w) for bands (n, h, w)."""
+    if data.dtype.kind == "f":
+        valid = np.isfinite(data).all(axis=0)
+    else:
+        valid = np.ones(data.shape[1:], bool)
+    if mask is not None:
+        valid &= mask > 0
+    if nodata is not None and math.isfinite(nodata) and not ambiguous(nodata):
+        valid &= ~equals(data, nodata, dtype)
+    return valid
+
+
+def ambiguous(nodata: float | None) -> bool:
+    """Whether a real measurement may have the nodata value, so that its place must decide."""
+    return nodata is not None and math.isfinite(nodata) and nodata >= 0
+
+
+def equals(data: np.ndarray, nodata: float | None, dtype: str) -> np.ndarray:
+    """Where all bands hold the nodata value, compared in the raster's own type."""
+    if nodata is None:
+        return np.zeros(data.shape[1:], bool)
+    if data.dtype.kind == "f":
+        return (data == np.asarray(nodata, dtype)).all(axis=0)
+    return (data == nodata).all(axis=0)
+
+
+@lru_cache(maxsize=8)
+def _collar(path: str, age: int, nodata: float, dtype: str) -> np.ndarray:
+    """Where nodata reaches the border, decimated, grown by a pixel: bool (h, w).
+
+    Judged on every band but alpha; `age` lets a changed file be read anew.
+    """
+    from rasterio.enums import ColorInterp
+
+    with open_raster(_place(path)) as dataset:
+        step = max(1, math.ceil(max(dataset.width, dataset.height) / COLLAR_SIDE))
+        shape = (max(1, dataset.height // step), max(1, dataset.width // step))
+        same = np.ones(shape, bool)
+        for band, kind in zip(dataset.indexes, dataset.colorinterp, strict=True):
+            if kind != ColorInterp.alpha:
+                same &= equals(read_bands(dataset, (band,), None, shape)[0], nodata, dtype)
+    return _grown(reaching_border(same))
+
+
+def reaching_border(mask: np.ndarray) -> np.ndarray:
+    """The part of a bool mask (h, w) that is connected to its border, by edges.
+
+    The mask is taken as horizontal runs; marks spread from run to touching run, all at once, so
+    the time follows the number of runs and not the area.
+    """
+    high, wide = mask.shape
+    padded = np.zeros((high, wide + 2), np.int8)
+    padded[:, 1:-1] = mask
+    change = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(change == 1)
+    ends = np.nonzero(change == -1)[1]
+    marked = (rows == 0) | (rows == high - 1) | (starts == 0) | (ends == wide)
+    # Runs in reading order: those that touch a run in the row above or below are neighbours here.
+    opening, closing = rows * (wide + 1) + starts, rows * (wide + 1) + ends
+    fresh = np.flatnonzero(marked)
+    while len(fresh):
+        touched = []
+        for step in (-(wide + 1), wide + 1):
+            first = np.searchsorted(closing, opening[fresh] + step, side="right")
+            after = np.searchsorted(opening, closing[fresh] + step, side="left")
+            touched.append(_ranges(first, after))
+        candidates = np.concatenate(touched)
+        fresh = np.unique(candidates[~marked[candidates]])
+        marked[fresh] = True
+    edges = np.zeros((high, wide + 1), np.int8)
+    edges[rows[marked], starts[marked]] = 1
+    edges[rows[marked], ends[marked]] -= 1
+    return np.cumsum(edges, axis=1, dtype=np.int8)[:, :wide].astype(bool)
+
+
+def _ranges(first: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The integers of several half-open ranges, one range after the other."""
+    lengths = np.maximum(after - first, 0)
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(first - before, lengths)
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    grown = mask.copy()
+    grown[1:] |= mask[:-1]
+    grown[:-1] |= mask[1:]
+    grown[:, 1:] |= grown[:, :-1].copy()
+    grown[:, :-1] |= grown[:, 1:].copy()
+    return grown
+
+
+def _place(path: str) -> str | Path:
+    return path if isinstance(path, Stored) or is_url(path) else Path(path)

@@ -1,0 +1,218 @@
+"""Scenes as pictures: map tiles, previews, windows and encoded image files."""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DamagedError, NotFoundError, SceneError
+from pipeline.imagery.formats import ENVIRONMENT, is_url, open_dataset
+from pipeline.imagery.nodata import ambiguous, collar_of, equals
+from pipeline.imagery.reader import SceneReader, stretched
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.imagery.scene import Scene
+
+TILE = 256
+PREVIEW = 640
+_READERS_A_THREAD = 4
+_local = threading.local()
+_importing = threading.Lock()
+
+
+@lru_cache(maxsize=1024)
+def tile_png(scene: Scene, age: int, z: int, x: int, y: int) -> bytes:
+    """One Web Mercator tile of a scene, stretched as its chips are; transparent where it is not.
+
+    Args:
+        scene: The scene.
+        age: Modification time of its file, see `age_of`.
+        z: Zoom level, 0 to 24.
+        x: Column.
+        y: Row, from the north.
+
+    Raises:
+        NotFoundError: If there is no such tile.
+        DamagedError: If the scene's file cannot be read.
+    """
+    if not (0 <= z <= 24 and 0 <= x < 2**z and 0 <= y < 2**z):
+        raise NotFoundError("There is no such tile", where=f"{z}/{x}/{y}")
+    with _reading(scene, age) as reader:
+        if not reader.tile_exists(x, y, z):
+            return empty_png()
+        return _rendered(reader.tile(x, y, z, tilesize=TILE, indexes=scene.bands), scene)
+
+
+@lru_cache(maxsize=64)
+def scene_preview(scene: Scene, age: int) -> bytes:
+    """PNG of a whole scene, at most `PREVIEW` pixels a side."""
+    with _reading(scene, age) as reader:
+        return _rendered(reader.preview(max_size=PREVIEW, indexes=scene.bands), scene)
+
+
+def age_of(scene: Scene) -> int:
+    """Modification time of a scene's file in nanoseconds, 0 for one elsewhere."""
+    path = Path(scene.path)
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@lru_cache(maxsize=1024)
+def window_png(scene: Scene, age: int, window: tuple[int, int], extent: int, size: int) -> bytes:
+    """PNG, `size` pixels a side, of the square of `extent` pixels at a (column, row)."""
+    with SceneReader(scene) as reader:
+        return _png(reader.picture(*window, extent, extent, size))
+
+
+@contextmanager
+def _reading(scene: Scene, age: int) -> Iterator[Any]:
+    """This thread's open rio-tiler reader of a scene; a GDAL handle must not be shared by threads.
+
+    Raises:
+        DamagedError: If the file is missing or cannot be read.
+    """
+    from rasterio import Env
+    from rasterio.errors import RasterioError
+
+    readers: OrderedDict[tuple[str, int], Any] = _local.__dict__.setdefault(
+        "readers", OrderedDict()
+    )
+    key = (scene.path, age)
+    try:
+        with Env(**ENVIRONMENT):
+            if key not in readers:
+                readers[key] = _opened(scene)
+            readers.move_to_end(key)
+            yield readers[key]
+    except (RasterioError, SceneError) as error:
+        raise DamagedError(
+            "A scene's imagery cannot be read",
+            where=scene.path,
+            remedy="Put the file back, or delete the collection and build it again",
+        ) from error
+    while len(readers) > _READERS_A_THREAD:
+        readers.popitem(last=False)[1].close()
+
+
+def _opened(scene: Scene) -> Any:
+    """A rio-tiler reader over a safely opened file.
+
+    Where the nodata value may be a measurement, GDAL is told to ignore it; `_valid` judges it.
+    """
+    with _importing:  # rio-tiler's modules import one another: two threads at once get halves
+        from rasterio.vrt import WarpedVRT
+        from rio_tiler.io import Reader
+
+    path = scene.path if is_url(scene.path) else Path(scene.path)
+    dataset = open_dataset(path)
+    if ambiguous(scene.nodata):
+        # Without a value of its own here GDAL falls back to the file's; nothing equals NaN.
+        dataset = WarpedVRT(dataset, nodata=None, src_nodata=math.nan, add_alpha=True)
+    return Reader(scene.path, dataset=dataset)
+
+
+def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float, float]]:
+    """A whole scene in Web Mercator, at most `size` pixels a side.
+
+    Returns:
+        WebP with transparency, and its west, south, east and north in EPSG:3857 metres.
+    """
+    from PIL import Image
+
+    with _opened(scene) as reader:
+        image = reader.part(
+            scene.footprint.bounds,
+            bounds_crs="EPSG:4326",
+            dst_crs="EPSG:3857",
+            indexes=scene.bands,
+            max_size=size,
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(_pixels(image, scene)).save(buffer, "WEBP", quality=80)
+    return buffer.getvalue(), tuple(image.bounds)
+
+
+def _rendered(image: Any, scene: Scene) -> bytes:
+    """RGBA PNG of a rio-tiler image, by the scene's own stretch."""
+    return _png(_pixels(image, scene))
+
+
+def _pixels(image: Any, scene: Scene) -> np.ndarray:
+    """Uint8 (h, w, 4) of a rio-tiler image, by the scene's own stretch and nodata rule."""
+    import numpy as np
+
+    bands = image.array.data
+    rgba = np.empty((*bands.shape[1:], 4), np.uint8)
+    for i in range(3):
+        rgba[..., i] = stretched(bands[i], scene.stretch, i)
+    rgba[..., 3] = np.where(_valid(image, scene), 255, 0)
+    return rgba
+
+
+def _valid(image: Any, scene: Scene) -> np.ndarray:
+    """Bool (h, w): where the image shows the scene, by the rule its chips follow."""
+    import numpy as np
+    from rasterio.warp import Resampling, reproject
+
+    bands = image.array.data
+    valid = image.mask > 0
+    if bands.dtype.kind == "f":
+        valid &= np.isfinite(bands).all(axis=0)
+    if not ambiguous(scene.nodata):
+        return valid
+    doubtful = valid & equals(bands, scene.nodata, scene.dtype)
+    if doubtful.any():
+        collar = collar_of(scene)
+        there = np.zeros(doubtful.shape, np.uint8)
+        reproject(
+            collar.astype(np.uint8),
+            there,
+            src_transform=_grid_of(scene, collar.shape),
+            src_crs=scene.crs,
+            dst_transform=image.transform,
+            dst_crs=image.crs,
+            resampling=Resampling.nearest,
+        )
+        valid &= ~(doubtful & (there > 0))
+    return valid
+
+
+def _grid_of(scene: Scene, shape: tuple[int, ...]) -> Any:
+    """The affine transform of a decimated grid of the scene."""
+    from affine import Affine
+
+    full = Affine(*scene.transform[:6])
+    return full @ Affine.scale(scene.width / shape[1], scene.height / shape[0])
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=1)
+def empty_png() -> bytes:
+    """PNG of one transparent pixel."""
+    import numpy as np
+
+    return _png(np.zeros((1, 1, 4), np.uint8))
+
+
+def encoded(picture: np.ndarray, kind: str, quality: int = 88) -> bytes:
+    """A uint8 RGB (h, w, 3) picture as the bytes of a "JPEG" (of that quality) or "PNG" file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind, **({"quality": quality} if kind == "JPEG" else {}))
+    return buffer.getvalue()

@@ -1,0 +1,240 @@
+"""A scene: one georeferenced raster, described once, and kept with its provenance.
+
+    scene = ingest("flight.tif", folder)      # a COG and a STAC Item in `folder`
+    with SceneReader(scene) as reader:
+        rgb, valid = reader.read(0, 0, 256, 256)
+
+One display stretch and one choice of bands belong to the whole scene, so that neighbouring chips
+look alike and so do their features.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DamagedError, NotFoundError, SceneError
+from pipeline.files import read_json
+from pipeline.geo.footprint import Grounds, footprint, nearest_turn
+from pipeline.imagery.formats import is_url
+
+if TYPE_CHECKING:
+    from shapely.geometry import Polygon
+
+#: West, south, east and north in degrees.
+Bounds = tuple[float, float, float, float]
+
+#: What a STAC Item of an unknown date says: at some time.
+_EVER = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Values shown as black and as white, for the red, green and blue display bands.
+
+    Attributes:
+        low: Shown as 0, in the raster's own units.
+        high: Shown as 255; above `low`.
+    """
+
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        pairs = list(zip(self.low, self.high, strict=True))
+        if len(pairs) != 3 or not all(map(math.isfinite, (*self.low, *self.high))):
+            raise SceneError(
+                "A stretch is three low and three high numbers",
+                where=f"{self.low} {self.high}",
+                remedy="Leave it out for the 2 % and 98 % levels of the scene",
+            )
+        if any(high <= low for low, high in pairs):
+            raise SceneError(
+                "A stretch's high level must be above its low one",
+                where=f"{self.low} {self.high}",
+                remedy="Leave it out for the 2 % and 98 % levels of the scene",
+            )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One georeferenced raster with its provenance.
+
+    Attributes:
+        id: The file's name as a slug and eight digits of its content's SHA-256.
+        path: File as opened, or its https address.
+        title: What people call it.
+        crs: "EPSG:n" where there is one, else WKT.
+        transform: Affine coefficients (a, b, c, d, e, f) from pixel to CRS.
+        width: Pixels across.
+        height: Pixels down.
+        dtype: Numeric type of the bands.
+        count: Number of bands, alpha included.
+        bands: 1-based bands shown as red, green and blue.
+        stretch: The display stretch.
+        nodata: Declared nodata value, or None.
+        gsd: Metres a pixel on the ground at the scene's centre.
+        datetime: Acquisition time, ISO 8601 UTC, or None where unknown.
+        source: Kind of source: "raster", "sample", "earth_engine", ...
+        source_url: Where it came from.
+        license: Licence and credit.
+    """
+
+    id: str
+    path: str
+    title: str
+    crs: str
+    transform: tuple[float, ...]
+    width: int
+    height: int
+    dtype: str
+    count: int
+    bands: tuple[int, int, int]
+    stretch: Stretch
+    nodata: float | None
+    gsd: float
+    datetime: str | None
+    source: str
+    source_url: str
+    license: str = ""
+
+    @property
+    def grounds(self) -> Grounds:
+        """What places the scene's pixels."""
+        return Grounds(self.crs, self.transform)
+
+    @cached_property
+    def footprint(self) -> Polygon:
+        """Outline in EPSG:4326, edges densified; contiguous across the antimeridian."""
+        return footprint(self.grounds, self.width, self.height)
+
+    @cached_property
+    def centre_lon(self) -> float:
+        """Longitude around which the scene and its chips are kept contiguous."""
+        west, _, east, _ = self.footprint.bounds
+        if east - west >= 360:
+            return (west + east) / 2
+        lon, _ = self.grounds.lonlat(self.width / 2, self.height / 2)
+        return float(nearest_turn(lon, 0.0))
+
+    @property
+    def bounds4326(self) -> Bounds:
+        """West, south, east, north; east may exceed 180 across the antimeridian."""
+        return self.footprint.bounds
+
+    def to_item(self) -> dict[str, Any]:
+        """The scene as a STAC 1.0 Item, ready for JSON; `from_item` reads it back."""
+        from shapely.geometry import mapping
+
+        properties: dict[str, Any] = {"title": self.title, "datetime": self.datetime}
+        if self.datetime is None:
+            properties["start_datetime"], properties["end_datetime"] = _EVER
+        if self.license:
+            properties["license"] = self.license
+        code = self.crs.removeprefix("EPSG:")
+        properties |= {
+            "gsd": self.gsd,
+            "proj:epsg": int(code) if code.isdecimal() else None,
+            "proj:wkt2": None if code.isdecimal() else self.crs,
+            "proj:transform": [*self.transform, 0.0, 0.0, 1.0],
+            "proj:shape": [self.height, self.width],
+            "lookalike:bands": list(self.bands),
+            "lookalike:stretch": [list(self.stretch.low), list(self.stretch.high)],
+            "lookalike:source": self.source,
+            "lookalike:source_url": self.source_url,
+        }
+        band = {"data_type": self.dtype, "nodata": _json_number(self.nodata)}
+        return {
+            "type": "Feature",
+            "stac_version": "1.0.0",
+            "stac_extensions": [
+                "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
+                "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+            ],
+            "id": self.id,
+            "geometry": mapping(self.footprint),
+            "bbox": list(self.bounds4326),
+            "properties": properties,
+            "links": [],
+            "assets": {
+                "image": {
+                    "href": self.path,
+                    "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+                    "roles": ["data"],
+                    "raster:bands": [dict(band) for _ in range(self.count)],
+                }
+            },
+        }
+
+    @classmethod
+    def from_item(cls, item: dict[str, Any]) -> Scene:
+        """The scene a STAC Item of ours describes.
+
+        Raises:
+            DamagedError: If it is not one.
+        """
+        try:
+            about, image = item["properties"], item["assets"]["image"]
+            low, high = about["lookalike:stretch"]
+            epsg, bands = about["proj:epsg"], image["raster:bands"]
+            height, width = about["proj:shape"]
+            red, green, blue = about["lookalike:bands"]
+            nodata = bands[0]["nodata"]
+            return cls(
+                id=item["id"],
+                path=image["href"],
+                title=about["title"],
+                crs=f"EPSG:{epsg}" if epsg else about["proj:wkt2"],
+                transform=tuple(about["proj:transform"][:6]),
+                width=width,
+                height=height,
+                dtype=bands[0]["data_type"],
+                count=len(bands),
+                bands=(red, green, blue),
+                stretch=Stretch((low[0], low[1], low[2]), (high[0], high[1], high[2])),
+                nodata=None if nodata is None else float(nodata),
+                gsd=about["gsd"],
+                datetime=about["datetime"],
+                source=about["lookalike:source"],
+                source_url=about["lookalike:source_url"],
+                license=about.get("license", ""),
+            )
+        except (KeyError, TypeError, ValueError, IndexError, SceneError) as error:
+            raise DamagedError(
+                "A scene's description is damaged",
+                where=item.get("id", "") if isinstance(item, dict) else "",
+                remedy="Delete the collection and build it again",
+            ) from error
+
+
+def load_scene(folder: Path, scene_id: str) -> Scene:
+    """The scene described by `<scene_id>.json` in `folder`.
+
+    Raises:
+        NotFoundError: If there is none.
+        DamagedError: If the description is unreadable.
+    """
+    file = folder / f"{scene_id}.json"
+    if Path(scene_id).name != scene_id or not file.is_file():
+        raise NotFoundError(
+            "There is no such scene",
+            where=scene_id[:100],
+            remedy="`python -m pipeline info NAME --json` lists a collection's scenes",
+        )
+    item = read_json(
+        file,
+        what="A scene's description",
+        remedy="Delete the collection and build it again",
+    )
+    scene = Scene.from_item(item)
+    if is_url(scene.path):
+        return scene
+    return replace(scene, path=str((folder / scene.path).absolute()))
+
+
+def _json_number(value: float | None) -> float | str | None:
+    """A number JSON can hold; "nan" and "inf" as STAC's raster extension spells them."""
+    return value if value is None or math.isfinite(value) else str(value)

@@ -1,0 +1,69 @@
+"""Fewer numbers a chip: the first stage of a search.
+
+Embeddings of one area lie close to a subspace.  Each vector b is written as its coordinates z on
+the leading axes of the sample's second moments (a truncated SVD, not centred, because a cosine is
+not), and the length r of what is left over.  Then, for unit vectors a and b,
+
+    a·b = z_a·z_b + rest_a·rest_b,   |rest_a·rest_b| ≤ r_a r_b.
+
+So one dot product of length d + 1, with r as the last coordinate, is at once an upper bound of the
+cosine (the query's last coordinate being r_a), by which an exact search knows when it may stop,
+and a good guess (with half of r_a: what is left over tends to agree too), by which an approximate
+one ranks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.vectors import _squares, leading, widened
+
+#: Numbers kept of a chip, the length of the rest among them.
+REDUCED = 128
+SAMPLE = 6_144
+#: Share of the largest possible agreement of the rests that is expected.
+EXPECTED = 0.5
+#: Added to squared lengths, so that rounding never makes the bound too small.
+SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Orthonormal axes, float32 (2048, d), best first; fewer than 127 where chips are fewer."""
+
+    axes: np.ndarray
+
+    @classmethod
+    def fit(cls, vectors: np.ndarray) -> Projection:
+        """The axes that keep most of a sample's squared length; all of it where they can.
+
+        Args:
+            vectors: Float16 (n, 2048), of length one; up to 6,144 of them are looked at.
+        """
+        picked = np.linspace(0, len(vectors) - 1, min(len(vectors), SAMPLE)).astype(np.int64)
+        sample = widened(vectors[picked])
+        if len(sample) < REDUCED:
+            return cls(np.ascontiguousarray(np.linalg.qr(sample.T)[0]))
+        return cls(leading(sample, REDUCED - 1))
+
+    def of_chips(self, vectors: np.ndarray) -> np.ndarray:
+        """Float32 (n, d + 1) of unit vectors, float32 (n, 2048)."""
+        return self._reduced(vectors, 1.0)
+
+    def of_queries(self, units: np.ndarray, share: float = EXPECTED) -> np.ndarray:
+        """Float32 (n, d + 1) of unit queries, float32 (n, 2048).
+
+        Args:
+            units: The queries.
+            share: 1 for an upper bound of the cosines, less for a guess.
+        """
+        return self._reduced(units, share)
+
+    def _reduced(self, vectors: np.ndarray, share: float) -> np.ndarray:
+        reduced = np.empty((len(vectors), self.axes.shape[1] + 1), np.float32)
+        np.matmul(vectors, self.axes, out=reduced[:, :-1])
+        left = _squares(vectors) - _squares(reduced[:, :-1])
+        reduced[:, -1] = share * np.sqrt(np.maximum(left, 0) + SLACK)
+        return reduced

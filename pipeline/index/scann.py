@@ -1,0 +1,36 @@
+"""ScaNN for numpy arrays, without the TensorFlow that its package loads beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+from functools import lru_cache
+from types import ModuleType
+
+from pipeline.model import native
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def scann() -> ModuleType:
+    """ScaNN's operations on numpy arrays, without TensorFlow.
+
+    `import scann` also loads ScaNN's TensorFlow operations, and with them TensorFlow: seconds that
+    a search has no use for.  A bare package in its place lets the one module be imported alone.
+    """
+    name = "scann.scann_ops.py.scann_ops_pybind"
+    with _loading:
+        if "scann" in sys.modules:
+            return native.load(name)
+        spec = importlib.util.find_spec("scann")
+        if spec is None or spec.submodule_search_locations is None:
+            return native.load(name)
+        bare = ModuleType("scann")
+        bare.__path__ = list(spec.submodule_search_locations)
+        sys.modules["scann"] = bare
+        try:
+            return native.load(name)
+        finally:
+            del sys.modules["scann"]

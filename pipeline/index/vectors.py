@@ -1,0 +1,56 @@
+"""The vectors of several segments, read as one array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.collection import parquet
+from pipeline.index.rows import Place
+
+if TYPE_CHECKING:
+    from pipeline.index.segment import Segment
+
+
+class Rows:
+    """The vectors of several segments, read as one array in the collection's row order."""
+
+    dtype = np.dtype(np.float16)
+
+    def __init__(self, segments: Sequence[Segment], located: Sequence[Place], n: int) -> None:
+        self.shape = (n, parquet.DIMENSIONS)
+        self._vectors = [segment.vectors for segment in segments]
+        self._owner = np.zeros(n, np.int32)
+        self._own = np.zeros(n, np.int64)
+        for number, place in enumerate(located):
+            own = np.arange(place.count)
+            rows = place.rows_of(own)
+            present = rows >= 0
+            self._owner[rows[present]] = number
+            self._own[rows[present]] = own[present]
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment], located: Sequence[Place], n: int) -> np.ndarray | Rows:
+        """The plain memory map where one segment holds everything in order."""
+        if not segments:
+            return np.empty((0, parquet.DIMENSIONS), np.float16)
+        return segments[0].vectors if located[0].whole else cls(segments, located, n)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        owner, own = self._owner[rows], self._own[rows]
+        if np.ndim(owner) == 0:
+            return np.asarray(self._vectors[int(owner)][int(own)])
+        found = np.empty((len(owner), self.shape[1]), np.float16)
+        for number, vectors in enumerate(self._vectors):
+            here = owner == number
+            found[here] = vectors[own[here]]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        everything = self[:]
+        return everything if dtype is None else everything.astype(dtype)

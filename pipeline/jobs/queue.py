@@ -1,0 +1,434 @@
+"""Jobs: builds that outlive the page or the terminal that asked for them.
+
+    jobs/<id>/job.json     what is asked and how it stands; written whole, by one process at a time
+    jobs/<id>/log.txt      what happened, a line each
+    jobs/<id>/preview.jpg  chips of the block finished last
+    jobs/<id>/stop         somebody wants it cancelled
+    jobs/<id>/.running     locked by the process that runs it
+
+A job is run by a runner (`pipeline.jobs.runner`), a process of its own that works through the
+queue.  A job that says it runs while nobody holds its lock was interrupted: the next runner resumes
+it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.build.build import BuildRequest, SceneInput
+from pipeline.collection.names import check_name
+from pipeline.dates import now
+from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
+from pipeline.files import exclusive, is_locked, read_json, write_json
+from pipeline.imagery.chips import chip_cost
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from pipeline.settings import Settings
+
+QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"
+CANCELLED, FAILED, DONE, INTERRUPTED = "cancelled", "failed", "done", "interrupted"
+#: States from which a job can be resumed.
+ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
+KEPT = 200
+#: Interrupted jobs are resumed by themselves up to so many starts.
+MOST_ATTEMPTS = 5
+_ID = re.compile(r"\d{6}-\d{9}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One build and how it stands.
+
+    Attributes:
+        id: Sorts by the time it was asked for.
+        collection: Collection it makes, continues or enlarges.
+        title: What people call it.
+        request: What is asked, JSON form of `JobRequest`.
+        state: queued, running, cancelling, cancelled, failed, done or interrupted.
+        stage: What is being done.
+        done: Units of the stage finished.
+        total: Units of the stage, 0 while unknown.
+        unit: What is counted.
+        note: A detail.
+        rate: Units a second lately, or None.
+        left: Seconds that remain of the stage, or None.
+        created: When it was asked for, ISO 8601 UTC.
+        started: When it was last started, or "".
+        ended: When it ended, or "".
+        attempts: How often it was started.
+        error: Why it failed: what, where, remedy and kind.
+        failures: Blocks that could not be made: block, reason, tries.
+        summary: What was made, of a job that is done.
+        engine: Where blocks are made: "in process", "2 workers" or a scheduler's address.
+    """
+
+    id: str
+    collection: str
+    title: str
+    request: dict[str, Any]
+    state: str = QUEUED
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    note: str = ""
+    rate: float | None = None
+    left: float | None = None
+    created: str = ""
+    started: str = ""
+    ended: str = ""
+    attempts: int = 0
+    error: dict[str, str] | None = None
+    failures: tuple[dict[str, Any], ...] = ()
+    summary: dict[str, Any] | None = None
+    engine: str = ""
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in (QUEUED, RUNNING, CANCELLING)
+
+    @property
+    def share(self) -> float:
+        """Part of the present stage that is finished, 0 to 1."""
+        return min(self.done / self.total, 1.0) if self.total else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, without the request's geometry and candidates."""
+        return {**asdict(self), "request": {"stride": self.request["build"].get("stride")}}
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a job shall do: fetch imagery if it must, then build.
+
+    Attributes:
+        build: The build; fetched rasters are added to its scenes.
+        source: Key of `sources.KINDS` to fetch from, or "".
+        options: Options of that source.
+        candidates: What to fetch, as `Candidate.to_dict` gives it.
+    """
+
+    build: BuildRequest
+    source: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    candidates: tuple[Mapping[str, Any], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; `from_dict` reads it back."""
+        build = asdict(self.build)
+        # The runner works in another folder than whoever asks.
+        for scene in build["scenes"]:
+            scene["path"] = str(scene["path"].absolute())
+        plain = {
+            "build": build,
+            "source": self.source,
+            "options": dict(self.options),
+            "candidates": [dict(candidate) for candidate in self.candidates],
+        }
+        return dict(json.loads(json.dumps(plain, default=str)))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> JobRequest:
+        """The request that `to_dict` wrote."""
+        given = dict(data["build"])
+        scenes = tuple(
+            SceneInput(
+                **{
+                    **scene,
+                    "path": Path(scene["path"]),
+                    "bands": tuple(scene["bands"]) if scene["bands"] else None,
+                    "stretch": _pairs(scene["stretch"]),
+                }
+            )
+            for scene in given.pop("scenes")
+        )
+        build = BuildRequest(**given, scenes=scenes)
+        return cls(build, data["source"], data["options"], tuple(data["candidates"]))
+
+
+class Jobs:
+    """All jobs of one home, as the app, the terminal and the REST interface see them."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._runner: subprocess.Popen[bytes] | None = None
+
+    @property
+    def root(self) -> Path:
+        """Folder of the jobs."""
+        return self.home / "jobs"
+
+    def folder(self, job_id: str) -> Path:
+        """Folder of one job.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        path = self.root / job_id
+        if not (_ID.fullmatch(job_id) and (path / "job.json").is_file()):
+            raise NotFoundError(
+                "There is no such job",
+                where=job_id[:40],
+                remedy="`python -m pipeline jobs list` shows those there are",
+            )
+        return path
+
+    def submit(self, request: JobRequest | BuildRequest, *, start: bool = True) -> Job:
+        """Queue a build, and start a runner unless one works already.
+
+        Args:
+            request: What to do.
+            start: Whether to start a runner; otherwise whoever calls runs it.
+
+        Raises:
+            QueryError: If the collection's name cannot be used, or a job for it is under way.
+            StorageError: If the home cannot be written.
+        """
+        if not isinstance(request, JobRequest):
+            request = JobRequest(request)
+        name = check_name(request.build.name)
+        with self._mutex():
+            for other in self.all():
+                if other.collection == name and other.active:
+                    raise QueryError(
+                        "A job for this collection is under way",
+                        where=f"{name}, job {other.id}",
+                        remedy="Wait for it to end, or cancel it",
+                    )
+                if other.collection == name and other.state == INTERRUPTED:
+                    # The new job continues it; two would make the same blocks.
+                    self.write(replace(other, state=CANCELLED, note="Continued by a later job"))
+            job = Job(
+                id=self._free_id(),
+                collection=name,
+                title=request.build.title or name,
+                request=request.to_dict(),
+                created=now(),
+            )
+            self.write(job)
+        self.tell(job.id, "queued")
+        self._tidy()
+        if start:
+            self.start_runner()
+        return job
+
+    def all(self) -> list[Job]:
+        """All jobs, the newest first; one whose record is damaged is left out."""
+        if not self.root.is_dir():
+            return []
+        found = []
+        for path in sorted(self.root.glob("*/job.json"), reverse=True):
+            try:
+                found.append(self._read(path))
+            except DamagedError:
+                continue
+        return found
+
+    def get(self, job_id: str) -> Job:
+        """One job as it now stands.
+
+        Raises:
+            NotFoundError: If there is none.
+            DamagedError: If its record cannot be read.
+        """
+        return self._read(self.folder(job_id) / "job.json")
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job; one that runs stops within seconds and keeps its finished blocks.
+
+        Raises:
+            NotFoundError: If there is none.
+            QueryError: If it has ended.
+        """
+        with self._mutex():
+            job = self.get(job_id)
+            if not (job.active or job.state == INTERRUPTED):
+                raise QueryError(
+                    f"This job is {job.state} already", where=job_id, remedy="Nothing to cancel"
+                )
+            (self.folder(job_id) / "stop").touch()
+            if job.state in (QUEUED, INTERRUPTED):
+                job = replace(job, state=CANCELLED, ended=now())
+                self.write(job)
+                self.tell(job_id, "cancelled before it ran")
+            else:
+                self.tell(job_id, "cancelling")
+        return self.get(job_id)
+
+    def resume(self, job_id: str, *, start: bool = True) -> Job:
+        """Queue a job again that was cancelled, failed or interrupted; done blocks are kept.
+
+        Raises:
+            NotFoundError: If there is none.
+            QueryError: If it is under way or done, or another job for its collection is.
+        """
+        with self._mutex():
+            job = self.get(job_id)
+            if job.state not in ENDED_EARLY:
+                raise QueryError(
+                    f"This job is {job.state}",
+                    where=job_id,
+                    remedy="Only a job that was cancelled, failed or interrupted can be resumed",
+                )
+            for other in self.all():
+                if other.active and other.collection == job.collection:
+                    raise QueryError(
+                        "Another job for this collection is under way",
+                        where=other.id,
+                        remedy="Wait for it to end, or cancel it",
+                    )
+            (self.folder(job_id) / "stop").unlink(missing_ok=True)
+            job = replace(job, state=QUEUED, ended="", error=None, failures=(), note="", attempts=0)
+            self.write(job)
+        self.tell(job_id, "queued again")
+        if start:
+            self.start_runner()
+        return job
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job that has ended; its collection stays.
+
+        Raises:
+            NotFoundError: If there is none.
+            QueryError: If it waits or runs.
+        """
+        with self._mutex():
+            if self.get(job_id).active:
+                raise QueryError("This job is under way", where=job_id, remedy="Cancel it first")
+            shutil.rmtree(self.folder(job_id), ignore_errors=True)
+
+    def log(self, job_id: str, *, last: int = 200) -> list[str]:
+        """The last lines of a job's log."""
+        path = self.folder(job_id) / "log.txt"
+        return path.read_text("utf-8").splitlines()[-last:] if path.exists() else []
+
+    def preview(self, job_id: str) -> Path | None:
+        """A JPEG of the chips made last, if there is one."""
+        path = self.folder(job_id) / "preview.jpg"
+        return path if path.is_file() else None
+
+    def queue(self) -> list[Job]:
+        """What a runner shall do, the oldest first: queued jobs and interrupted ones.
+
+        One that was interrupted again and again waits for somebody to resume it: it may be what
+        ends the runner.
+        """
+        return [
+            job
+            for job in reversed(self.all())
+            if job.state == QUEUED or (job.state == INTERRUPTED and job.attempts < MOST_ATTEMPTS)
+        ]
+
+    def start_runner(self) -> bool:
+        """Start a runner in a process of its own if there is work and none runs.
+
+        The runner belongs to nobody: it survives the app, the terminal and the browser.
+
+        Returns:
+            Whether one was started.
+        """
+        if self._runner is not None:
+            self._runner.poll()  # one that ended is not left a zombie; one at work holds the lock
+        if not self.queue() or is_locked(self.root / ".runner"):
+            return False
+        with storage_errors(self.root), (self.root / "runner.log").open("a") as log:
+            self._runner = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.jobs.runner", str(self.home)],
+                cwd=Path(__file__).parents[2],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return True
+
+    def tell(self, job_id: str, line: str) -> None:
+        """Append a line to a job's log."""
+        path = self.root / job_id / "log.txt"
+        with storage_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(f"{now()} {line}\n")
+
+    def write(self, job: Job) -> None:
+        """Write a job's record, whole or not at all."""
+        write_json(self.root / job.id / "job.json", asdict(job))
+
+    def seconds_a_chip(self, mode: str, stride: int, settings: Settings) -> float | None:
+        """What embedding a chip took on this machine lately, or None before the first build.
+
+        Args:
+            mode: "chip" or "dense".
+            stride: Pixels between neighbouring chips.
+            settings: Jobs run with another engine than these give say nothing and are left out.
+        """
+        engine = engine_name(settings)
+        known = [
+            job.summary["seconds"]
+            / job.summary["made"]
+            / chip_cost(mode, job.summary.get("stride", 128))
+            for job in self.all()
+            if job.summary
+            and job.engine == engine
+            and job.summary.get("mode") == mode
+            and job.summary.get("made", 0) >= 20
+        ][:5]
+        return sorted(known)[len(known) // 2] * chip_cost(mode, stride) if known else None
+
+    def _read(self, path: Path) -> Job:
+        remedy = f"Remove the folder {path.parent.name}"
+        content = read_json(path, what="A job's record", remedy=remedy)
+        try:
+            known = {k: v for k, v in content.items() if k in Job.__dataclass_fields__}
+            job = Job(**{**known, "failures": tuple(known.get("failures", ()))})
+        except (AttributeError, TypeError) as error:
+            raise DamagedError("A job's record is damaged", where=path, remedy=remedy) from error
+        if job.state in (RUNNING, CANCELLING):
+            stopping = (path.parent / "stop").exists()
+            if not is_locked(path.parent / ".running"):
+                state = CANCELLED if stopping else INTERRUPTED
+                return replace(job, state=state, rate=None, left=None)
+            if stopping:
+                return replace(job, state=CANCELLING)
+        return job
+
+    def _mutex(self) -> AbstractContextManager[None]:
+        """Held while a job changes its state, so that two requests do not interleave."""
+        return exclusive(self.root / ".mutex")
+
+    def _free_id(self) -> str:
+        """The present to the millisecond, which sorts; called with the mutex held."""
+        while True:
+            job_id = datetime.now(timezone.utc).strftime("%y%m%d-%H%M%S%f")[:-3]
+            if not (self.root / job_id).exists():
+                return job_id
+            time.sleep(0.001)
+
+    def _tidy(self) -> None:
+        for job in self.all()[KEPT:]:
+            if not job.active:
+                shutil.rmtree(self.root / job.id, ignore_errors=True)
+
+
+def engine_name(settings: Settings) -> str:
+    """What `Job.engine` says for these settings."""
+    if settings.scheduler:
+        return settings.scheduler
+    if settings.workers == 0:
+        return "in process"
+    return f"{settings.workers} worker{'s' if settings.workers > 1 else ''}"
+
+
+def _pairs(stretch: Any) -> Any:
+    return (tuple(stretch[0]), tuple(stretch[1])) if stretch else None

@@ -1,0 +1,1 @@
+"""From pixels to vectors; nothing is read from or written to disk but the weights."""

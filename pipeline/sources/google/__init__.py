@@ -1,0 +1,1 @@
+"""What Google's services share: identity, and files in Drive and Cloud Storage."""

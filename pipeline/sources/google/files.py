@@ -1,0 +1,364 @@
+"""Files in Google Drive and in Cloud Storage: find, download whole, remove.
+
+Drive is spoken to with Google's own client, Cloud Storage through its JSON interface; the bytes of
+both come by our resumable download, checked against the size and MD5 that the service tells.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
+
+from pipeline.errors import LookalikeError, NotFoundError, ServiceError
+from pipeline.progress import OnProgress, silent
+from pipeline.settings import settings
+from pipeline.sources.google import identity
+from pipeline.sources.http.client import TRANSIENT, Http, TransientError, retry
+from pipeline.sources.http.download import download
+
+Result = TypeVar("Result")
+FOLDER = "application/vnd.google-apps.folder"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file in a store.
+
+    Attributes:
+        id: What the store calls it.
+        name: What people call it.
+        size: Bytes.
+        md5: Checksum in hex, or empty.
+    """
+
+    id: str
+    name: str
+    size: int
+    md5: str = ""
+
+
+class Store(Protocol):
+    """Where Earth Engine's exports land."""
+
+    title: str
+
+    def export(self, image: Any, name: str, **grid: Any) -> Any:
+        """The unstarted `ee.batch.Task` that writes an image here."""
+        ...
+
+    def find(self, name: str) -> Stored | None:
+        """The file of this name, or None."""
+        ...
+
+    def bring(self, stored: Stored, path: Path, progress: OnProgress = silent) -> Path:
+        """Download a file whole, going on where an earlier try stopped.
+
+        Raises:
+            NotFoundError: If it is gone.
+        """
+        ...
+
+    def remove(self, stored: Stored) -> None:
+        """Delete a file; one that is gone already is no error."""
+        ...
+
+
+def _http(url: str, base: float) -> Http:
+    """A client for an address of the operator, who may well have put it inside the network."""
+    host = urlsplit(url).netloc
+    return Http(
+        (*settings().private_hosts, host),
+        session=identity.session(),
+        translate=identity.sign_in_error,
+        base=base,
+    )
+
+
+def _bring(http: Http, url: str, stored: Stored, path: Path, progress: OnProgress) -> Path:
+    try:
+        return download(
+            http, url, path, size=stored.size, md5=stored.md5 or None,
+            stage=f"Downloading {stored.name}", progress=progress,
+        )  # fmt: skip
+    except ServiceError as error:
+        if "404" in error.what:
+            raise NotFoundError(
+                "The file is gone", where=stored.name, remedy="Export it again, or restore it"
+            ) from error
+        raise
+
+
+@dataclass
+class Drive:
+    """Google Drive.
+
+    Attributes:
+        folder: Name of the folder that exports go to, or the name, id or address of one to read.
+        base: Seconds of the first wait between two tries.
+    """
+
+    folder: str = "lookalike"
+    base: float = 0.5
+    title: str = "Google Drive"
+
+    @cached_property
+    def _files(self) -> Any:
+        import google_auth_httplib2
+        import httplib2
+        from googleapiclient.discovery import build
+
+        http = google_auth_httplib2.AuthorizedHttp(
+            identity.credentials(), http=httplib2.Http(timeout=60)
+        )
+        options = {"api_endpoint": f"{settings().drive_url}/drive/v3/"}
+        return build(
+            "drive", "v3", http=http, client_options=options, cache_discovery=False
+        ).files()
+
+    @cached_property
+    def _bytes(self) -> Http:
+        return _http(settings().drive_url, self.base)
+
+    def export(self, image: Any, name: str, **grid: Any) -> Any:
+        """See `Store.export`."""
+        import ee
+
+        return ee.batch.Export.image.toDrive(
+            image=image, description=name, folder=self.folder, fileNamePrefix=name, **grid
+        )
+
+    def find(self, name: str) -> Stored | None:
+        """See `Store.find`; Drive allows several files of one name, this is one of them."""
+        found = self._list(f"name = '{_quoted(name)}' and trashed = false")
+        return found[0] if found else None
+
+    def rasters(self) -> list[Stored]:
+        """The GeoTIFFs in the folder, by name.
+
+        Raises:
+            NotFoundError: If there is no such folder, or it holds none.
+        """
+        parent = self.folder_id()
+        found = self._list(f"'{_quoted(parent)}' in parents and trashed = false")
+        rasters = [one for one in found if one.name.lower().endswith((".tif", ".tiff"))]
+        if not rasters:
+            raise NotFoundError(
+                "There is no GeoTIFF in this Drive folder",
+                where=self.folder,
+                remedy="Put files in it that end in .tif",
+            )
+        return sorted(rasters, key=lambda one: one.name)
+
+    def folder_id(self) -> str:
+        """The id of the folder, whether its name, id or address was given.
+
+        Raises:
+            NotFoundError: If no folder of this name is shared with the account.
+        """
+        address = re.search(r"/folders/([\w-]+)", self.folder)
+        if address:
+            return address[1]
+        query = f"name = '{_quoted(self.folder)}' and mimeType = '{FOLDER}' and trashed = false"
+        answer = self._ask(lambda: self._files.list(q=query, fields="files(id)").execute())
+        if answer["files"]:
+            return str(answer["files"][0]["id"])
+        if re.fullmatch(r"[\w-]{20,}", self.folder):
+            return self.folder
+        who = identity.identity()
+        raise NotFoundError(
+            "There is no such Drive folder",
+            where=self.folder,
+            remedy=f"Check its name, and share it with {who.account or 'this account'}",
+        )
+
+    def bring(self, stored: Stored, path: Path, progress: OnProgress = silent) -> Path:
+        """See `Store.bring`."""
+        return _bring(self._bytes, self.address(stored), stored, path, progress)
+
+    def address(self, stored: Stored) -> str:
+        """Where the bytes are; needs the account's token."""
+        return f"{settings().drive_url}/drive/v3/files/{stored.id}?alt=media"
+
+    @property
+    def http(self) -> Http:
+        """The client that `address` can be read with."""
+        return self._bytes
+
+    def remove(self, stored: Stored) -> None:
+        """See `Store.remove`."""
+        try:
+            self._ask(lambda: self._files.delete(fileId=stored.id).execute())
+        except NotFoundError:
+            return
+
+    def make_folder(self) -> str:
+        """The id of the folder, made at the root of the Drive where there is none."""
+        try:
+            return self.folder_id()
+        except NotFoundError:
+            body = {"name": self.folder, "mimeType": FOLDER}
+            answer = self._ask(lambda: self._files.create(body=body, fields="id").execute())
+            return str(answer["id"])
+
+    def put(self, path: Path, parent: str, kind: str) -> None:
+        """Upload a file, unless it is there; one of this name with other content gets this one.
+
+        Drive keeps the content it had before as a revision.
+
+        Args:
+            path: The file.
+            parent: Id of the folder.
+            kind: Media type.
+        """
+        query = f"name = '{_quoted(path.name)}' and '{_quoted(parent)}' in parents"
+        there = self._list(query + " and trashed = false")
+        content = path.read_bytes()
+        if any(one.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest() for one in there):
+            return
+        if there:
+            self._send("PATCH", f"/{there[0].id}?uploadType=media", content, kind, path.name)
+            return
+        about = json.dumps({"name": path.name, "parents": [parent]})
+        mark = uuid.uuid4().hex
+        head = (
+            f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{about}\r\n"
+            f"--{mark}\r\nContent-Type: {kind}\r\n\r\n"
+        )
+        body = head.encode() + content + f"\r\n--{mark}--".encode()
+        kind = f"multipart/related; boundary={mark}"
+        self._send("POST", "?uploadType=multipart", body, kind, path.name)
+
+    def _send(self, method: str, rest: str, body: bytes, kind: str, name: str) -> None:
+        url = f"{settings().drive_url}/upload/drive/v3/files{rest}"
+        try:
+            self._bytes.request(method, url, data=body, headers={"Content-Type": kind}).close()
+        except ServiceError as error:
+            raise ServiceError(error.what, where=name, remedy=_remedy(error.what)) from error
+
+    def _list(self, query: str) -> list[Stored]:
+        found: list[Stored] = []
+        wanted = {
+            "q": query,
+            "pageSize": 100,
+            "fields": "nextPageToken, files(id, name, size, md5Checksum, mimeType)",
+        }
+        while True:
+            page = self._ask(self._files.list(**wanted).execute)
+            found += [
+                Stored(one["id"], one["name"], int(one["size"]), one.get("md5Checksum", ""))
+                for one in page["files"]
+                if "size" in one
+            ]
+            if "nextPageToken" not in page:
+                return found
+            wanted["pageToken"] = page["nextPageToken"]
+
+    def _ask(self, call: Callable[[], Result]) -> Result:
+        def once() -> Result:
+            try:
+                return call()
+            except Exception as error:
+                known = _drive_error(error, self.folder)
+                if known is None:
+                    raise
+                raise known from error
+
+        return retry(once, base=self.base)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _drive_error(error: Exception, where: str) -> LookalikeError | TransientError | None:
+    from googleapiclient.errors import HttpError
+    from httplib2 import HttpLib2Error
+
+    signing = identity.sign_in_error(error)
+    if signing is not None:
+        return signing
+    if isinstance(error, (HttpLib2Error, OSError)):
+        return TransientError(
+            ServiceError(
+                "Google Drive could not be reached",
+                remedy="Check the network and run the same command again",
+            )
+        )
+    if not isinstance(error, HttpError):
+        return None
+    status, said = int(error.resp.status), str(error.reason).rstrip(".")
+    if status == 404:
+        return NotFoundError(
+            f"Google Drive says: {said}", where=where, remedy="Check the id and the sharing"
+        )
+    refusal = ServiceError(f"Google Drive says: {said}", where=where, remedy=_remedy(said))
+    if status in TRANSIENT or (status == 403 and "rate limit" in said.lower()):
+        return TransientError(refusal)
+    return refusal
+
+
+def _remedy(said: str) -> str:
+    if "quota" in said.lower() and "storage" in said.lower():
+        return "Free some space in the account's Drive, or choose another road"
+    return f"Check the folder's sharing and that the Drive API is enabled; see {identity.GUIDE}"
+
+
+@dataclass
+class Bucket:
+    """A bucket of Google Cloud Storage.
+
+    Attributes:
+        name: Its name.
+        base: Seconds of the first wait between two tries.
+    """
+
+    name: str
+    base: float = 0.5
+    title: str = "Cloud Storage"
+
+    @cached_property
+    def _http(self) -> Http:
+        return _http(settings().storage_url, self.base)
+
+    def export(self, image: Any, name: str, **grid: Any) -> Any:
+        """See `Store.export`."""
+        import ee
+
+        return ee.batch.Export.image.toCloudStorage(
+            image=image, description=name, bucket=self.name, fileNamePrefix=name, **grid
+        )
+
+    def find(self, name: str) -> Stored | None:
+        """See `Store.find`."""
+        try:
+            one = self._http.json(self._address(name))
+        except ServiceError as error:
+            if "No such object" in error.what or "404: Not Found" in error.what:
+                return None
+            raise
+        md5 = base64.b64decode(one["md5Hash"]).hex() if "md5Hash" in one else ""
+        return Stored(name, name, int(one["size"]), md5)
+
+    def bring(self, stored: Stored, path: Path, progress: OnProgress = silent) -> Path:
+        """See `Store.bring`."""
+        return _bring(self._http, self._address(stored.id) + "?alt=media", stored, path, progress)
+
+    def remove(self, stored: Stored) -> None:
+        """See `Store.remove`."""
+        try:
+            self._http.request("DELETE", self._address(stored.id)).close()
+        except ServiceError as error:
+            if "404" not in error.what:
+                raise
+
+    def _address(self, name: str) -> str:
+        return f"{settings().storage_url}/storage/v1/b/{self.name}/o/{quote(name, safe='')}"

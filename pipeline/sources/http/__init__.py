@@ -1,0 +1,1 @@
+"""Requests to outside services: addresses are checked, answers are limited, downloads resume."""

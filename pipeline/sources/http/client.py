@@ -1,0 +1,366 @@
+"""The one place that speaks HTTP: timeouts, retries, refused addresses, resumable downloads.
+
+Every connection, also the one a redirect leads to, is checked after the name is resolved: an
+address inside a private network is refused unless the operator listed its host in
+`LOOKALIKE_PRIVATE_HOSTS`.  Addresses in messages and logs lose their query, where signatures are.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+import urllib3
+
+from pipeline.errors import AddressError, ServiceError
+from pipeline.progress import OnProgress, Progress
+from pipeline.settings import settings
+from pipeline.sources.http.guard import (
+    GuardedAdapter,
+    GuardedSession,
+    RefusedAddressError,
+    check_address,
+)
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two packets
+ATTEMPTS = 6
+PIECE = 1 << 20
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class TransientError(Exception):
+    """A failure worth another try.
+
+    Args:
+        error: What to raise when no try is left.
+        wait: Seconds the service asked to wait, or None.
+    """
+
+    def __init__(self, error: ServiceError, wait: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error, self.wait = error, wait
+
+
+def retry(
+    call: Callable[[], Result],
+    *,
+    attempts: int = ATTEMPTS,
+    base: float = 0.5,
+    longest: float = 60.0,
+    pause: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Call until it answers; wait longer after each `TransientError`, with full jitter.
+
+    Jitter keeps forty workers that were refused together from coming back together.
+
+    Raises:
+        ServiceError: The last failure, when `attempts` are used up.
+    """
+    for attempt in range(attempts):
+        try:
+            return call()
+        except TransientError as failure:
+            if attempt + 1 == attempts:
+                raise failure.error from failure
+            wait = random.uniform(0, min(longest, base * 2**attempt))
+            pause(max(wait, min(longest, failure.wait or 0.0)))
+    raise AssertionError("attempts must be at least 1")
+
+
+def hearing(progress: OnProgress) -> Callable[[float], None]:
+    """A wait between two tries that is told, and that ends at once when somebody cancels."""
+
+    def pause(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            note = f"trying again in {left:.0f} s"
+            progress(Progress("Waiting for the service", 0, 0, "tries", note))
+            time.sleep(min(0.5, left))
+
+    return pause
+
+
+def shown(url: str) -> str:
+    """An address fit for messages and records: without user, password, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+class _NoQueries(logging.Filter):
+    """Cuts queries out of urllib3's debug lines, where signatures would stand."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                re.sub(r"\?[^\s\"']*", "?…", part) if isinstance(part, str) else part
+                for part in record.args
+            )
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_NoQueries())
+logging.getLogger("urllib3.util.retry").addFilter(_NoQueries())
+
+
+@dataclass
+class Http:
+    """A client for services outside.
+
+    Attributes:
+        private_hosts: Hosts (`name` or `name:port`) that may be reached although private, and by
+            plain http.
+        headers: Sent with every request, such as an authorisation; kept out of every message.
+        attempts: Tries for each request.
+        base: Seconds of the first wait between two tries.
+        session: Another `requests` session to use, such as google-auth's; its redirects are its
+            own affair.
+        translate: What a failure of that session's own, its sign-in, means; None if it is none.
+        pause: Waits between two tries.
+    """
+
+    private_hosts: tuple[str, ...] = field(default_factory=lambda: settings().private_hosts)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    attempts: int = ATTEMPTS
+    base: float = 0.5
+    timeout: tuple[float, float] = TIMEOUT
+    session: requests.Session | None = field(default=None, repr=False)
+    translate: Callable[[Exception], Exception | None] = field(default=lambda _: None, repr=False)
+    pause: Callable[[float], None] = field(default=time.sleep, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.session is None:
+            session = GuardedSession()
+            session.check = self.check
+            session.max_redirects = 5
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, GuardedAdapter(self.private_hosts, pool=40))
+            self.session = session
+
+    def hearing(self, progress: OnProgress) -> Http:
+        """The same, whose waits are told and hear a cancellation, unless they do already."""
+        return self if self.pause is not time.sleep else replace(self, pause=hearing(progress))
+
+    def check(self, url: str) -> None:
+        """Refuse an address that is not https, or whose host is private.
+
+        Raises:
+            AddressError: With what the operator can do about it.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError as error:
+            raise AddressError(
+                "This is not a web address",
+                where=url.partition("?")[0].rpartition("@")[2][:80],
+                remedy="Check it",
+            ) from error
+        host = parts.hostname or ""
+        listed = host in self.private_hosts or f"{host}:{port}" in self.private_hosts
+        if not host or parts.scheme not in ("https", "http"):
+            raise AddressError(
+                "This is not a web address", where=shown(url), remedy="It starts with https://"
+            )
+        if parts.scheme == "http" and not listed:
+            raise AddressError(
+                "Only https addresses are opened",
+                where=shown(url),
+                remedy="Use https, or have the operator list the host in LOOKALIKE_PRIVATE_HOSTS",
+            )
+        try:
+            check_address(host, port, self.private_hosts)
+        except RefusedAddressError as error:
+            raise _private(url) from error
+        except OSError as error:
+            # Behind a proxy names need not resolve here; the proxy decides then.
+            log.debug("%s does not resolve here: %s", host, error)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        stream: bool = False,
+        tries: int | None = None,
+        **options: Any,
+    ) -> requests.Response:
+        """One answer with a status below 400, after retries.
+
+        Args:
+            method: HTTP method.
+            url: Where to.
+            stream: Leave the body unread.
+            tries: Number of tries, by default that of the client.
+            options: `params`, `json`, `headers` … of requests.
+
+        Raises:
+            ServiceError: If refused, or still failing after the last try.
+        """
+        self.check(url)
+        headers = {**self.headers, **options.pop("headers", {})}
+
+        def call() -> requests.Response:
+            return self.once(method, url, headers=headers, stream=stream, **options)
+
+        return retry(call, attempts=tries or self.attempts, base=self.base, pause=self.pause)
+
+    def once(self, method: str, url: str, **options: Any) -> requests.Response:
+        """One try: an answer below 400, `TransientError` if another may help, or `ServiceError`."""
+        assert self.session is not None
+        try:
+            answer = self.session.request(method, url, timeout=self.timeout, **options)
+        except requests.exceptions.TooManyRedirects as error:
+            raise ServiceError(
+                "The service redirects without end", where=shown(url), remedy="Check the address"
+            ) from error
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise ServiceError(
+                "This is not a web address", where=shown(url), remedy="It starts with https://"
+            ) from error
+        except requests.exceptions.RequestException as error:
+            if _caused_by(error, RefusedAddressError):
+                raise _private(url) from error
+            raise TransientError(unreachable(url, error)) from error
+        except RefusedAddressError as error:
+            raise _private(url) from error
+        except Exception as error:
+            known = self.translate(error)
+            if known is None:
+                raise
+            raise known from error
+        if answer.status_code < 400:
+            return answer
+        failure = refused(url, answer)
+        answer.close()
+        if answer.status_code in TRANSIENT:
+            raise TransientError(failure, _retry_after(answer))
+        raise failure
+
+    def json(self, url: str, method: str = "GET", **options: Any) -> Any:
+        """The JSON document at an address.
+
+        Raises:
+            ServiceError: If it cannot be had or is not JSON.
+        """
+        answer = self.request(method, url, **options)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise ServiceError(
+                "The service did not answer with JSON",
+                where=shown(url),
+                remedy="Check that the address is that of an API and not of a web page",
+            ) from error
+
+
+def pieces(answer: requests.Response, url: str) -> Iterator[bytes]:
+    """The body, megabyte by megabyte; a cut connection is a `TransientError`."""
+    try:
+        yield from answer.iter_content(PIECE)
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise TransientError(unreachable(url, error)) from error
+
+
+def extent(answer: requests.Response) -> tuple[int | None, int]:
+    """(size of the whole file or None, offset of the first byte of this body)."""
+    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+    if answer.status_code == 206 and span:
+        return (None if span[2] == "*" else int(span[2])), int(span[1])
+    length = answer.headers.get("Content-Length", "")
+    return (int(length) if length.isdecimal() else None), 0
+
+
+def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, kind) or any(isinstance(part, kind) for part in seen.args):
+            return True
+        reason = getattr(seen.args[0], "reason", None) if seen.args else None
+        if isinstance(reason, kind):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _retry_after(answer: requests.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else None
+
+
+def refused(url: str, answer: requests.Response) -> ServiceError:
+    """What the service said, and what to do about it."""
+    said = " ".join(_message(answer).split())[:300]
+    status = answer.status_code
+    remedy = {
+        401: "Check the credentials of this service",
+        403: "Check that your account may read this",
+        404: "Check the address",
+        413: "Draw a smaller area",
+        416: "Check the address",
+        429: "Wait a few minutes and run the same command again; what was fetched is kept",
+    }.get(status, "Run the same command again later; what was fetched is kept")
+    return ServiceError(
+        f"The service answered {status}" + (f": {said.rstrip('.')}" if said else ""),
+        where=shown(url),
+        remedy=remedy,
+    )
+
+
+def _message(answer: requests.Response) -> str:
+    try:
+        body = answer.json()
+    except (ValueError, requests.exceptions.RequestException):
+        return answer.reason or ""
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        if isinstance(inner, dict):
+            return str(inner.get("message") or inner.get("description") or inner.get("detail", ""))
+        return str(body.get("error_description") or inner)
+    return str(body)
+
+
+def unreachable(url: str, reason: object) -> ServiceError:
+    """The service gave no whole answer."""
+    kind = reason if isinstance(reason, str) else _short(reason)
+    return ServiceError(
+        f"The service could not be reached ({kind})",
+        where=shown(url),
+        remedy="Check the network and run the same command again; what was fetched is kept",
+    )
+
+
+def _short(reason: object) -> str:
+    names = {
+        "ConnectTimeout": "no answer in time",
+        "ReadTimeout": "no answer in time",
+        "SSLError": "its certificate could not be verified",
+        "ProxyError": "the proxy refused",
+    }
+    name = type(reason).__name__
+    return names.get(name, "the connection failed or was cut off")
+
+
+def _private(url: str) -> AddressError:
+    return AddressError(
+        "This address lies inside a private network",
+        where=shown(url),
+        remedy="Have the operator list the host in LOOKALIKE_PRIVATE_HOSTS",
+    )
+
+
+def changed(url: str) -> ServiceError:
+    """The file is not the one that reading began with."""
+    return ServiceError(
+        "The file changed while it was read", where=shown(url), remedy="Run the same command again"
+    )

@@ -1,0 +1,148 @@
+"""Downloads that go on where they stopped, and appear only when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import ServiceError, storage_errors
+from pipeline.progress import OnProgress, Progress, silent
+from pipeline.sources.http.client import (
+    PIECE,
+    Http,
+    TransientError,
+    changed,
+    extent,
+    pieces,
+    retry,
+    shown,
+    unreachable,
+)
+
+
+def download(
+    http: Http,
+    href: str | Callable[[], str],
+    path: Path,
+    *,
+    size: int | None = None,
+    md5: str | None = None,
+    limit: int | None = None,
+    stage: str = "Downloading",
+    progress: OnProgress = silent,
+) -> Path:
+    """Bring a file to disk; an interrupted download goes on where it stopped.
+
+    The file appears under its name only when it is whole.  Until then its bytes lie in
+    `<name>.part`, and `<name>.part.tag` remembers which version of the file they belong to.
+
+    Args:
+        http: Client.
+        href: Address, or a function that gives a fresh (signed) one for each try.
+        path: Where to.
+        size: Size in bytes the file must have, where known.
+        md5: MD5 in hex it must have, where known.
+        limit: Largest size in bytes that is accepted.
+        stage: For the progress reports.
+        progress: Told the bytes; may cancel.
+
+    Raises:
+        ServiceError: If it cannot be had whole; the part is kept.
+        StorageError: If the disk is full; the part is kept.
+    """
+    if path.exists() and (size is None or path.stat().st_size == size):
+        return path
+    part, tag = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.tag")
+    address = href if callable(href) else lambda: href
+
+    def attempt() -> None:
+        url = address()
+        have = part.stat().st_size if part.exists() else 0
+        known = tag.read_text() if tag.exists() else ""
+        headers = {"Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+            if known.startswith('"'):
+                headers["If-Range"] = known
+        http.check(url)
+        try:
+            answer = http.once("GET", url, headers={**http.headers, **headers}, stream=True)
+        except ServiceError as error:
+            if have and "416" in error.what:
+                if size == have:
+                    return
+                part.unlink()
+                raise TransientError(changed(url)) from error
+            raise
+        with answer:
+            total, start = extent(answer)
+            etag = answer.headers.get("ETag", "")
+            if start and (start != have or (known and etag != known)):
+                part.unlink(missing_ok=True)
+                raise TransientError(changed(url))
+            if total is not None and limit is not None and total > limit:
+                raise ServiceError(
+                    f"The file has {total / 1e6:.0f} MB, more than the {limit / 1e6:.0f} MB "
+                    "allowed",
+                    where=shown(url),
+                    remedy="Draw a smaller area, or raise LOOKALIKE_UPLOAD_MB",
+                )
+            tag.write_text(etag)
+            done = start
+            with part.open("ab" if start else "wb") as out:
+                for piece in pieces(answer, url):
+                    out.write(piece)
+                    done += len(piece)
+                    if limit is not None and done > limit:
+                        raise ServiceError(
+                            f"The file is larger than the {limit / 1e6:.0f} MB allowed",
+                            where=shown(url),
+                            remedy="Raise LOOKALIKE_UPLOAD_MB",
+                        )
+                    progress(Progress(stage, done, total or 0, "bytes", path.name))
+            if total is not None and done < total:
+                raise TransientError(unreachable(url, "the body was cut off"))
+
+    def whole() -> None:
+        attempt()
+        fault = _fault(part, size, md5)
+        if fault:
+            part.unlink(missing_ok=True)
+            raise TransientError(
+                ServiceError(
+                    f"What arrived is not the whole file ({fault})",
+                    where=shown(address()),
+                    remedy="Run the same command again",
+                )
+            )
+
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        retry(
+            whole,
+            attempts=http.attempts,
+            base=http.base,
+            pause=http.hearing(progress).pause,
+        )
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+        tag.unlink(missing_ok=True)
+    return path
+
+
+def _fault(path: Path, size: int | None, md5: str | None) -> str:
+    """Why a downloaded file is not the right one, or nothing."""
+    have = path.stat().st_size if path.exists() else 0
+    if size is not None and have != size:
+        return f"{have} of {size} bytes"
+    if md5:
+        digest = hashlib.md5(usedforsecurity=False)
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+        if digest.hexdigest() != md5.lower():
+            return "its checksum differs"
+    return ""

@@ -1,0 +1,93 @@
+"""The kinds of source, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import NotFoundError
+from pipeline.sources.earth_engine.source import EarthEngine
+from pipeline.sources.files import RasterSource
+from pipeline.sources.google.drive_folder import DriveSource
+from pipeline.sources.openaerialmap import OpenAerialMap
+from pipeline.sources.source import Source
+from pipeline.sources.stac.source import StacSource
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of source as a menu shows it.
+
+    Attributes:
+        name: Key in `KINDS`.
+        title: Name for people.
+        needs: What a user must have.
+        factory: Its class; called with the options of `open_source`.
+    """
+
+    name: str
+    title: str
+    needs: str
+    factory: Callable[..., Source]
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("raster", "Files and URLs", "a GeoTIFF, COG or other raster", RasterSource),
+        Kind(
+            "earth_engine",
+            "Google Earth Engine",
+            "a Google Cloud project registered for Earth Engine",
+            EarthEngine,
+        ),
+        Kind(
+            "drive",
+            "Google Drive folder",
+            "a folder shared with the Google account in use",
+            DriveSource,
+        ),
+        Kind(
+            "stac",
+            "STAC catalogues (Sentinel-2, NAIP, Landsat)",
+            "nothing: these catalogues are open",
+            StacSource,
+        ),
+        Kind(
+            "openaerialmap",
+            "OpenAerialMap",
+            "nothing: this catalogue is open",
+            OpenAerialMap,
+        ),
+    )
+}
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of source of this name.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    raise NotFoundError(
+        "No source has this name", where=name, remedy=f"Choose one of {', '.join(KINDS)}"
+    )
+
+
+def open_source(name: str, **options: Any) -> Source:
+    """The source of this name.
+
+    Args:
+        name: Key of `KINDS`.
+        options: Arguments of the source's class, such as `locations` of "raster".
+
+    Raises:
+        NotFoundError: If no source has this name.
+    """
+    return kind_of(name).factory(**options)

@@ -1,0 +1,387 @@
+"""Parts of rasters: exact UTM grids, windows under an area, and their copies on disk."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import AreaError, LookalikeError, SceneError, storage_errors
+from pipeline.geo.footprint import Grounds, footprint, gsd, nearest_turn
+from pipeline.imagery.cog import check_written, disk_errors
+from pipeline.imagery.formats import georeference
+from pipeline.imagery.metadata import crs_text, tagged_date
+from pipeline.progress import OnProgress, Progress, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+    from shapely.geometry.base import BaseGeometry
+
+    from pipeline.sources.http.range_file import RangeFile
+
+CHIP = 256
+STRIP = 1024  # pixels; side of the squares that a window is copied in
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a grid, in its pixels: offset and size."""
+
+    col: int
+    row: int
+    width: int
+    height: int
+
+    @property
+    def name(self) -> str:
+        """Name for a file, which sorts from north to south and west to east."""
+        return f"{self.row:07d}-{self.col:07d}"
+
+
+@dataclass(frozen=True)
+class PixelGrid:
+    """North-up pixels on whole multiples of their size, so that two runs give the same ones.
+
+    Attributes:
+        crs: `EPSG:n`.
+        scale: Pixel size in metres.
+        col: Left edge in pixels from the origin of the CRS.
+        row: Upper edge in pixels from the origin of the CRS, upwards.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    crs: str
+    scale: float
+    col: int
+    row: int
+    width: int
+    height: int
+
+    @classmethod
+    def over(cls, geometry: BaseGeometry, scale: float, crs: str | None = None) -> PixelGrid:
+        """The smallest grid over a geometry in EPSG:4326, at least one chip wide and high.
+
+        Raises:
+            AreaError: If the geometry does not fit into the CRS.
+        """
+        crs = crs or utm_of(geometry)
+        left, bottom, right, top = projected(geometry, crs).bounds
+        if not all(math.isfinite(edge) for edge in (left, bottom, right, top)):
+            raise AreaError(
+                "The area does not fit into one map projection",
+                where=crs,
+                remedy="Draw a smaller area, or one for each part",
+            )
+        # A hair inside, or rounding in the projection would add a row to an exact area.
+        near = 1e-6
+        col, row = math.floor(left / scale + near), math.ceil(top / scale - near)
+        width = max(CHIP, math.ceil(right / scale - near) - col)
+        height = max(CHIP, row - math.floor(bottom / scale + near))
+        return cls(crs, scale, col, row, width, height)
+
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]:
+        """Affine coefficients of the whole grid."""
+        return self.transform_of(Tile(0, 0, self.width, self.height))
+
+    def transform_of(self, tile: Tile) -> tuple[float, float, float, float, float, float]:
+        """Affine coefficients of a part."""
+        left, top = (self.col + tile.col) * self.scale, (self.row - tile.row) * self.scale
+        return (self.scale, 0.0, left, 0.0, -self.scale, top)
+
+    def tiles(self, size: int, geometry: BaseGeometry | None = None) -> list[Tile]:
+        """Parts of at most `size` pixels a side; only those near the geometry, if given.
+
+        Near is within one chip, so that a chip whose centre lies in the area is complete.
+        """
+        tiles = [
+            Tile(col, row, min(size, self.width - col), min(size, self.height - row))
+            for row in range(0, self.height, size)
+            for col in range(0, self.width, size)
+        ]
+        if geometry is None:
+            return tiles
+        from shapely import box, prepared
+
+        inside = prepared.prep(projected(geometry, self.crs).buffer(CHIP * self.scale))
+        kept = []
+        for tile in tiles:
+            _, _, left, _, _, top = self.transform_of(tile)
+            right, bottom = left + tile.width * self.scale, top - tile.height * self.scale
+            if inside.intersects(box(left, bottom, right, top)):
+                kept.append(tile)
+        return kept
+
+    def cells(self, geometry: BaseGeometry) -> np.ndarray:
+        """Which squares of one chip lie near the geometry, bool (rows, columns).
+
+        What lies farther off is left empty, however large the tiles were that fetched it: so a
+        scene does not depend on the road it came by.
+        """
+        import numpy as np
+
+        kept = np.zeros((-(-self.height // CHIP), -(-self.width // CHIP)), bool)
+        for tile in self.tiles(CHIP, geometry):
+            kept[tile.row // CHIP, tile.col // CHIP] = True
+        return kept
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a raster says about itself.
+
+    Attributes:
+        footprint: Outline, EPSG:4326.
+        crs: `EPSG:n` where there is one, else WKT.
+        transform: Six affine coefficients.
+        width: Pixels.
+        height: Pixels.
+        gsd: Metres a pixel on the ground, or None.
+        bytes_per_pixel: Bytes of all bands of one pixel.
+        datetime: Moment of acquisition, ISO 8601 UTC, or None.
+    """
+
+    footprint: BaseGeometry
+    crs: str
+    transform: tuple[float, ...]
+    width: int
+    height: int
+    gsd: float | None
+    bytes_per_pixel: int
+    datetime: str | None = None
+
+
+def utm_of(geometry: BaseGeometry) -> str:
+    """The UTM zone of a geometry's centre, or the polar stereographic CRS beyond its limits."""
+    import numpy as np
+    import shapely
+
+    west, _, east, _ = geometry.bounds
+    if east - west > 180:  # it is cut at the antimeridian
+        geometry = shapely.transform(
+            geometry, lambda at: np.column_stack([nearest_turn(at[:, 0], 180.0), at[:, 1]])
+        )
+    centre = geometry.centroid
+    if centre.y > 84:
+        return "EPSG:32661"
+    if centre.y < -80:
+        return "EPSG:32761"
+    zone = int((centre.x + 180) // 6) % 60 + 1
+    return f"EPSG:{32600 + zone}" if centre.y >= 0 else f"EPSG:{32700 + zone}"
+
+
+def projected(geometry: BaseGeometry, crs: str, back: bool = False) -> BaseGeometry:
+    """A geometry in EPSG:4326 brought to a CRS, its edges bent with the projection.
+
+    Args:
+        geometry: In EPSG:4326, or in `crs` if `back`.
+        crs: The other CRS.
+        back: Go from `crs` to EPSG:4326 instead.
+    """
+    import numpy as np
+    import shapely
+    from pyproj import Transformer
+
+    pair = (crs, "EPSG:4326") if back else ("EPSG:4326", crs)
+    step = max(geometry.bounds[2] - geometry.bounds[0], geometry.bounds[3] - geometry.bounds[1])
+    dense = shapely.segmentize(geometry, step / 32) if step else geometry
+    convert = Transformer.from_crs(*pair, always_xy=True).transform
+    return shapely.transform(dense, lambda points: np.column_stack(convert(*points.T)))
+
+
+@contextmanager
+def open_remote(remote: RangeFile) -> Iterator[Any]:
+    """A GeoTIFF at an address as a rasterio dataset; only the ranges needed are read.
+
+    GDAL asks our client for the bytes, so that timeouts, retries, refused addresses and renewed
+    signatures are the same here as everywhere.
+
+    Raises:
+        ServiceError: If the address cannot be read.
+        SceneError: If it is not a GeoTIFF.
+    """
+    import io
+
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    failures: list[LookalikeError] = []
+
+    class Cursor(io.RawIOBase):
+        """GDAL opens the file several times; each time has its own position."""
+
+        def __init__(self) -> None:
+            self._at = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def seekable(self) -> bool:
+            return True
+
+        def tell(self) -> int:
+            return self._at
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            self._at = {0: 0, 1: self._at, 2: len(remote)}[whence] + offset
+            return self._at
+
+        def read(self, count: int = -1) -> bytes:
+            # An exception cannot cross GDAL; it is kept, and raised once GDAL has given up.
+            if failures:
+                return b""
+            try:
+                body = remote.read_at(self._at, count)
+            except LookalikeError as error:
+                failures.append(error)
+                return b""
+            self._at += len(body)
+            return body
+
+    name = "remote.tif"
+
+    def opener(path: str, mode: str = "rb", **_: Any) -> Cursor:
+        if Path(path).name != name:
+            raise FileNotFoundError(path)
+        return Cursor()
+
+    quiet = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
+    try:
+        with rasterio.Env(**quiet), rasterio.open(name, opener=opener, driver="GTiff") as dataset:
+            yield dataset
+            if failures:
+                raise failures[0]
+    except RasterioIOError as error:
+        if failures:
+            raise failures[0] from error
+        raise SceneError(
+            "This is not a GeoTIFF that can be read", where=remote.where, remedy="Check the address"
+        ) from error
+
+
+def describe(dataset: Any, where: str | Path) -> Facts:
+    """What an open rasterio dataset says about itself.
+
+    Args:
+        dataset: The open raster.
+        where: Its file, whose world file and `.prj` count; or what messages call a remote one.
+
+    Raises:
+        SceneError: If it does not say where on Earth it lies.
+    """
+    import numpy as np
+
+    own_crs, transform, _ = georeference(dataset, where)
+    grounds = Grounds(crs_text(own_crs), tuple(transform)[:6])
+    width, height = dataset.width, dataset.height
+    return Facts(
+        footprint(grounds, width, height),
+        grounds.crs,
+        grounds.transform,
+        width,
+        height,
+        gsd(grounds, width, height),
+        int(sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)),
+        tagged_date(dataset),
+    )
+
+
+def window_under(
+    geometry: BaseGeometry, crs: str, transform: Sequence[float], width: int, height: int
+) -> tuple[int, int, int, int]:
+    """The window (col, row, width, height) of a raster that an area needs.
+
+    Grown to at least one chip where the raster allows it.
+
+    Raises:
+        SceneError: If the area does not touch the raster.
+    """
+    import numpy as np
+    from rasterio.transform import Affine
+    from shapely import get_coordinates
+
+    points = get_coordinates(projected(geometry, crs))
+    a, b, c, d, e, f = tuple(~Affine(*transform))[:6]
+    cols = a * points[:, 0] + b * points[:, 1] + c
+    rows = d * points[:, 0] + e * points[:, 1] + f
+    low = np.floor([cols.min() + 1e-6, rows.min() + 1e-6]).astype(int)
+    high = np.ceil([cols.max() - 1e-6, rows.max() - 1e-6]).astype(int)
+    limits = np.array([width, height])
+    if (high <= 0).any() or (low >= limits).any():
+        raise SceneError(
+            "The area does not touch this raster", remedy="Choose another scene or another area"
+        )
+    low, high = np.maximum(low, 0), np.minimum(high, limits)
+    low = np.maximum(0, np.minimum(low, high - CHIP))
+    high = np.minimum(limits, np.maximum(high, low + CHIP))
+    (col, row), (right, bottom) = low.tolist(), high.tolist()
+    return col, row, right - col, bottom - row
+
+
+def copy_window(
+    dataset: Any,
+    window: tuple[int, int, int, int],
+    path: Path,
+    progress: OnProgress = silent,
+    *,
+    stage: str = "Reading the area",
+) -> Path:
+    """Copy a window of an open raster, its mask and its palette into a tiled GeoTIFF.
+
+    Raises:
+        StorageError: If the disk is full.
+    """
+    import rasterio
+    from rasterio.enums import ColorInterp, MaskFlags
+    from rasterio.windows import Window
+
+    col, row, width, height = window
+    squares = [
+        (x, y, min(STRIP, width - x), min(STRIP, height - y))
+        for y in range(0, height, STRIP)
+        for x in range(0, width, STRIP)
+    ]
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    kinds = dataset.colorinterp
+    masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0] and ColorInterp.alpha not in kinds
+    profile = {
+        "driver": "GTiff",
+        "width": width,
+        "height": height,
+        "count": dataset.count,
+        "dtype": dataset.dtypes[0],
+        "crs": dataset.crs,
+        "transform": dataset.window_transform(Window(col, row, width, height)),
+        "nodata": dataset.nodata,
+        "tiled": True,
+        "compress": "deflate",
+        "bigtiff": "if_safer",
+    }
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with (
+                disk_errors(part),
+                rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+                rasterio.open(part, "w", **profile) as out,
+            ):
+                out.colorinterp = kinds
+                if kinds[0] == ColorInterp.palette:
+                    out.write_colormap(1, dataset.colormap(1))
+                for done, (x, y, w, h) in enumerate(squares):
+                    progress(Progress(stage, done, len(squares), "blocks", path.name))
+                    there, here = Window(col + x, row + y, w, h), Window(x, y, w, h)
+                    out.write(dataset.read(window=there), window=here)
+                    if masked:
+                        out.write_mask(dataset.read_masks(1, window=there), window=here)
+            check_written(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    progress(Progress(stage, len(squares), len(squares), "blocks", path.name))
+    return path

@@ -1,0 +1,1 @@
+"""Imagery of STAC catalogues: search, signing and pixels."""

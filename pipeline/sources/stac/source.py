@@ -1,0 +1,344 @@
+"""Scenes of STAC catalogues: Earth Search, the Planetary Computer, and those the operator adds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline import dates as moments
+from pipeline.dates import Dates
+from pipeline.errors import QueryError, ServiceError
+from pipeline.progress import OnProgress, silent
+from pipeline.settings import settings
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, check_scale
+from pipeline.sources.http.client import Http
+from pipeline.sources.source import cover, geometry_of, share_of
+from pipeline.sources.stac.client import items
+from pipeline.sources.stac.pixels import make, plans
+from pipeline.sources.stac.signing import Signer
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+log = logging.getLogger(__name__)
+MOST_PIXELS = 20_000_000_000
+MOST_TOLD = 100  # images that an explanation counts
+COMPOSITES = {
+    "day": "one scene a day",
+    "scene": "one scene for each image",
+    "clearest": "one scene, the least cloudy image on top",
+}
+
+
+@dataclass(frozen=True)
+class Api:
+    """A STAC API.
+
+    Attributes:
+        name: What users call it.
+        url: Its address.
+        collections: Collections that suit a visual search, the best first.
+        tokens: Address of the service that signs its assets, or empty.
+    """
+
+    name: str
+    url: str
+    collections: tuple[str, ...] = ()
+    tokens: str = ""
+
+
+APIS = (
+    Api("earth-search", "https://earth-search.aws.element84.com/v1", ("sentinel-2-l2a",)),
+    Api(
+        "planetary-computer",
+        "https://planetarycomputer.microsoft.com/api/stac/v1",
+        ("naip", "sentinel-2-l2a", "landsat-c2-l2"),
+        "https://planetarycomputer.microsoft.com/api/sas/v1",
+    ),
+)
+#: Assets that show a scene in natural colours, the first that an item has: one with three bands or
+#: more, or one for each of red, green and blue.
+LOOKS = (
+    ("visual",),
+    ("image",),
+    ("red", "green", "blue"),
+    ("B04", "B03", "B02"),
+    ("data",),
+    ("cog",),
+)
+LICENSES = {
+    "sentinel-2-l2a": "Copernicus Sentinel data",
+    "naip": "Public domain (USDA)",
+    "landsat-c2-l2": "Public domain (USGS)",
+}
+GSD = {"sentinel-2-l2a": 10.0, "landsat-c2-l2": 30.0, "naip": 1.0}
+
+
+def apis() -> dict[str, Api]:
+    """The catalogues that may be asked: the built-in ones and the operator's."""
+    known = {api.name: api for api in APIS}
+    for name, url in settings().stac:
+        old = known.get(name, Api(name, url))
+        # An address put in the place of the Planetary Computer has its token service beside it.
+        tokens = f"{url.removesuffix('/stac/v1')}/sas/v1" if old.tokens else ""
+        known[name] = Api(name, url, old.collections, tokens)
+    return known
+
+
+@dataclass(frozen=True)
+class StacSource:
+    """One collection of one STAC API.
+
+    Attributes:
+        api: Key of `apis()`.
+        collection: Collection id, or None for the best one of the API.
+        composite: Key of `COMPOSITES`.
+        scale: Metres a pixel, or None for the scenes' own.
+        workers: Blocks read at once.
+        base: Seconds of the first wait between two tries.
+    """
+
+    api: str = "earth-search"
+    collection: str | None = None
+    composite: str = "day"
+    scale: float | None = None
+    workers: int = 8
+    base: float = 0.5
+    name: str = "stac"
+    _signers: dict[str, Signer] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.api not in apis():
+            raise QueryError(
+                "This STAC catalogue is not one of those allowed",
+                where=self.api,
+                remedy=f"Choose one of {', '.join(apis())}, or have the operator add it to "
+                "LOOKALIKE_STAC",
+            )
+        if self.composite not in COMPOSITES:
+            raise QueryError(
+                "There is no such composite",
+                where=self.composite,
+                remedy=f"One of {', '.join(COMPOSITES)}",
+            )
+        check_scale(self.scale)
+
+    @property
+    def chosen(self) -> str:
+        """The collection.
+
+        Raises:
+            QueryError: If none is given and the API has no favourite.
+        """
+        favourites = apis()[self.api].collections
+        if self.collection or favourites:
+            return self.collection or favourites[0]
+        raise QueryError(
+            "This catalogue needs a collection",
+            where=self.api,
+            remedy="Name one on the Area page, or with --collection ID",
+        )
+
+    def http(self) -> Http:
+        """The client; the operator's own catalogue may lie inside the network."""
+        host = urlsplit(apis()[self.api].url).netloc
+        own = (host,) if self.api in dict(settings().stac) else ()
+        return Http((*settings().private_hosts, *own), base=self.base)
+
+    def collections(self) -> list[tuple[str, str]]:
+        """Ids and titles of the collections of the API.
+
+        Raises:
+            ServiceError: If it cannot be asked.
+        """
+        answer = self.http().json(f"{apis()[self.api].url}/collections")
+        return [(one["id"], one.get("title") or one["id"]) for one in answer["collections"]]
+
+    def search(
+        self,
+        area: Any,
+        dates: Dates | None = None,
+        *,
+        cloud: float | None = None,
+        limit: int = 500,
+    ) -> list[Candidate]:
+        """Items that touch the area and can be shown, those that cover most of it first.
+
+        Raises:
+            ServiceError: If the catalogue refuses or fails, or no item has a picture.
+        """
+        from shapely.geometry import mapping
+
+        geometry = geometry_of(area)
+        found = items(
+            self.http(),
+            apis()[self.api].url,
+            {
+                "collections": [self.chosen],
+                "intersects": mapping(geometry),
+                "datetime": _interval(dates),
+                "query": None if cloud is None else {"eo:cloud_cover": {"lte": cloud}},
+                "max_items": limit,
+            },
+        )
+        candidates = []
+        for item in found:
+            candidate = self._candidate(item, geometry)
+            if candidate is None:
+                log.info("%s has no asset that can be shown: %s", item["id"], list(item["assets"]))
+            elif candidate.share > 0 and (
+                cloud is None or candidate.cloud is None or candidate.cloud <= cloud
+            ):
+                candidates.append(candidate)
+        if found and not candidates and all(_look(item["assets"]) is None for item in found):
+            raise ServiceError(
+                "The items of this collection have no picture in natural colours; they have "
+                + ", ".join(list(found[0]["assets"])[:8]),
+                where=self.chosen,
+                remedy="Choose another collection",
+            )
+        candidates.sort(key=lambda one: one.datetime or "", reverse=True)
+        candidates.sort(key=lambda one: (-round(one.share, 2), one.cloud or 0.0))
+        return candidates
+
+    def _candidate(self, item: Mapping[str, Any], geometry: BaseGeometry) -> Candidate | None:
+        from shapely.geometry import box, shape
+
+        look = _look(item["assets"])
+        if look is None:
+            return None
+        told = item["properties"]
+        outline = item.get("geometry")
+        footprint = (shape(outline) if outline else box(*item["bbox"][:4])).buffer(0)
+        moment = told.get("datetime") or told.get("start_datetime")
+        day = (moment or "undated")[:10]
+        assets = item["assets"]
+        picture = next((assets[n]["href"] for n in ("thumbnail",) if n in assets), "")
+        own = next((link["href"] for link in item["links"] if link["rel"] == "self"), "")
+        first = assets[look[0]]
+        gsd = first.get("gsd") or told.get("gsd") or GSD.get(self.chosen)
+        return Candidate(
+            id=item["id"],
+            source=self.name,
+            title=f"{self.chosen} {day}",
+            footprint=footprint,
+            datetime=moments.told(moment),
+            gsd=gsd,
+            cloud=told.get("eo:cloud_cover"),
+            thumbnail=picture if picture.startswith("https://") else "",
+            share=share_of(geometry, footprint),
+            license=LICENSES.get(self.chosen, ""),
+            url=own,
+            facts={
+                "assets": [assets[name]["href"].split("?")[0] for name in look],
+                "epsg": _epsg(told),
+            },
+        )
+
+    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+        """See `Source.coverage`."""
+        return cover(area, candidates)
+
+    def explain(self, area: Any, dates: Dates | None = None) -> str:
+        """Why there is no candidate, and where there is one."""
+        there = f"{self.chosen} of {self.api}"
+        if cloudy := self.search(area, dates, limit=MOST_TOLD):
+            return (
+                f"{there} has {_counted(cloudy)} here{' between these dates' * bool(dates)}"
+                ", each under more clouds than allowed. Allow more."
+            )
+        if anywhen := self.search(area, limit=MOST_TOLD) if dates else []:
+            days = sorted(one.day for one in anywhen)
+            return (
+                f"{there} has no image here between these dates; from {days[0]} to {days[-1]} "
+                f"it has {_counted(anywhen)}."
+            )
+        others = [name for name in apis()[self.api].collections if name != self.chosen]
+        return f"{there} has no image here." + (f" Try {others[0]}." if others else "")
+
+    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+        """Pixels and bytes of the part under the area, at three bytes a pixel."""
+        if not candidates:
+            return Estimate(0, 0, 0, 0, refusal="There is no image to fetch. Choose other dates.")
+        made = plans(self, geometry_of(area), candidates)
+        pixels = sum(plan.grid.width * plan.grid.height for plan in made)
+        blocks = sum(len(plan.tiles()) for plan in made)
+        refusal = ""
+        if pixels > MOST_PIXELS:
+            refusal = (
+                f"{pixels / 1e9:.0f} billion pixels are more than one fetch may have "
+                f"({MOST_PIXELS / 1e9:.0f}). Draw a smaller area or choose a coarser scale."
+            )
+        return Estimate(pixels, pixels * 3, blocks, len(made), refusal=refusal)
+
+    def fetch(
+        self,
+        area: Any,
+        candidates: Sequence[Candidate],
+        destination: Path,
+        progress: OnProgress = silent,
+    ) -> list[Fetched]:
+        """One COG for each scene of the composite; only blocks under the area are read.
+
+        Raises:
+            ServiceError: If a service refuses, or keeps failing; what was fetched is kept.
+            SceneError: If an asset is not a GeoTIFF, or lies elsewhere than its item says.
+        """
+        self.estimate(area, candidates).check(self.chosen)
+        destination.mkdir(parents=True, exist_ok=True)
+        http = self.http()
+        return [
+            make(self, plan, destination, http, progress)
+            for plan in plans(self, geometry_of(area), candidates)
+        ]
+
+    def signer(self, http: Http) -> Signer | None:
+        """What signs the assets' addresses, or None where they are open."""
+        tokens = apis()[self.api].tokens
+        if not tokens:
+            return None
+        if self.chosen not in self._signers:
+            own = tuple(urlsplit(url).netloc for name, url in settings().stac if name == self.api)
+            hosts = (".blob.core.windows.net", *own)
+            self._signers[self.chosen] = Signer(http, tokens, self.chosen, hosts)
+        return self._signers[self.chosen]
+
+
+def _look(assets: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The assets that show an item, or None."""
+    for look in LOOKS:
+        if all(name in assets for name in look):
+            chosen = [assets[name] for name in look]
+            # Some lie in stores that are no web servers, or whose reader pays.
+            if all(
+                "tiff" in str(asset.get("type", "image/tiff"))
+                and str(asset.get("href", "")).startswith(("https://", "http://"))
+                for asset in chosen
+            ):
+                return look
+    return None
+
+
+def _epsg(properties: Mapping[str, Any]) -> str | None:
+    code = properties.get("proj:epsg") or properties.get("proj:code")
+    if code is None:
+        return None
+    return code if str(code).startswith("EPSG:") else f"EPSG:{code}"
+
+
+def _counted(found: Sequence[Candidate]) -> str:
+    if len(found) >= MOST_TOLD:
+        return f"{MOST_TOLD} or more images"
+    return f"{len(found)} image{'s' * (len(found) > 1)}"
+
+
+def _interval(dates: Dates | None) -> str | None:
+    if dates is None or not (dates.start or dates.end):
+        return None
+    start = f"{dates.start}T00:00:00Z" if dates.start else ".."
+    end = f"{dates.end}T23:59:59Z" if dates.end else ".."
+    return f"{start}/{end}"

@@ -1,0 +1,191 @@
+"""A stand-in for the network, for tests of what is the same whatever embeds.
+
+A build is killed, resumed and shared out in the same way by any embedder, and ResNet-50 costs each
+new process about nine seconds of a processor.  The real one is tested where vectors matter, and end
+to end once in each place that builds.
+
+The stand-in takes the network's place in whichever process calls `install`: `python -m
+tests.factories.standin build …` is the command line with it, and a Dask worker that has this module
+as its preload embeds with it.  `STANDIN_HOLD` names the file of a `Hold`, which stops it where a
+test wants to disturb a build.
+
+A file is real once it is renamed, so what a killed process leaves behind differs only by the
+renames it came to.  `killed_at` kills a build just before or just after each of them in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pipeline.build.build import BuildRequest
+    from pipeline.collection.library import Library
+    from pipeline.model.embedder import ModelIdentity
+
+HOLD = "STANDIN_HOLD"
+#: What a build imports late beside our own modules.
+PACKAGES = (
+    "pytest",
+    "pandas",
+    "pyarrow.dataset",
+    "pyarrow.parquet",
+    "rio_cogeo",
+    "shapely",
+    "patchify",
+)
+
+
+class Hold:
+    """Keeps every process from embedding once so many blocks are finished, until it is let go.
+
+    Args:
+        path: The file that says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._reached = path, path.with_suffix(".reached")
+
+    def after(self, blocks: int, root: Path) -> None:
+        """Embed on until so many blocks lie somewhere below `root`."""
+        from pipeline.files import write_json
+
+        write_json(self._path, {"blocks": blocks, "root": str(root)})
+
+    def let_go(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def reached(self) -> bool:
+        """Whether a process has been kept from embedding."""
+        return self._reached.exists()
+
+    def wait(self) -> None:
+        """Called before each piece of a block is embedded."""
+        while self._holds():
+            self._reached.touch()
+            time.sleep(0.02)
+
+    def _holds(self) -> bool:
+        try:
+            held = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return False
+        return len(blocks_below(Path(held["root"]))) >= held["blocks"]
+
+
+def blocks_below(root: Path) -> list[Path]:
+    """Every block below a folder that is finished."""
+    return list(root.rglob("block-*.parquet"))
+
+
+class Colours:
+    """Embeds a chip as its colours at the points of a grid, in no time.
+
+    Args:
+        mode: As of the network whose identity it claims, so that collections open as usual.
+    """
+
+    def __init__(self, mode: str = "chip") -> None:
+        from pipeline.model.embedder import ModelIdentity
+        from pipeline.model.weights.cache import TRUNK_SHA256
+
+        self.identity = ModelIdentity("keras/resnet50", TRUNK_SHA256, "caffe/1", "avg", mode)
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, 2048) of uint8 RGB (n, 256, 256, 3)."""
+        if held := os.environ.get(HOLD):
+            Hold(Path(held)).wait()
+        points = pixels[:, 8::16, 8::16].reshape(-1, 768)
+        return np.tile(points, 3)[:, :2048].astype(np.float32)
+
+
+def resnet50(mode: str = "chip", **_: object) -> Colours:
+    """What takes the place of `pipeline.model.loader.resnet50`."""
+    return Colours(mode)
+
+
+def identity(mode: str = "chip", _: object = None) -> ModelIdentity:
+    """As `pipeline.model.loader.identity`, without the weights read: 0.3 s of each new process."""
+    return Colours(mode).identity
+
+
+def install() -> None:
+    """Let this process embed with the stand-in from now on."""
+    from pipeline.model import loader
+
+    loader.resnet50 = resnet50  # type: ignore[assignment]
+    loader.identity = identity  # type: ignore[assignment]
+
+
+class Moments:
+    """Counts the moments just before and just after each rename: two of every rename.
+
+    Args:
+        last: The moment at which this process is killed, 0 for never.
+    """
+
+    def __init__(self, last: int = 0) -> None:
+        self.count, self._last = 0, last
+
+    def watch(self, patch: Callable[[object, str, Any], None] = setattr) -> None:
+        """Count the renames of this process from now on."""
+        for name in ("rename", "replace"):
+            patch(Path, name, self._around(getattr(Path, name)))
+
+    def _around(self, rename: Callable[..., Path]) -> Callable[..., Path]:
+        def watched(path: Path, target: Path) -> Path:
+            self._pass()
+            renamed = rename(path, target)
+            self._pass()
+            return renamed
+
+        return watched
+
+    def _pass(self) -> None:
+        self.count += 1
+        if self.count == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_at(moment: int, request: BuildRequest, library: Library) -> bool:
+    """Build in a child that is killed at one of its `Moments`; whether it came to that."""
+    children = multiprocessing.get_context("forkserver")
+    # The server of forks has loaded what takes time; none of our modules loads TensorFlow.
+    ours = [name for name in sys.modules if name.startswith("pipeline.")]
+    children.set_forkserver_preload([*PACKAGES, *ours, __name__])
+    child = children.Process(target=_build, args=(moment, request, library.home))
+    child.start()
+    child.join()
+    assert child.exitcode in (0, -signal.SIGKILL)
+    return child.exitcode != 0
+
+
+def _build(moment: int, request: BuildRequest, home: Path) -> None:
+    from pipeline.build.build import build
+    from pipeline.collection.library import Library
+
+    install()
+    Moments(moment).watch()
+    build(request, Library(home))
+
+
+def dask_setup(_: object) -> None:
+    """Called in a Dask worker that starts."""
+    install()
+
+
+if __name__ == "__main__":
+    from pipeline.cli.app import main
+
+    install()
+    main()

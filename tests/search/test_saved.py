@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import fcntl
+import threading
+
+import numpy as np
+import pytest
+
+from pipeline.collection.library import Library
+from pipeline.errors import DamagedError, NotFoundError, QueryError
+from pipeline.files import exclusive
+from pipeline.search.filters import Filters
+from pipeline.search.recipe import Recipe, query_of, refined
+from pipeline.search.review import precision_at, review_order, wilson
+from pipeline.search.saved import Searches, compare
+from pipeline.search.search import Hit, Result
+from tests.factories.synthetic import collection
+
+
+@pytest.fixture
+def made(tmp_path):
+    return collection(tmp_path / "home")
+
+
+def hits_of(made, count: int = 6) -> tuple[Hit, ...]:
+    table = made.chips
+    return tuple(
+        Hit(
+            i + 1,
+            table.ids[i].decode(),
+            0.9 - i / 10,
+            table.scene_ids[0],
+            None,
+            i,
+            table.corners[i],
+        )
+        for i in range(count)
+    )
+
+
+def saved_in(made, count: int = 6):
+    searches = Searches(made)
+    hits = hits_of(made, count)
+    return searches, searches.save(
+        "Ponds", Recipe(chip=hits[0].id, k=count), Result(hits, 15, 16, 0)
+    )
+
+
+class FakeIndex:
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+
+def test_recipe_round_trips_and_keeps_only_what_differs():
+    fields = {
+        "at": [-122.0, 37.5],
+        "good": ["a", "b"],
+        "k": 50,
+        "threshold": 0.5,
+        "since": "2016-08-16",
+        "any_scale": True,
+        "within": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]},
+    }
+    recipe = Recipe.from_fields(fields)
+    assert recipe.to_dict() == fields
+    assert Recipe.from_fields(recipe.to_dict()) == recipe
+    assert recipe.parameters == {
+        "k": 50, "suppress": True, "threshold": 0.5, "since": "2016-08-16",
+        "within": fields["within"], "any_scale": True,
+    }  # fmt: skip
+
+
+def test_recipe_reads_the_text_of_a_link():
+    recipe = Recipe.from_fields({"at": "-122,37.5", "k": "20", "suppress": "false", "good": "a,b"})
+    assert recipe == Recipe(at=(-122, 37.5), k=20, suppress=False, good=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"chip": "a", "at": [0, 0]},
+        {"bad": ["a"]},
+        {"chip": "a", "colour": "red"},
+        {"chip": 5},
+        {"chip": "a" * 300},
+        {"at": [0]},
+        {"at": ["x", 1]},
+        {"at": [float("nan"), 1]},
+        {"box": [0, 0, 1]},
+        {"chip": "a", "k": 1.5},
+        {"chip": "a", "k": True},
+        {"chip": "a", "threshold": 2},
+        {"chip": "a", "max_nodata": "all"},
+        {"chip": "a", "away": -1},
+        {"chip": "a", "away": float("inf")},
+        {"chip": "a", "since": "yesterday"},
+        {"chip": "a", "within": "here"},
+        {"chip": "a", "suppress": "maybe"},
+        {"chip": "a", "any_orientation": "maybe"},
+        {"chip": "a", "good": ["b"], "bad": ["b"]},
+        {"good": [1, 2]},
+        {"good": [str(i) for i in range(1001)]},
+    ],
+)
+def test_recipe_refuses_what_it_does_not_know(fields):
+    with pytest.raises(QueryError):
+        Recipe.from_fields(fields)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "label"),
+    [
+        (Recipe(chip="abc"), "chip abc"),
+        (Recipe(at=(-122, 37.5)), "point 37.50000, -122.00000"),
+        (Recipe(picture="x", bad=("a",)), "a picture with 1 bad example"),
+        (Recipe(good=("a", "b"), bad=("c",)), "2 good and 1 bad examples"),
+        (Recipe(box=(0, 0, 1, 1)), "a drawn box"),
+    ],
+)
+def test_recipe_says_what_it_starts_from(recipe, label):
+    assert recipe.label == label
+
+
+def test_recipe_without_filters_has_none():
+    assert Recipe(chip="a").filters() is None
+    assert Recipe(chip="a", max_nodata=5).filters() == Filters(max_nodata=5)
+
+
+def test_refined_query_is_twice_the_good_minus_the_bad(made):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(16, 2048)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [chip.decode() for chip in made.chips.ids]
+    query = refined(made, FakeIndex(vectors), None, (ids[0], ids[1]), (ids[2],))
+    np.testing.assert_allclose(
+        query.vector, 2 * vectors[:2].mean(axis=0) - vectors[2], rtol=1e-4, atol=1e-6
+    )
+    assert query.chips == (ids[2],)
+
+
+def test_bad_examples_alone_move_away_from_the_start(made):
+    vectors = np.eye(16, 2048, dtype=np.float32)
+    ids = [chip.decode() for chip in made.chips.ids]
+    recipe = Recipe(chip=ids[0], bad=(ids[1],))
+    query = query_of(recipe, made, FakeIndex(vectors), lambda _: None)
+    np.testing.assert_allclose(query.vector[:3], [2, -1, 0])
+    assert query.chips == (ids[0], ids[1])
+
+
+def test_saved_search_reopens_exactly(made):
+    searches, saved = saved_in(made)
+    reopened = searches.reopen(saved.id)
+    assert [(h.id, round(h.score, 6)) for h in reopened.result.hits] == list(saved.hits)
+    assert reopened.saved.recipe == saved.recipe
+    assert (reopened.result.eligible, reopened.result.total) == (15, 16)
+    assert not reopened.changed
+    assert reopened.missing == ()
+
+
+def test_saved_search_says_that_the_collection_changed_and_what_is_gone(made, tmp_path):
+    searches, saved = saved_in(made)
+    other = collection(tmp_path / "other", sizes=(512,))
+    moved = Searches(other)
+    moved.folder.mkdir(exist_ok=True)
+    file = searches.folder / f"{saved.id}.json"
+    (moved.folder / file.name).write_bytes(file.read_bytes())
+    reopened = moved.reopen(saved.id)
+    assert reopened.changed
+    assert len(reopened.result.hits) + len(reopened.missing) == 6
+    assert [hit.rank for hit in reopened.result.hits] == list(
+        range(1, len(reopened.result.hits) + 1)
+    )
+
+
+def test_saved_searches_survive_a_second_store(made):
+    _, saved = saved_in(made)
+    again = Searches(Library(made.path.parent.parent).open("made"))
+    assert again.all() == [saved]
+
+
+def test_marks_notes_undo_and_rename_are_kept(made):
+    searches, saved = saved_in(made)
+    first, second = saved.hits[0][0], saved.hits[1][0]
+    searches.mark(saved.id, first, "good")
+    searches.mark(saved.id, second, "bad")
+    searches.mark(saved.id, first, "skip")
+    searches.note(saved.id, second, "a car park")
+    searches.describe(saved.id, "north bay")
+    searches.rename(saved.id, "Salt ponds")
+    now = searches.get(saved.id)
+    assert dict(now.marks) == {second: "bad", first: "skip"}
+    assert now.reviewed == 1
+    assert dict(now.notes) == {second: "a car park"}
+    assert (now.note, now.name) == ("north bay", "Salt ponds")
+    assert dict(searches.mark(saved.id, first, None).marks) == {second: "bad"}
+    assert not searches.note(saved.id, second, " ").notes
+
+
+def test_marks_made_at_the_same_time_are_all_kept(made):
+    searches, saved = saved_in(made)
+    threads = [
+        threading.Thread(target=searches.mark, args=(saved.id, chip, "good"))
+        for chip, _ in saved.hits
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(searches.get(saved.id).marks) == 6
+
+
+def test_search_is_deleted_after_a_change_in_hand_and_stays_deleted(made, monkeypatch):
+    searches, saved = saved_in(made)
+    flock, waits = fcntl.flock, threading.Event()
+
+    def watched(handle, operation):
+        try:
+            flock(handle, operation | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits.set()
+            flock(handle, operation)
+
+    with exclusive(searches.folder / ".mutex"):  # as a change in another thread has it
+        monkeypatch.setattr(fcntl, "flock", watched)
+        other = threading.Thread(target=Searches(made).delete, args=[saved.id])
+        other.start()
+        while not waits.wait(0.05):
+            assert other.is_alive()
+        assert searches.get(saved.id) == saved
+    other.join()
+    for change in (lambda: searches.describe(saved.id, "x"), lambda: searches.delete(saved.id)):
+        with pytest.raises(NotFoundError):
+            change()
+    assert searches.all() == []
+
+
+def test_nothing_is_written_where_a_deleted_collection_was(made, tmp_path):
+    library = Library(tmp_path / "home")
+    searches, saved = saved_in(made)
+    token = library.delete(made.name)
+    for change in (lambda: saved_in(made), lambda: searches.describe(saved.id, "x")):
+        with pytest.raises(NotFoundError, match="deleted meanwhile"):
+            change()
+    assert [one.id for one in Searches(library.restore(token)).all()] == [saved.id]
+
+
+def test_wrong_marks_names_and_ids_are_refused(made):
+    searches, saved = saved_in(made)
+    with pytest.raises(QueryError, match="No such mark"):
+        searches.mark(saved.id, saved.hits[0][0], "great")
+    with pytest.raises(QueryError, match="not a hit"):
+        searches.mark(saved.id, "0" * 16, "good")
+    with pytest.raises(QueryError, match="needs a name"):
+        searches.rename(saved.id, "  ")
+    with pytest.raises(QueryError, match="longer"):
+        searches.rename(saved.id, "x" * 200)
+    for wrong in ("nothing", "../../collection", "0" * 12):
+        with pytest.raises(NotFoundError):
+            searches.get(wrong)
+
+
+def test_unnamed_search_is_called_by_what_it_starts_from(made):
+    saved = Searches(made).save(" ", Recipe(chip="abc"), Result((), 0, 0, 0))
+    assert saved.name == "chip abc"
+    chip = made.chips.ids[0].decode()
+    saved = Searches(made).save("", Recipe(chip=chip, good=("a",)), Result((), 0, 0, 0))
+    lon, lat = made.chips.centres[0].tolist()
+    place = f"{abs(lat):.4f}° {'SN'[lat >= 0]} {abs(lon):.4f}° {'WE'[lon >= 0]}"
+    assert saved.query == saved.name
+    assert saved.name.startswith(f"the chip at {place}")
+    assert saved.name.endswith(" with 1 good example")
+
+
+def test_picture_is_kept_and_deleted_with_the_search(made):
+    searches = Searches(made)
+    saved = searches.save("x", Recipe(picture="p"), Result((), 0, 0, 0), b"png")
+    assert searches.picture(saved.id).read_bytes() == b"png"
+    searches.delete(saved.id)
+    assert list(searches.folder.glob("*.png")) == []
+    with pytest.raises(NotFoundError):
+        searches.delete(saved.id)
+
+
+def test_damaged_search_is_told_and_does_not_hide_the_others(made):
+    searches, saved = saved_in(made)
+    (searches.folder / "0123456789ab.json").write_text("{")
+    (searches.folder / "0123456789ac.json").write_text('{"id": 1}')
+    assert searches.all() == [saved]
+    with pytest.raises(DamagedError):
+        searches.get("0123456789ac")
+
+
+def test_wilson_interval_agrees_with_the_textbook():
+    # Newcombe 1998, table I: 81 of 263.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_interval_closes_when_everything_was_reviewed():
+    assert wilson(3, 4, 4) == (0.75, 0.75)
+    low, high = wilson(3, 4, 100)
+    assert low < 0.75 < high
+    assert wilson(3, 4, 6)[0] > low
+
+
+def test_precision_at_each_threshold(made):
+    hits = hits_of(made)
+    marks = {hits[0].id: "good", hits[1].id: "good", hits[3].id: "bad", hits[4].id: "skip"}
+    strict, loose = precision_at(hits, marks, [0.75, 0.35])
+    assert (strict.threshold, strict.hits, strict.reviewed, strict.estimate) == (0.75, 2, 2, 1.0)
+    assert (strict.low, strict.high) == (1.0, 1.0)
+    assert (loose.hits, loose.reviewed, loose.good) == (6, 3, 2)
+    assert loose.low < loose.estimate < loose.high
+    assert precision_at((), {}) == []
+    assert precision_at(hits, {})[0].estimate is None
+
+
+def test_precision_interval_holds_the_truth_nineteen_times_in_twenty():
+    rng = np.random.default_rng(3)
+    inside = 0
+    for _ in range(400):
+        truth = rng.random(200) < 0.7
+        n = 40
+        sample = truth[review_order(200)[:n]]
+        low, high = wilson(int(sample.sum()), n, 200)
+        inside += low <= truth.mean() <= high
+    assert inside / 400 > 0.92
+
+
+def test_review_order_visits_all_and_every_beginning_is_spread():
+    order = review_order(100)
+    assert sorted(order) == list(range(100))
+    beginning = sorted(order[:10])
+    assert max(np.diff([0, *beginning, 99])) <= 20
+    assert review_order(0) == []
+    assert review_order(1) == [0]
+
+
+def test_comparison_matches_places_and_counts_the_rest(made):
+    hits = hits_of(made)
+    both = compare(hits[:4], hits[2:])
+    assert [(a.id, b.id) for a, b in both.both] == [(h.id, h.id) for h in hits[2:4]]
+    assert [h.id for h in both.first] == [h.id for h in hits[:2]]
+    assert [h.id for h in both.second] == [h.id for h in hits[4:]]
+    assert both.agreement == pytest.approx(2 / 6)
+    assert compare((), ()).agreement == 1.0
+    assert len(compare(hits, ()).first) == 6

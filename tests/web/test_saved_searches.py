@@ -1,0 +1,115 @@
+"""Saved searches over REST: everywhere, compared, cut by score and mark."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from pipeline.collection.library import Library
+from pipeline.search.open_collections import OpenCollections
+from pipeline.web import saved_searches
+from tests.factories.synthetic import collection
+
+
+@pytest.fixture
+def open_collections(tmp_path):
+    collection(tmp_path / "home")
+    return OpenCollections(Library(tmp_path / "home"))
+
+
+@pytest.fixture
+def client(open_collections):
+    return TestClient(Starlette(routes=saved_searches.routes(open_collections)))
+
+
+@pytest.fixture
+def saved(open_collections, client):
+    name = open_collections.library.names()[0]
+    chip = open_collections.collection(name).chips.ids[0].decode()
+    root = f"/api/collections/{name}/searches"
+    made = client.post(root, json={"name": "Ponds", "chip": chip, "k": 6, "suppress": False})
+    assert made.status_code == 201, made.text
+    return f"{root}/{made.json()['id']}", made.json()
+
+
+def test_searches_of_every_collection_are_listed(client, saved):
+    _, search = saved
+    listed = client.get("/api/searches").json()
+    assert [one["id"] for one in listed["searches"]] == [search["id"]]
+    assert listed["refused"] == listed["trashed"] == []
+
+
+def test_a_deleted_collection_says_how_many_searches_it_took_along(open_collections, client, saved):
+    name = open_collections.library.names()[0]
+    open_collections.library.delete(name)
+    listed = client.get("/api/searches").json()
+    assert listed["searches"] == []
+    assert [(gone["name"], gone["searches"]) for gone in listed["trashed"]] == [(name, 1)]
+    assert client.get(saved[0]).status_code == 404
+    open_collections.library.restore(listed["trashed"][0]["token"])
+    assert client.get(saved[0]).json()["name"] == "Ponds"
+
+
+def test_a_damaged_collection_does_not_hide_the_others(open_collections, client, saved):
+    broken = open_collections.library.root / "broken"
+    broken.mkdir()
+    (broken / "collection.json").write_text("{")
+    listed = client.get("/api/searches").json()
+    assert len(listed["searches"]) == 1
+    assert [one["collection"] for one in listed["refused"]] == ["broken"]
+
+
+def test_a_mark_answers_with_the_precision_it_makes(client, saved):
+    root, search = saved
+    chip = search["hits"][0]["id"]
+    answer = client.post(f"{root}/marks", json={"chip": chip, "mark": "good"}).json()
+    assert answer["marks"] == {chip: "good"}
+    assert answer["precision"][-1]["reviewed"] == 1
+    assert sorted(answer["order"]) == list(range(len(search["hits"])))
+
+
+def test_an_export_is_cut_by_score_and_mark(client, saved):
+    root, search = saved
+    hits = search["hits"]
+    client.post(f"{root}/marks", json={"chip": hits[1]["id"], "mark": "bad"})
+    fields = {"format": "geojson", "min": str(hits[3]["score"]), "marks": "good,none"}
+    answer = client.get(f"{root}/export", params=fields)
+    found = answer.json()["features"]
+    expected = [h["id"] for h in hits if h["score"] >= hits[3]["score"] and h != hits[1]]
+    assert [one["id"] for one in found] == expected
+    assert [one["properties"]["rank"] for one in found] == list(range(1, len(found) + 1))
+    assert "ponds-hits.geojson" in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"min": "high"}, "number"),
+        ({"marks": "excellent"}, "mark"),
+        ({"what": "towns"}, "hits or sites"),
+        ({"format": "docx"}, "format"),
+        ({"min": "2"}, "nothing to export"),
+    ],
+)
+def test_an_export_that_cannot_be_is_refused_in_words(client, saved, fields, word):
+    answer = client.get(f"{saved[0]}/export", params={"format": "csv", **fields})
+    assert answer.status_code == 400
+    assert word in answer.json()["title"]
+
+
+def test_a_search_agrees_with_itself(client, saved):
+    root, search = saved
+    answer = client.get(f"{root}/compare", params={"with": search["id"]}).json()
+    assert answer["agreement"] == 1
+    assert len(answer["both"]) == len(search["hits"])
+    assert client.get(f"{root}/compare", params={"with": "0" * 12}).status_code == 404
+
+
+def test_a_search_from_a_point_keeps_the_chip_it_meant(open_collections, client):
+    name = open_collections.library.names()[0]
+    table = open_collections.collection(name).chips
+    lon, lat = table.centres[2].tolist()
+    made = client.post(f"/api/collections/{name}/searches", json={"at": [lon, lat], "k": 3}).json()
+    assert made["recipe"]["chip"] == table.ids[table.row_at(lon, lat)].decode()
+    assert "at" not in made["recipe"]
