@@ -8,7 +8,8 @@
     │   └── QueryError                      search parameters, names, other arguments
     ├── NotFoundError              exit 3   no such collection, chip, scene, job
     ├── DamagedError               exit 4   a file of ours is unreadable or altered
-    │   └── ModelMismatchError              an index or collection of another model
+    │   ├── ModelMismatchError              an index or collection of another model
+    │   └── NewerError                      a file that a newer version wrote
     ├── UnavailableError           exit 5   something that must be installed or fetched is missing
     │   ├── WeightsError                    the ImageNet weights
     │   └── ServiceError                    an outside service refused or failed
@@ -95,6 +96,12 @@ class DamagedError(LookalikeError):
 
 class ModelMismatchError(DamagedError):
     """An index or collection was made by another model."""
+
+    http_status = 409
+
+
+class NewerError(DamagedError):
+    """A newer version wrote this file: it is whole, and must neither be guessed at nor replaced."""
 
     http_status = 409
 

@@ -7,12 +7,12 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import DamagedError, LookalikeError, storage_errors
+from pipeline.errors import DamagedError, LookalikeError, NewerError, storage_errors
 
 TEMPORARY = ".tmp-"
 _RETRY_SECONDS = 0.01
@@ -59,6 +59,49 @@ def read_json(path: Path, *, what: str, remedy: str) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (ValueError, OSError) as error:
         raise DamagedError(f"{what} is damaged", where=path, remedy=remedy) from error
+
+
+def write_versioned(path: Path, content: Mapping[str, Any], schema: int) -> None:
+    """As `write_json`, with the version of the format as the field `schema`: docs/formats.md."""
+    write_json(path, {"schema": schema, **content})
+
+
+def read_versioned(path: Path, *, newest: int, what: str, remedy: str) -> dict[str, Any]:
+    """The content that `write_versioned` wrote; a file that names no version is of the first.
+
+    Args:
+        path: The file.
+        newest: The newest version of the format that the caller reads.
+        what: Names the file in a message.
+        remedy: What to do about a damaged one.
+
+    Raises:
+        NewerError: If the file is of a newer version.
+        DamagedError: If it is missing or holds something else.
+    """
+    content: dict[str, Any] = read_json(path, what=what, remedy=remedy)
+    try:
+        check_schema(content.pop("schema", 1), newest, what=what, where=path)
+    except (AttributeError, TypeError) as error:
+        raise DamagedError(f"{what} is damaged", where=path, remedy=remedy) from error
+    return content
+
+
+def check_schema(schema: object, newest: int, *, what: str, where: Path | str) -> None:
+    """Refuse a file of a newer version than this program reads.
+
+    Raises:
+        NewerError: If it is one.
+        TypeError: If `schema` is no version at all.
+    """
+    if type(schema) is not int or schema < 1:
+        raise TypeError(f"{schema!r} is no version of a format")
+    if schema > newest:
+        raise NewerError(
+            f"{what} was written by a newer Lookalike",
+            where=where,
+            remedy="Update Lookalike to open it",
+        )
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.build.blocks import BlockTask
 from pipeline.collection import parquet
-from pipeline.errors import DamagedError
+from pipeline.errors import DamagedError, NewerError
 from pipeline.imagery.chips import Block, Grid, count_inside, window_corners
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _finished(collection: Collection, scene_id: str) -> dict[str, parquet.Part]:
     for path in collection.part_files(scene_id):
         try:
             found[path.name] = parquet.verified(path, scene_id)
+        except NewerError:
+            raise
         except DamagedError as error:
             log.warning("making a block anew: %s", error)
             damaged.add(_block_of(path.name))

@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.build.blocks import BlockSummary, BlockTask, made_already, make_block
 from pipeline.collection import parquet
-from pipeline.errors import DamagedError, QueryError
-from pipeline.files import TEMPORARY, read_json
+from pipeline.collection.manifest import SCHEMA
+from pipeline.errors import DamagedError, NewerError, QueryError
+from pipeline.files import TEMPORARY, check_schema, read_json
 from pipeline.imagery.formats import is_url
 from pipeline.imagery.scene import load_scene
 from pipeline.progress import OnProgress, Progress, silent
@@ -51,6 +52,7 @@ def collect(
 
     Raises:
         QueryError: If the storage holds another collection of this name.
+        NewerError: If a newer version wrote what it holds.
     """
     _check_same(storage, collection)
     scenes = defaultdict(list)
@@ -67,6 +69,8 @@ def collect(
     def fetched(task: BlockTask) -> parquet.Part | None:
         try:
             return fetch_part(storage, task)
+        except NewerError:
+            raise
         except DamagedError as error:
             log.warning("making a block anew: %s", error)
             storage.remove(part_key(task))
@@ -188,11 +192,13 @@ def _check_same(storage: Storage, collection: Collection) -> None:
         return
     try:
         there = json.loads(text)
+        what = "The collection in the shared storage"
+        check_schema(there.get("schema", 1), SCHEMA, what=what, where=f"{storage.url}/{key}")
         same = (there["model"], there["stride"]) == (
             collection.manifest.model,
             collection.manifest.stride,
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         same = False
     if not same:
         raise QueryError(

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DamagedError
-from pipeline.files import read_json
+from pipeline.files import check_schema, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: Version of the manifest.
 SCHEMA = 1
 
 
@@ -61,7 +62,8 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest in a collection's folder.
 
     Raises:
-        DamagedError: If it is missing, damaged or of a newer version.
+        NewerError: If a newer version wrote it.
+        DamagedError: If it is missing or damaged.
     """
     remedy = (
         "Restore collection.json from a backup, or delete the collection with "
@@ -70,10 +72,7 @@ def read_manifest(path: Path) -> Manifest:
     file = path / "collection.json"
     content = read_json(file, what="The collection's manifest", remedy=remedy)
     try:
-        if content["schema"] > SCHEMA:
-            raise DamagedError(
-                "This collection was made by a newer Lookalike", where=path.name, remedy="Update"
-            )
+        check_schema(content["schema"], SCHEMA, what="This collection", where=path.name)
         known = {k: v for k, v in content.items() if k in Manifest.__dataclass_fields__}
         lists = {"scenes": tuple(known["scenes"]), "former": tuple(known.get("former", ()))}
         manifest = Manifest(**{**known, **lists, "name": path.name})

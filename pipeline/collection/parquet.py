@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import DamagedError
-from pipeline.files import replacing
+from pipeline.files import check_schema, replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pipeline.imagery.chips import Chips
     from pipeline.imagery.scene import Scene
 
+#: Version of a part's columns and metadata.
+SCHEMA = 1
 DIMENSIONS = 2048
 REMEDY = "Run the same build command again: it makes the damaged block anew"
 
@@ -120,6 +122,7 @@ def read_footer(path: Path, scene_id: str) -> Part:
     """What a part's footer says; a few kilobytes are read whatever the file's size.
 
     Raises:
+        NewerError: If a newer version wrote it.
         DamagedError: If the file is not a whole Parquet file of ours.
     """
     import pyarrow as pa
@@ -133,7 +136,9 @@ def read_footer(path: Path, scene_id: str) -> Part:
             handle.seek(max(size - 8 - int.from_bytes(tail[:4], "little"), 0))
             footer = handle.read()
         metadata = pq.read_metadata(path)
-        left_out = dict(json.loads(metadata.metadata[b"lookalike"])["left_out"])
+        ours = dict(json.loads(metadata.metadata[b"lookalike"]))
+        check_schema(ours.get("schema", 1), SCHEMA, what="A block of chips", where=path)
+        left_out = dict(ours["left_out"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise DamagedError("A block of chips is damaged", where=path, remedy=REMEDY) from error
     stamp = hashlib.sha256(footer + size.to_bytes(8, "little")).hexdigest()
@@ -256,7 +261,7 @@ def _metadata(chips: Chips, model: dict[str, Any], stride: int) -> dict[str, str
         "stride": stride,
         "distance": "cosine",
     }
-    ours = {"left_out": chips.left_out}
+    ours = {"schema": SCHEMA, "left_out": chips.left_out}
     return {"geo": json.dumps(geo), "emb": json.dumps(emb), "lookalike": json.dumps(ours)}
 
 

@@ -29,7 +29,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import NotFoundError
+from pipeline.errors import NewerError, NotFoundError
 from pipeline.files import replacing, write_json
 from pipeline.geo.footprint import Grounds, gsd
 from pipeline.imagery.cog import write_cog
@@ -174,6 +174,8 @@ def ingest(
     found = open_scene(path, progress=told, **described)
     try:
         existing = load_scene(folder, found.id)
+    except NewerError:
+        raise
     except (NotFoundError, DamagedError):
         existing = None
     if existing is not None and (is_url(existing.path) or Path(existing.path).exists()):

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DamagedError, NotFoundError, SceneError
-from pipeline.files import read_json
+from pipeline.files import check_schema, read_json
 from pipeline.geo.footprint import Grounds, footprint, nearest_turn
 from pipeline.imagery.formats import is_url
 
 if TYPE_CHECKING:
     from shapely.geometry import Polygon
 
+#: Version of what `Scene.to_item` adds to a STAC Item.
+SCHEMA = 1
 #: West, south, east and north in degrees.
 Bounds = tuple[float, float, float, float]
 
@@ -141,6 +143,7 @@ class Scene:
             "proj:wkt2": None if code.isdecimal() else self.crs,
             "proj:transform": [*self.transform, 0.0, 0.0, 1.0],
             "proj:shape": [self.height, self.width],
+            "lookalike:schema": SCHEMA,
             "lookalike:bands": list(self.bands),
             "lookalike:stretch": [list(self.stretch.low), list(self.stretch.high)],
             "lookalike:source": self.source,
@@ -174,10 +177,13 @@ class Scene:
         """The scene a STAC Item of ours describes.
 
         Raises:
+            NewerError: If a newer version wrote it.
             DamagedError: If it is not one.
         """
         try:
             about, image = item["properties"], item["assets"]["image"]
+            schema = about.get("lookalike:schema", 1)
+            check_schema(schema, SCHEMA, what="A scene's description", where=item["id"])
             low, high = about["lookalike:stretch"]
             epsg, bands = about["proj:epsg"], image["raster:bands"]
             height, width = about["proj:shape"]
@@ -202,7 +208,7 @@ class Scene:
                 source_url=about["lookalike:source_url"],
                 license=about.get("license", ""),
             )
-        except (KeyError, TypeError, ValueError, IndexError, SceneError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError, SceneError) as error:
             raise DamagedError(
                 "A scene's description is damaged",
                 where=item.get("id", "") if isinstance(item, dict) else "",
@@ -215,6 +221,7 @@ def load_scene(folder: Path, scene_id: str) -> Scene:
 
     Raises:
         NotFoundError: If there is none.
+        NewerError: If a newer version wrote the description.
         DamagedError: If the description is unreadable.
     """
     file = folder / f"{scene_id}.json"

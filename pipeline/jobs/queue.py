@@ -29,7 +29,7 @@ from pipeline.build.build import BuildRequest, SceneInput
 from pipeline.collection.names import check_name
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
-from pipeline.files import exclusive, is_locked, read_json, write_json
+from pipeline.files import exclusive, is_locked, read_versioned, write_versioned
 from pipeline.imagery.chips import chip_cost
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"
 CANCELLED, FAILED, DONE, INTERRUPTED = "cancelled", "failed", "done", "interrupted"
 #: States from which a job can be resumed.
 ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
+#: Version of a job's record.
+SCHEMA = 1
 KEPT = 200
 #: Interrupted jobs are resumed by themselves up to so many starts.
 MOST_ATTEMPTS = 5
@@ -242,6 +244,7 @@ class Jobs:
 
         Raises:
             NotFoundError: If there is none.
+            NewerError: If a newer version wrote its record.
             DamagedError: If its record cannot be read.
         """
         return self._read(self.folder(job_id) / "job.json")
@@ -363,7 +366,7 @@ class Jobs:
 
     def write(self, job: Job) -> None:
         """Write a job's record, whole or not at all."""
-        write_json(self.root / job.id / "job.json", asdict(job))
+        write_versioned(self.root / job.id / "job.json", asdict(job), SCHEMA)
 
     def seconds_a_chip(self, mode: str, stride: int, settings: Settings) -> float | None:
         """What embedding a chip took on this machine lately, or None before the first build.
@@ -388,11 +391,11 @@ class Jobs:
 
     def _read(self, path: Path) -> Job:
         remedy = f"Remove the folder {path.parent.name}"
-        content = read_json(path, what="A job's record", remedy=remedy)
+        content = read_versioned(path, newest=SCHEMA, what="A job's record", remedy=remedy)
         try:
             known = {k: v for k, v in content.items() if k in Job.__dataclass_fields__}
             job = Job(**{**known, "failures": tuple(known.get("failures", ()))})
-        except (AttributeError, TypeError) as error:
+        except TypeError as error:
             raise DamagedError("A job's record is damaged", where=path, remedy=remedy) from error
         if job.state in (RUNNING, CANCELLING):
             stopping = (path.parent / "stop").exists()

@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
-from pipeline.files import exclusive, read_json, replacing, write_json
+from pipeline.files import exclusive, read_versioned, replacing, write_versioned
 from pipeline.search.recipe import Recipe
 from pipeline.search.review import MARKS, SKIP
 from pipeline.search.search import Hit, Result
@@ -30,6 +30,8 @@ from pipeline.search.search import Hit, Result
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
 
+#: Version of a saved search's file.
+SCHEMA = 1
 LONGEST_NAME, LONGEST_NOTE = 120, 10_000
 _ID = re.compile(r"[0-9a-f]{12}")
 
@@ -185,10 +187,13 @@ class Searches:
 
         Raises:
             NotFoundError: If there is none of this id.
+            NewerError: If a newer version wrote it.
             DamagedError: If its file cannot be read.
         """
         path = self._path(search_id)
-        content = read_json(path, what="A saved search", remedy="Delete it and save it again")
+        content = read_versioned(
+            path, newest=SCHEMA, what="A saved search", remedy="Delete it and save it again"
+        )
         try:
             recipe = Recipe.from_fields(content["recipe"])
             return Saved(
@@ -310,7 +315,7 @@ class Searches:
 
     def _write(self, saved: Saved) -> None:
         plain = {**asdict(replace(saved, recipe=Recipe())), "recipe": saved.recipe.to_dict()}
-        write_json(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)))
+        write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
 
 
 def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) -> Comparison:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import NotFoundError, ServiceError
-from pipeline.files import read_json, write_json
+from pipeline.files import read_versioned, write_versioned
 from pipeline.progress import OnProgress, Progress
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.earth_engine.plan import Plan
@@ -24,6 +24,9 @@ from pipeline.sources.mosaic import check_tile, missing
 from pipeline.sources.remote_raster import Tile
 
 log = logging.getLogger(__name__)
+
+#: Version of the list of export tasks.
+SCHEMA = 1
 LONGEST_POLL = 60.0  # seconds
 
 
@@ -34,8 +37,9 @@ class Tasks:
         self._path = folder / "tasks.json"
         self._known: dict[str, dict[str, str]] = {}
         if self._path.exists():
-            self._known = read_json(
+            self._known = read_versioned(
                 self._path,
+                newest=SCHEMA,
                 what="The list of export tasks",
                 remedy="Delete it; the exports then start anew",
             )
@@ -58,7 +62,7 @@ class Tasks:
         self._save()
 
     def _save(self) -> None:
-        write_json(self._path, self._known)
+        write_versioned(self._path, self._known, SCHEMA)
 
 
 def fetch_exports(
