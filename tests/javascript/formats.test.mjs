@@ -1,0 +1,17 @@
+// Links that older versions wrote open what they opened then.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import test from 'node:test';
+
+import { openTab } from './page.mjs';
+import { linkedCollection, readLink } from '../../assets/link.js';
+
+const oldest = new URL('../data/home_0_1_0/links.json', import.meta.url);
+
+for (const { of, link, opens } of JSON.parse(readFileSync(oldest, 'utf8'))) {
+  test(`a link of version 0.1.0 to ${of} opens it`, () => {
+    openTab(link);
+    assert.equal(linkedCollection(), 'fields');
+    assert.deepEqual(JSON.parse(JSON.stringify(readLink('fields'))), opens);
+  });
+}
