@@ -145,6 +145,11 @@ def is_url(path: str | Path) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and local)
 
 
+def location(path: str) -> str | Path:
+    """What `open_raster` takes for the path of a scene: a `Path` where it is a local file."""
+    return path if isinstance(path, Stored) or is_url(path) else Path(path)
+
+
 def driver_of(path: Path) -> str:
     """The GDAL driver for a file, judged by its first bytes and never by its name.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.imagery.formats import Stored, is_url, open_raster
+from pipeline.imagery.formats import location, open_raster
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -22,7 +22,7 @@ COLLAR_SIDE = 2048
 
 def collar_of(scene: Scene) -> np.ndarray:
     """Where a scene's nodata value reaches its border, on a decimated grid: bool (h, w)."""
-    path = _place(scene.path)
+    path = location(scene.path)
     age = path.stat().st_mtime_ns if isinstance(path, Path) else 0
     return _collar(scene.path, age, scene.nodata, scene.dtype)
 
@@ -94,63 +94,26 @@ def _collar(path: str, age: int, nodata: float, dtype: str) -> np.ndarray:
     Judged on every band but alpha; `age` lets a changed file be read anew.
     """
     from rasterio.enums import ColorInterp
+    from scipy.ndimage import binary_dilation
 
-    with open_raster(_place(path)) as dataset:
+    with open_raster(location(path)) as dataset:
         step = max(1, math.ceil(max(dataset.width, dataset.height) / COLLAR_SIDE))
         shape = (max(1, dataset.height // step), max(1, dataset.width // step))
         same = np.ones(shape, bool)
         for band, kind in zip(dataset.indexes, dataset.colorinterp, strict=True):
             if kind != ColorInterp.alpha:
                 same &= equals(read_bands(dataset, (band,), None, shape)[0], nodata, dtype)
-    return _grown(reaching_border(same))
+    # Decimation keeps one pixel of many, so the collar may reach a pixel further than it shows.
+    return binary_dilation(reaching_border(same), np.ones((3, 3), bool))
 
 
 def reaching_border(mask: np.ndarray) -> np.ndarray:
-    """The part of a bool mask (h, w) that is connected to its border, by edges.
+    """The part of a bool mask (h, w) that is connected to its border, by edges."""
+    from scipy.ndimage import label
 
-    The mask is taken as horizontal runs; marks spread from run to touching run, all at once, so
-    the time follows the number of runs and not the area.
-    """
-    high, wide = mask.shape
-    padded = np.zeros((high, wide + 2), np.int8)
-    padded[:, 1:-1] = mask
-    change = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(change == 1)
-    ends = np.nonzero(change == -1)[1]
-    marked = (rows == 0) | (rows == high - 1) | (starts == 0) | (ends == wide)
-    # Runs in reading order: those that touch a run in the row above or below are neighbours here.
-    opening, closing = rows * (wide + 1) + starts, rows * (wide + 1) + ends
-    fresh = np.flatnonzero(marked)
-    while len(fresh):
-        touched = []
-        for step in (-(wide + 1), wide + 1):
-            first = np.searchsorted(closing, opening[fresh] + step, side="right")
-            after = np.searchsorted(opening, closing[fresh] + step, side="left")
-            touched.append(_ranges(first, after))
-        candidates = np.concatenate(touched)
-        fresh = np.unique(candidates[~marked[candidates]])
-        marked[fresh] = True
-    edges = np.zeros((high, wide + 1), np.int8)
-    edges[rows[marked], starts[marked]] = 1
-    edges[rows[marked], ends[marked]] -= 1
-    return np.cumsum(edges, axis=1, dtype=np.int8)[:, :wide].astype(bool)
-
-
-def _ranges(first: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The integers of several half-open ranges, one range after the other."""
-    lengths = np.maximum(after - first, 0)
-    before = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) + np.repeat(first - before, lengths)
-
-
-def _grown(mask: np.ndarray) -> np.ndarray:
-    grown = mask.copy()
-    grown[1:] |= mask[:-1]
-    grown[:-1] |= mask[1:]
-    grown[:, 1:] |= grown[:, :-1].copy()
-    grown[:, :-1] |= grown[:, 1:].copy()
-    return grown
-
-
-def _place(path: str) -> str | Path:
-    return path if isinstance(path, Stored) or is_url(path) else Path(path)
+    labels, count = label(mask)
+    reaching = np.zeros(count + 1, bool)
+    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        reaching[border] = True
+    reaching[0] = False  # what is not in the mask
+    return reaching[labels]

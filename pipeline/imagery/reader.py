@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import DamagedError, SceneError
-from pipeline.imagery.formats import ENVIRONMENT, open_dataset
+from pipeline.imagery.formats import ENVIRONMENT, location, open_dataset
 from pipeline.imagery.nodata import (
-    _place,
     ambiguous,
     collar_of,
     equals,
@@ -162,7 +161,7 @@ class SceneReader:
         if self._dataset is None:
             try:
                 with Env(**ENVIRONMENT):
-                    self._dataset = open_dataset(_place(self.scene.path))
+                    self._dataset = open_dataset(location(self.scene.path))
             except SceneError as error:
                 raise _unreadable(self.scene, "") from error
             found = self._dataset.width, self._dataset.height

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DamagedError, NotFoundError, SceneError
-from pipeline.imagery.formats import ENVIRONMENT, is_url, open_dataset
+from pipeline.imagery.formats import ENVIRONMENT, location, open_dataset
 from pipeline.imagery.nodata import ambiguous, collar_of, equals
 from pipeline.imagery.reader import SceneReader, stretched
 
@@ -111,8 +111,7 @@ def _opened(scene: Scene) -> Any:
         from rasterio.vrt import WarpedVRT
         from rio_tiler.io import Reader
 
-    path = scene.path if is_url(scene.path) else Path(scene.path)
-    dataset = open_dataset(path)
+    dataset = open_dataset(location(scene.path))
     if ambiguous(scene.nodata):
         # Without a value of its own here GDAL falls back to the file's; nothing equals NaN.
         dataset = WarpedVRT(dataset, nodata=None, src_nodata=math.nan, add_alpha=True)
