@@ -51,7 +51,7 @@ class LookalikeError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling; workers send these back.
-        return _rebuild, (type(self), self.what, self.where, self.remedy)
+        return _rebuild, (type(self), self.what, self.where, self.remedy), vars(self)
 
 
 def _rebuild(kind: type[LookalikeError], what: str, where: str, remedy: str) -> LookalikeError:
@@ -118,7 +118,28 @@ class WeightsError(UnavailableError):
 
 
 class ServiceError(UnavailableError):
-    """An outside service refused or failed."""
+    """An outside service refused or failed.
+
+    Args:
+        what: As `LookalikeError`.
+        where: As `LookalikeError`.
+        remedy: As `LookalikeError`.
+        status: HTTP status that the service answered, or None.
+        reason: Code that the service gave for its refusal, such as Google's
+            "storageQuotaExceeded", or "".
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = "",
+        remedy: str = "",
+        status: int | None = None,
+        reason: str = "",
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.status, self.reason = status, reason
 
 
 class AddressError(ServiceError):

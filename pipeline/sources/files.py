@@ -223,7 +223,7 @@ class RasterSource:
     def _remote(
         self, candidate: Candidate, geometry: Any, destination: Path, progress: OnProgress
     ) -> Path:
-        http = self._client().hearing(progress)
+        http = self._client().reporting(progress)
         width, height = candidate.facts["size"]
         window = (0, 0, width, height)
         if geometry is not None:

@@ -13,7 +13,7 @@ from pipeline.errors import Cancelled, DamagedError, ServiceError, storage_error
 from pipeline.files import replacing
 from pipeline.imagery.cog import check_written, disk_errors, readable
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.sources.http.client import TransientError
+from pipeline.sources.http.retry import TransientError
 from pipeline.sources.remote_raster import CHIP, PixelGrid, Tile
 
 if TYPE_CHECKING:

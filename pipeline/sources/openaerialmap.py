@@ -17,6 +17,7 @@ from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, 
 from pipeline.sources.files import safe_name
 from pipeline.sources.http.client import Http, shown
 from pipeline.sources.http.range_file import RangeFile
+from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
 from pipeline.sources.source import area_km2, cover, fingerprint, geometry_of, share_of
 from pipeline.sources.stac.source import MOST_PIXELS
@@ -37,7 +38,7 @@ class OpenAerialMap:
     """
 
     http: Http | None = field(default=None, repr=False)
-    base: float = 0.5
+    base: float = FIRST_WAIT
     name: str = "openaerialmap"
 
     def _client(self) -> Http:
@@ -143,7 +144,7 @@ class OpenAerialMap:
             ServiceError: If an image cannot be read; those that were are kept.
         """
         self.estimate(area, candidates).check("OpenAerialMap")
-        geometry, http = geometry_of(area), self._client().hearing(progress)
+        geometry, http = geometry_of(area), self._client().reporting(progress)
         fetched = []
         for one in one_by_one(candidates, progress):
             href = one.facts["href"]

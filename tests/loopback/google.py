@@ -159,7 +159,8 @@ class Drive:
 
     def _create(self, request: Request, upload: bool) -> Answer:
         if self.full:
-            return Answer.refusal(403, "The user's Drive storage quota has been exceeded.")
+            message = "The user's Drive storage quota has been exceeded."
+            return Answer.refusal(403, message, reason="storageQuotaExceeded")
         if not upload:
             meta = request.json
             parent = (meta.get("parents") or ["root"])[0]

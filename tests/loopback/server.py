@@ -57,9 +57,14 @@ class Answer:
         return cls(json.dumps(content).encode(), status, {"Content-Type": "application/json"})
 
     @classmethod
-    def refusal(cls, status: int, message: str, name: str = "INVALID_ARGUMENT") -> Answer:
-        """An error in the words of a Google API."""
-        return cls.of({"error": {"code": status, "message": message, "status": name}}, status)
+    def refusal(
+        cls, status: int, message: str, name: str = "INVALID_ARGUMENT", reason: str = ""
+    ) -> Answer:
+        """An error in the form of a Google API; Drive adds a reason."""
+        error: dict[str, Any] = {"code": status, "message": message, "status": name}
+        if reason:
+            error["errors"] = [{"domain": "global", "reason": reason, "message": message}]
+        return cls.of({"error": error}, status)
 
 
 class Service(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,16 @@ def test_retries_end_with_the_last_words_of_the_service(server: Loopback, http: 
     with pytest.raises(ServiceError, match=r"429: Too many requests.*Wait a few minutes"):
         http.request("GET", server.url + "/files/a.bin")
     assert len(server.log) == http.attempts
+
+
+def test_a_refusal_carries_its_status_also_from_another_process(
+    server: Loopback, http: Http
+) -> None:
+    server.fail("a.bin", status=403, message="You are not on the list")
+    with pytest.raises(ServiceError) as caught:
+        http.request("GET", server.url + "/files/a.bin")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.status, str(again)) == (403, str(caught.value))
 
 
 def test_an_unreachable_service_is_named(http: Http) -> None:

@@ -16,7 +16,14 @@ from pipeline.errors import LookalikeError, ServiceError
 from pipeline.settings import settings
 from pipeline.sources.google import identity
 from pipeline.sources.google.identity import GUIDE, Identity
-from pipeline.sources.http.client import TRANSIENT, TransientError, retry
+from pipeline.sources.http.retry import (
+    CONNECTIONS,
+    FIRST_WAIT,
+    TRANSIENT,
+    TransientError,
+    retry,
+    retry_after,
+)
 
 Result = TypeVar("Result")
 DEADLINE_MS = 300_000  # Earth Engine itself gives up after five minutes
@@ -76,13 +83,13 @@ def connect() -> Identity:
 
 
 def _session() -> Any:
-    """A session that keeps a connection for each of forty requests at once."""
+    """A session that keeps a connection for each of the requests at once."""
     import requests
     from requests.adapters import HTTPAdapter
 
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=40))
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
     return session
 
 
@@ -108,7 +115,7 @@ def ask(
     call: Callable[[], Result],
     *,
     attempts: int = ATTEMPTS,
-    base: float = 0.5,
+    base: float = FIRST_WAIT,
     pause: Callable[[float], None] = time.sleep,
     signed: bool = False,
 ) -> Result:
@@ -161,14 +168,15 @@ def translated(error: Exception) -> LookalikeError | TransientError | None:
         return None
     # The client drops the HTTP status but leaves the exception that had it as the context.
     origin = error if isinstance(error, HttpError) else error.__context__
-    status = int(origin.resp.status) if isinstance(origin, HttpError) else 0
+    status = int(origin.resp.status) if isinstance(origin, HttpError) else None
     said = " ".join(str(error).split())
     refusal = ServiceError(
-        f"Earth Engine says: {said.rstrip('.')[:400]}", remedy=_remedy(status, said)
+        f"Earth Engine says: {said.rstrip('.')[:400]}", remedy=_remedy(status, said), status=status
     )
-    if status in TRANSIENT or (not status and "Too many" in said):
+    # Where a computation is refused there is no status but only these words.
+    if status in TRANSIENT or (status is None and "Too many" in said):
         after = origin.resp.get("retry-after", "") if isinstance(origin, HttpError) else ""
-        return TransientError(refusal, float(after) if after.isdecimal() else None)
+        return TransientError(refusal, retry_after(after))
     return refusal
 
 
@@ -194,7 +202,7 @@ _REMEDIES = (
 )  # fmt: skip
 
 
-def _remedy(status: int, said: str) -> str:
+def _remedy(status: int | None, said: str) -> str:
     for words, remedy in _REMEDIES:
         if words in said:
             return remedy
@@ -203,4 +211,4 @@ def _remedy(status: int, said: str) -> str:
         403: f"Check the account's roles in the project; see {GUIDE}",
         404: "Check the asset's id",
         429: "Wait a few minutes and run the same command again; what was fetched is kept",
-    }.get(status, "Run the same command again later; what was fetched is kept")
+    }.get(status or 0, "Run the same command again later; what was fetched is kept")

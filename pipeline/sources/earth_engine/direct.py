@@ -9,11 +9,11 @@ from typing import Any
 from pipeline.progress import OnProgress
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.earth_engine.plan import Plan
+from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT
 from pipeline.sources.mosaic import Crew, check_tile, keep_tile, missing
 from pipeline.sources.remote_raster import Tile
 
 log = logging.getLogger(__name__)
-MAX_WORKERS = 40  # requests that Earth Engine computes at once for one project
 
 
 def fetch_tiles(
@@ -23,7 +23,7 @@ def fetch_tiles(
     *,
     workers: int,
     progress: OnProgress,
-    base: float = 0.5,
+    base: float = FIRST_WAIT,
 ) -> None:
     """Fetch the tiles of a plan that are not there yet.
 
@@ -32,7 +32,7 @@ def fetch_tiles(
     """
     import ee
 
-    crew = Crew(min(workers, MAX_WORKERS))
+    crew = Crew(min(workers, CONNECTIONS))
     tiles = plan.tiles(side)
     expression = plan.image()
     product = plan.product

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,13 @@ from pipeline.progress import OnProgress, Progress
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.earth_engine.plan import Plan
 from pipeline.sources.google.files import Store, Stored
-from pipeline.sources.http.client import TransientError, retry
+from pipeline.sources.http.retry import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    TransientError,
+    retry,
+    wait,
+)
 from pipeline.sources.mosaic import check_tile, missing
 from pipeline.sources.remote_raster import Tile
 
@@ -27,7 +32,10 @@ log = logging.getLogger(__name__)
 
 #: Version of the list of export tasks.
 SCHEMA = 1
-LONGEST_POLL = 60.0  # seconds
+
+
+class MissingExportError(ServiceError):
+    """An export succeeded, but its file is not in the store."""
 
 
 class Tasks:
@@ -75,7 +83,7 @@ def fetch_exports(
     poll: float,
     patience: float,
     progress: OnProgress,
-    base: float = 0.5,
+    base: float = FIRST_WAIT,
 ) -> None:
     """Export, wait for and download the tiles of a plan that are not there yet.
 
@@ -122,16 +130,8 @@ def fetch_exports(
                 where="https://code.earthengine.google.com/tasks",
                 remedy="Run the same command again to go on waiting; they were not cancelled",
             )
-        interval = poll if len(waiting) < before else min(interval * 1.3, max(poll, LONGEST_POLL))
-        _sleep(interval, report)
-
-
-def _sleep(seconds: float, report: Callable[[], None]) -> None:
-    """Wait in short steps, so that a cancellation is heard at once."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(0.5, left))
-        report()
+        interval = poll if len(waiting) < before else min(interval * 1.3, max(poll, LONGEST_WAIT))
+        wait(interval, lambda _: report())
 
 
 def _file_name(plan: Plan, tile: Tile) -> str:
@@ -170,7 +170,7 @@ def _is_done(plan: Plan, tile: Tile, tasks: Tasks, store: Store, base: float) ->
     try:
         operation: dict[str, Any] = ask(lambda: ee.data.getOperation(name), base=base)
     except ServiceError as error:
-        if "not found" in error.what.lower():
+        if error.status == 404:
             tasks.forget(tile.name)
         raise
     if not operation.get("done"):
@@ -211,7 +211,7 @@ def _bring(
         stored = store.find(name)
         if stored is None:  # a file can take some seconds to appear in lists
             raise TransientError(
-                ServiceError(
+                MissingExportError(
                     f"The exported file is not in {store.title}",
                     where=name,
                     remedy="Look whether it was moved or deleted, then run the same command again; "
@@ -225,12 +225,8 @@ def _bring(
         stored = retry(find, attempts=5, base=base)
         store.bring(stored, fresh, progress)
         check_tile(fresh, plan.grid, tile, len(plan.product.bands), plan.product.dtype, name)
-    except NotFoundError:
+    except (NotFoundError, MissingExportError):
         tasks.forget(tile.name)
-        raise
-    except ServiceError as error:
-        if "is not in" in error.what:
-            tasks.forget(tile.name)
         raise
     except TransientError as error:
         fresh.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ from pipeline.sources.earth_engine.plan import (
 )
 from pipeline.sources.google.files import Bucket, Drive
 from pipeline.sources.google.identity import Identity, identity
+from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.mosaic import assemble, discard
 from pipeline.sources.source import cover, geometry_of, share_of
 
@@ -75,7 +76,7 @@ class EarthEngine:
     tidy: bool = False
     poll: float = 2.0
     patience: float = 24.0
-    base: float = 0.5
+    base: float = FIRST_WAIT
     name: str = "earth_engine"
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from pipeline.sources.files import safe_name
 from pipeline.sources.google.files import Drive, Stored
 from pipeline.sources.google.identity import Identity, identity
 from pipeline.sources.http.range_file import RangeFile
+from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.remote_raster import describe, open_remote
 from pipeline.sources.source import cover, share_of
 
@@ -32,7 +33,7 @@ class DriveSource:
 
     folder: str
     license: str = ""
-    base: float = 0.5
+    base: float = FIRST_WAIT
     name: str = "drive"
 
     def identity(self) -> Identity:

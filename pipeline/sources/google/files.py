@@ -22,11 +22,15 @@ from pipeline.errors import LookalikeError, NotFoundError, ServiceError
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
 from pipeline.sources.google import identity
-from pipeline.sources.http.client import TRANSIENT, Http, TransientError, retry
+from pipeline.sources.http.client import Http, google_reason
 from pipeline.sources.http.download import download
+from pipeline.sources.http.retry import FIRST_WAIT, TRANSIENT, TransientError, retry
 
 Result = TypeVar("Result")
 FOLDER = "application/vnd.google-apps.folder"
+#: Reasons that Drive gives with the status 403.
+FULL = "storageQuotaExceeded"
+RATE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded")
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def _bring(http: Http, url: str, stored: Stored, path: Path, progress: OnProgres
             stage=f"Downloading {stored.name}", progress=progress,
         )  # fmt: skip
     except ServiceError as error:
-        if "404" in error.what:
+        if error.status == 404:
             raise NotFoundError(
                 "The file is gone", where=stored.name, remedy="Export it again, or restore it"
             ) from error
@@ -107,7 +111,7 @@ class Drive:
     """
 
     folder: str = "lookalike"
-    base: float = 0.5
+    base: float = FIRST_WAIT
     title: str = "Google Drive"
 
     @cached_property
@@ -242,7 +246,13 @@ class Drive:
         try:
             self._bytes.request(method, url, data=body, headers={"Content-Type": kind}).close()
         except ServiceError as error:
-            raise ServiceError(error.what, where=name, remedy=_remedy(error.what)) from error
+            raise ServiceError(
+                error.what,
+                where=name,
+                remedy=_remedy(error.reason),
+                status=error.status,
+                reason=error.reason,
+            ) from error
 
     def _list(self, query: str) -> list[Stored]:
         found: list[Stored] = []
@@ -296,18 +306,23 @@ def _drive_error(error: Exception, where: str) -> LookalikeError | TransientErro
     if not isinstance(error, HttpError):
         return None
     status, said = int(error.resp.status), str(error.reason).rstrip(".")
+    reason = google_reason(error.error_details)
     if status == 404:
         return NotFoundError(
             f"Google Drive says: {said}", where=where, remedy="Check the id and the sharing"
         )
-    refusal = ServiceError(f"Google Drive says: {said}", where=where, remedy=_remedy(said))
-    if status in TRANSIENT or (status == 403 and "rate limit" in said.lower()):
-        return TransientError(refusal)
-    return refusal
+    refusal = ServiceError(
+        f"Google Drive says: {said}",
+        where=where,
+        remedy=_remedy(reason),
+        status=status,
+        reason=reason,
+    )
+    return TransientError(refusal) if status in TRANSIENT or reason in RATE_LIMITS else refusal
 
 
-def _remedy(said: str) -> str:
-    if "quota" in said.lower() and "storage" in said.lower():
+def _remedy(reason: str) -> str:
+    if reason == FULL:
         return "Free some space in the account's Drive, or choose another road"
     return f"Check the folder's sharing and that the Drive API is enabled; see {identity.GUIDE}"
 
@@ -322,7 +337,7 @@ class Bucket:
     """
 
     name: str
-    base: float = 0.5
+    base: float = FIRST_WAIT
     title: str = "Cloud Storage"
 
     @cached_property
@@ -342,9 +357,10 @@ class Bucket:
         try:
             one = self._http.json(self._address(name))
         except ServiceError as error:
-            if "No such object" in error.what or "404: Not Found" in error.what:
-                return None
-            raise
+            if error.status != 404:
+                raise
+            self._check()
+            return None
         md5 = base64.b64decode(one["md5Hash"]).hex() if "md5Hash" in one else ""
         return Stored(name, name, int(one["size"]), md5)
 
@@ -357,8 +373,20 @@ class Bucket:
         try:
             self._http.request("DELETE", self._address(stored.id)).close()
         except ServiceError as error:
-            if "404" not in error.what:
+            if error.status != 404:
                 raise
 
+    def _check(self) -> None:
+        """Raise if the bucket itself is missing: that has the status of a missing object, too."""
+        try:
+            self._http.json(f"{self._bucket}?maxResults=1")
+        except ServiceError as error:
+            if error.status == 404:
+                raise
+
+    @property
+    def _bucket(self) -> str:
+        return f"{settings().storage_url}/storage/v1/b/{self.name}/o"
+
     def _address(self, name: str) -> str:
-        return f"{settings().storage_url}/storage/v1/b/{self.name}/o/{quote(name, safe='')}"
+        return f"{self._bucket}/{quote(name, safe='')}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ServiceError
 from pipeline.settings import Settings, settings
-from pipeline.sources.http.client import TransientError
+from pipeline.sources.http.retry import TransientError
 
 if TYPE_CHECKING:
     import requests

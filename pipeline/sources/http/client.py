@@ -8,19 +8,18 @@ address inside a private network is refused unless the operator listed its host 
 from __future__ import annotations
 
 import logging
-import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
 
 from pipeline.errors import AddressError, ServiceError
-from pipeline.progress import OnProgress, Progress
+from pipeline.progress import OnProgress
 from pipeline.settings import settings
 from pipeline.sources.http.guard import (
     GuardedAdapter,
@@ -28,66 +27,21 @@ from pipeline.sources.http.guard import (
     RefusedAddressError,
     check_address,
 )
+from pipeline.sources.http.retry import (
+    ATTEMPTS,
+    CONNECTIONS,
+    FIRST_WAIT,
+    TRANSIENT,
+    TransientError,
+    reporting,
+    retry,
+    retry_after,
+)
 
 log = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two packets
-ATTEMPTS = 6
 PIECE = 1 << 20
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class TransientError(Exception):
-    """A failure worth another try.
-
-    Args:
-        error: What to raise when no try is left.
-        wait: Seconds the service asked to wait, or None.
-    """
-
-    def __init__(self, error: ServiceError, wait: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error, self.wait = error, wait
-
-
-def retry(
-    call: Callable[[], Result],
-    *,
-    attempts: int = ATTEMPTS,
-    base: float = 0.5,
-    longest: float = 60.0,
-    pause: Callable[[float], None] = time.sleep,
-) -> Result:
-    """Call until it answers; wait longer after each `TransientError`, with full jitter.
-
-    Jitter keeps forty workers that were refused together from coming back together.
-
-    Raises:
-        ServiceError: The last failure, when `attempts` are used up.
-    """
-    for attempt in range(attempts):
-        try:
-            return call()
-        except TransientError as failure:
-            if attempt + 1 == attempts:
-                raise failure.error from failure
-            wait = random.uniform(0, min(longest, base * 2**attempt))
-            pause(max(wait, min(longest, failure.wait or 0.0)))
-    raise AssertionError("attempts must be at least 1")
-
-
-def hearing(progress: OnProgress) -> Callable[[float], None]:
-    """A wait between two tries that is told, and that ends at once when somebody cancels."""
-
-    def pause(seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            note = f"trying again in {left:.0f} s"
-            progress(Progress("Waiting for the service", 0, 0, "tries", note))
-            time.sleep(min(0.5, left))
-
-    return pause
 
 
 def shown(url: str) -> str:
@@ -132,7 +86,7 @@ class Http:
     private_hosts: tuple[str, ...] = field(default_factory=lambda: settings().private_hosts)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     attempts: int = ATTEMPTS
-    base: float = 0.5
+    base: float = FIRST_WAIT
     timeout: tuple[float, float] = TIMEOUT
     session: requests.Session | None = field(default=None, repr=False)
     translate: Callable[[Exception], Exception | None] = field(default=lambda _: None, repr=False)
@@ -144,12 +98,12 @@ class Http:
             session.check = self.check
             session.max_redirects = 5
             for scheme in ("http://", "https://"):
-                session.mount(scheme, GuardedAdapter(self.private_hosts, pool=40))
+                session.mount(scheme, GuardedAdapter(self.private_hosts, pool=CONNECTIONS))
             self.session = session
 
-    def hearing(self, progress: OnProgress) -> Http:
-        """The same, whose waits are told and hear a cancellation, unless they do already."""
-        return self if self.pause is not time.sleep else replace(self, pause=hearing(progress))
+    def reporting(self, progress: OnProgress) -> Http:
+        """The same client, whose waits are reported and can be cancelled."""
+        return self if self.pause is not time.sleep else replace(self, pause=reporting(progress))
 
     def check(self, url: str) -> None:
         """Refuse an address that is not https, or whose host is private.
@@ -244,7 +198,7 @@ class Http:
         failure = refused(url, answer)
         answer.close()
         if answer.status_code in TRANSIENT:
-            raise TransientError(failure, _retry_after(answer))
+            raise TransientError(failure, retry_after(answer.headers.get("Retry-After", "")))
         raise failure
 
     def json(self, url: str, method: str = "GET", **options: Any) -> Any:
@@ -293,14 +247,10 @@ def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
     return False
 
 
-def _retry_after(answer: requests.Response) -> float | None:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
-
-
 def refused(url: str, answer: requests.Response) -> ServiceError:
     """What the service said, and what to do about it."""
-    said = " ".join(_message(answer).split())[:300]
+    message, reason = _message(answer)
+    said = " ".join(message.split())[:300]
     status = answer.status_code
     remedy = {
         401: "Check the credentials of this service",
@@ -314,20 +264,30 @@ def refused(url: str, answer: requests.Response) -> ServiceError:
         f"The service answered {status}" + (f": {said.rstrip('.')}" if said else ""),
         where=shown(url),
         remedy=remedy,
+        status=status,
+        reason=reason,
     )
 
 
-def _message(answer: requests.Response) -> str:
+def _message(answer: requests.Response) -> tuple[str, str]:
+    """The message of a refusal, and the code of its reason where one is given."""
     try:
         body = answer.json()
     except (ValueError, requests.exceptions.RequestException):
-        return answer.reason or ""
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        if isinstance(inner, dict):
-            return str(inner.get("message") or inner.get("description") or inner.get("detail", ""))
-        return str(body.get("error_description") or inner)
-    return str(body)
+        return answer.reason or "", ""
+    if not isinstance(body, dict):
+        return str(body), ""
+    inner = body.get("error", body)
+    if not isinstance(inner, dict):
+        return str(body.get("error_description") or inner), ""
+    message = inner.get("message") or inner.get("description") or inner.get("detail", "")
+    return str(message), google_reason(inner.get("errors"))
+
+
+def google_reason(errors: object) -> str:
+    """The code of the first of the errors that a Google API lists, or ""."""
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return str(first.get("reason", "")) if isinstance(first, dict) else ""
 
 
 def unreachable(url: str, reason: object) -> ServiceError:

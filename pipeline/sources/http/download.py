@@ -9,17 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import ServiceError, storage_errors
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.sources.http.client import (
-    PIECE,
-    Http,
-    TransientError,
-    changed,
-    extent,
-    pieces,
-    retry,
-    shown,
-    unreachable,
-)
+from pipeline.sources.http.client import PIECE, Http, changed, extent, pieces, shown, unreachable
+from pipeline.sources.http.retry import TransientError, retry
 
 
 def download(
@@ -70,7 +61,7 @@ def download(
         try:
             answer = http.once("GET", url, headers={**http.headers, **headers}, stream=True)
         except ServiceError as error:
-            if have and "416" in error.what:
+            if have and error.status == 416:
                 if size == have:
                     return
                 part.unlink()
@@ -124,7 +115,7 @@ def download(
             whole,
             attempts=http.attempts,
             base=http.base,
-            pause=http.hearing(progress).pause,
+            pause=http.reporting(progress).pause,
         )
         with part.open("rb") as written:
             os.fsync(written.fileno())

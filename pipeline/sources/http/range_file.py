@@ -8,15 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ServiceError
-from pipeline.sources.http.client import (
-    TransientError,
-    changed,
-    extent,
-    pieces,
-    retry,
-    shown,
-    unreachable,
-)
+from pipeline.sources.http.client import changed, extent, pieces, shown, unreachable
+from pipeline.sources.http.retry import TransientError, retry
 
 if TYPE_CHECKING:
     from pipeline.sources.http.client import Http
@@ -95,8 +88,7 @@ class RangeFile:
             try:
                 return self._range(begin, end)
             except ServiceError as error:
-                refused = any(f"answered {code}" in error.what for code in (401, 403))
-                if not refused or renewed or self._renew is None:
+                if error.status not in (401, 403) or renewed or self._renew is None:
                     raise
                 renewed = True
                 self._renew()

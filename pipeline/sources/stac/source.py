@@ -16,6 +16,7 @@ from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
 from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, check_scale
 from pipeline.sources.http.client import Http
+from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.source import cover, geometry_of, share_of
 from pipeline.sources.stac.client import items
 from pipeline.sources.stac.pixels import make, plans
@@ -107,7 +108,7 @@ class StacSource:
     composite: str = "day"
     scale: float | None = None
     workers: int = 8
-    base: float = 0.5
+    base: float = FIRST_WAIT
     name: str = "stac"
     _signers: dict[str, Signer] = field(default_factory=dict, repr=False, compare=False)
 
