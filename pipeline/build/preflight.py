@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.collection.names import proposed_name
+from pipeline.geo.area import area_km2
 from pipeline.geo.footprint import Grounds, nearest_turn
 from pipeline.imagery.chips import CHIP
-from pipeline.sources.source import area_km2, cover
+from pipeline.sources.source import cover
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -247,7 +248,7 @@ def _findings(
         return [Finding("stop", "No imagery is chosen", "Choose where it comes from")]
     findings = [Finding("note", note) for note in (area.notes if area else ())]
     if estimate and estimate.refusal:
-        findings.append(Finding("stop", estimate.refusal.rstrip(".")))
+        findings.append(Finding("stop", estimate.refusal.what, estimate.refusal.remedy))
     findings += [
         Finding("note", limit.rstrip(".")) for limit in (estimate.limits if estimate else ())
     ]

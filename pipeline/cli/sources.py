@@ -220,7 +220,7 @@ def list_scenes(
     for limit_met in estimate.limits:
         typer.echo(f"{limit_met}.")
     if estimate.refusal:
-        typer.echo(estimate.refusal)
+        typer.echo(str(estimate.refusal))
 
 
 def fetch(

@@ -212,23 +212,7 @@ class Area:
     @property
     def area_km2(self) -> float:
         """Size on the WGS 84 ellipsoid, in km²."""
-        import numpy as np
-        import shapely
-        from pyproj import Geod
-
-        # A ring has two insides on a globe: pieces of a quarter of it tell which is meant.
-        quarters = shapely.box(np.arange(-180, 180, 90), -90, np.arange(-90, 181, 90), 90)
-        pieces = [part for piece in self.geometry & quarters for part in _flat(piece)]
-        # Straight in degrees is not straight on the ellipsoid; short edges make the two agree.
-        fine = shapely.segmentize(pieces, 0.02)
-        geod = Geod(ellps="WGS84")
-        return (
-            sum(
-                abs(geod.geometry_area_perimeter(shapely.geometry.polygon.orient(part))[0])
-                for part in fine
-            )
-            / 1e6
-        )
+        return area_km2(self.geometry)
 
     @property
     def crosses_antimeridian(self) -> bool:
@@ -266,6 +250,28 @@ class Area:
                 for part in _parts(self.geometry)
             ]
         )
+
+
+def area_km2(geometry: BaseGeometry) -> float:
+    """Size on the WGS 84 ellipsoid of the polygons of a geometry in EPSG:4326, in km²."""
+    import numpy as np
+    import shapely
+    from pyproj import Geod
+
+    # A ring has two insides on a globe: pieces of a quarter of it tell which is meant.  Footprints
+    # across the antimeridian reach beyond ±180°.
+    quarters = shapely.box(np.arange(-540, 540, 90), -90, np.arange(-450, 541, 90), 90)
+    pieces = [part for piece in geometry & quarters for part in _flat(piece)]
+    # Straight in degrees is not straight on the ellipsoid; short edges make the two agree.
+    fine = shapely.segmentize(pieces, 0.02)
+    geod = Geod(ellps="WGS84")
+    return (
+        sum(
+            abs(geod.geometry_area_perimeter(shapely.geometry.polygon.orient(part))[0])
+            for part in fine
+        )
+        / 1e6
+    )
 
 
 def _from_found(found: list[tuple[BaseGeometry, str]], name: str) -> Area:

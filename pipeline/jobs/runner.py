@@ -24,6 +24,7 @@ from pipeline.collection.library import Library
 from pipeline.dates import now
 from pipeline.errors import Cancelled, LookalikeError
 from pipeline.files import is_locked, locked, replacing
+from pipeline.geo.area import Area
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.render import encoded
 from pipeline.imagery.scene import load_scene
@@ -204,7 +205,8 @@ def _fetched(jobs: Jobs, job: Job, asked: JobRequest, report: OnProgress) -> Bui
 
     source = open_source(asked.source, **asked.options)
     candidates = [Candidate.from_dict(candidate) for candidate in asked.candidates]
-    area = shape(asked.build.area) if asked.build.area else None
+    # As it was checked when the job was queued: an interrupted fetch goes on with the same shape.
+    area = Area(shape(asked.build.area)) if asked.build.area else None
     scratch = _scratch(jobs, job)
     jobs.tell(job.id, f"fetching {len(candidates)} images from {asked.source}")
     rasters = source.fetch(area, candidates, scratch, report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import QueryError
 from pipeline.progress import OnProgress, Progress
@@ -116,6 +116,16 @@ class Coverage:
         return f"{self.count} images{dates}, {self.share:.0%} of {self.area_km2:.1f} km²"
 
 
+class Refusal(NamedTuple):
+    """Why a fetch is refused, and what to do; both without their full stop."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.remedy}."
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a fetch will cost, before it starts.
@@ -126,7 +136,7 @@ class Estimate:
         requests: Requests, tiles or tasks.
         scenes: Rasters that come out.
         limits: Limits of the service that matter here, one sentence each.
-        refusal: Why the fetch would be refused, with the remedy, or empty.
+        refusal: Why the fetch would be refused, or None.
     """
 
     pixels: int
@@ -134,13 +144,12 @@ class Estimate:
     requests: int
     scenes: int
     limits: tuple[str, ...] = ()
-    refusal: str = ""
+    refusal: Refusal | None = None
 
     def check(self, where: str) -> None:
         """Raise `QueryError` where the fetch would be refused."""
         if self.refusal:
-            what, _, remedy = self.refusal.rstrip(".").rpartition(". ")
-            raise QueryError(what, where=where, remedy=remedy)
+            raise QueryError(self.refusal.what, where=where, remedy=self.refusal.remedy)
 
 
 @dataclass(frozen=True)

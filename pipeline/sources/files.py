@@ -13,11 +13,12 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from pipeline.dates import Dates
 from pipeline.errors import InputError, NotFoundError, SceneError, ServiceError, storage_errors
+from pipeline.geo.area import Area
 from pipeline.imagery.cog import readable
 from pipeline.imagery.formats import open_raster
 from pipeline.imagery.metadata import date_in
@@ -79,7 +80,7 @@ class RasterSource:
 
     def search(
         self,
-        area: Any = None,
+        area: Area | None = None,
         dates: Dates | None = None,
         *,
         cloud: float | None = None,
@@ -92,8 +93,7 @@ class RasterSource:
             SceneError: If a file is not a raster that can be used, or lies outside the folders.
             ServiceError: If an address cannot be read.
         """
-        geometry = getattr(area, "geometry", area)
-        found = [self._describe(place, geometry) for place in self._expanded()]
+        found = [self._describe(place, area) for place in self._expanded()]
         inside = [
             candidate
             for candidate in found
@@ -101,21 +101,20 @@ class RasterSource:
         ]
         return inside[:limit]
 
-    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
         """See `Source.coverage`."""
         return cover(area, candidates)
 
-    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+    def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels of the rasters; nothing is transferred for those that are local."""
-        geometry = getattr(area, "geometry", area)
         pixels = transfer = requests = 0
         for candidate in candidates:
             width, height = candidate.facts["size"]
             if not is_url(candidate.id):
                 pixels += width * height
                 continue
-            if geometry is not None:
-                *_, width, height = self._window(candidate, geometry)
+            if area is not None:
+                *_, width, height = self._window(candidate, area)
             pixels += width * height
             size = width * height * candidate.facts["bytes_per_pixel"]
             transfer += size
@@ -124,17 +123,16 @@ class RasterSource:
 
     def fetch(
         self,
-        area: Any,
+        area: Area | None,
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
     ) -> list[Fetched]:
         """Local files as they are; of addresses the part under the area, as a GeoTIFF."""
-        geometry = getattr(area, "geometry", area)
         fetched = []
         for candidate in one_by_one(candidates, progress):
             if is_url(candidate.id):
-                path = self._remote(candidate, geometry, destination, progress)
+                path = self._remote(candidate, area, destination, progress)
             else:
                 path = self._allowed(candidate.id)
             fetched.append(
@@ -183,7 +181,7 @@ class RasterSource:
             raise NotFoundError("There is no such file", where=place, remedy="Check the path")
         return real
 
-    def _describe(self, place: str, geometry: Any) -> Candidate:
+    def _describe(self, place: str, area: Area | None) -> Candidate:
         if is_url(place):
             with open_remote(RangeFile(self._client(), place)) as dataset:
                 facts = describe(dataset, shown(place))
@@ -200,7 +198,7 @@ class RasterSource:
             footprint=facts.footprint,
             datetime=facts.datetime or self.datetime or date_in(name),
             gsd=facts.gsd,
-            share=share_of(geometry, facts.footprint),
+            share=share_of(area, facts.footprint),
             license=self.license,
             url=url,
             facts={
@@ -214,20 +212,24 @@ class RasterSource:
     def _client(self) -> Http:
         return self.http or Http()
 
-    def _window(self, candidate: Candidate, geometry: Any) -> tuple[int, int, int, int]:
+    def _window(self, candidate: Candidate, area: Area) -> tuple[int, int, int, int]:
         width, height = candidate.facts["size"]
         return window_under(
-            geometry, candidate.facts["crs"], candidate.facts["transform"], width, height
+            area.geometry, candidate.facts["crs"], candidate.facts["transform"], width, height
         )
 
     def _remote(
-        self, candidate: Candidate, geometry: Any, destination: Path, progress: OnProgress
+        self,
+        candidate: Candidate,
+        area: Area | None,
+        destination: Path,
+        progress: OnProgress,
     ) -> Path:
         http = self._client().reporting(progress)
         width, height = candidate.facts["size"]
         window = (0, 0, width, height)
-        if geometry is not None:
-            window = self._window(candidate, geometry)
+        if area is not None:
+            window = self._window(candidate, area)
         stem = f"{safe_name(Path(candidate.title).stem)}-{fingerprint(candidate.id, window)}"
         path = destination / f"{stem}.tif"
         if path.exists():

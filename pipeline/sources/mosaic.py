@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Cancelled, DamagedError, ServiceError, storage_errors
-from pipeline.files import replacing
+from pipeline.files import remove_temporaries, replacing
+from pipeline.imagery.chips import CHIP
 from pipeline.imagery.cog import check_written, disk_errors, readable
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources.http.retry import TransientError
-from pipeline.sources.remote_raster import CHIP, PixelGrid, Tile
+from pipeline.sources.pixel_grid import PixelGrid, Tile
+from pipeline.sources.plan import Plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,16 +155,14 @@ def assemble(
     path: Path,
     *,
     outline: BaseGeometry,
-    count: int,
     dtype: str,
-    names: Sequence[str] = (),
-    nodata: float | None = 0,
+    names: Sequence[str],
     progress: OnProgress = silent,
-) -> Path:
+) -> None:
     """One COG of a grid from its tiles.
 
-    Squares of one chip that do not lie near `outline` (EPSG:4326) hold `nodata`, whether a tile
-    covers them or not.
+    Squares of one chip that do not lie near `outline` (EPSG:4326) hold 0, the nodata value,
+    whether a tile covers them or not.
 
     Raises:
         DamagedError: If a tile on disk was altered; it is removed, so that the next run fetches it.
@@ -175,8 +176,8 @@ def assemble(
 
     stage = "Putting tiles together"
     profile = {
-        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": count,
-        "dtype": dtype, "crs": grid.crs, "transform": Affine(*grid.transform), "nodata": nodata,
+        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(names),
+        "dtype": dtype, "crs": grid.crs, "transform": Affine(*grid.transform), "nodata": 0,
         "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1,
         "bigtiff": "if_safer", "interleave": "pixel",
     }  # fmt: skip
@@ -197,7 +198,7 @@ def assemble(
                             for row in range(0, tile.height, STRIPE):
                                 rows = min(STRIPE, tile.height - row)
                                 data = piece.read(window=Window(0, row, tile.width, rows))
-                                data[:, ~_spread(cells, tile, row, rows)] = nodata or 0
+                                data[:, ~_spread(cells, tile, row, rows)] = 0
                                 out.write(
                                     data,
                                     window=Window(tile.col, tile.row + row, tile.width, rows),
@@ -211,15 +212,13 @@ def assemble(
                                 remedy="Run the same command again; it fetches this tile anew",
                             ) from error
                         raise OSError(28, "No space left on device") from error
-                if names:
-                    out.descriptions = tuple(names)
+                out.descriptions = tuple(names)
             progress(Progress(stage, len(tiles), len(tiles), "tiles", "writing overviews"))
             with replacing(path) as temporary, disk_errors(whole, ours=True):
                 copy(whole, temporary, **cog)
                 check_written(temporary)
         finally:
             whole.unlink(missing_ok=True)
-    return path
 
 
 def _spread(cells: np.ndarray, tile: Tile, row: int, rows: int) -> np.ndarray:
@@ -232,8 +231,36 @@ def _spread(cells: np.ndarray, tile: Tile, row: int, rows: int) -> np.ndarray:
     return spread
 
 
-def discard(folder: Path) -> None:
-    """Remove the tiles of a scene that is finished."""
-    import shutil
+def make(
+    plan: Plan,
+    path: Path,
+    folder: Path,
+    side: int,
+    fetch: Callable[[Sequence[Tile]], None],
+    *,
+    dtype: str,
+    bands: Sequence[str],
+    progress: OnProgress = silent,
+) -> Path:
+    """Fetch the tiles of a plan that are not there yet and put them together.
 
+    Args:
+        plan: The scene.
+        path: The scene's file.
+        folder: Where its tiles lie until it is whole.
+        side: Pixels a side of a tile.
+        fetch: Brings tiles to the folder.
+        dtype: Data type of the pixels.
+        bands: Names of the bands.
+        progress: Told the tiles; may cancel.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_temporaries(folder)
+    tiles = plan.tiles(side)
+    fetch(tiles)
+    assemble(
+        folder, plan.grid, tiles, path, outline=plan.outline, dtype=dtype, names=bands,
+        progress=progress,
+    )  # fmt: skip
     shutil.rmtree(folder)
+    return path

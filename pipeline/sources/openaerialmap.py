@@ -11,19 +11,20 @@ from urllib.parse import urlsplit
 from pipeline import dates as moments
 from pipeline.dates import Dates
 from pipeline.errors import ServiceError
+from pipeline.geo.area import Area, area_km2
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, one_by_one
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, Refusal, one_by_one
 from pipeline.sources.files import safe_name
 from pipeline.sources.http.client import Http, shown
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.http.retry import FIRST_WAIT
+from pipeline.sources.plan import too_many
 from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
-from pipeline.sources.source import area_km2, cover, fingerprint, geometry_of, share_of
-from pipeline.sources.stac.source import MOST_PIXELS
+from pipeline.sources.source import cover, fingerprint, geometry_of, share_of
 
 if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
+    pass
 
 PAGE = 100
 
@@ -46,7 +47,7 @@ class OpenAerialMap:
 
     def search(
         self,
-        area: Any,
+        area: Area | None,
         dates: Dates | None = None,
         *,
         cloud: float | None = None,
@@ -73,7 +74,7 @@ class OpenAerialMap:
             answer = self._client().json(url, params={**query, "page": page})
             try:
                 results = answer["results"]
-                found += [self._candidate(one, geometry) for one in results]
+                found += [self._candidate(one, area) for one in results]
             except (KeyError, TypeError, ValueError) as error:
                 raise ServiceError(
                     "OpenAerialMap's catalogue answered in an unknown form",
@@ -90,7 +91,7 @@ class OpenAerialMap:
         kept.sort(key=lambda one: -round(one.share, 2))
         return kept[:limit]
 
-    def _candidate(self, one: Mapping[str, Any], geometry: BaseGeometry) -> Candidate:
+    def _candidate(self, one: Mapping[str, Any], area: Area | None) -> Candidate:
         from shapely.geometry import box, shape
 
         outline = one.get("geojson")
@@ -105,35 +106,32 @@ class OpenAerialMap:
             datetime=moments.told(moment),
             gsd=float(one["gsd"]) if one.get("gsd") else None,
             thumbnail=str(told.get("thumbnail") or ""),
-            share=share_of(geometry, footprint),
+            share=share_of(area, footprint),
             license=str(told.get("license") or "CC-BY 4.0")
             + (f", {one['provider']}" if one.get("provider") else ""),
             url=f"https://map.openaerialmap.org/#/image/{one['_id']}",
             facts={"href": str(one["uuid"])},
         )
 
-    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
         """See `Source.coverage`."""
         return cover(area, candidates)
 
-    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+    def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels under the area, from the images' own pixel sizes."""
         geometry = geometry_of(area)
         pixels = 0
         for one in candidates:
             inside = area_km2(one.footprint.intersection(geometry).envelope)
             pixels += int(inside * 1e6 / (one.gsd or 0.1) ** 2)
-        refusal = "" if candidates else "There is no image to fetch. Draw another area."
-        if pixels > MOST_PIXELS:
-            refusal = (
-                f"{pixels / 1e9:.0f} billion pixels are more than one fetch may have "
-                f"({MOST_PIXELS / 1e9:.0f}). Draw a smaller area."
-            )
+        refusal = too_many(pixels, "Draw a smaller area")
+        if not candidates:
+            refusal = Refusal("There is no image to fetch", "Draw another area")
         return Estimate(pixels, pixels * 3, len(candidates), len(candidates), refusal=refusal)
 
     def fetch(
         self,
-        area: Any,
+        area: Area | None,
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from pipeline.geo.area import Area
 from pipeline.sources.candidates import Candidate
 from pipeline.sources.source import share_of
 
@@ -12,7 +12,7 @@ WHOLE = ("raster", "drive", "earth_engine")  # what was named, or is laid togeth
 ENOUGH = 0.01  # part of the area that one more image must add
 
 
-def best(area: Any, candidates: Sequence[Candidate]) -> list[Candidate]:
+def best(area: Area | None, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates that a fetch takes by default.
 
     Files, Drive folders and Earth Engine's composites take all.  Of a catalogue it is one day: the
@@ -25,7 +25,6 @@ def best(area: Any, candidates: Sequence[Candidate]) -> list[Candidate]:
     """
     if not candidates or candidates[0].source in WHOLE:
         return list(candidates)
-    geometry = getattr(area, "geometry", area)
     days: dict[str, list[Candidate]] = {}
     for one in candidates:
         # Drone pictures of a place are rarely of one day; together they are one picture of it.
@@ -34,23 +33,23 @@ def best(area: Any, candidates: Sequence[Candidate]) -> list[Candidate]:
     def merit(day: str) -> tuple[float, float, str]:
         from shapely import union_all
 
-        share = share_of(geometry, union_all([one.footprint for one in days[day]]))
+        share = share_of(area, union_all([one.footprint for one in days[day]]))
         clouds = [one.cloud for one in days[day] if one.cloud is not None]
         cloud = sum(clouds) / len(clouds) if clouds else 0.0
         return (round(share, 1), -cloud, day)
 
-    return _needed(geometry, days[max(days, key=merit)])
+    return _needed(area, days[max(days, key=merit)])
 
 
-def _needed(geometry: Any, candidates: list[Candidate]) -> list[Candidate]:
+def _needed(area: Area | None, candidates: list[Candidate]) -> list[Candidate]:
     """Candidates, in their order, that each cover a part of the area not covered before."""
-    if geometry is None:
+    if area is None:
         return candidates
-    left = geometry
+    left = area.geometry
     kept: list[Candidate] = []
     for one in candidates:
         gain = left.intersection(one.footprint).area
-        if gain > ENOUGH * geometry.area or not kept:
+        if gain > ENOUGH * area.geometry.area or not kept:
             kept.append(one)
             left = left.difference(one.footprint)
     return kept

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.dates import Dates
 from pipeline.errors import AreaError
+from pipeline.geo.area import Area, area_km2
 from pipeline.progress import OnProgress, silent
 from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched
 
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """A place that imagery comes from.
 
-    `area` is an `area.Area` or a shapely geometry in EPSG:4326 everywhere; None means no limit,
-    which only sources with a finite list of rasters accept.
+    An area of None means no limit, which only sources with a finite list of rasters accept.
     """
 
     @property
@@ -42,7 +42,7 @@ class Source(Protocol):
 
     def search(
         self,
-        area: Any,
+        area: Area | None,
         dates: Dates | None = None,
         *,
         cloud: float | None = None,
@@ -55,17 +55,17 @@ class Source(Protocol):
         """
         ...
 
-    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
         """How much of the area these scenes cover, and when."""
         ...
 
-    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+    def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels, bytes and requests of a fetch, and the limits it meets."""
         ...
 
     def fetch(
         self,
-        area: Any,
+        area: Area | None,
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
@@ -80,47 +80,39 @@ class Source(Protocol):
         ...
 
 
-def geometry_of(area: Any) -> BaseGeometry:
-    """The polygon of an `Area`, or the geometry itself.
+def geometry_of(area: Area | None) -> BaseGeometry:
+    """The polygon of an area, for a source that needs one.
 
     Raises:
         AreaError: If there is none.
     """
-    geometry: BaseGeometry | None = getattr(area, "geometry", area)
-    if geometry is None or geometry.is_empty:
+    if area is None:
         raise AreaError(
             "This source needs an area", remedy="Draw one on the map, or give --aoi FILE"
         )
-    return geometry
+    return area.geometry
 
 
-def area_km2(geometry: BaseGeometry) -> float:
-    """Size on the WGS 84 ellipsoid of a geometry in EPSG:4326."""
-    from pyproj import Geod
-
-    return abs(float(Geod(ellps="WGS84").geometry_area_perimeter(geometry)[0])) / 1e6
-
-
-def share_of(geometry: BaseGeometry | None, footprint: BaseGeometry) -> float:
-    """Part of `geometry` inside `footprint`, 0 to 1; 1 where there is no geometry."""
-    if geometry is None or geometry.is_empty or not geometry.area:
+def share_of(area: Area | None, footprint: BaseGeometry) -> float:
+    """Part of the area inside a footprint, 0 to 1; 1 where there is no area."""
+    if area is None:
         return 1.0
-    return min(1.0, float(geometry.intersection(footprint).area / geometry.area))
+    inside = area.geometry.intersection(footprint)
+    return min(1.0, float(inside.area / area.geometry.area))
 
 
-def cover(area: Any, candidates: Iterable[Candidate]) -> Coverage:
+def cover(area: Area | None, candidates: Iterable[Candidate]) -> Coverage:
     """How much of an area the footprints of candidates cover; every source's `coverage`."""
     from shapely import union_all
 
     candidates = list(candidates)
     union = union_all([candidate.footprint for candidate in candidates])
-    geometry = getattr(area, "geometry", area)
-    inside = union if geometry is None else geometry.intersection(union)
+    inside = area.geometry.intersection(union) if area else union
     days = sorted(candidate.datetime[:10] for candidate in candidates if candidate.datetime)
     covered = area_km2(inside)
     return Coverage(
         count=len(candidates),
-        area_km2=covered if geometry is None else area_km2(geometry),
+        area_km2=area.area_km2 if area else covered,
         covered_km2=covered,
         first=days[0] if days else None,
         last=days[-1] if days else None,

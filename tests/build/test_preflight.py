@@ -16,7 +16,7 @@ from pipeline.imagery.ingest import open_scene
 from pipeline.jobs.pace import pace_of
 from pipeline.jobs.queue import Jobs
 from pipeline.settings import Settings
-from pipeline.sources.candidates import Candidate, Estimate
+from pipeline.sources.candidates import Candidate, Estimate, Refusal
 from pipeline.sources.registry import open_source
 from tests.factories import synthetic
 from tests.factories.rasters import write_raster
@@ -122,10 +122,12 @@ def test_no_imagery_stops_it(tmp_path: Path) -> None:
 
 
 def test_what_the_service_refuses_stops_it(imagery: Candidate, tmp_path: Path) -> None:
-    estimate = Estimate(1, 5_000_000, 1, 1, ("At most 40 requests at once.",), "Too many pixels.")
+    refusal = Refusal("Too many pixels", "Draw a smaller area")
+    estimate = Estimate(1, 5_000_000, 1, 1, ("At most 40 requests at once.",), refusal)
     found = look([imagery], None, tmp_path, estimate=estimate)
     assert not found.ready
     assert [finding.level for finding in found.findings] == ["stop", "note"]
+    assert found.findings[0].remedy == "Draw a smaller area"
     assert found.transfer == 5_000_000
 
 

@@ -116,17 +116,19 @@ def test_wrong_wishes_are_refused(
 def test_the_best_choice_of_a_catalogue_is_one_clear_day() -> None:
     from shapely.geometry import box
 
+    from pipeline.geo.area import Area
     from pipeline.sources.candidates import Candidate
     from pipeline.sources.selection import best
 
-    area = box(0, 0, 1, 1)
+    outline = box(0, 0, 1, 1)
+    area = Area.of(outline)
 
     def one(name: str, day: str, footprint, cloud: float) -> Candidate:
         return Candidate(name, "stac", name, footprint, f"{day}T00:00:00Z", cloud=cloud)
 
     west, east = box(0, 0, 0.6, 1), box(0.4, 0, 1, 1)
     found = [
-        one("cloudy", "2020-01-01", area, 80.0),
+        one("cloudy", "2020-01-01", outline, 80.0),
         one("west", "2019-01-01", west, 1.0),
         one("east", "2019-01-01", east, 2.0),
         one("within", "2019-01-01", box(0.5, 0, 0.55, 1), 0.0),

@@ -14,6 +14,7 @@ from shapely.geometry import box
 
 from pipeline.dates import Dates
 from pipeline.errors import Cancelled, LookalikeError, QueryError, ServiceError
+from pipeline.geo.area import Area
 from pipeline.settings import settings
 from pipeline.sources.earth_engine.client import DEADLINE_MS
 from pipeline.sources.earth_engine.plan import plans, product_of
@@ -25,7 +26,7 @@ from tests.loopback.earth_engine import SKYSAT
 from tests.loopback.fixtures import MANHATTAN, Google, google, killed
 from tests.loopback.google import TOKEN
 
-AREA = box(*MANHATTAN)
+AREA = Area.of(box(*MANHATTAN))
 PIXELS = "POST .*computePixels"
 
 
@@ -41,9 +42,9 @@ def source(**options) -> EarthEngine:
 
 def truth(server: Google, candidates) -> np.ndarray:
     """What the server holds for a plan, computed in one piece."""
-    (plan,) = plans(product_of(SKYSAT), "mosaic", AREA, candidates)
+    (plan,) = plans(product_of(SKYSAT), "mosaic", AREA.geometry, candidates)
     grid = images.Grid(plan.grid.crs, plan.grid.transform, plan.grid.width, plan.grid.height)
-    parts = [server.earth.catalogue.image(name) for name in plan.images]
+    parts = [server.earth.catalogue.image(name) for name in plan.names]
     drawn, mask = images.mosaic(parts).draw(grid)
     return np.where(mask, drawn, 0)
 
@@ -164,7 +165,7 @@ def test_an_area_without_images_offers_the_alternative(server: Google) -> None:
                  "COPERNICUS/S2_SR_HARMONIZED"):  # fmt: skip
         server.earth.catalogue.collections[name] = []
     dates = Dates.parse("2015-01-01/2015-02-28")
-    far = box(-74.1, 40.0, -74.09, 40.01)
+    far = Area.of(box(-74.1, 40.0, -74.09, 40.01))
     assert source().search(far, dates) == []
     assert source().explain(far, dates) == (
         "SkySat has no image here between 2015-01-01 and 2015-02-28."
@@ -233,8 +234,8 @@ def test_the_estimate_counts_pixels_bytes_and_requests(server: Google) -> None:
     assert estimate.scenes == 1
     assert estimate.requests == 1
     assert estimate.bytes == estimate.pixels * 3
-    wide = box(-76, 39, -72, 42)
-    assert "more than one fetch may have" in source(side=None).estimate(wide, found).refusal
+    wide = Area.of(box(-76, 39, -72, 42))
+    assert "more than one fetch may have" in source(side=None).estimate(wide, found).refusal.what
 
 
 # ---------------------------------------------------------------- road A
@@ -335,9 +336,10 @@ KILLED = """
 import sys
 from pathlib import Path
 from shapely.geometry import box
+from pipeline.geo.area import Area
 from pipeline.sources.registry import open_source
 source = open_source("earth_engine", side=128, base=0.001, workers=3)
-area = box(*map(float, sys.argv[2:]))
+area = Area.of(box(*map(float, sys.argv[2:])))
 source.fetch(area, source.search(area), Path(sys.argv[1]))
 """
 
@@ -357,7 +359,7 @@ def test_kill_9_and_resume_give_identical_pixels(server: Google, tmp_path: Path)
     (fetched,) = source(workers=3, side=128).fetch(AREA, found, tmp_path)
     with rasterio.open(fetched.path) as dataset:
         assert (dataset.read() == expected).all()
-    (plan,) = plans(product_of(SKYSAT), "mosaic", AREA, found)
+    (plan,) = plans(product_of(SKYSAT), "mosaic", AREA.geometry, found)
     assert len(server.requests(PIXELS)) == len(plan.tiles(128)) - len(before)
 
 

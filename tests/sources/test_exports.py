@@ -14,6 +14,7 @@ import rasterio
 from shapely.geometry import box
 
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, ServiceError
+from pipeline.geo.area import Area
 from pipeline.sources.earth_engine.source import EarthEngine
 from pipeline.sources.google.files import Drive
 from pipeline.sources.registry import open_source
@@ -22,7 +23,7 @@ from tests.loopback.fixtures import MANHATTAN, Google, google, killed
 from tests.loopback.google import TOKEN
 from tests.sources.test_earth_engine import truth
 
-AREA = box(*MANHATTAN)
+AREA = Area.of(box(*MANHATTAN))
 MEDIA = "GET .*(drive/v3/files/|/o/)"
 
 
@@ -72,7 +73,7 @@ def test_a_scene_has_the_same_pixels_by_every_road(
 
 
 def test_exported_tiles_are_5000_pixels_a_side(server: Google) -> None:
-    wide = box(-74.1, 40.6, -73.9, 40.8)
+    wide = Area.of(box(-74.1, 40.6, -73.9, 40.8))
     chosen = source(side=None)
     estimate = chosen.estimate(wide, chosen.search(AREA))
     assert "5000×5000" in estimate.limits[0]
@@ -159,9 +160,10 @@ KILLED = """
 import sys
 from pathlib import Path
 from shapely.geometry import box
+from pipeline.geo.area import Area
 from pipeline.sources.registry import open_source
 source = open_source("earth_engine", road="drive", side=200, base=0.001, poll=0.01)
-area = box(*map(float, sys.argv[2:]))
+area = Area.of(box(*map(float, sys.argv[2:])))
 source.fetch(area, source.search(area), Path(sys.argv[1]))
 """
 
@@ -306,7 +308,7 @@ def test_a_drive_folder_can_be_given_by_address_and_is_filtered_by_area(
     (identity,) = [i for i, f in server.drive.files.items() if f["name"] == "imagery"]
     chosen = folder(f"https://drive.google.com/drive/folders/{identity}?usp=sharing")
     assert len(chosen.search()) == 3
-    assert chosen.search(box(0, 0, 1, 1)) == []
+    assert chosen.search(Area.of(box(0, 0, 1, 1))) == []
 
 
 def test_a_folder_that_is_not_shared_says_with_whom_to_share_it(server: Google) -> None:

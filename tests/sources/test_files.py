@@ -20,6 +20,7 @@ from pipeline.errors import (
     ServiceError,
     StorageError,
 )
+from pipeline.geo.area import Area
 from pipeline.imagery.ingest import ingest, open_scene
 from pipeline.imagery.metadata import date_in
 from pipeline.progress import Progress
@@ -54,7 +55,7 @@ def http() -> Http:
 
 def under(place: Path, window: tuple[int, int, int, int]):
     """The area of a pixel window (col, row, width, height) of a 10 m raster, EPSG:4326."""
-    from pipeline.sources.remote_raster import projected
+    from pipeline.sources.pixel_grid import projected
 
     with rasterio.open(place) as dataset:
         left, top = dataset.transform.c, dataset.transform.f
@@ -62,7 +63,7 @@ def under(place: Path, window: tuple[int, int, int, int]):
     outline = box(
         left + col * 10, top - (row + height) * 10, left + (col + width) * 10, top - row * 10
     )
-    return projected(outline, "EPSG:32632", back=True)
+    return Area.of(projected(outline, "EPSG:32632", back=True))
 
 
 # ---------------------------------------------------------------- local files
@@ -105,7 +106,7 @@ def test_area_and_dates_select(tmp_path: Path) -> None:
     old, new = write(tmp_path / "a_20120731.tif"), write(tmp_path / "a_20160816.tif")
     source = open_source("raster", locations=[old, new])
     assert [one.day for one in source.search(None, Dates.parse("2016"))] == ["2016-08-16"]
-    assert source.search(box(0, 0, 1, 1)) == []
+    assert source.search(Area.of(box(0, 0, 1, 1))) == []
     part = under(old, (0, 0, 100, 100))
     (first, _) = source.search(part)
     assert first.share == pytest.approx(1, abs=0.01)
@@ -405,7 +406,7 @@ def test_nothing_heavy_is_imported_with_the_package() -> None:
 
 
 def test_grids_are_snapped_and_never_smaller_than_a_chip() -> None:
-    from pipeline.sources.remote_raster import PixelGrid, Tile
+    from pipeline.sources.pixel_grid import PixelGrid, Tile
 
     grid = PixelGrid.over(box(-74.01, 40.70, -74.0099, 40.7001), 0.8)
     assert (grid.crs, grid.width, grid.height) == ("EPSG:32618", 256, 256)
@@ -428,7 +429,7 @@ def test_grids_are_snapped_and_never_smaller_than_a_chip() -> None:
 )
 def test_imagery_comes_on_the_metric_grid_of_its_area(bounds, crs) -> None:
     from pipeline.geo.area import Area
-    from pipeline.sources.remote_raster import PixelGrid
+    from pipeline.sources.pixel_grid import PixelGrid
 
     grid = PixelGrid.over(Area.from_bounds(bounds).geometry, 100)
     assert grid.crs == crs

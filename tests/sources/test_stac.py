@@ -235,11 +235,11 @@ def test_an_item_that_does_not_tell_its_pixel_size_keeps_it(
 def test_an_item_that_lies_elsewhere_is_named(
     server: Loopback, stac: Stac, area, tmp_path: Path
 ) -> None:
-    from shapely.affinity import translate
     from shapely.geometry import mapping
 
-    far = translate(area, 0.0)
-    stac.items["naip"] = [Item("x", "far.tif", "2016-08-16", changes={"geometry": mapping(far)})]
+    stac.items["naip"] = [
+        Item("x", "far.tif", "2016-08-16", changes={"geometry": mapping(area.geometry)})
+    ]
     from rasterio.transform import from_origin
 
     write_cog(
@@ -318,9 +318,10 @@ import sys
 from pathlib import Path
 from shapely import from_wkt
 from pipeline.dates import Dates
+from pipeline.geo.area import Area
 from pipeline.sources.registry import open_source
 source = open_source("stac", base=0.001, workers=1)
-area = from_wkt(sys.argv[2])
+area = Area.of(from_wkt(sys.argv[2]))
 source.fetch(area, source.search(area, Dates.parse("2020")), Path(sys.argv[1]))
 """
 
@@ -330,7 +331,7 @@ def test_kill_9_and_resume_give_identical_pixels(
 ) -> None:
     wide = under(folder / "west.tif", (0, 0, 1500, 1500))
     hold = server.hold("GET /files", when=lambda: list(tmp_path.glob("*.blocks/0*.tif")))
-    killed(KILLED, tmp_path, wide.wkt, hold=hold)
+    killed(KILLED, tmp_path, wide.geometry.wkt, hold=hold)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.blocks/0*.tif")}
     found = source().search(wide, Dates.parse("2020"))
     (fetched,) = source().fetch(wide, found, tmp_path)

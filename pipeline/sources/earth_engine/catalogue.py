@@ -50,6 +50,11 @@ class Product:
     single: bool = False
 
     @property
+    def short_title(self) -> str:
+        """The title up to its first comma."""
+        return self.title.partition(",")[0]
+
+    @property
     def itemsize(self) -> int:
         """Bytes of one value."""
         return {"uint8": 1, "uint16": 2, "int16": 2, "float32": 4}[self.dtype]

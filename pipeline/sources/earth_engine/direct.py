@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.progress import OnProgress
 from pipeline.sources.earth_engine.client import ask
-from pipeline.sources.earth_engine.plan import Plan
+from pipeline.sources.earth_engine.plan import EarthEnginePlan
 from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT
 from pipeline.sources.mosaic import Crew, check_tile, keep_tile, missing
-from pipeline.sources.remote_raster import Tile
+from pipeline.sources.pixel_grid import Tile
 
 log = logging.getLogger(__name__)
 
 
 def fetch_tiles(
-    plan: Plan,
+    plan: EarthEnginePlan,
     folder: Path,
-    side: int,
+    tiles: Sequence[Tile],
     *,
     workers: int,
     progress: OnProgress,
@@ -33,7 +34,6 @@ def fetch_tiles(
     import ee
 
     crew = Crew(min(workers, CONNECTIONS))
-    tiles = plan.tiles(side)
     expression = plan.image()
     product = plan.product
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pipeline.errors import NotFoundError, ServiceError
 from pipeline.files import read_versioned, write_versioned
 from pipeline.progress import OnProgress, Progress
 from pipeline.sources.earth_engine.client import ask
-from pipeline.sources.earth_engine.plan import Plan
+from pipeline.sources.earth_engine.plan import EarthEnginePlan
 from pipeline.sources.google.files import Store, Stored
 from pipeline.sources.http.retry import (
     FIRST_WAIT,
@@ -26,7 +27,7 @@ from pipeline.sources.http.retry import (
     wait,
 )
 from pipeline.sources.mosaic import check_tile, missing
-from pipeline.sources.remote_raster import Tile
+from pipeline.sources.pixel_grid import Tile
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,9 @@ class Tasks:
 
 
 def fetch_exports(
-    plan: Plan,
+    plan: EarthEnginePlan,
     folder: Path,
-    side: int,
+    tiles: Sequence[Tile],
     *,
     store: Store,
     tidy: bool,
@@ -90,7 +91,7 @@ def fetch_exports(
     Args:
         plan: The scene.
         folder: Where its tiles go.
-        side: Pixels a side of a tile.
+        tiles: All its tiles.
         store: Where Earth Engine writes.
         tidy: Remove files from the store once they are here.
         poll: Seconds between two looks at a running task; grows to a minute.
@@ -102,7 +103,6 @@ def fetch_exports(
         ServiceError: If a task fails, is cancelled, or does not end; finished tiles are kept.
         NotFoundError: If an exported file was deleted meanwhile.
     """
-    tiles = plan.tiles(side)
     tasks = Tasks(folder)
     waiting = missing(folder, tiles)
     stage = f"Exporting {plan.title} to {store.title}"
@@ -134,11 +134,11 @@ def fetch_exports(
         wait(interval, lambda _: report())
 
 
-def _file_name(plan: Plan, tile: Tile) -> str:
+def _file_name(plan: EarthEnginePlan, tile: Tile) -> str:
     return f"{plan.stem}-{tile.name}"
 
 
-def _start(plan: Plan, tile: Tile, tasks: Tasks, store: Store, base: float) -> None:
+def _start(plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: Store, base: float) -> None:
     import ee
 
     known = tasks.get(tile.name)
@@ -163,7 +163,7 @@ def _file_dimensions(tile: Tile) -> int:
     return -(-max(tile.width, tile.height) // 256) * 256
 
 
-def _is_done(plan: Plan, tile: Tile, tasks: Tasks, store: Store, base: float) -> bool:
+def _is_done(plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: Store, base: float) -> bool:
     import ee
 
     name = tasks.get(tile.name)["operation"]
@@ -196,7 +196,7 @@ def _is_done(plan: Plan, tile: Tile, tasks: Tasks, store: Store, base: float) ->
 
 
 def _bring(
-    plan: Plan,
+    plan: EarthEnginePlan,
     tile: Tile,
     tasks: Tasks,
     folder: Path,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import QueryError, ServiceError
+from pipeline.imagery.chips import CHIP
 from pipeline.sources.candidates import Candidate
 from pipeline.sources.earth_engine.catalogue import CATALOGUE, COMPOSITES, Product
 from pipeline.sources.earth_engine.client import ask
-from pipeline.sources.files import safe_name
-from pipeline.sources.remote_raster import CHIP, PixelGrid, Tile
-from pipeline.sources.source import fingerprint
+from pipeline.sources.pixel_grid import PixelGrid
+from pipeline.sources.plan import Plan, grouped, span_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -26,45 +25,33 @@ EXPORT_TILE = 5000
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One scene to be made.
+class EarthEnginePlan(Plan):
+    """One scene that Earth Engine computes.
 
     Attributes:
         product: What of.
         composite: Key of `COMPOSITES`.
-        images: Asset ids, the one that goes on top last.
-        grid: Pixels of the whole scene.
-        outline: The area; tiles that do not touch it are not fetched.
-        title: What the scene shall be called.
-        datetime: Latest moment of acquisition, ISO 8601 UTC.
     """
 
     product: Product
     composite: str
-    images: tuple[str, ...]
-    grid: PixelGrid
-    outline: BaseGeometry
-    title: str
-    datetime: str | None
 
     @property
-    def stem(self) -> str:
-        """File name without suffix: the same request has the same one, another has another."""
-        mark = fingerprint(
-            self.product.id, self.product.bands, self.product.dtype, self.composite, self.images,
-            self.grid, self.outline.wkb_hex,
-        )  # fmt: skip
-        return f"{safe_name(self.title)}-{mark}"
+    def names(self) -> tuple[str, ...]:
+        """Asset ids of the images."""
+        return tuple(image.id for image in self.images)
 
-    def tiles(self, side: int) -> list[Tile]:
-        """The requests, of at most `side` pixels a side."""
-        return self.grid.tiles(side, self.outline)
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """See `Plan.content`."""
+        product = self.product
+        return product.id, product.bands, product.dtype, self.composite, self.names
 
     def image(self) -> Any:
         """The `ee.Image` of this plan: three bands of the product's type, 0 where there is none."""
         import ee
 
-        parts = [_part(ee.Image(name), self.product, self.composite) for name in self.images]
+        parts = [_part(ee.Image(name), self.product, self.composite) for name in self.names]
         together = ee.ImageCollection.fromImages(parts)
         image = together.median() if self.composite == "median" else together.mosaic()
         cast = {
@@ -90,11 +77,9 @@ def _part(image: Any, product: Product, composite: str) -> Any:
 
 
 def plans(
-    product: Product, composite: str, geometry: BaseGeometry, candidates: Sequence[Candidate]
-) -> list[Plan]:
+    product: Product, composite: str, outline: BaseGeometry, candidates: Sequence[Candidate]
+) -> list[EarthEnginePlan]:
     """The scenes that come of these candidates, oldest first.
-
-    All of them lie on the same grid, so that chips of one date are the chips of another.
 
     Raises:
         QueryError: If the composite does not exist.
@@ -104,29 +89,13 @@ def plans(
         raise QueryError(
             "There is no such composite", where=composite, remedy=f"One of {', '.join(COMPOSITES)}"
         )
-    grid = PixelGrid.over(geometry, product.scale)
-    length = {"day": 10, "year": 4}.get(composite, 0)
-    groups: dict[str, list[Candidate]] = {}
-    for candidate in sorted(candidates, key=lambda c: (c.datetime or "", c.id)):
-        groups.setdefault(candidate.day[:length], []).append(candidate)
-    made = []
-    for _, members in sorted(groups.items()):
-        if composite == "clearest":
-            members = sorted(members, key=lambda c: -(c.cloud if c.cloud is not None else 0.0))
-        days = sorted({member.day for member in members})
-        span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-        made.append(
-            Plan(
-                product,
-                composite,
-                tuple(member.id for member in members),
-                grid,
-                geometry,
-                f"{product.title.partition(',')[0]} {span}",
-                max((m.datetime for m in members if m.datetime), default=None),
-            )
+    grid = PixelGrid.over(outline, product.scale)
+    return [
+        EarthEnginePlan(
+            images, grid, outline, f"{product.short_title} {span_of(images)}", product, composite
         )
-    return made
+        for images in grouped(candidates, composite)
+    ]
 
 
 def tile_side(product: Product) -> int:
@@ -190,8 +159,3 @@ def _described(asset: str, bands: list[dict[str, Any]]) -> Product:
     return Product(
         asset, asset.rsplit("/", 1)[-1], chosen, dtype, metres, *shown, "", "", ""
     )  # fmt: skip
-
-
-def folder_of(destination: Path, plan: Plan, road: str, side: int) -> Path:
-    """Where the tiles of an unfinished scene lie."""
-    return destination / f"{plan.stem}.{road}-{side}"

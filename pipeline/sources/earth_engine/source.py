@@ -10,32 +10,33 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import dates as moments
 from pipeline.dates import Dates
 from pipeline.errors import LookalikeError, QueryError, StorageError
-from pipeline.files import remove_temporaries
+from pipeline.geo.area import Area
 from pipeline.progress import OnProgress, silent
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, check_scale
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, Refusal, check_scale
 from pipeline.sources.earth_engine.catalogue import ALTERNATIVES, CATALOGUE, Product
 from pipeline.sources.earth_engine.client import Check, ask, check, connect
 from pipeline.sources.earth_engine.direct import fetch_tiles
 from pipeline.sources.earth_engine.exports import fetch_exports
 from pipeline.sources.earth_engine.plan import (
     EXPORT_TILE,
-    Plan,
-    folder_of,
+    EarthEnginePlan,
     plans,
     product_of,
     tile_side,
 )
 from pipeline.sources.google.files import Bucket, Drive
 from pipeline.sources.google.identity import Identity, identity
-from pipeline.sources.http.retry import FIRST_WAIT
-from pipeline.sources.mosaic import assemble, discard
+from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT
+from pipeline.sources.mosaic import make
+from pipeline.sources.pixel_grid import Tile
+from pipeline.sources.plan import cost_of
 from pipeline.sources.source import cover, geometry_of, share_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ROADS = ("direct", "drive", "storage")
-MOST_PIXELS = 20_000_000_000  # of one fetch; beyond it is a mistake rather than an area
+MOST_TASKS = 3000
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class EarthEngine:
 
     def search(
         self,
-        area: Any,
+        area: Area | None,
         dates: Dates | None = None,
         *,
         cloud: float | None = None,
@@ -135,18 +136,20 @@ class EarthEngine:
             return ee.Feature(image.geometry(), told)
 
         answer = ask(lambda: found.map(summary).getInfo(), base=self.base)
-        candidates = [self._candidate(product, geometry, one) for one in answer["features"]]
+        candidates = [self._candidate(product, area, one) for one in answer["features"]]
         inside = [one for one in candidates if one.share > 0]
         # The latest first among equals; footprints equal to the percent are equal.
         inside.sort(key=lambda one: one.datetime or "", reverse=True)
         inside.sort(key=lambda one: (-round(one.share, 2), one.cloud or 0.0))
         return inside
 
-    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
         """See `Source.coverage`."""
         return cover(area, candidates)
 
-    def alternatives(self, area: Any, dates: Dates | None = None) -> list[tuple[Product, int]]:
+    def alternatives(
+        self, area: Area | None, dates: Dates | None = None
+    ) -> list[tuple[Product, int]]:
         """Other collections that have images of the area, with how many.
 
         Raises:
@@ -161,11 +164,11 @@ class EarthEngine:
         counts = ask(sizes.getInfo, base=self.base)
         return [(CATALOGUE[name], int(n)) for name, n in zip(others, counts, strict=True) if n]
 
-    def explain(self, area: Any, dates: Dates | None = None) -> str:
+    def explain(self, area: Area | None, dates: Dates | None = None) -> str:
         """Why there is no candidate, and where there is one."""
         product = self._product()
         between = f" between {dates.start} and {dates.end}" if dates and dates.start else ""
-        short = product.title.partition(",")[0]
+        short = product.short_title
         if product.cloud:
             cloudy = self._filtered(product.id, geometry_of(area), dates, None).size()
             if number := ask(cloudy.getInfo, base=self.base):
@@ -179,44 +182,41 @@ class EarthEngine:
         except LookalikeError as error:
             log.info("no alternatives: %s", error)
             others = []
-        best = ", ".join(f"{other.title.partition(',')[0]} has {n}" for other, n in others[:3])
+        best = ", ".join(f"{other.short_title} has {n}" for other, n in others[:3])
         return f"{short} has no image here{between}" + (f"; {best}." if best else ".")
 
-    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+    def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels, bytes and requests of a fetch, and what Earth Engine would refuse."""
         product = self._product()
-        made = self._plans(area, candidates, product)
         side = self._side(product)
-        tiles = [tile for plan in made for tile in plan.tiles(side)]
-        pixels = sum(tile.width * tile.height for tile in tiles)
-        size = pixels * product.bytes_per_pixel
+        cost = cost_of(
+            self._plans(area, candidates, product),
+            side,
+            bytes_per_pixel=product.bytes_per_pixel,
+            nothing="Choose other dates, area or collection",
+        )
         if self.road == "direct":
             limits = (
-                f"Earth Engine sends at most 48 MiB a request: {len(tiles)} tiles of "
+                f"Earth Engine sends at most 48 MiB a request: {cost.requests} tiles of "
                 f"{side}×{side} pixels",
-                "Earth Engine computes at most 40 requests at once for a project",
+                f"Earth Engine computes at most {CONNECTIONS} requests at once for a project",
             )
-        else:
-            limits = (
-                f"Earth Engine runs {len(tiles)} export tasks of {side}×{side} pixels, a few at "
-                "once; expect minutes to hours",
-                "At most 3 000 tasks may wait",
+            return replace(cost, limits=limits)
+        limits = (
+            f"Earth Engine runs {cost.requests} export tasks of {side}×{side} pixels, a few at "
+            "once; expect minutes to hours",
+            "At most 3 000 tasks may wait",
+        )
+        refusal = cost.refusal
+        if not refusal and cost.requests > MOST_TASKS:
+            refusal = Refusal(
+                "More than 3 000 export tasks", "Draw a smaller area or fetch directly"
             )
-        refusal = ""
-        if not candidates:
-            refusal = "There is no image to fetch. Choose other dates, area or collection."
-        elif pixels > MOST_PIXELS:
-            refusal = (
-                f"{pixels / 1e9:.0f} billion pixels are more than one fetch may have "
-                f"({MOST_PIXELS / 1e9:.0f}). Draw a smaller area or choose a coarser scale."
-            )
-        elif self.road != "direct" and len(tiles) > 3000:
-            refusal = "More than 3 000 export tasks. Draw a smaller area or fetch directly."
-        return Estimate(pixels, size, len(tiles), len(made), limits, refusal)
+        return replace(cost, limits=limits, refusal=refusal)
 
     def fetch(
         self,
-        area: Any,
+        area: Area | None,
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
@@ -234,14 +234,14 @@ class EarthEngine:
         _check_room(destination, estimate.bytes)
         product = self._product()
         fetched = []
-        for plan in self._plans(area, candidates, product):
-            path = destination / f"{plan.stem}.tif"
+        for scene in self._plans(area, candidates, product):
+            path = destination / f"{scene.stem}.tif"
             if not path.exists():
-                self._make(plan, path, progress)
-            fetched.append(_fetched(plan, path))
+                self._make(scene, path, progress)
+            fetched.append(_fetched(scene, path))
         return fetched
 
-    def preview(self, area: Any, candidates: Sequence[Candidate]) -> str:
+    def preview(self, area: Area | None, candidates: Sequence[Candidate]) -> str:
         """URL template (`{z}/{x}/{y}`) of map tiles of these candidates, before any fetch.
 
         It is that of geemap's tile layer.  The address is good for some hours and needs no sign-in.
@@ -252,9 +252,9 @@ class EarthEngine:
         from geemap.ee_tile_layers import EEFoliumTileLayer
 
         product = self._product()
-        plan = self._plans(area, candidates, product)[-1]
+        image = self._plans(area, candidates, product)[-1].image()
         seen = {"min": product.low, "max": product.high or 1.0, "bands": list(product.bands)}
-        layer = ask(lambda: EEFoliumTileLayer(plan.image().selfMask(), seen), base=self.base)
+        layer = ask(lambda: EEFoliumTileLayer(image.selfMask(), seen), base=self.base)
         return str(layer.url_format)
 
     def thumbnail(self, candidate: Candidate, size: int = 160) -> bytes:
@@ -294,7 +294,9 @@ class EarthEngine:
     def _side(self, product: Product) -> int:
         return self.side or (tile_side(product) if self.road == "direct" else EXPORT_TILE)
 
-    def _plans(self, area: Any, candidates: Sequence[Candidate], product: Product) -> list[Plan]:
+    def _plans(
+        self, area: Area | None, candidates: Sequence[Candidate], product: Product
+    ) -> list[EarthEnginePlan]:
         composite = self.composite or product.composite
         return plans(product, composite, geometry_of(area), candidates)
 
@@ -313,9 +315,7 @@ class EarthEngine:
             found = found.filter(ee.Filter.lte(product.cloud, cloud))
         return found
 
-    def _candidate(
-        self, product: Product, geometry: BaseGeometry, one: Mapping[str, Any]
-    ) -> Candidate:
+    def _candidate(self, product: Product, area: Area | None, one: Mapping[str, Any]) -> Candidate:
         from shapely.geometry import shape
 
         told = one["properties"]
@@ -330,24 +330,26 @@ class EarthEngine:
         return Candidate(
             id=product.id if product.single else f"{product.id}/{index}",
             source=self.name,
-            title=f"{product.title.partition(',')[0]} {index}".strip(),
+            title=f"{product.short_title} {index}".strip(),
             footprint=footprint.buffer(0),
             datetime=moment,
             gsd=product.scale,
             cloud=told.get("cloud"),
-            share=share_of(geometry, footprint.buffer(0)),
+            share=share_of(area, footprint.buffer(0)),
             license=product.license,
             url=product.page,
         )
 
-    def _make(self, plan: Plan, path: Path, progress: OnProgress) -> None:
-        side = self._side(plan.product)
-        folder = folder_of(path.parent, plan, self.road, side)
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_temporaries(folder)
-        if self.road == "direct":
-            fetch_tiles(plan, folder, side, workers=self.workers, progress=progress, base=self.base)
-        else:
+    def _make(self, plan: EarthEnginePlan, path: Path, progress: OnProgress) -> None:
+        product, side = plan.product, self._side(plan.product)
+        folder = path.with_name(f"{plan.stem}.{self.road}-{side}")
+
+        def fetch(tiles: Sequence[Tile]) -> None:
+            if self.road == "direct":
+                fetch_tiles(
+                    plan, folder, tiles, workers=self.workers, progress=progress, base=self.base
+                )
+                return
             store = (
                 Drive(self.drive_folder, self.base)
                 if self.road == "drive"
@@ -356,7 +358,7 @@ class EarthEngine:
             fetch_exports(
                 plan,
                 folder,
-                side,
+                tiles,
                 store=store,
                 tidy=self.tidy,
                 poll=self.poll,
@@ -364,15 +366,14 @@ class EarthEngine:
                 progress=progress,
                 base=self.base,
             )
-        product = plan.product
-        assemble(
-            folder, plan.grid, plan.tiles(side), path, outline=plan.outline,
-            count=len(product.bands), dtype=product.dtype, names=product.bands, progress=progress,
+
+        make(
+            plan, path, folder, side, fetch, dtype=product.dtype, bands=product.bands,
+            progress=progress,
         )  # fmt: skip
-        discard(folder)
 
 
-def _fetched(plan: Plan, path: Path) -> Fetched:
+def _fetched(plan: EarthEnginePlan, path: Path) -> Fetched:
     product = plan.product
     known = product.high > product.low
     return Fetched(
@@ -396,6 +397,3 @@ def _check_room(folder: Path, size: int) -> None:
             where=folder,
             remedy="Free some space, draw a smaller area or choose a coarser scale",
         )
-
-
-__all__ = ["ROADS", "EarthEngine"]

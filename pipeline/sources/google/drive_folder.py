@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.dates import Dates
 from pipeline.errors import SceneError
+from pipeline.geo.area import Area
 from pipeline.imagery.metadata import date_in
 from pipeline.progress import OnProgress, silent
 from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, one_by_one
@@ -42,7 +42,7 @@ class DriveSource:
 
     def search(
         self,
-        area: Any = None,
+        area: Area | None = None,
         dates: Dates | None = None,
         *,
         cloud: float | None = None,
@@ -55,14 +55,13 @@ class DriveSource:
             ServiceError: If Drive refuses.
             SceneError: If a file is not a GeoTIFF or has no coordinate system.
         """
-        geometry = getattr(area, "geometry", area)
         drive = Drive(self.folder, self.base)
-        found = [self._describe(drive, stored, geometry) for stored in drive.rasters()[:limit]]
+        found = [self._describe(drive, stored, area) for stored in drive.rasters()[:limit]]
         return [
             one for one in found if one.share > 0 and (dates is None or dates.holds(one.datetime))
         ]
 
-    def _describe(self, drive: Drive, stored: Stored, geometry: Any) -> Candidate:
+    def _describe(self, drive: Drive, stored: Stored, area: Area | None) -> Candidate:
         try:
             with open_remote(RangeFile(drive.http, drive.address(stored), stored.size)) as dataset:
                 facts = describe(dataset, stored.name)
@@ -78,7 +77,7 @@ class DriveSource:
             footprint=facts.footprint,
             datetime=facts.datetime or date_in(stored.name),
             gsd=facts.gsd,
-            share=share_of(geometry, facts.footprint),
+            share=share_of(area, facts.footprint),
             license=self.license,
             url=f"https://drive.google.com/file/d/{stored.id}",
             facts={
@@ -87,11 +86,11 @@ class DriveSource:
             },
         )  # fmt: skip
 
-    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
         """See `Source.coverage`."""
         return cover(area, candidates)
 
-    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
+    def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Whole files are downloaded."""
         return Estimate(
             pixels=sum(one.facts["pixels"] for one in candidates),
@@ -102,7 +101,7 @@ class DriveSource:
 
     def fetch(
         self,
-        area: Any,
+        area: Area | None,
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SceneError
-from pipeline.files import remove_temporaries, replacing
+from pipeline.files import replacing
 from pipeline.imagery.cog import disk_errors
 from pipeline.progress import OnProgress
 from pipeline.sources.candidates import Candidate, Fetched
-from pipeline.sources.files import safe_name
 from pipeline.sources.http.range_file import RangeFile
-from pipeline.sources.mosaic import Crew, assemble, discard, missing
-from pipeline.sources.remote_raster import PixelGrid, Tile, describe, open_remote, projected
-from pipeline.sources.source import fingerprint
+from pipeline.sources.mosaic import Crew, make, missing
+from pipeline.sources.pixel_grid import PixelGrid, Tile, projected
+from pipeline.sources.plan import Plan, grouped, span_of
+from pipeline.sources.remote_raster import describe, open_remote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,98 +31,89 @@ if TYPE_CHECKING:
 SIDE = 1024
 
 
-class Items(Protocol):
-    """A source of STAC items, as far as reading their pixels needs it; see `StacSource`."""
+class Assets:
+    """Remote files of items, each opened once and shared by the threads.
 
-    @property
-    def chosen(self) -> str:
-        """The collection that is read."""
-        ...
+    Args:
+        http: Client.
+        signer: Signs their addresses, or None where they are open.
+    """
 
-    @property
-    def composite(self) -> str:
-        """Key of `source.COMPOSITES`."""
-        ...
+    def __init__(self, http: Http, signer: Signer | None) -> None:
+        self._http, self._signer = http, signer
+        self._open: dict[str, RangeFile] = {}
 
-    @property
-    def scale(self) -> float | None:
-        """Metres a pixel, or None for the scenes' own."""
-        ...
+    def pausing(self, pause: Callable[[float], None]) -> Assets:
+        """The same files, with another wait between two attempts."""
+        return Assets(replace(self._http, pause=pause), self._signer)
 
-    @property
-    def workers(self) -> int:
-        """Blocks read at once."""
-        ...
+    def file(self, href: str) -> RangeFile:
+        """The file at an address."""
+        if href not in self._open:
+            signer = self._signer
+            address = partial(signer.sign, href) if signer else href
+            self._open[href] = RangeFile(
+                self._http, address, renew=signer.renew if signer else None
+            )
+        return self._open[href]
 
-    def http(self) -> Http:
-        """What asks the catalogue."""
-        ...
+    def dtype(self, item: Candidate) -> str:
+        """Data type of an item's pixels."""
+        with open_remote(self.file(item.facts["assets"][0])) as dataset:
+            return str(dataset.dtypes[0])
 
-    def signer(self, http: Http) -> Signer | None:
-        """What signs the assets' addresses, or None."""
-        ...
+    def scale(self, item: Candidate) -> float:
+        """Metres a pixel of an item, from its first file."""
+        with open_remote(self.file(item.facts["assets"][0])) as dataset:
+            facts = describe(dataset, item.id)
+        return abs(facts.transform[0]) if _is_metric(facts.crs) else facts.gsd or 10.0
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One scene to be made of items.
-
-    Attributes:
-        items: The one that goes on top last.
-        grid: Pixels of the scene.
-        outline: The area, EPSG:4326.
-        title: What it shall be called.
-    """
-
-    items: tuple[Candidate, ...]
-    grid: PixelGrid
-    outline: BaseGeometry
-    title: str
+class StacPlan(Plan):
+    """One scene to be made of items."""
 
     @property
-    def stem(self) -> str:
-        """File name without suffix."""
-        mark = fingerprint(
-            [one.id for one in self.items], [list(one.facts["assets"]) for one in self.items],
-            self.grid, self.outline.wkb_hex,
-        )  # fmt: skip
-        return f"{safe_name(self.title)}-{mark}"
-
-    def tiles(self) -> list[Tile]:
-        """The blocks near the area."""
-        return self.grid.tiles(SIDE, self.outline)
+    def content(self) -> tuple[Any, ...]:
+        """See `Plan.content`."""
+        return (
+            [item.id for item in self.images],
+            [list(item.facts["assets"]) for item in self.images],
+        )
 
 
-def plans(source: Items, geometry: BaseGeometry, candidates: Sequence[Candidate]) -> list[Plan]:
+def plans(
+    candidates: Sequence[Candidate],
+    outline: BaseGeometry,
+    assets: Assets,
+    *,
+    title: str,
+    composite: str,
+    scale: float | None,
+) -> list[StacPlan]:
     """The scenes that come of these candidates, oldest first, all on one grid.
 
     The grid is that of the item that covers most of the area, so that its pixels stay as they are.
+
+    Args:
+        candidates: Items.
+        outline: The area, EPSG:4326.
+        assets: Their files; read where an item does not tell its pixel size.
+        title: What the scenes are called, before their date.
+        composite: Key of `source.COMPOSITES`.
+        scale: Metres a pixel, or None for that item's own.
     """
-    best = max(candidates, key=lambda one: one.share)
-    scale = source.scale or best.gsd or _own_scale(source, best)
+    if not candidates:
+        return []
+    best = max(candidates, key=lambda item: item.share)
     crs = best.facts["epsg"] if _is_metric(best.facts["epsg"]) else None
-    grid = PixelGrid.over(geometry, scale, crs)
-    length = {"day": 10, "clearest": 0}.get(source.composite)
-    groups: dict[str, list[Candidate]] = {}
-    for one in sorted(candidates, key=lambda one: (one.datetime or "", one.id)):
-        groups.setdefault(one.id if length is None else one.day[:length], []).append(one)
+    grid = PixelGrid.over(outline, scale or best.gsd or assets.scale(best), crs)
     made = []
-    for members in groups.values():
-        if source.composite == "clearest":
-            members = sorted(members, key=lambda one: -(one.cloud or 0.0))
-        else:
-            members = sorted(members, key=lambda one: one.share)
-        days = sorted({one.day for one in members})
-        span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-        made.append(Plan(tuple(members), grid, geometry, f"{source.chosen} {span}"))
-    return sorted(made, key=lambda plan: plan.title)
-
-
-def _own_scale(source: Items, item: Candidate) -> float:
-    """Metres a pixel of an item that does not tell, from its picture."""
-    with open_remote(_Files(source, source.http(), Crew(1))(item.facts["assets"][0])) as dataset:
-        facts = describe(dataset, item.id)
-    return abs(facts.transform[0]) if _is_metric(facts.crs) else facts.gsd or 10.0
+    for group in grouped(candidates, composite):
+        # What covers most of the area goes on top, so that one scene shows few seams.
+        items = group if composite == "clearest" else sorted(group, key=lambda item: item.share)
+        made.append(StacPlan(tuple(items), grid, outline, f"{title} {span_of(items)}"))
+    return made
 
 
 def _is_metric(crs: str | None) -> bool:
@@ -138,67 +129,46 @@ def _is_metric(crs: str | None) -> bool:
     return bool(found.is_projected and found.axis_info[0].unit_conversion_factor == 1)
 
 
-def make(source: Items, plan: Plan, destination: Path, http: Http, progress: OnProgress) -> Fetched:
-    """Read the blocks that are not there yet, and put them together."""
-    path = destination / f"{plan.stem}.tif"
+def fetch_scene(
+    plan: StacPlan, destination: Path, assets: Assets, workers: int, progress: OnProgress
+) -> Fetched:
+    """Read the blocks that are not there yet, and put them together.
+
+    Raises:
+        SceneError: If an asset is not a GeoTIFF, or lies elsewhere than its item says.
+    """
+    path, folder = destination / f"{plan.stem}.tif", destination / f"{plan.stem}.blocks"
+    top = plan.images[-1]
     if not path.exists():
-        folder = destination / f"{plan.stem}.blocks"
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_temporaries(folder)
-        crew = Crew(source.workers)
-        files = _Files(source, http, crew)
-        dtype = files.dtype(plan.items[-1])
-        tiles = plan.tiles()
+        crew = Crew(workers)
+        files = assets.pausing(crew.pause)
+        dtype = files.dtype(top)
 
         def fetch(tile: Tile) -> None:
-            data = block(plan, tile, files, dtype)
-            _keep(folder / f"{tile.name}.tif", plan.grid, tile, data)
+            _keep(folder / f"{tile.name}.tif", plan.grid, tile, block(plan, tile, files, dtype))
 
-        crew.run(
-            missing(folder, tiles), fetch, progress,
-            stage=f"Reading {plan.title}", total=len(tiles), unit="blocks",
+        def fetch_all(tiles: Sequence[Tile]) -> None:
+            crew.run(
+                missing(folder, tiles), fetch, progress,
+                stage=f"Reading {plan.title}", total=len(tiles), unit="blocks",
+            )  # fmt: skip
+
+        make(
+            plan, path, folder, SIDE, fetch_all, dtype=dtype, bands=("red", "green", "blue"),
+            progress=progress,
         )  # fmt: skip
-        assemble(
-            folder, plan.grid, tiles, path, outline=plan.outline, count=3, dtype=dtype,
-            names=("red", "green", "blue"), progress=progress,
-        )  # fmt: skip
-        discard(folder)
-    top = plan.items[-1]
     return Fetched(
         path,
         plan.title,
         source="stac",
-        datetime=max((one.datetime for one in plan.items if one.datetime), default=None),
+        datetime=plan.datetime,
         source_url=top.url or None,
         license=top.license,
         bands=(1, 2, 3),
     )
 
 
-class _Files:
-    """Remote files of items, opened once and shared by the threads."""
-
-    def __init__(self, source: Items, http: Http, crew: Crew) -> None:
-        # The signer outlives the crew.
-        self._http, self._signer = replace(http, pause=crew.pause), source.signer(http)
-        self._open: dict[str, RangeFile] = {}
-
-    def __call__(self, href: str) -> RangeFile:
-        if href not in self._open:
-            signer = self._signer
-            address = partial(signer.sign, href) if signer else href
-            self._open[href] = RangeFile(
-                self._http, address, renew=signer.renew if signer else None
-            )
-        return self._open[href]
-
-    def dtype(self, item: Candidate) -> str:
-        """Data type of an item's pixels."""
-        with open_remote(self(item.facts["assets"][0])) as dataset:
-            return str(dataset.dtypes[0])
-
-
-def block(plan: Plan, tile: Tile, files: _Files, dtype: str) -> np.ndarray:
+def block(plan: StacPlan, tile: Tile, files: Assets, dtype: str) -> np.ndarray:
     """Pixels (3, height, width) of one block: the last item that has some wins.
 
     Raises:
@@ -212,7 +182,7 @@ def block(plan: Plan, tile: Tile, files: _Files, dtype: str) -> np.ndarray:
     _, _, left, _, _, top = plan.grid.transform_of(tile)
     scale = plan.grid.scale
     outline = box(left, top - tile.height * scale, left + tile.width * scale, top)
-    for item in reversed(plan.items):
+    for item in reversed(plan.images):
         if not open_still.any():
             break
         if not projected(item.footprint, plan.grid.crs).buffer(scale).intersects(outline):
@@ -225,7 +195,7 @@ def block(plan: Plan, tile: Tile, files: _Files, dtype: str) -> np.ndarray:
 
 
 def _drawn(
-    item: Candidate, grid: PixelGrid, tile: Tile, files: _Files
+    item: Candidate, grid: PixelGrid, tile: Tile, files: Assets
 ) -> tuple[np.ndarray, np.ndarray]:
     """An item's red, green and blue on a tile of the grid, and where it has any."""
     import numpy as np
@@ -237,7 +207,7 @@ def _drawn(
     valid = np.zeros((tile.height, tile.width), bool)
     with ExitStack() as stack:
         for href in item.facts["assets"]:
-            dataset = stack.enter_context(open_remote(files(href)))
+            dataset = stack.enter_context(open_remote(files.file(href)))
             _check_place(dataset, item)
             same = dataset.crs.to_epsg() == int(grid.crs.removeprefix("EPSG:"))
             vrt = stack.enter_context(

@@ -12,21 +12,22 @@ from urllib.parse import urlsplit
 from pipeline import dates as moments
 from pipeline.dates import Dates
 from pipeline.errors import QueryError, ServiceError
+from pipeline.geo.area import Area
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
 from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, check_scale
 from pipeline.sources.http.client import Http
 from pipeline.sources.http.retry import FIRST_WAIT
+from pipeline.sources.plan import cost_of
 from pipeline.sources.source import cover, geometry_of, share_of
 from pipeline.sources.stac.client import items
-from pipeline.sources.stac.pixels import make, plans
+from pipeline.sources.stac.pixels import SIDE, Assets, StacPlan, fetch_scene, plans
 from pipeline.sources.stac.signing import Signer
 
 if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
+    pass
 
 log = logging.getLogger(__name__)
-MOST_PIXELS = 20_000_000_000
 MOST_TOLD = 100  # images that an explanation counts
 COMPOSITES = {
     "day": "one scene a day",
@@ -161,7 +162,7 @@ class StacSource:
 
     def search(
         self,
-        area: Any,
+        area: Area | None,
         dates: Dates | None = None,
         *,
         cloud: float | None = None,
@@ -174,13 +175,12 @@ class StacSource:
         """
         from shapely.geometry import mapping
 
-        geometry = geometry_of(area)
         found = items(
             self.http(),
             apis()[self.api].url,
             {
                 "collections": [self.chosen],
-                "intersects": mapping(geometry),
+                "intersects": mapping(geometry_of(area)),
                 "datetime": _interval(dates),
                 "query": None if cloud is None else {"eo:cloud_cover": {"lte": cloud}},
                 "max_items": limit,
@@ -188,7 +188,7 @@ class StacSource:
         )
         candidates = []
         for item in found:
-            candidate = self._candidate(item, geometry)
+            candidate = self._candidate(item, area)
             if candidate is None:
                 log.info("%s has no asset that can be shown: %s", item["id"], list(item["assets"]))
             elif candidate.share > 0 and (
@@ -206,7 +206,7 @@ class StacSource:
         candidates.sort(key=lambda one: (-round(one.share, 2), one.cloud or 0.0))
         return candidates
 
-    def _candidate(self, item: Mapping[str, Any], geometry: BaseGeometry) -> Candidate | None:
+    def _candidate(self, item: Mapping[str, Any], area: Area | None) -> Candidate | None:
         from shapely.geometry import box, shape
 
         look = _look(item["assets"])
@@ -231,7 +231,7 @@ class StacSource:
             gsd=gsd,
             cloud=told.get("eo:cloud_cover"),
             thumbnail=picture if picture.startswith("https://") else "",
-            share=share_of(geometry, footprint),
+            share=share_of(area, footprint),
             license=LICENSES.get(self.chosen, ""),
             url=own,
             facts={
@@ -240,11 +240,11 @@ class StacSource:
             },
         )
 
-    def coverage(self, area: Any, candidates: Sequence[Candidate]) -> Coverage:
+    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
         """See `Source.coverage`."""
         return cover(area, candidates)
 
-    def explain(self, area: Any, dates: Dates | None = None) -> str:
+    def explain(self, area: Area | None, dates: Dates | None = None) -> str:
         """Why there is no candidate, and where there is one."""
         there = f"{self.chosen} of {self.api}"
         if cloudy := self.search(area, dates, limit=MOST_TOLD):
@@ -261,24 +261,15 @@ class StacSource:
         others = [name for name in apis()[self.api].collections if name != self.chosen]
         return f"{there} has no image here." + (f" Try {others[0]}." if others else "")
 
-    def estimate(self, area: Any, candidates: Sequence[Candidate]) -> Estimate:
-        """Pixels and bytes of the part under the area, at three bytes a pixel."""
-        if not candidates:
-            return Estimate(0, 0, 0, 0, refusal="There is no image to fetch. Choose other dates.")
-        made = plans(self, geometry_of(area), candidates)
-        pixels = sum(plan.grid.width * plan.grid.height for plan in made)
-        blocks = sum(len(plan.tiles()) for plan in made)
-        refusal = ""
-        if pixels > MOST_PIXELS:
-            refusal = (
-                f"{pixels / 1e9:.0f} billion pixels are more than one fetch may have "
-                f"({MOST_PIXELS / 1e9:.0f}). Draw a smaller area or choose a coarser scale."
-            )
-        return Estimate(pixels, pixels * 3, blocks, len(made), refusal=refusal)
+    def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
+        """Pixels and bytes of the blocks near the area, at three bytes a pixel."""
+        return cost_of(
+            self._plans(area, candidates), SIDE, bytes_per_pixel=3, nothing="Choose other dates"
+        )
 
     def fetch(
         self,
-        area: Any,
+        area: Area | None,
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
@@ -291,13 +282,27 @@ class StacSource:
         """
         self.estimate(area, candidates).check(self.chosen)
         destination.mkdir(parents=True, exist_ok=True)
-        http = self.http()
+        assets = self._assets()
         return [
-            make(self, plan, destination, http, progress)
-            for plan in plans(self, geometry_of(area), candidates)
+            fetch_scene(plan, destination, assets, self.workers, progress)
+            for plan in self._plans(area, candidates)
         ]
 
-    def signer(self, http: Http) -> Signer | None:
+    def _plans(self, area: Area | None, candidates: Sequence[Candidate]) -> list[StacPlan]:
+        return plans(
+            candidates,
+            geometry_of(area),
+            self._assets(),
+            title=self.chosen,
+            composite=self.composite,
+            scale=self.scale,
+        )
+
+    def _assets(self) -> Assets:
+        http = self.http()
+        return Assets(http, self._signer(http))
+
+    def _signer(self, http: Http) -> Signer | None:
         """What signs the assets' addresses, or None where they are open."""
         tokens = apis()[self.api].tokens
         if not tokens:
