@@ -1,13 +1,12 @@
-"""From one worker to two: how much faster, what a killed worker costs, what sharding costs.
+"""From one worker to two: how much faster, and what a killed worker costs.
 
 Workers are processes of one thread, each pinned to a core of its own and, where root allows, on a
 host of its own: a network namespace, and a mount namespace in which the head's folder is not there.
 Scenes and blocks pass through shared storage (a folder that stands for the bucket).
 
-    python benchmarks/scaling.py             640 chips in two rounds, 30,000 chips searched
-    python benchmarks/scaling.py --quick     192 chips in one round, 4,000 chips searched
+    python benchmarks/scaling.py             640 chips in two rounds
+    python benchmarks/scaling.py --quick     192 chips in one round
     python benchmarks/scaling.py --json      one JSON object a line
-    python benchmarks/scaling.py --latencies FILE    also write a shard's response times, in ms
 
 1. Chips and embeddings: the same blocks on one worker and on two, in turn.  `ratio` is the scaling
    efficiency, rate of two over twice the rate of one.  A second line leaves out the time that the
@@ -17,14 +16,11 @@ Scenes and blocks pass through shared storage (a folder that stands for the buck
 2. A job in whose middle a worker is killed and replaced, then the scheduler killed and started
    anew: blocks lost or made twice, counted from the parts in the storage and the job's record.
    `quality` is the share of vectors equal to the undisturbed build's.
-3. A query to an index of one shard a worker against one index in one process.  `quality` is the
-   share of answers that are the same, row by row.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -33,7 +29,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -50,7 +46,6 @@ from benchmarks.support.figures import Figure
 from benchmarks.support.hosts import free_port, hosts
 
 STRIDE, ROWS, COLS = 128, 4, 8
-K = 10
 
 
 @dataclass(frozen=True)
@@ -60,12 +55,10 @@ class Size:
     blocks: int
     rounds: int
     disturbed: int
-    chips: int
-    queries: int
 
 
-FULL = Size(blocks=20, rounds=2, disturbed=12, chips=30_000, queries=300)
-QUICK = Size(blocks=6, rounds=1, disturbed=6, chips=4_000, queries=100)
+FULL = Size(blocks=20, rounds=2, disturbed=12)
+QUICK = Size(blocks=6, rounds=1, disturbed=6)
 
 
 def write_scene(path: Path, blocks: int) -> None:
@@ -258,65 +251,6 @@ def _as_undisturbed(home: Path, through: np.ndarray) -> float:
     return equal(np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs]))
 
 
-def sharded(
-    cluster: Cluster, home: Path, storage: Any, size: Size, say: Callable[..., None]
-) -> tuple[Figure, list[float]]:
-    """Queries to one shard a worker against one index; and the response times of single shards."""
-    from distributed import Client
-
-    from benchmarks.support.vectors import Vectors, written
-    from pipeline.index.index import Index
-    from pipeline.index.shards import Shards
-
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(300, 32)) @ rng.normal(size=(32, 2048))
-    where = rng.integers(0, 300, size.chips)
-    rows = (centres[where] + rng.normal(scale=3.0, size=(size.chips, 2048))).astype(np.float16)
-    parts = [
-        part
-        for i, half in enumerate(np.array_split(rows, len(cluster.places)))
-        for part in written(iter([half]), home / "parts", "ab"[i])
-    ]
-    single = Index.open(Vectors(home / "single", parts))
-    queries = rows[rng.choice(size.chips, size.queries)].astype(np.float32)
-    with Client(cluster.address, set_as_default=False, timeout=WAIT_SECONDS) as client:
-        shards = Shards.open(Vectors(home / "sharded", parts), client, storage)
-        assert len(set(shards.owners)) == len(cluster.places) == len(shards.index.segments)
-        shards.search(queries[0], K)
-        same, ours, theirs = 0, [], []
-        for query in queries:
-            began = time.perf_counter()
-            got = shards.search(query, K)
-            between = time.perf_counter()
-            expected = single.search(query, K)
-            ours.append((between - began) * 1000)
-            theirs.append((time.perf_counter() - between) * 1000)
-            same += got[0].tolist() == expected[0].tolist()
-        one = replace(shards, index=_first(shards.index), owners=shards.owners[:1])
-        alone = []
-        for query in queries:
-            began = time.perf_counter()
-            one.search(query, K)
-            alone.append((time.perf_counter() - began) * 1000)
-    say(
-        f"  {size.chips:,} chips: two shards p50 {np.percentile(ours, 50):.1f} ms, p99 "
-        f"{np.percentile(ours, 99):.1f} ms; one shard p50 {np.percentile(alone, 50):.1f} ms; "
-        f"one index here p50 {np.percentile(theirs, 50):.1f} ms"
-    )
-    halves = [median(ours[::2]), median(ours[1::2])]
-    figure = _figure(
-        f"p50 of a query to two shards, {size.chips} chips, ms",
-        median(ours), median(theirs), "one index in one process",
-        median(theirs) / median(ours), [h / median(ours) for h in halves], same / len(queries),
-    )  # fmt: skip
-    return figure, alone
-
-
-def _first(index: Any) -> Any:
-    """An index of the first segment alone."""
-    return replace(index, segments=index.segments[:1], places=index.places[:1])
-
-
 def _figure(
     name: str, ours: float, rival: float, of: str, ratio: float, each: list[float], quality: float
 ) -> Figure:
@@ -334,7 +268,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="a smaller case, under a minute")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--latencies", type=Path, help="write a shard's response times here, ms")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
 
@@ -388,11 +321,6 @@ def main() -> int:
         for figure in found:
             show(figure)
         show(disturbed(two, home, storage, size.disturbed, say))
-        two.ready(load=False)
-        figure, alone = sharded(two, home, storage, size, say)
-        show(figure)
-        if options.latencies:
-            options.latencies.write_text(json.dumps([round(ms, 3) for ms in alone]) + "\n")
     lost = next(figure for figure in figures if "killed" in figure.name)
     return 0 if lost.ours == 0 and all(figure.quality == 1 for figure in figures) else 1
 

@@ -1,27 +1,21 @@
-"""The arithmetic of docs/scaling.md: machines, hours, memory and dollars; and a fan-out's tail.
+"""The arithmetic of docs/scaling.md: machines, hours, memory and dollars.
 
-    python docs/scaling_arithmetic.py                      the tables of the page
+    python docs/scaling_arithmetic.py                      the table of the page
     python docs/scaling_arithmetic.py --rate 35 --price 0.4 --hours 12
-    python docs/scaling_arithmetic.py --plot docs/scaling/tail.png
 
 Rates are measured, prices and machines are assumptions: every one is an option, so that anybody can
-put in their own.  Response times of one shard come from `benchmarks/scaling.py --latencies`.
+put in their own.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 HERE = Path(__file__).resolve().parent
 SCALES = (("a country", 100_000_000), ("Descartes Labs' archive", 2_000_000_000))
-FANS = (1, 5, 10, 25, 50, 100, 250, 500, 1000)
-QUERIES = 20_000
 
 
 @dataclass(frozen=True)
@@ -169,115 +163,8 @@ def table(given: Inputs) -> str:
     return "\n".join([*head, *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items())])
 
 
-@dataclass(frozen=True)
-class Shard:
-    """Response times of one shard, in ms: a measured sample, and how it goes on beyond it.
-
-    The slowest 5 % are taken from an exponential tail with the measured mean excess, as a few
-    hundred measurements say little about one answer in ten thousand.
-
-    Attributes:
-        sample: Measured times.
-        hiccup: Share of answers that take longer, for whatever reason a machine has.
-        pause: By how many ms.
-    """
-
-    sample: np.ndarray
-    hiccup: float = 0.0
-    pause: float = 0.0
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Independent response times."""
-        edge = np.percentile(self.sample, 95)
-        body, excess = self.sample[self.sample <= edge], self.sample[self.sample > edge] - edge
-        times = rng.choice(body, shape)
-        slow = rng.random(shape) < 0.05
-        times[slow] = edge + rng.exponential(excess.mean(), int(slow.sum()))
-        return times + self.pause * (rng.random(shape) < self.hiccup)
-
-
-def fanned(shard: Shard, fan: int, *, hedged: bool, seed: int = 0) -> tuple[float, float]:
-    """p50 and p99, in ms, of the slowest of `fan` shards.
-
-    Hedged after Dean and Barroso ("The Tail at Scale", CACM 2013): a shard that has not answered
-    after its 95th percentile is asked a second time, of a replica, and the first answer counts.
-    """
-    rng = np.random.default_rng([seed, fan])
-    limit = float(np.percentile(shard.draw(rng, (100_000,)), 95))
-    slowest = []
-    for start in range(0, QUERIES, 1000):
-        times = shard.draw(rng, (min(1000, QUERIES - start), fan))
-        if hedged:
-            late = times > limit
-            again = limit + shard.draw(rng, (int(late.sum()),))
-            times[late] = np.minimum(times[late], again)
-        slowest.append(times.max(axis=1))
-    p50, p99 = np.percentile(np.concatenate(slowest), (50, 99))
-    return float(p50), float(p99)
-
-
-def shards_of(sample: np.ndarray) -> dict[str, Shard]:
-    """The two cases of the page."""
-    return {
-        "as measured": Shard(sample),
-        "1 % of answers 100 ms late": Shard(sample, hiccup=0.01, pause=100.0),
-    }
-
-
-def tail_table(sample: np.ndarray, dispatch: float) -> str:
-    """The simulated tail as Markdown."""
-    cases = shards_of(sample)
-    head = ["workers asked"]
-    for name in cases:
-        head += [f"{name}: p50 / p99", "hedged: p50 / p99"]
-    head.append("sending it, task by task")
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for fan in FANS:
-        cells = [f"{fan}"]
-        for shard in cases.values():
-            for hedged in (False, True):
-                p50, p99 = fanned(shard, fan, hedged=hedged)
-                cells.append(f"{p50:.0f} / {p99:.0f}")
-        cells.append(f"{fan * dispatch:.0f}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def plot(sample: np.ndarray, path: Path) -> None:
-    """The same as a picture."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.ticker import NullFormatter
-
-    cases = shards_of(sample)
-    figure, axes = plt.subplots(1, len(cases), figsize=(9, 3.6), sharey=True)
-    for axis, (name, shard) in zip(axes, cases.items(), strict=True):
-        for hedged, colour, wide in ((False, "#d99a5b", 4), (True, "#0e7490", 1.6)):
-            found = [fanned(shard, fan, hedged=hedged) for fan in FANS]
-            for which, style, label in ((1, "-", "p99"), (0, "--", "p50")):
-                values = [pair[which] for pair in found]
-                how = "hedged" if hedged else "plain"
-                axis.plot(FANS, values, style, color=colour, label=f"{label}, {how}", lw=wide)
-        axis.set_xscale("log")
-        axis.set_xticks(FANS[::2], [str(fan) for fan in FANS[::2]])
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_title(f"One shard: {name}", fontsize=10)
-        axis.set_xlabel("workers asked at once")
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylim(0)
-    axes[0].set_ylabel("slowest answer, ms")
-    axes[0].legend(frameon=False, fontsize=9, loc="upper left")
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
 def main() -> None:
-    """Print the tables, or draw the plot."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     told = dict(
         line.strip().split(": ", 1) for line in (Inputs.__doc__ or "").splitlines() if ": " in line
@@ -288,18 +175,7 @@ def main() -> None:
         parser.add_argument(
             option, type=float, default=value, help=f"{meaning} (default {value:g})"
         )
-    parser.add_argument("--latencies", type=Path, default=HERE / "scaling" / "latencies.json")
-    parser.add_argument(
-        "--dispatch", type=float, default=3.9, help="ms a Dask task takes to send, measured"
-    )
-    parser.add_argument("--plot", type=Path, help="draw the tail instead, as PNG")
-    options = vars(parser.parse_args())
-    latencies, dispatch, picture = (options.pop(n) for n in ("latencies", "dispatch", "plot"))
-    sample = np.array(json.loads(latencies.read_text("utf-8")))
-    if picture:
-        plot(sample, picture)
-        return
-    print(table(Inputs(**options)), "", tail_table(sample, dispatch), sep="\n")
+    print(table(Inputs(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

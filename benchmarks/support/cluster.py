@@ -38,7 +38,7 @@ class Cluster:
         """Start everything, and wait until every worker has loaded the model."""
         self.start_scheduler()
         self.workers = [self.start_worker(number) for number in range(len(self.places))]
-        self.ready(load=True)
+        self.ready()
 
     def start_scheduler(self) -> None:
         """Start the scheduler at its address, in this process's own namespaces."""
@@ -67,14 +67,13 @@ class Cluster:
             OMP_NUM_THREADS="1",
         )
 
-    def ready(self, *, load: bool) -> None:
-        """Wait for all workers, and for the model in each of them if asked to."""
+    def ready(self) -> None:
+        """Wait for all workers, and for the model in each of them."""
         from distributed import Client
 
         with Client(self.address, timeout=WAIT_SECONDS, set_as_default=False) as client:
             client.wait_for_workers(len(self.places), timeout=WAIT_SECONDS)
-            if load:
-                client.run(_load)
+            client.run(_load)
 
     @contextmanager
     def supervised(self) -> Iterator[None]:

@@ -94,15 +94,14 @@ class Index:
 
     @classmethod
     def open(
-        cls, collection: Collection, progress: OnProgress = silent, *, pieces: int = 1
+        cls, collection: Collection, progress: OnProgress = silent, *, largest: int = LARGEST
     ) -> Index:
         """Load a collection's index, making it or bringing it up to date when that is needed.
 
         Args:
             collection: Whose index.
             progress: Told about the making.
-            pieces: Segments to make of it, if it is made from nothing; one a worker when it is to
-                be searched by several (`pipeline.index.shards`).
+            largest: About the most chips of a segment; a larger collection is cut into several.
 
         Raises:
             DamagedError: If the parts themselves are damaged.
@@ -116,7 +115,7 @@ class Index:
                 log.warning("rebuilding the index of %s: %s", collection.name, error)
                 shutil.rmtree(folder, ignore_errors=True)
         try:
-            _make(folder, collection, progress, pieces)
+            _make(folder, collection, progress, largest)
         except OSError:
             # Another process that has made the same index removes the older one it was made of.
             if not (folder / "index.json").exists():
@@ -241,7 +240,7 @@ class _Source:
         return self.segment.vectors[self.start : self.start + self.part.rows]
 
 
-def _make(folder: Path, collection: Collection, progress: OnProgress, pieces: int) -> None:
+def _make(folder: Path, collection: Collection, progress: OnProgress, largest: int) -> None:
     """Make the index in a temporary folder and rename it when whole."""
     n = sum(part.rows for part in collection.parts)
     progress(Progress("Indexing", 0, n, "chips"))
@@ -249,7 +248,7 @@ def _make(folder: Path, collection: Collection, progress: OnProgress, pieces: in
         temporary = collection.index_folder / f"{TEMPORARY}{secrets.token_hex(6)}"
         temporary.mkdir(parents=True)
         try:
-            kept, groups = _plan(collection, pieces)
+            kept, groups = _plan(collection, largest)
             for number, old in enumerate(kept):
                 _link(old.folder, temporary / f"{number:03d}")
             done = n - sum(source.part.rows for group in groups for source in group)
@@ -265,7 +264,7 @@ def _make(folder: Path, collection: Collection, progress: OnProgress, pieces: in
     progress(Progress("Indexing", n, n, "chips"))
 
 
-def _plan(collection: Collection, pieces: int) -> tuple[list[Segment], list[list[_Source]]]:
+def _plan(collection: Collection, largest: int) -> tuple[list[Segment], list[list[_Source]]]:
     """Which older segments stay, and which parts become which new ones."""
     wanted = {_key(part): part for part in collection.parts if part.rows}
     kept: list[Segment] = []
@@ -285,13 +284,13 @@ def _plan(collection: Collection, pieces: int) -> tuple[list[Segment], list[list
         added = {part[:3] for part in kept.pop().content.parts}.union(new)
         new = [key for key in wanted if key in added]
     sources = [older.get(key, _Source(wanted[key])) for key in new]
-    return kept, _divided(sources, 1 if kept else pieces)
+    return kept, _divided(sources, largest)
 
 
-def _divided(sources: list[_Source], pieces: int) -> list[list[_Source]]:
-    """The sources in groups of about equal rows, in order, none above the largest segment."""
+def _divided(sources: list[_Source], largest: int) -> list[list[_Source]]:
+    """The sources in as few groups of about equal rows as `largest` allows, in order."""
     total = sum(source.part.rows for source in sources)
-    pieces = max(pieces, -(-total // LARGEST))
+    pieces = max(1, -(-total // largest))
     groups: list[list[_Source]] = [[] for _ in range(pieces)]
     before = 0
     for source in sources:

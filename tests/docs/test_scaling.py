@@ -1,24 +1,19 @@
-"""The arithmetic and the simulation of docs/scaling.md, and that the page shows what they print."""
+"""The arithmetic of docs/scaling.md, and that the page shows what it prints."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from docs import scaling_arithmetic as arithmetic
-from docs.scaling_arithmetic import Estimate, Inputs, Shard, fanned
-
-SAMPLE = np.array(json.loads((arithmetic.HERE / "scaling" / "latencies.json").read_text()))
+from docs.scaling_arithmetic import Estimate, Inputs
 
 
 def test_the_page_shows_what_the_script_prints() -> None:
     page = (Path(arithmetic.HERE) / "scaling.md").read_text("utf-8")
     assert arithmetic.table(Inputs()) in page
-    assert arithmetic.tail_table(SAMPLE, 3.9) in page
 
 
 def test_twice_the_chips_or_half_the_rate_is_twice_the_work() -> None:
@@ -33,12 +28,3 @@ def test_one_worker_for_an_hour_makes_its_rate() -> None:
     alone = Inputs(rate=20, efficiency=1, cores=1, hours=1)
     assert Estimate.of(20 * 3600, alone).machine_hours == pytest.approx(1)
     assert Estimate.of(20 * 3600, alone).machines == 1
-
-
-def test_slowest_of_many_is_slower_and_hedging_takes_off_rare_pauses() -> None:
-    shard = Shard(SAMPLE, hiccup=0.01, pause=100)
-    assert fanned(Shard(SAMPLE), 1, hedged=False)[0] == pytest.approx(np.median(SAMPLE), rel=0.05)
-    plain = [fanned(shard, fan, hedged=False) for fan in (1, 10, 100)]
-    assert plain == sorted(plain)
-    assert fanned(shard, 10, hedged=True)[1] < plain[1][1] / 2
-    assert fanned(shard, 100, hedged=True)[0] < plain[2][0] / 2

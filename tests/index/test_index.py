@@ -230,9 +230,9 @@ def test_a_segment_mostly_removed_is_written_anew(home: Path, tmp_path: Path) ->
     assert_fresh(index, shrunk, tmp_path)
 
 
-def test_an_index_made_in_pieces_answers_as_one(home: Path, tmp_path: Path) -> None:
+def test_an_index_cut_into_segments_answers_as_one(home: Path, tmp_path: Path) -> None:
     collection = synthetic.collection(home, sizes=(1024, 768, 768, 512))
-    index = Index.open(collection, pieces=3)
+    index = Index.open(collection, largest=13)
     assert len(index.segments) == 3
     assert_fresh(index, collection, tmp_path)
 
