@@ -120,7 +120,7 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
     from pipeline.index.exact import nearest
     from pipeline.index.index import Index
     from pipeline.index.rows import Eligible
-    from pipeline.vectors import normalised
+    from pipeline.vectors import normalise
 
     parts = written(source.vectors(n), folder / "parts", "a")
     extra = written(source.vectors(n // 100, first=ADDED), folder / "parts", "b")
@@ -132,7 +132,7 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
     rng = np.random.default_rng(0)
     own = vectors[np.sort(rng.choice(n, QUERIES // 2, replace=False))].astype(np.float32)
     other = np.concatenate(list(source.vectors(QUERIES // 2, first=HELD_OUT)))
-    queries = normalised(np.concatenate([own, other]))
+    queries = normalise(np.concatenate([own, other]))
     truth, _ = nearest(vectors, queries, K)
     parameters = index.header.parameters
     say(f"\n{n:,} chips: built in {build:.1f} s, {parameters}")
@@ -170,14 +170,14 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
     started = time.perf_counter()
     grown = Index.open(collection)
     add = time.perf_counter() - started
-    found = grown.search(normalised(grown.vectors[[len(grown) - 1]])[0], 1)[0]
+    found = grown.search(normalise(grown.vectors[[len(grown) - 1]])[0], 1)[0]
     assert found[0] >= n, "an added chip is found at once"
     collection = Vectors(folder, [*parts[1:], *extra])
     started = time.perf_counter()
     reduced = Index.open(collection)
     delete = time.perf_counter() - started
     assert len(reduced) == len(grown) - parts[0].rows
-    gone = normalised(vectors[[5]])[0]
+    gone = normalise(vectors[[5]])[0]
     rows, _ = reduced.search(gone, K)
     assert rows.min() >= 0
     assert rows.max() < len(reduced)

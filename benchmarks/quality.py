@@ -24,6 +24,7 @@ from pipeline.model import pooling
 from pipeline.model.embedder import pooled
 from pipeline.model.resnet import Network
 from pipeline.search import feedback, picture, views
+from pipeline.vectors import normalise
 
 PLACES, CROPS = 20, 8
 
@@ -184,7 +185,7 @@ def mosaic(
             sheet[row : row + height, col : col + width], at - col, np.full(side, r * 256 - row)
         )
         vectors[order[r * side : (r + 1) * side]] = found
-    scores = evaluate.scorer(pooling.unit(vectors), "plain")
+    scores = evaluate.scorer(normalise(vectors), "plain")
     return {"plain, dense in a mosaic": evaluate.measure(scores, labels, names)}
 
 
@@ -292,7 +293,7 @@ def viewed(
         for query in queries:
             read = views.of_picture(changed(pixels[query]))
             seen = views.seen(read, any_orientation=True, any_scale=True)
-            cosines = vectors @ pooling.unit(pooled(network, seen)).T
+            cosines = vectors @ normalise(pooled(network, seen)).T
             # Eight orientations of each of three scales, the plain one first.
             each = cosines.reshape(len(vectors), 3, 8)
             for option, (orientation, scale) in OPTIONS.items():

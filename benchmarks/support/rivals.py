@@ -125,10 +125,10 @@ class Rivals:
             yield self._faiss_hnsw("faiss HNSW + re-rank", reduced, self._reduced)
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        from pipeline.vectors import widened
+        from pipeline.vectors import widen
 
         for start in range(0, self.n, PART):
-            yield widened(self.vectors[start : start + PART])
+            yield widen(self.vectors[start : start + PART])
 
     def _reduced(self, query: np.ndarray) -> np.ndarray:
         return self.segment.projection.of_queries(query[None])[0]

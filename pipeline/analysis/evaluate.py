@@ -18,6 +18,7 @@ from pipeline.errors import InputError, PictureError, QueryError
 from pipeline.model import loader, pooling
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search import picture
+from pipeline.vectors import normalise
 
 Method = Literal["plain", "default", "thorough"]
 METHODS: dict[Method, str] = {
@@ -148,7 +149,7 @@ def resized(pixels: np.ndarray, size: int) -> np.ndarray:
 def scorer(vectors: np.ndarray, method: Method) -> Callable[[np.ndarray], np.ndarray]:
     """From query indices to their scores (queries, n) against all `vectors` (n, d)."""
     if method == "plain":
-        vectors = pooling.unit(vectors)
+        vectors = normalise(vectors)
         return lambda queries: vectors[queries] @ vectors.T
     projected = pooling.Projection.learn(vectors)(vectors)
     edges = pooling.graph(pooling.joined(projected))

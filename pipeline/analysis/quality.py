@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.vectors import normalised
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -59,8 +59,8 @@ def measure(collection: Collection, index: Index) -> Quality:
     if count > 1:
         first = rng.integers(0, count, min(SAMPLE, count * 4))
         second = (first + rng.integers(1, count, len(first))) % count
-        left = normalised(np.asarray(index.vectors[first], np.float32))
-        right = normalised(np.asarray(index.vectors[second], np.float32))
+        left = normalise(np.asarray(index.vectors[first], np.float32))
+        right = normalise(np.asarray(index.vectors[second], np.float32))
         scores = (left * right).sum(axis=1)
     rows = np.sort(rng.permutation(count)[:SAMPLE])
     return Quality(

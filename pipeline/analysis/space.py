@@ -1,7 +1,7 @@
 """The embedding space as a picture: every chip a point, near ones alike.
 
-The two directions along which the embeddings differ most (principal components), found by block
-power iteration on a sample: half a second for 5,000 chips, without a library of its own.
+The two directions along which the embeddings differ most (principal components), found on a sample
+by subspace iteration: half a second for 5,000 chips, without a library of its own.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.vectors import normalised
+from pipeline.vectors import leading_axes, normalise, squared_lengths
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.index.index import Index
 
 MOST = 5_000
-_BLOCK, _ROUNDS, _SEED = 8, 12, 20160816
 _MOST_KEPT = 8
 _kept: dict[tuple[Collection, int], Space] = {}
 
@@ -55,7 +54,7 @@ def space_of(collection: Collection, index: Index, most: int = MOST) -> Space:
     # The store gives the same object while nothing on disk changed, so it may stand for the state.
     if (collection, most) not in _kept:
         rows = sample_rows(len(index), most)
-        points, explained = flattened(normalised(np.asarray(index.vectors[rows], np.float32)))
+        points, explained = flattened(normalise(np.asarray(index.vectors[rows], np.float32)))
         scenes = collection.chips.scene[rows].astype(np.int64)
         _kept[collection, most] = Space(rows, points, scenes, explained)
         while len(_kept) > _MOST_KEPT:
@@ -77,18 +76,13 @@ def flattened(vectors: np.ndarray) -> tuple[np.ndarray, float]:
     if count < 2:
         return np.zeros((count, 2), np.float32), 1.0
     centred = vectors - vectors.mean(axis=0)
-    total = float((centred**2).sum())
+    total = float(squared_lengths(centred).sum())
     if total == 0:
         return np.zeros((count, 2), np.float32), 1.0
-    block = min(_BLOCK, count, width)
-    basis = np.random.default_rng(_SEED).standard_normal((width, block)).astype(np.float32)
-    for _ in range(_ROUNDS):
-        basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
-    seen = centred @ basis
-    _, values, turned = np.linalg.svd(seen, full_matrices=False)
-    components = (basis @ turned.T)[:, :2]
+    components = leading_axes(centred, min(2, count, width))
     components *= np.sign(components[np.abs(components).argmax(axis=0), range(components.shape[1])])
     points = np.zeros((count, 2), np.float32)
     points[:, : components.shape[1]] = centred @ components
+    explained = min(float(squared_lengths(points).sum()) / total, 1.0)
     reach = np.abs(points).max(axis=0)
-    return points / np.where(reach > 0, reach, 1), float((values[:2] ** 2).sum() / total)
+    return points / np.where(reach > 0, reach, 1), explained

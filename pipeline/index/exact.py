@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.vectors import normalised, widened
+from pipeline.vectors import normalise, widen
 
 #: Vectors widened to float32 at a time: 64 MiB.
 BLOCK = 8_192
@@ -69,7 +69,7 @@ def nearest(vectors: np.ndarray, units: np.ndarray, k: int) -> tuple[np.ndarray,
     rows = np.empty((len(units), 0), np.int64)
     scores = np.empty((len(units), 0), np.float32)
     for start in range(0, len(vectors), BLOCK):
-        block = widened(vectors[start : start + BLOCK])
+        block = widen(vectors[start : start + BLOCK])
         rows, scores = merged(rows, scores, units @ block.T, start, k)
     order = np.lexsort((rows, -scores))
     return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
@@ -96,11 +96,11 @@ def probes(vectors: np.ndarray, count: int = PROBES) -> np.ndarray:
     """
     rng = np.random.default_rng(1)
     count = min(count, len(vectors))
-    queries = widened(vectors[np.sort(rng.choice(len(vectors), count, replace=False))])
-    others = widened(vectors[np.sort(rng.choice(len(vectors), count, replace=False))])
+    queries = widen(vectors[np.sort(rng.choice(len(vectors), count, replace=False))])
+    others = widen(vectors[np.sort(rng.choice(len(vectors), count, replace=False))])
     each = np.arange(count)
     choice = (each[:, None] + np.arange(min(ALIKE, count))) % count
     alike = np.take_along_axis(queries @ others.T, choice, axis=1).argmax(axis=1)
     second = others[choice[each, alike]]
     queries[1::2] += BETWEEN * second[1::2]
-    return normalised(queries)
+    return normalise(queries)

@@ -37,12 +37,10 @@ from pipeline.index.segment import REBUILD, Content, Parameters, Segment
 from pipeline.index.segment_writer import write
 from pipeline.index.vectors import Rows
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.vectors import normalised
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
-
-__all__ = ["Header", "Index", "Parameters", "merge", "normalised"]
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +156,7 @@ class Index:
         """
         if k < 1:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        unit, among = normalised(query[None])[0], Eligible.of(eligible)
+        unit, among = normalise(query[None])[0], Eligible.of(eligible)
         found = []
         for segment, place in zip(self.segments, self.places, strict=True):
             rows, scores = segment.search(unit, k, place.eligible(among))
@@ -176,7 +174,7 @@ class Index:
             Row numbers int64 and cosines float32, (q, min(k, n)), best first.
         """
         if len(self.segments) == 1 and self.places[0].whole and k >= 1:
-            return self.segments[0].search_many(normalised(queries), min(k, len(self)))
+            return self.segments[0].search_many(normalise(queries), min(k, len(self)))
         found = [self.search(query, k) for query in queries]
         width = min(max(k, 0), len(self))
         rows = np.array([rows for rows, _ in found], np.int64).reshape(-1, width)
@@ -187,7 +185,7 @@ class Index:
 
         Of several vectors (q, 2048), as a query's views are, the best cosine counts.
         """
-        unit = normalised(np.atleast_2d(query)).reshape(query.shape)
+        unit = normalise(np.atleast_2d(query)).reshape(query.shape)
         chosen = None if rows is None else np.asarray(rows, np.int64)
         if len(self.segments) == 1 and self.places[0].whole:
             return self.segments[0].cosines(unit, chosen)

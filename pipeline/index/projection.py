@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.vectors import _squares, leading, widened
+from pipeline.vectors import leading_axes, squared_lengths, widen
 
 #: Numbers kept of a chip, the length of the rest among them.
 REDUCED = 128
@@ -43,10 +43,10 @@ class Projection:
             vectors: Float16 (n, 2048), of length one; up to 6,144 of them are looked at.
         """
         picked = np.linspace(0, len(vectors) - 1, min(len(vectors), SAMPLE)).astype(np.int64)
-        sample = widened(vectors[picked])
+        sample = widen(vectors[picked])
         if len(sample) < REDUCED:
             return cls(np.ascontiguousarray(np.linalg.qr(sample.T)[0]))
-        return cls(leading(sample, REDUCED - 1))
+        return cls(leading_axes(sample, REDUCED - 1))
 
     def of_chips(self, vectors: np.ndarray) -> np.ndarray:
         """Float32 (n, d + 1) of unit vectors, float32 (n, 2048)."""
@@ -64,6 +64,6 @@ class Projection:
     def _reduced(self, vectors: np.ndarray, share: float) -> np.ndarray:
         reduced = np.empty((len(vectors), self.axes.shape[1] + 1), np.float32)
         np.matmul(vectors, self.axes, out=reduced[:, :-1])
-        left = _squares(vectors) - _squares(reduced[:, :-1])
+        left = squared_lengths(vectors) - squared_lengths(reduced[:, :-1])
         reduced[:, -1] = share * np.sqrt(np.maximum(left, 0) + SLACK)
         return reduced

@@ -22,7 +22,7 @@ from pipeline.index.projection import Projection
 from pipeline.index.scann import scann
 from pipeline.index.segment import Content, Parameters, Segment, files_of
 from pipeline.model import native
-from pipeline.vectors import normalised, widened
+from pipeline.vectors import normalise, widen
 
 #: Below so many chips an answer is proven equal to an exact scan.
 EXACT_BELOW = 20_000
@@ -129,7 +129,7 @@ def fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int]
 
     def put(start: int, piece: np.ndarray) -> int:
         end = start + len(piece)
-        vectors[start:end] = normalised(piece)
+        vectors[start:end] = normalise(piece)
         return end
 
     start = 0
@@ -152,7 +152,7 @@ def _reduce(vectors: np.ndarray, projection: Projection) -> tuple[np.ndarray, Tr
     rows = np.empty((len(queries), 0), np.int64)
     scores = np.empty((len(queries), 0), np.float32)
     for start in range(0, n, BLOCK):
-        block = widened(vectors[start : start + BLOCK])
+        block = widen(vectors[start : start + BLOCK])
         reduced[start : start + BLOCK] = projection.of_chips(block)
         rows, scores = merged(rows, scores, queries @ block.T, start, k)
     return reduced, Truth(queries, scores)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.vectors import leading
+from pipeline.vectors import leading_axes, normalise
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -43,11 +43,6 @@ _STEPS = 40
 #: Enough for the axes: five rounds change mAP and P@20 on labelled pictures by less than 0.005.
 _ROUNDS = 2
 _CHUNK = 1024
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1; a zero vector stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def generalised_mean(maps: np.ndarray, power: float = GEM) -> np.ndarray:
@@ -76,8 +71,8 @@ def pooled(
     each = []
     for view in turned:
         maps = network.maps(view)
-        each.append(unit(maps.mean((1, 2)) if power == 1 else generalised_mean(maps, power)))
-    return unit(np.mean(each, axis=0))
+        each.append(normalise(maps.mean((1, 2)) if power == 1 else generalised_mean(maps, power)))
+    return normalise(np.mean(each, axis=0))
 
 
 @dataclass(frozen=True)
@@ -102,14 +97,14 @@ class Projection:
         mean = vectors.mean(0)
         centred = vectors - mean
         count = min(components, max(len(vectors) - 1, 1), vectors.shape[1])
-        axes = leading(centred, count, _ROUNDS)
+        axes = leading_axes(centred, count, _ROUNDS)
         spread = np.linalg.norm(centred @ axes, axis=0)
         kept = spread > 1e-6 * max(spread[0], 1e-12)
         return cls(mean, axes[:, kept], (spread[kept] / spread[0]) ** evening)
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors (n, components)."""
-        return unit((vectors - self.mean) @ self.axes / self.scales)
+        return normalise((vectors - self.mean) @ self.axes / self.scales)
 
 
 def nearest(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +127,7 @@ def joined(vectors: np.ndarray, k: int = JOINED) -> np.ndarray:
     """Each unit vector with its k nearest added, weighted by their cosine cubed."""
     indices, cosines = nearest(vectors, k + 1)
     weights = np.clip(cosines, 0, 1) ** 3
-    return unit(np.einsum("nk,nkd->nd", weights, vectors[indices]))
+    return normalise(np.einsum("nk,nkd->nd", weights, vectors[indices]))
 
 
 def graph(vectors: np.ndarray, k: int = NEIGHBOURS) -> csr_matrix:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.imagery.reader import SceneReader
-from pipeline.index.index import normalised
 from pipeline.model.resnet import CELL
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +52,8 @@ def cell_scores(
 
 def compared(maps: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """Float32 (n, h, w): cosines of feature maps (n, h, w, 2048) to a query, its best view's."""
-    flat = normalised(maps.reshape(-1, maps.shape[-1]).astype(np.float32))
-    scores = (flat @ normalised(np.atleast_2d(vector)).T).max(axis=1)
+    flat = normalise(maps.reshape(-1, maps.shape[-1]).astype(np.float32))
+    scores = (flat @ normalise(np.atleast_2d(vector)).T).max(axis=1)
     return scores.reshape(maps.shape[:3]).astype(np.float32)
 
 

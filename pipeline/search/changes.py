@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.dates import Dates
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.search.search import Hit, Query, check_model, polygon, unsuppressed
-from pipeline.vectors import normalised
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
@@ -271,7 +271,7 @@ def _pairs(table: ChipTable, earlier: np.ndarray, later: np.ndarray) -> np.ndarr
 def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> np.ndarray:
     """Cosines (n, 2) of both chips of each pair to the query, relative to the dates' means."""
     means = [_mean(index, np.unique(pairs[:, side])) for side in (0, 1)]
-    target = normalised(np.atleast_2d(query.vector)).astype(np.float64)
+    target = normalise(np.atleast_2d(query.vector)).astype(np.float64)
     rows = [row for chip in query.chips if (row := table.find(chip)) is not None]
     origin = np.mean(means, axis=0)
     for side in (0, 1):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.model import pooling
-from pipeline.vectors import normalised, widened
+from pipeline.vectors import normalise, widen
 
 #: Chips that are ranked anew; bounds the cost whatever the collection's size.
 CANDIDATES = 2000
@@ -65,7 +65,7 @@ def ranked(vectors: np.ndarray, rows: np.ndarray, marks: Marks) -> np.ndarray:
     rng = np.random.default_rng(0)
     weak = np.setdiff1d(rng.choice(len(vectors), min(_WEAK, len(vectors)), replace=False), marked)
     pool = np.concatenate([rows, np.setdiff1d(np.concatenate([marked, weak]), rows)])
-    near = normalised(widened(np.asarray(vectors[pool], np.float16)))
+    near = normalise(widen(np.asarray(vectors[pool], np.float16)))
     space = np.concatenate([near, marks.start])
     place = {row: at for at, row in enumerate(pool.tolist())}
     says = np.zeros(len(space), np.float32)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import DamagedError, QueryError
-from pipeline.index.index import normalised
 from pipeline.search import boxes, uploads, views
 from pipeline.search.search import by_examples, by_picture, by_point
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,5 +90,5 @@ def _viewed(start: Query, reads: Sequence[views.Read], recipe: Recipe, embedder:
             where=error.where,
             remedy="Put the file back, or search without any orientation and any scale",
         ) from error
-    others = np.stack([normalised(embedder.embed(each[1:])) for each in seen]).mean(axis=0)
-    return replace(start, vector=np.concatenate([normalised(start.vector[None]), others]))
+    others = np.stack([normalise(embedder.embed(each[1:])) for each in seen]).mean(axis=0)
+    return replace(start, vector=np.concatenate([normalise(start.vector[None]), others]))

@@ -17,10 +17,10 @@ import numpy as np
 
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.area import Area
-from pipeline.index.index import normalised
 from pipeline.search.feedback import Marks
 from pipeline.search.filters import Filters
 from pipeline.search.search import Query, by_chip, by_point
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
@@ -248,15 +248,15 @@ def refined(
         raise QueryError("There is no good example", remedy="Mark at least one result as good")
     table = collection.chips
     liked, disliked = ([table.row_of(chip) for chip in chips] for chips in (good, bad))
-    towards = normalised(index.vectors[liked])
-    views = towards[:0] if start is None else normalised(np.atleast_2d(start.vector))
+    towards = normalise(index.vectors[liked])
+    views = towards[:0] if start is None else normalise(np.atleast_2d(start.vector))
     if start is None:
         vector = towards.mean(axis=0)
     else:
         vector = (views + towards.sum(axis=0)) / (1 + len(liked))
         vector = vector.reshape(start.vector.shape)
     if bad:
-        vector = 2 * vector - normalised(index.vectors[disliked]).mean(axis=0)
+        vector = 2 * vector - normalise(index.vectors[disliked]).mean(axis=0)
     base = start or Query(vector, collection.manifest.model, label=f"{len(good)} examples")
     marks = Marks(views, tuple(liked), tuple(disliked))
     return replace(base, vector=vector, chips=(*base.chips, *bad), marks=marks)

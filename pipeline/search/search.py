@@ -21,10 +21,11 @@ import numpy as np
 
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.index.exact import best
-from pipeline.index.index import Index, normalised
+from pipeline.index.index import Index
 from pipeline.index.rows import Eligible
 from pipeline.search import feedback
 from pipeline.search.filters import Filters, admitted
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
@@ -178,7 +179,7 @@ def by_examples(collection: Collection, index: Index, chips: Sequence[str]) -> Q
         raise QueryError("There is nothing to search from", remedy="Choose a chip first")
     table = collection.chips
     rows = [table.row_of(chip) for chip in chips]
-    vector = normalised(index.vectors[rows]).mean(axis=0)
+    vector = normalise(index.vectors[rows]).mean(axis=0)
     label = chips[0] if len(chips) == 1 else f"{len(chips)} examples"
     return Query(vector, collection.manifest.model, tuple(chips), table.corners[rows], label)
 

@@ -14,6 +14,7 @@ from pipeline.model import pooling
 from pipeline.progress import Progress
 from pipeline.search import feedback
 from pipeline.search.feedback import Marks
+from pipeline.vectors import normalise
 
 
 def by_hand(
@@ -29,7 +30,7 @@ def clusters(seed: int = 0, classes: int = 4, each: int = 30, spread: float = 1.
     labels = np.repeat(np.arange(classes), each)
     centres = rng.normal(size=(classes, 64)) / 8
     vectors = centres[labels] + spread * rng.normal(size=(len(labels), 64)) / 8 + 0.4
-    return pooling.unit(vectors).astype(np.float32), labels
+    return normalise(vectors).astype(np.float32), labels
 
 
 def test_perfect_retrieval_scores_one_and_anmrr_zero() -> None:
@@ -81,7 +82,7 @@ def test_joining_neighbours_and_diffusion_beat_plain_cosine() -> None:
 
 def test_projection_gives_unit_vectors_from_few_or_many() -> None:
     for count in (5, 200):
-        vectors = pooling.unit(np.random.default_rng(1).normal(size=(count, 40)))
+        vectors = normalise(np.random.default_rng(1).normal(size=(count, 40)))
         projected = pooling.Projection.learn(vectors, components=16)(vectors)
         assert projected.shape == (count, min(16, count - 1))
         np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1, rtol=1e-6)

@@ -13,8 +13,9 @@ import pytest
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, StorageError
-from pipeline.index.index import Index, normalised
+from pipeline.index.index import Index
 from pipeline.index.segment_writer import suited
+from pipeline.vectors import normalise
 from tests.factories import synthetic
 
 
@@ -23,7 +24,7 @@ def folder_of(collection: Collection) -> Path:
 
 
 def exact(index: Index, query: np.ndarray, k: int) -> list[int]:
-    scores = np.asarray(index.vectors, np.float32) @ normalised(query[None])[0]
+    scores = np.asarray(index.vectors, np.float32) @ normalise(query[None])[0]
     return np.argsort(-scores, kind="stable")[:k].tolist()
 
 

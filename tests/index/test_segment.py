@@ -13,7 +13,7 @@ from pipeline.index.exact import Truth, best, nearest
 from pipeline.index.projection import Projection
 from pipeline.index.rows import Eligible
 from pipeline.index.segment import Segment
-from pipeline.vectors import normalised, products, widened
+from pipeline.vectors import normalise, products, widen
 from tests import ROOT
 
 
@@ -24,7 +24,7 @@ def alike(n: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     groups = rng.normal(size=(n // 20 + 1, 300))
     members = np.repeat(groups, 20, axis=0)[:n] + 0.5 * rng.normal(size=(n, 300))
-    return normalised(members @ strength + 0.02).astype(np.float16)
+    return normalise(members @ strength + 0.02).astype(np.float16)
 
 
 def made(folder: Path, vectors: np.ndarray) -> Segment:
@@ -53,7 +53,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, vectors: np.ndarray) -> Segme
 def queries(vectors: np.ndarray) -> np.ndarray:
     elsewhere = alike(30, seed=9).astype(np.float32)
     noise = np.random.default_rng(2).normal(size=(3, 2048)).astype(np.float32)
-    return normalised(np.concatenate([vectors[:900:30].astype(np.float32), elsewhere, noise]))
+    return normalise(np.concatenate([vectors[:900:30].astype(np.float32), elsewhere, noise]))
 
 
 @pytest.mark.parametrize("k", [1, 10, 80, 749, 750, 3000, 4000])
@@ -171,7 +171,7 @@ def test_a_planted_pickle_is_never_opened(exact: Segment, tmp_path: Path) -> Non
 def test_half_floats_widen_to_the_very_same_numbers() -> None:
     every = np.arange(65536, dtype=np.uint16).view(np.float16)
     every = every[np.isfinite(every)]
-    assert (widened(every) == every.astype(np.float32)).all()
+    assert (widen(every) == every.astype(np.float32)).all()
 
 
 def test_products_are_those_of_the_widened_vectors(vectors: np.ndarray) -> None:
@@ -182,8 +182,8 @@ def test_products_are_those_of_the_widened_vectors(vectors: np.ndarray) -> None:
 
 def test_the_bound_is_never_below_the_cosine(vectors: np.ndarray, queries: np.ndarray) -> None:
     projection = Projection.fit(vectors)
-    bounds = projection.of_queries(queries, share=1.0) @ projection.of_chips(widened(vectors)).T
-    cosines = queries @ widened(vectors).T
+    bounds = projection.of_queries(queries, share=1.0) @ projection.of_chips(widen(vectors)).T
+    cosines = queries @ widen(vectors).T
     assert (bounds >= cosines - 2e-6).all()
     assert projection.axes.T @ projection.axes == pytest.approx(np.eye(127), abs=1e-4)
 
@@ -211,7 +211,7 @@ def test_the_search_needs_no_tensorflow(exact: Segment) -> None:
 
 
 def test_a_chip_as_near_as_the_last_true_neighbour_counts_as_found(vectors: np.ndarray) -> None:
-    query = normalised(vectors[:1])
+    query = normalise(vectors[:1])
     _, scores = nearest(vectors, query, 3)
     truth = Truth(query, scores)
 

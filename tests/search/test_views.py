@@ -11,10 +11,11 @@ import pytest
 from pipeline.collection.collection import Collection
 from pipeline.errors import DamagedError, QueryError
 from pipeline.imagery.reader import SceneReader
-from pipeline.index.index import Index, normalised
+from pipeline.index.index import Index
 from pipeline.search import queries, views
 from pipeline.search.recipe import Recipe, query_of
 from pipeline.search.search import by_chip, search
+from pipeline.vectors import normalise
 from tests.factories import pictured
 from tests.factories.synthetic import MODEL
 
@@ -104,7 +105,7 @@ def test_a_chip_is_found_by_its_picture_turned(bay: tuple[Collection, Index]) ->
     )
     assert query.chips == plain.chips
     np.testing.assert_array_equal(query.corners, plain.corners)
-    np.testing.assert_allclose(query.vector[0], normalised(plain.vector[None])[0], atol=1e-6)
+    np.testing.assert_allclose(query.vector[0], normalise(plain.vector[None])[0], atol=1e-6)
     turned = np.ascontiguousarray(np.rot90(window(collection, 5)))
     own = queries.picture_query(turned, Recipe(picture="x", any_orientation=True), Thumbnails())
     cosines = own.vector @ query.vector[1:].T
@@ -136,7 +137,7 @@ def test_bad_examples_move_every_view(bay: tuple[Collection, Index]) -> None:
         recipe, collection, index, lambda r: queries.query(collection, index, r, Thumbnails())
     )
     still = queries.query(collection, index, recipe, Thumbnails())
-    away = normalised(index.vectors[[7]])[0]
+    away = normalise(index.vectors[[7]])[0]
     np.testing.assert_allclose(moved.vector, 2 * still.vector - away, atol=1e-6)
     assert moved.chips == (ids[5], ids[7])
 
