@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -173,6 +174,15 @@ def size_of(folder: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
+
+
+def digest_of(path: Path, algorithm: str) -> Any:
+    """The `hashlib` object of a file's bytes, which are read in pieces."""
+    with path.open("rb") as file:
+        digest = hashlib.new(algorithm)
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+        return digest
 
 
 def _flush(path: Path) -> None:

