@@ -46,7 +46,8 @@ from benchmarks.support.embeddings import Source
 from benchmarks.support.figures import Figure
 from benchmarks.support.rivals import GOAL, Contender, K, Rivals, recall
 from benchmarks.support.vectors import Vectors, written
-from pipeline.collection.parquet import DIMENSIONS, Part
+from pipeline.collection.parquet import Part
+from pipeline.model.identity import DIMENSIONS
 
 QUERIES = 200
 ROUNDS = 5

@@ -155,11 +155,11 @@ FEATURES = """\
 from pipeline.model.loader import resnet50
 
 model = bay.manifest.model
-embedder = resnet50(model["mode"])
+embedder = resnet50(model.mode)
 vectors = np.asarray(index[bay.name].vectors, np.float32)
 display(Markdown(
-    f"Model {model['name']}, weights {model['weights_sha256'][:12]}…, preprocessing "
-    f"{model['preprocessing']}, pooling {model['pooling']}, {model['mode']} mode. "
+    f"Model {model.name}, weights {model.weights_sha256[:12]}…, preprocessing "
+    f"{model.preprocessing}, pooling {model.pooling}, {model.mode} mode. "
     f"{vectors.shape[0]} vectors of {vectors.shape[1]} numbers; {np.mean(vectors > 0.001):.0%} of "
     f"them are above zero."
 ))

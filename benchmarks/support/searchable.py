@@ -37,12 +37,12 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
     """
     from pipeline.collection.library import Library
     from pipeline.collection.manifest import Manifest
-    from pipeline.collection.parquet import DIMENSIONS, write_part
+    from pipeline.collection.parquet import write_part
     from pipeline.errors import NotFoundError
     from pipeline.files import write_json
     from pipeline.imagery.chips import Chips, Grid, chip_id, corners
     from pipeline.index.index import Index
-    from pipeline.model.embedder import identity_of
+    from pipeline.model.identity import DIMENSIONS, identity_of
     from pipeline.model.weights import cache
 
     library = Library(home)
@@ -51,7 +51,7 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
     except NotFoundError:
         side = 256 + (round(n**0.5) - 1) * STRIDE
         scene = scene_of(f"{name}-00000000", side, side, gsd=1.0)
-        model = identity_of(cache.load(cache.find()), "chip").to_dict()
+        model = identity_of(cache.load(cache.find()), "chip")
         made = library.create(Manifest(name, name.title(), STRIDE, model, scenes=(scene.id,)))
         write_json(made.scenes_folder / f"{scene.id}.json", scene.to_item())
         if pictured:

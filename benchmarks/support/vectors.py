@@ -9,16 +9,18 @@ import numpy as np
 
 from pipeline.collection.collection import Collection
 from pipeline.collection.manifest import Manifest
-from pipeline.collection.parquet import DIMENSIONS, Part
+from pipeline.collection.parquet import Part
+from pipeline.model.identity import DIMENSIONS, ModelIdentity
 
 PART = 8_192
+MODEL = ModelIdentity("benchmark", "", "", "", "chip")
 
 
 class Vectors(Collection):
     """Parts with embeddings and a place for the index: all that an index needs."""
 
     def __init__(self, folder: Path, parts: Sequence[Part]) -> None:
-        super().__init__(folder, Manifest("benchmark", "Benchmark", 64, {"name": "benchmark"}))
+        super().__init__(folder, Manifest("benchmark", "Benchmark", 64, MODEL))
         self.parts = tuple(parts)
 
 

@@ -185,7 +185,7 @@ def _into() -> str:
 
 def _added(request: JobRequest, into: str) -> JobRequest:
     """The request, for an existing collection: with its own title, stride and model."""
-    mode = open_collections().collection(into).manifest.model.get("mode")
+    mode = open_collections().collection(into).manifest.model.mode
     build = replace(request.build, name=into, title=None, stride=None, mode=mode)
     return replace(request, build=build)
 

@@ -20,6 +20,7 @@ from pipeline.imagery.chips import Block, Chips, cut
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.scene import load_scene
 from pipeline.model import dense
+from pipeline.model.identity import DIMENSIONS
 
 if TYPE_CHECKING:
     from pipeline.imagery.scene import Scene
@@ -151,8 +152,9 @@ def make_block(
     chips = read.chips
     with _EMBEDDING:
         embeddings = _embedded(read, embedder, progress)
-    model = embedder.identity.to_dict()
-    parquet.write_part(task.path, read.scene, chips, embeddings, model, stride=task.stride)
+    parquet.write_part(
+        task.path, read.scene, chips, embeddings, embedder.identity, stride=task.stride
+    )
     return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
 
 
@@ -166,7 +168,7 @@ def _embedded(read: Read, embedder: Embedder, progress: Callable[[int], None] | 
         return cast("RegionEmbedder", embedder).embed_region(
             read.region, chips.cols - col, chips.rows - row, read.valid
         )
-    embeddings = np.empty((len(chips.ids), parquet.DIMENSIONS), np.float32)
+    embeddings = np.empty((len(chips.ids), DIMENSIONS), np.float32)
     for start in range(0, len(chips.ids), PIECE):
         if progress:
             progress(start)

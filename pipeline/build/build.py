@@ -222,7 +222,7 @@ def prepare(
         name=request.name,
         title=request.title or request.name,
         stride=stride,
-        model=model.to_dict(),
+        model=model,
         area=request.area,
         versions=_versions(),
         block_span=DENSE_SPAN if mode == "dense" else None,
@@ -349,7 +349,7 @@ def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> N
     manifest = existing.manifest
     given: dict[str, tuple[object, object]] = {"stride": (stride, manifest.stride)}
     if request.mode:
-        given["mode"] = (request.mode, manifest.model["mode"])
+        given["mode"] = (request.mode, manifest.model.mode)
     for what, (asked, has) in given.items():
         if asked != has:
             raise QueryError(

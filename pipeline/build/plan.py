@@ -60,7 +60,7 @@ def plan(collection: Collection) -> tuple[list[BlockTask], list[parquet.Part]]:
                     block,
                     name,
                     wkb,
-                    str(manifest.model["mode"]),
+                    manifest.model.mode,
                     manifest.stride,
                     known,
                     None if geometry is None else count_inside(scene, block, geometry),

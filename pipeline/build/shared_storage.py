@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.build.blocks import BlockSummary, BlockTask, made_already, make_block
 from pipeline.collection import parquet
-from pipeline.collection.manifest import SCHEMA
+from pipeline.collection.manifest import SCHEMA, read_manifest
 from pipeline.errors import DamagedError, NewerError, QueryError
-from pipeline.files import TEMPORARY, check_schema, read_json
+from pipeline.files import TEMPORARY, check_schema
 from pipeline.imagery.formats import is_url
 from pipeline.imagery.scene import load_scene
 from pipeline.progress import OnProgress, Progress, silent
@@ -195,7 +195,7 @@ def _check_same(storage: Storage, collection: Collection) -> None:
         what = "The collection in the shared storage"
         check_schema(there.get("schema", 1), SCHEMA, what=what, where=f"{storage.url}/{key}")
         same = (there["model"], there["stride"]) == (
-            collection.manifest.model,
+            collection.manifest.model.to_dict(),
             collection.manifest.stride,
         )
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -214,14 +214,10 @@ def _check_fits(task: BlockTask, part: parquet.Part) -> None:
     A part's name tells block and area; another stride or model may have used the same name.  Every
     chip of the block is in the part, left out for a reason, or in an older part.
     """
-    manifest = read_json(
-        task.folder / "collection.json",
-        what="The collection's manifest",
-        remedy="Restore it from a backup",
-    )
+    manifest = read_manifest(task.folder)
     chips = len(task.block.rows) * len(task.block.cols)
     counted = part.rows + sum(part.left_out.values()) + len(task.known)
-    fits = parquet.made_by(part.path) == (manifest["model"], task.stride) and counted == chips
+    fits = parquet.made_by(part.path) == (manifest.model, task.stride) and counted == chips
     if fits and task.known:
         fits = task.known.isdisjoint(parquet.read_columns(part, ["id"])["id"].to_pylist())
     if not fits:

@@ -169,7 +169,7 @@ def info(name: Name, as_json: Json = False) -> None:
         ("State", content["state"]),
         ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
         ("Left out", describe_left_out(manifest.left_out) or "none"),
-        ("Model", f"{model['name']}, {model['mode']} mode, {str(model['weights_sha256'])[:12]}…"),
+        ("Model", f"{model.name}, {model.mode} mode, {model.weights_sha256[:12]}…"),
         ("Disk", f"{content['bytes'] / 1e6:.1f} MB in {collection.path}"),
         ("Built", f"{manifest.updated}, {manifest.seconds:.0f} s"),
     ]
@@ -322,7 +322,7 @@ def _summary(library: Library, name: str) -> dict[str, Any]:
         "chips": manifest.chips,
         "stride": manifest.stride,
         "scenes": list(manifest.scenes),
-        "model": manifest.model,
+        "model": manifest.model.to_dict(),
         "state": _state(collection),
         "created": manifest.created,
         "updated": manifest.updated,

@@ -145,7 +145,7 @@ def _query(
     from dataclasses import replace
 
     def start(recipe: Recipe) -> Query:
-        embedder = loader.resnet50(str(collection.manifest.model["mode"]))
+        embedder = loader.resnet50(collection.manifest.model.mode)
         if image is not None:
             return queries.picture_query(load(image), recipe, embedder, label=image.name)
         return queries.query(source, origin, recipe, embedder)

@@ -87,7 +87,7 @@ class Collection:
         """16 hexadecimal digits that change whenever the chips or the model do."""
         import hashlib
 
-        digest = hashlib.sha256(json.dumps(self.manifest.model, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.manifest.model.to_dict(), sort_keys=True).encode())
         for part in self.parts:
             digest.update(f"{part.scene_id}/{part.path.name}:{part.stamp}\n".encode())
         return digest.hexdigest()[:16]
@@ -150,9 +150,14 @@ class Collection:
         Raises:
             StorageError: If another process holds it.
         """
-        busy = StorageError(
-            "Another build of this collection is running",
-            where=self.name,
-            remedy="Wait for it to end, or cancel it",
-        )
-        return locked(self.path / ".lock", busy)
+        return build_lock(self.path)
+
+
+def build_lock(path: Path) -> AbstractContextManager[None]:
+    """`Collection.lock` of the collection in a folder, whose manifest need not be readable."""
+    busy = StorageError(
+        "Another build of this collection is running",
+        where=path.name,
+        remedy="Wait for it to end, or cancel it",
+    )
+    return locked(path / ".lock", busy)

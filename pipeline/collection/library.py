@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline import dates
-from pipeline.collection.collection import Collection
+from pipeline.collection.collection import Collection, build_lock
 from pipeline.collection.manifest import Manifest, read_manifest
 from pipeline.collection.names import NAME, check_name
 from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
@@ -156,7 +156,7 @@ class Library:
         if _state(path) is None:
             raise self._missing(name)
         token = f"{name}.{time.time_ns()}"
-        with Collection(path, Manifest(name, name, 256, {})).lock(), storage_errors(path):
+        with build_lock(path), storage_errors(path):
             self.trash.mkdir(parents=True, exist_ok=True)
             if _state(path) is None:
                 raise NotFoundError("It was deleted meanwhile", where=name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DamagedError
+from pipeline.errors import DamagedError, ModelMismatchError
 from pipeline.files import check_schema, read_json
+from pipeline.model.identity import ModelIdentity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ class Manifest:
         created: ISO 8601 UTC.
         updated: ISO 8601 UTC.
         stride: Pixels between neighbouring chips.
-        model: Identity of the embedding model, JSON-ready.
+        model: Model that made the embeddings.
         area: GeoJSON geometry in EPSG:4326, or None for whole scenes.
         scenes: Scene ids in the order they were added.
         complete: Whether every block of every scene has been made.
@@ -41,7 +42,7 @@ class Manifest:
     name: str
     title: str
     stride: int
-    model: dict[str, Any]
+    model: ModelIdentity
     description: str = ""
     created: str = ""
     updated: str = ""
@@ -74,11 +75,18 @@ def read_manifest(path: Path) -> Manifest:
     try:
         check_schema(content["schema"], SCHEMA, what="This collection", where=path.name)
         known = {k: v for k, v in content.items() if k in Manifest.__dataclass_fields__}
-        lists = {"scenes": tuple(known["scenes"]), "former": tuple(known.get("former", ()))}
-        manifest = Manifest(**{**known, **lists, "name": path.name})
+        manifest = Manifest(
+            **{
+                **known,
+                "name": path.name,
+                "model": ModelIdentity.from_dict(known["model"]),
+                "scenes": tuple(known["scenes"]),
+                "former": tuple(known.get("former", ())),
+            }
+        )
         _check_kinds(manifest)
         return manifest
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ModelMismatchError) as error:
         raise DamagedError(
             "The collection's manifest is damaged", where=file, remedy=remedy
         ) from error
@@ -90,7 +98,7 @@ def _check_kinds(manifest: Manifest) -> None:
         str: (
             manifest.title,
             manifest.description,
-            manifest.model["mode"],
+            manifest.model.mode,
             *manifest.scenes,
             *manifest.former,
         ),

@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.errors import DamagedError
 from pipeline.files import check_schema, replacing
+from pipeline.model.identity import DIMENSIONS, ModelIdentity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 #: Version of a part's columns and metadata.
 SCHEMA = 1
-DIMENSIONS = 2048
 REMEDY = "Run the same build command again: it makes the damaged block anew"
 
 
@@ -85,7 +85,7 @@ def write_part(
     scene: Scene,
     chips: Chips,
     embeddings: np.ndarray,
-    model: dict[str, Any],
+    model: ModelIdentity,
     *,
     stride: int,
 ) -> None:
@@ -96,7 +96,7 @@ def write_part(
         scene: The scene the chips were cut from.
         chips: The kept chips, n of them, perhaps none.
         embeddings: Float array (n, 2048), not normalised.
-        model: Identity of the model that made the embeddings, as a JSON-ready mapping.
+        model: Model that made the embeddings.
         stride: Pixels between neighbouring chips, recorded in the file's metadata.
 
     Raises:
@@ -145,7 +145,7 @@ def read_footer(path: Path, scene_id: str) -> Part:
     return Part(path, scene_id, metadata.num_rows, left_out, stamp)
 
 
-def made_by(path: Path) -> tuple[dict[str, Any], int]:
+def made_by(path: Path) -> tuple[ModelIdentity, int]:
     """The model and the stride that a part's file names.
 
     Raises:
@@ -156,7 +156,7 @@ def made_by(path: Path) -> tuple[dict[str, Any], int]:
 
     try:
         about = json.loads(pq.read_metadata(path).metadata[b"emb"])
-        return dict(about["model"]), int(about["stride"])
+        return ModelIdentity.from_dict(about["model"]), int(about["stride"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise DamagedError("A block of chips is damaged", where=path, remedy=REMEDY) from error
 
@@ -236,7 +236,7 @@ def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, An
     }
 
 
-def _metadata(chips: Chips, model: dict[str, Any], stride: int) -> dict[str, str]:
+def _metadata(chips: Chips, model: ModelIdentity, stride: int) -> dict[str, str]:
     from pyproj import CRS
 
     corners = np.asarray(chips.corners).reshape(-1, 2)
@@ -254,7 +254,7 @@ def _metadata(chips: Chips, model: dict[str, Any], stride: int) -> dict[str, str
         "columns": {"geometry": {**geometry, "bbox": [float(edge) for edge in bbox]}},
     }
     emb = {
-        "model": model,
+        "model": model.to_dict(),
         "dimensions": DIMENSIONS,
         "dtype": "float16",
         "chip_size": 256,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
+    from pipeline.model.identity import ModelIdentity
     from pipeline.search.search import Hit
 
 #: Column, kind, and what it holds; the order in which every format writes them.
@@ -73,7 +74,7 @@ class Provenance:
     query: str
     recipe: Mapping[str, Any]
     parameters: Mapping[str, Any]
-    model: Mapping[str, Any]
+    model: ModelIdentity
     scenes: tuple[Mapping[str, Any], ...]
     software: str = f"Lookalike {__version__}"
     created: str = field(default_factory=now)
@@ -204,7 +205,7 @@ class Findings:
             "collection": about.collection,
             "query": about.query,
             "parameters": parameters,
-            "model": model_name(about.model),
+            "model": str(about.model),
             "software": about.software,
         }
 
@@ -238,8 +239,3 @@ class Findings:
                 col, row = int(table.cols[item.hit.row]), int(table.rows[item.hit.row])
                 yield item, readers[scene.id].picture(col, row, 256, 256, size)
                 progress(Progress("Exporting", done, len(self.items), "pictures"))
-
-
-def model_name(model: Mapping[str, Any]) -> str:
-    """A model's identity in one short line: name, mode and the start of its weights' checksum."""
-    return f"{model['name']} ({model['mode']}) {str(model['weights_sha256'])[:12]}"

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.collection.parquet import DIMENSIONS, read_embeddings
+from pipeline.collection.parquet import read_embeddings
 from pipeline.export.findings import COLUMNS, Findings
+from pipeline.model.identity import DIMENSIONS
 from pipeline.progress import OnProgress, silent
 
 

@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from pipeline.index.rows import Eligible, Place, places
 from pipeline.index.segment import REBUILD, Content, Parameters, Segment
 from pipeline.index.segment_writer import write
 from pipeline.index.vectors import Rows
+from pipeline.model.identity import ModelIdentity
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.vectors import normalise
 
@@ -58,7 +59,7 @@ class Header:
 
     Attributes:
         version: The collection's version.
-        model: Identity of the model that made the embeddings, JSON-ready.
+        model: Model that made the embeddings.
         chips: Rows in the collection.
         parameters: How the largest segment is searched.
         recall_at_10: Share of the ten nearest chips that searches found when it was made.
@@ -67,7 +68,7 @@ class Header:
     """
 
     version: str
-    model: dict[str, Any]
+    model: ModelIdentity
     chips: int
     parameters: Parameters
     recall_at_10: float
@@ -341,7 +342,10 @@ def _header(folder: Path) -> Header:
     try:
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}")
-        known = {"parameters": Parameters(**content["parameters"])}
+        known = {
+            "model": ModelIdentity.from_dict(content["model"]),
+            "parameters": Parameters(**content["parameters"]),
+        }
         return Header(**{**content, **known, "segments": tuple(content["segments"])})
     except (TypeError, KeyError, ValueError) as error:
         raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error

@@ -22,13 +22,13 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from pipeline.collection import parquet
 from pipeline.errors import DamagedError
 from pipeline.files import read_json
 from pipeline.index.exact import BLOCK, ROUNDING, best, nearest
 from pipeline.index.projection import Projection
 from pipeline.index.rows import Eligible
 from pipeline.index.scann import scann
+from pipeline.model.identity import DIMENSIONS
 from pipeline.vectors import products
 
 #: Deviations of the first stage's error beyond which a candidate is not looked at again.
@@ -122,7 +122,7 @@ class Segment:
         self.folder, self.content = folder, content
         self._first: Segment | None = None  # whose memory this one uses
         self.vectors = _mapped(folder / "vectors.npy")
-        if self.vectors.shape != (content.rows, parquet.DIMENSIONS):
+        if self.vectors.shape != (content.rows, DIMENSIONS):
             raise ValueError(f"{self.vectors.shape} vectors for {content.rows} chips")
         self.projection = Projection(np.load(folder / "projection.npy"))
         if not searchable:

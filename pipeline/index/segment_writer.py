@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.collection import parquet
 from pipeline.files import write_json
 from pipeline.index.exact import BLOCK, NEIGHBOURS, Truth, merged, probes
 from pipeline.index.projection import Projection
 from pipeline.index.scann import scann
 from pipeline.index.segment import Content, Parameters, Segment, files_of
 from pipeline.model import native
+from pipeline.model.identity import DIMENSIONS
 from pipeline.vectors import normalise, widen
 
 #: Below so many chips an answer is proven equal to an exact scan.
@@ -56,7 +56,7 @@ def write(
             find the axes that suit these vectors.
     """
     (folder / "scann").mkdir(parents=True)
-    shape = (rows, parquet.DIMENSIONS)
+    shape = (rows, DIMENSIONS)
     vectors = np.lib.format.open_memmap(
         folder / "vectors.npy", mode="w+", dtype=np.float16, shape=shape
     )

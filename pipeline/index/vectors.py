@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.collection import parquet
 from pipeline.index.rows import Place
+from pipeline.model.identity import DIMENSIONS
 
 if TYPE_CHECKING:
     from pipeline.index.segment import Segment
@@ -20,7 +20,7 @@ class Rows:
     dtype = np.dtype(np.float16)
 
     def __init__(self, segments: Sequence[Segment], located: Sequence[Place], n: int) -> None:
-        self.shape = (n, parquet.DIMENSIONS)
+        self.shape = (n, DIMENSIONS)
         self._vectors = [segment.vectors for segment in segments]
         self._owner = np.zeros(n, np.int32)
         self._own = np.zeros(n, np.int64)
@@ -35,7 +35,7 @@ class Rows:
     def of(cls, segments: Sequence[Segment], located: Sequence[Place], n: int) -> np.ndarray | Rows:
         """The plain memory map where one segment holds everything in order."""
         if not segments:
-            return np.empty((0, parquet.DIMENSIONS), np.float16)
+            return np.empty((0, DIMENSIONS), np.float16)
         return segments[0].vectors if located[0].whole else cls(segments, located, n)
 
     def __len__(self) -> int:

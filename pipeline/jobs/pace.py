@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.build.preflight import DENSE_EXTRA, ROUGH_SECONDS, Pace
 from pipeline.errors import LookalikeError
@@ -34,7 +34,7 @@ def _manifest_paces(library: Library, mode: str) -> list[float]:
             manifest = library.open(name).manifest
         except LookalikeError:
             continue
-        suits: Any = manifest.complete and manifest.model.get("mode") == mode
-        if suits and manifest.chips >= 20 and manifest.seconds:
+        measured = manifest.complete and manifest.model.mode == mode
+        if measured and manifest.chips >= 20 and manifest.seconds:
             paces.append(manifest.seconds / manifest.chips / chip_cost(mode, manifest.stride))
     return paces

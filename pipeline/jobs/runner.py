@@ -192,7 +192,7 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
     return {
         **asdict(summary),
         "made": sum(block.chips for block in made),
-        "mode": str(manifest.model["mode"]),
+        "mode": manifest.model.mode,
         "stride": manifest.stride,
     }
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.model import resnet
-from pipeline.model.embedder import identity_of, pooled
+from pipeline.model.embedder import pooled
+from pipeline.model.identity import identity_of
 from pipeline.model.resnet import CELL
 from pipeline.model.weights import cache
 from pipeline.vectors import normalise

@@ -10,7 +10,8 @@ from typing import cast
 from pipeline.errors import QueryError
 from pipeline.model import resnet, runtime
 from pipeline.model.dense import DenseEmbedder
-from pipeline.model.embedder import ChipEmbedder, Embedder, Mode, ModelIdentity, identity_of
+from pipeline.model.embedder import ChipEmbedder, Embedder
+from pipeline.model.identity import Mode, ModelIdentity, identity_of
 from pipeline.model.weights import cache
 from pipeline.progress import OnProgress
 from pipeline.settings import settings

@@ -44,7 +44,7 @@ def cell_scores(
         NotFoundError: If there is no such chip.
         DamagedError: If the imagery cannot be read.
     """
-    margin = MARGIN if collection.manifest.model.get("mode") == "dense" else 0
+    margin = MARGIN if collection.manifest.model.mode == "dense" else 0
     pixels = np.stack([_read(collection, chip, margin) for chip in chips])
     inside = slice(margin // CELL, margin // CELL + SIDE)
     return compared(network.maps(pixels)[:, inside, inside], vector)

@@ -77,7 +77,7 @@ class OpenCollections:
             WeightsError: If the weights are missing.
         """
         with _starting:
-            return loader.resnet50(self.collection(name).manifest.model.get("mode", "chip"))
+            return loader.resnet50(self.collection(name).manifest.model.mode)
 
     def network(self) -> Network:
         """ResNet-50 itself, for what lies inside a chip.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
     from pipeline.collection.collection import Collection
     from pipeline.model.embedder import Embedder
+    from pipeline.model.identity import ModelIdentity
 
 MAX_K = 1_000
 OVERLAP = 0.25
@@ -42,7 +43,7 @@ class Query:
 
     Attributes:
         vector: Float32 (2048,) of any length, or (m, 2048) of m views, the query's own first.
-        model: Identity of the model that made it, JSON-ready.
+        model: Model that made it.
         chips: Ids of the chips it was made of, none for a picture; they are never hits.
         corners: Float64 (m, 4, 2) lon/lat footprints of those chips or of the drawn box.
         label: How the user would call it.
@@ -50,7 +51,7 @@ class Query:
     """
 
     vector: np.ndarray
-    model: dict[str, Any]
+    model: ModelIdentity
     chips: tuple[str, ...] = ()
     corners: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 2)))
     label: str = ""
@@ -187,7 +188,7 @@ def by_examples(collection: Collection, index: Index, chips: Sequence[str]) -> Q
 def by_picture(pixels: np.ndarray, embedder: Embedder, *, label: str = "picture") -> Query:
     """The query for a picture: uint8 (256, 256, 3), as `picture.load` returns it."""
     vector = embedder.embed(pixels[None])[0]
-    return Query(vector, embedder.identity.to_dict(), label=label)
+    return Query(vector, embedder.identity, label=label)
 
 
 def search(

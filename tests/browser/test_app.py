@@ -33,6 +33,7 @@ from tests.browser.driver import (
     visit,
     wait,
 )
+from tests.factories.synthetic import MODEL
 
 __all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
@@ -372,8 +373,7 @@ def test_an_empty_home_leads_to_a_first_area(chromium, visit, tmp_path: Path) ->
         page.get_by_role("heading", name="No collection yet").wait_for()
         page.get_by_role("link", name="Draw an area").click()
         page.wait_for_url("**/tools/lookalike/area")
-        model = {"mode": "chip"}
-        Library(empty).create(Manifest("bay", "The bay", 128, model, scenes=()))
+        Library(empty).create(Manifest("bay", "The bay", 128, MODEL, scenes=()))
         page.goto(f"{bare.url}/")
         page.get_by_role("link", name="See the build of The bay").wait_for()
         for link in ("search?collection=bay", "search"):

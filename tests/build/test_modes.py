@@ -42,10 +42,10 @@ def test_narrow_strides_are_embedded_in_one_pass_and_wide_ones_chip_by_chip(
     module_home: Path, raster: Path
 ) -> None:
     narrow = made(module_home, raster, "narrow", stride=64)
-    assert narrow.manifest.model["mode"] == "dense"
+    assert narrow.manifest.model.mode == "dense"
     assert len(narrow.chips) == len(Grid.for_scene(open_scene(raster), 64))
     wide = made(module_home, raster, "wide", stride=192)
-    assert wide.manifest.model["mode"] == "chip"
+    assert wide.manifest.model.mode == "chip"
 
 
 @pytest.mark.model

@@ -162,7 +162,7 @@ def test_in_the_dense_mode_four_times_the_chips_take_the_same_time(tmp_path: Pat
     guess = pace_of(jobs, library, settings, "dense", 64)
     assert guess.seconds < pace_of(jobs, library, settings, "chip", 64).seconds
     collection = synthetic.collection(tmp_path, sizes=(2048,), stride=64)
-    model = {**collection.manifest.model, "mode": "dense"}
+    model = replace(collection.manifest.model, mode="dense")
     collection.write(seconds=len(collection.chips) * 0.04, model=model)
     assert pace_of(jobs, library, settings, "dense", 64).seconds == pytest.approx(0.04)
     assert pace_of(jobs, library, settings, "dense", 32).seconds == pytest.approx(0.01)

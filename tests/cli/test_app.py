@@ -104,7 +104,7 @@ def test_no_suppress_keeps_overlapping_hits(home: Path) -> None:
 def test_search_by_picture_finds_hits(home: Path, tmp_path: Path) -> None:
     from pipeline.model.loader import resnet50
 
-    synthetic.collection(home, model=resnet50("chip").identity.to_dict())
+    synthetic.collection(home, model=resnet50("chip").identity)
     path = tmp_path / "query.png"
     noise = np.random.default_rng(0).integers(0, 255, (300, 280, 3), np.uint8)
     Image.fromarray(noise).save(path)
@@ -141,7 +141,7 @@ def test_collections_info_and_chips_describe_what_is_there(home: Path) -> None:
     info = answer("info", "made", "--json")
     assert isinstance(info, dict)
     assert info["stride"] == 256
-    assert info["model"] == synthetic.MODEL
+    assert info["model"] == synthetic.MODEL.to_dict()
     assert info["scenes"][0]["properties"]["datetime"] == "2016-08-16T00:00:00Z"
     told = run("info", "made").stdout
     assert "Left out  2 over 50 % without data, 3 outside the area" in told

@@ -53,7 +53,7 @@ def test_part_metadata_names_the_model_and_the_geometry(home: Path) -> None:
     assert geo["version"] == "1.1.0"
     assert geo["columns"]["geometry"]["covering"]["bbox"]["xmin"] == ["bbox", "xmin"]
     assert (emb["dimensions"], emb["dtype"], emb["chip_size"]) == (2048, "float16", 256)
-    assert emb["model"] == synthetic.MODEL
+    assert emb["model"] == synthetic.MODEL.to_dict()
 
 
 @pytest.mark.parametrize(

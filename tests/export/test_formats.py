@@ -100,7 +100,7 @@ def test_geojson_opens_in_geopandas_with_its_provenance(findings, made, tmp_path
     assert frame["gsd_m"][0] == pytest.approx(10, rel=0.01)
     assert frame["date"][0].strftime("%Y-%m-%d") == "2016-08-16"
     about = json.loads(path.read_text())["provenance"]
-    assert about["model"] == MODEL
+    assert about["model"] == MODEL.to_dict()
     assert about["parameters"] == {"k": 4, "suppress": False}
     assert about["scenes"][0]["license"] == "CC-BY 4.0 Somebody"
     assert about["version"] == made.version
@@ -223,7 +223,7 @@ def test_geoparquet_has_the_embeddings_and_opens_in_geopandas(findings, made, tm
     for row, item in zip(frame["embedding"], findings.items, strict=True):
         np.testing.assert_array_equal(row, stored[item.hit.row])
     about = json.loads(pq.read_metadata(path).metadata[b"lookalike"])
-    assert about["model"] == MODEL
+    assert about["model"] == MODEL.to_dict()
 
 
 def test_standalone_map_asks_nobody_for_anything(findings, tmp_path):

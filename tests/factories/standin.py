@@ -30,7 +30,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pipeline.build.build import BuildRequest
     from pipeline.collection.library import Library
-    from pipeline.model.embedder import ModelIdentity
+    from pipeline.model.identity import ModelIdentity
 
 HOLD = "STANDIN_HOLD"
 #: What a build imports late beside our own modules.
@@ -96,7 +96,7 @@ class Colours:
     """
 
     def __init__(self, mode: str = "chip") -> None:
-        from pipeline.model.embedder import ModelIdentity
+        from pipeline.model.identity import ModelIdentity
         from pipeline.model.weights.cache import TRUNK_SHA256
 
         self.identity = ModelIdentity("keras/resnet50", TRUNK_SHA256, "caffe/1", "avg", mode)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,15 +14,15 @@ from pipeline.collection.parquet import write_part
 from pipeline.files import write_json
 from pipeline.imagery.chips import Chips, chip_id
 from pipeline.imagery.scene import Scene, Stretch
+from pipeline.model.identity import ModelIdentity
 
-MODEL = {
-    "name": "resnet50-imagenet",
-    "weights_sha256": hashlib.sha256(b"test").hexdigest(),
-    "preprocessing": "caffe-1",
-    "pooling": "avg",
-    "mode": "chip",
-    "dimensions": 2048,
-}
+MODEL = ModelIdentity(
+    name="resnet50-imagenet",
+    weights_sha256=hashlib.sha256(b"test").hexdigest(),
+    preprocessing="caffe-1",
+    pooling="avg",
+    mode="chip",
+)
 
 
 def scene(
@@ -78,7 +77,7 @@ def collection(
     stride: int = 256,
     datetimes: tuple[str | None, ...] | None = None,
     seed: int = 0,
-    model: dict[str, Any] = MODEL,
+    model: ModelIdentity = MODEL,
 ) -> Collection:
     """A complete collection of square scenes with seeded random embeddings.
 

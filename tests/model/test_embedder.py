@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.model import dense, embedder, loader, resnet
 from pipeline.model import runtime as runtimes
-from pipeline.model.embedder import ModelIdentity
+from pipeline.model.identity import ModelIdentity
 from pipeline.model.weights import cache
 from pipeline.search import cells
 from tests import ROOT

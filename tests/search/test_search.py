@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -330,7 +331,7 @@ def test_a_collection_without_chips_says_so(home: Path) -> None:
 
 def test_a_query_of_another_model_is_refused(plain: tuple[Collection, Index]) -> None:
     collection, index = plain
-    query = Query(np.ones(2048, np.float32), {**synthetic.MODEL, "mode": "dense"})
+    query = Query(np.ones(2048, np.float32), replace(synthetic.MODEL, mode="dense"))
     with pytest.raises(ModelMismatchError, match="another model"):
         search(collection, index, query)
 

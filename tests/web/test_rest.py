@@ -31,10 +31,7 @@ from tests.factories.synthetic import MODEL
 class FixedEmbedder:
     """Gives every picture the same vector: what is tested here is not the model."""
 
-    class identity:  # noqa: N801
-        @staticmethod
-        def to_dict() -> dict:
-            return MODEL
+    identity = MODEL
 
     def embed(self, pixels):
         assert pixels.dtype == np.uint8
