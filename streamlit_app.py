@@ -10,8 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import identity
+from pages.ui.messages import explain
 from pages.ui.server import our_routes
-from pages.ui.trouble import explain
 from pipeline.errors import LookalikeError
 from pipeline.web.access import check_address
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import area_check, area_display, area_imagery, area_outline
-from pages.ui.area_map import area_map
+from pages.ui.area import display as area_display
+from pages.ui.area import imagery as area_imagery
+from pages.ui.area import outline as area_outline
+from pages.ui.area import preflight as area_check
+from pages.ui.area.map import area_map
 
 
 def step(name: str) -> st.delta_generator.DeltaGenerator:

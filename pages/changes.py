@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cards, changes_view
+from pages.ui import changes as changes_view
+from pages.ui import home as cards
 from pages.ui.server import open_collections
 
 opened, _ = cards.readable(open_collections())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pages.ui import cards, collection_card, collection_space, collection_trash, trouble
+from pages.ui import home as cards
+from pages.ui import messages as trouble
+from pages.ui.collections import card as collection_card
+from pages.ui.collections import trash as collection_trash
+from pages.ui.collections import visual_map as collection_space
+from pages.ui.formatting import page_title
 from pages.ui.server import open_collections
-from pages.ui.words import page_title
 
 page_title("Collections")
 opened, refused = cards.readable(open_collections())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pages.ui import cards, trouble
+from pages.ui import home as cards
+from pages.ui import messages as trouble
 from pages.ui.server import open_collections
 
 cards.hero()

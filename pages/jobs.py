@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pages.ui import job_list
+from pages.ui.jobs import queue as job_list
 
 job_list.show()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import frame, identity, server, trouble
+from pages.ui import frame, identity, server
+from pages.ui import messages as trouble
 from pipeline.errors import LookalikeError
 
 HERE = Path(__file__).parent

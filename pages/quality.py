@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cards, collection_card, quality_report
+from pages.ui import home as cards
+from pages.ui import quality as quality_report
+from pages.ui.collections import card as collection_card
+from pages.ui.formatting import page_title
 from pages.ui.server import open_collections
-from pages.ui.words import page_title
 
 page_title("Quality")
 opened, _ = cards.readable(open_collections())

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pages.ui.results_view import results
+from pages.ui.results import results
 
 results()

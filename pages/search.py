@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cards
-from pages.ui.explorer import explorer
+from pages.ui import home as cards
+from pages.ui.search import explorer
 from pages.ui.server import open_collections
 
 opened, _ = cards.readable(open_collections())

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui import area_state, component
+from pages.ui import component
+from pages.ui.area import state as area_state
+from pages.ui.formatting import square_km
 from pages.ui.server import base_path
-from pages.ui.words import square_km
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import area_candidates, area_duplicate, area_state, trouble
-from pages.ui.area_state import Imagery
+from pages.ui import messages as trouble
+from pages.ui.area import candidates as area_candidates
+from pages.ui.area import duplicate as area_duplicate
+from pages.ui.area import state as area_state
+from pages.ui.area.state import Imagery
+from pages.ui.formatting import heading
 from pages.ui.server import open_collections, previews
-from pages.ui.words import heading
 from pipeline.errors import LookalikeError, NotFoundError, QueryError
 from pipeline.geo.area import Area
 from pipeline.settings import settings

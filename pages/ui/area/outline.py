@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import area_check, area_state, trouble
-from pages.ui.words import heading, square_km
+from pages.ui import messages as trouble
+from pages.ui.area import preflight as area_check
+from pages.ui.area import state as area_state
+from pages.ui.formatting import heading, square_km
 from pipeline.build.preflight import Finding
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.ui.formatting import plural, size
 from pages.ui.server import base_path
-from pages.ui.words import plural, size
 from pipeline.errors import LookalikeError
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import area_duplicate, changes_view, trouble
+from pages.ui import changes as changes_view
+from pages.ui import messages as trouble
+from pages.ui.area import duplicate as area_duplicate
+from pages.ui.formatting import count, duration, plural, size
 from pages.ui.server import base_path, jobs, open_collections
-from pages.ui.words import count, duration, plural, size
 from pipeline.build.build import describe_left_out
 from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError

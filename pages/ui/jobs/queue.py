@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cards, job_card
+from pages.ui import home as cards
+from pages.ui.formatting import page_title, plural
+from pages.ui.jobs import card as job_card
 from pages.ui.server import jobs
-from pages.ui.words import page_title, plural
 
 SECONDS = 1.0
 SHOWN = 8

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui import area_state, trouble
+from pages.ui import messages as trouble
+from pages.ui.area import state as area_state
 from pipeline.dates import Dates
 from pipeline.errors import LookalikeError
 from pipeline.sources.candidates import Candidate

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import area_state, trouble
-from pages.ui.area_map import Shown
+from pages.ui import messages as trouble
+from pages.ui.area import state as area_state
+from pages.ui.area.map import Shown
+from pages.ui.formatting import heading
 from pages.ui.server import previews
-from pages.ui.words import heading
 from pipeline.errors import LookalikeError
 from pipeline.imagery.scene import Stretch
 
 if TYPE_CHECKING:
-    from pages.ui.area_state import Imagery
+    from pages.ui.area.state import Imagery
     from pipeline.imagery.scene import Scene
     from pipeline.sources.previews import Bands
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import area_state, trouble
+from pages.ui import messages as trouble
+from pages.ui.area import state as area_state
+from pages.ui.formatting import THIN, count, duration, heading, size, square_km
 from pages.ui.server import jobs, open_collections
-from pages.ui.words import THIN, count, duration, heading, size, square_km
 from pipeline.build.build import BuildRequest, SceneInput, default_mode
 from pipeline.build.preflight import Finding, Pace, Preflight, count_chips, free_name, preflight
 from pipeline.errors import LookalikeError
@@ -20,8 +21,8 @@ from pipeline.jobs.queue import JobRequest
 from pipeline.settings import settings
 
 if TYPE_CHECKING:
-    from pages.ui.area_display import Display
-    from pages.ui.area_state import Imagery
+    from pages.ui.area.display import Display
+    from pages.ui.area.state import Imagery
     from pipeline.geo.area import Area
 
 STRIDES = {

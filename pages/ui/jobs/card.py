@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import trouble
+from pages.ui import messages as trouble
+from pages.ui.formatting import ago, count, duration, plural, size
 from pages.ui.server import jobs, open_collections
-from pages.ui.words import ago, count, duration, plural, size
 from pipeline.build.build import describe_left_out
 from pipeline.errors import LookalikeError
 from pipeline.jobs.queue import (

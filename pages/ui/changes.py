@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import component
-from pages.ui.cards import draw_an_area
+from pages.ui.home import draw_an_area
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from pages.ui.formatting import count, plural
 from pages.ui.server import base_path, open_collections
-from pages.ui.words import count, plural
 from pipeline.analysis.quality import Quality, measure
 from pipeline.frontend import ASSETS
 

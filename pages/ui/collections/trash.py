@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import trouble
+from pages.ui import messages as trouble
+from pages.ui.formatting import ago, plural
 from pages.ui.server import open_collections
-from pages.ui.words import ago, plural
 from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError
 

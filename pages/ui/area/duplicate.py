@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui import area_display, area_state
+from pages.ui.area import display as area_display
+from pages.ui.area import state as area_state
 from pages.ui.server import jobs, open_collections, previews
 from pipeline.errors import LookalikeError
 from pipeline.imagery.scene import load_scene
