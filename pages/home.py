@@ -1,18 +1,17 @@
-"""Home: what this is, the collections, what to do next."""
+"""Home: what Lookalike does, the collections, what to do next."""
 
 from __future__ import annotations
 
-from pages.ui import home as cards
-from pages.ui import messages as trouble
+from pages.ui import empty, home, messages
 from pages.ui.server import open_collections
 
-cards.hero()
-opened, refused = cards.readable(open_collections())
+home.hero()
+opened, refused = open_collections().library.open_all()
 if opened:
-    cards.collections(opened)
-    cards.draw_an_area()
+    home.collections(opened)
+    empty.draw_an_area()
 elif not refused:
-    cards.nothing_yet()
+    empty.no_collection()
 for error in refused:
-    trouble.show(error)
-cards.steps()
+    messages.show_error(error)
+home.steps()

@@ -1,7 +1,7 @@
-"""Jobs: what is being built, how far it is, and what to do about it."""
+"""Jobs: builds that run, wait or have ended, and what to do about them."""
 
 from __future__ import annotations
 
-from pages.ui.jobs import queue as job_list
+from pages.ui.jobs import queue
 
-job_list.show()
+queue.show()

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import frame, identity, server
-from pages.ui import messages as trouble
+from pages.ui import frame, identity, messages, server
 from pipeline.errors import LookalikeError
 
 HERE = Path(__file__).parent
@@ -30,7 +29,7 @@ page = st.navigation(
 try:
     page.run()
 except LookalikeError as error:
-    trouble.show(error)
+    messages.show_error(error)
     st.page_link("home.py", label="Home", icon=":material/home:")
 frame.end()
 server.warm_soon()

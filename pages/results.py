@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pages.ui.results import results
+from pages.ui import results
 
-results()
+results.show()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import home as cards
-from pages.ui.search import explorer
+from pages.ui import empty, search
 from pages.ui.server import open_collections
 
-opened, _ = cards.readable(open_collections())
-titles = {one.name: one.manifest.title for one in opened if cards.searchable(one)}
+opened, _ = open_collections().library.open_all()
+titles = {one.name: one.manifest.title for one in opened if one.searchable}
 asked = st.query_params.get("collection")
 name = asked or st.session_state.get("collection")
 if not asked and name not in titles:
@@ -18,8 +17,8 @@ if name:
     st.session_state["collection"] = name
     collection = open_collections().collection(name)
     if name in titles:
-        explorer(collection, titles)
+        search.show(collection, titles)
     else:
-        cards.not_built(collection)
+        empty.not_built(collection)
 else:
-    cards.nothing_yet()
+    empty.no_collection()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.ui import component
-from pages.ui.home import draw_an_area
+from pages.ui.empty import draw_an_area, empty_state
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -23,46 +22,41 @@ _HTML = """
 _component = component.declare("changes", _HTML, "search.css", "changes.css")
 
 
-def dates(collection: Collection) -> list[str]:
-    """The days of a collection's scenes, oldest first."""
-    return sorted({one.datetime[:10] for one in collection.scenes.values() if one.datetime})
-
-
 def show(collection: Collection, titles: dict[str, str]) -> None:
     """Compare dates of one collection.
 
     Args:
-        collection: One with two dates or more.
+        collection: A collection of two dates or more.
         titles: Title by name of every such collection.
     """
     _component(
         key="changes",
-        data={**component.told_of(collection, titles), "days": dates(collection)},
-        on_collection_change=component.follow("changes"),
+        data={**component.collection_data(collection, titles), "days": collection.dates},
+        on_collection_change=component.open_chosen_collection("changes"),
     )
 
 
-def no_series(asked: Collection | None, titles: dict[str, str]) -> None:
-    """The empty state: how to get a collection with several dates.
+def one_date(asked: Collection | None, titles: dict[str, str]) -> None:
+    """The empty state: how to get a collection that covers several dates.
 
     Args:
-        asked: The collection asked for, which has fewer than two dates, if one was.
-        titles: Title by name of every collection that has two.
+        asked: The collection that the URL names, if it covers fewer than two dates.
+        titles: Title by name of every collection that covers two or more.
     """
-    which = f"{asked.manifest.title} has fewer than" if asked else "No collection has"
-    st.html(
-        f'<section class="lk-empty"><h2>{escape(which)} two dates</h2>'
-        "<p>Changes are seen between scenes of one place, taken on different days. Add a scene of "
-        "another date to a collection with <b>Add imagery</b> on the Collections page, or build "
-        "one from rasters of several dates.</p></section>"
+    title = f"{asked.manifest.title} does not cover" if asked else "No collection covers"
+    empty_state(
+        f"{title} more than one date",
+        "Changes compares scenes of the same place taken on different days. Add a scene of another "
+        "date with <b>Add imagery</b> on the Collections page, or build a collection from rasters "
+        "of several dates.",
     )
     with st.container(horizontal=True):
         if asked:
             fields = {"collection": asked.name}
-            st.page_link("collections.py", label="Open it in Collections", query_params=fields)
+            st.page_link("collections.py", label="Open in Collections", query_params=fields)
         else:
             draw_an_area()
         for name, title in titles.items():
             st.page_link(
-                "changes.py", label=f"Changes of {title}", query_params={"collection": name}
+                "changes.py", label=f"Compare dates of {title}", query_params={"collection": name}
             )

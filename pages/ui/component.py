@@ -1,4 +1,4 @@
-"""Our components-v2 components: each draws with one ES module of `assets/`, without an iframe."""
+"""Our components-v2 components: each is drawn by one ES module of `assets/`, without an iframe."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def declare(module: str, html: str, *styles: str) -> Callable[..., Any]:
     """A component that `assets/{module}.js` draws.
 
     Args:
-        module: Its name; the `mount` it exports is called at first and on every rerun.
-        html: What it begins with.
+        module: Name of the module; its `mount` is called at first and on every rerun.
+        html: The initial HTML.
         styles: Its style sheets, after the one that all components share.
     """
     return st.components.v2.component(
@@ -44,8 +44,8 @@ def declare(module: str, html: str, *styles: str) -> Callable[..., Any]:
     )
 
 
-def told() -> dict[str, Any]:
-    """What every component is told: where server and modules are, and the basemap."""
+def page_data() -> dict[str, Any]:
+    """What every component needs: where server and modules are, and the basemap."""
     return {
         "base": base_path(),
         "assets": f"{base_path()}/lookalike/assets/{assets_version()}",
@@ -53,23 +53,27 @@ def told() -> dict[str, Any]:
     }
 
 
-def told_of(collection: Collection, titles: dict[str, str]) -> dict[str, Any]:
-    """The same, with a collection and those that can be chosen instead.
+def collection_data(collection: Collection, titles: dict[str, str]) -> dict[str, Any]:
+    """`page_data` with a collection and those that can be chosen instead.
 
     Args:
-        collection: The one to show.
+        collection: The collection to show.
         titles: Title by name of every collection to choose from.
     """
-    choice = [{"name": name, "title": title} for name, title in titles.items()]
-    return {**told(), "collection": describe(collection), "collections": choice}
+    choices = [{"name": name, "title": title} for name, title in titles.items()]
+    return {**page_data(), "collection": describe(collection), "collections": choices}
 
 
-def follow(key: str) -> Callable[[], None]:
-    """What makes the address name another collection once the component of this key chose it."""
+def open_chosen_collection(key: str) -> Callable[[], None]:
+    """A callback that puts the collection chosen in a component into the page's URL.
 
-    def choose() -> None:
-        chosen = getattr(st.session_state.get(key), "collection", None)
-        if chosen:
-            st.query_params.from_dict({"collection": chosen})
+    Args:
+        key: Key of the component.
+    """
 
-    return choose
+    def open_chosen() -> None:
+        name = getattr(st.session_state.get(key), "collection", None)
+        if name:
+            st.query_params.from_dict({"collection": name})
+
+    return open_chosen

@@ -1,6 +1,8 @@
-"""What every page has: title, icon, logo and our own style."""
+"""What every page has: title, icon, logo, our style sheets and a heading."""
 
 from __future__ import annotations
+
+from html import escape
 
 import streamlit as st
 
@@ -9,7 +11,7 @@ from pipeline.frontend import ASSETS
 
 
 def begin() -> None:
-    """Set the page up; the first call of every run."""
+    """Set up the page; the first call of every run."""
     st.set_page_config(
         page_title="Lookalike",
         page_icon=str(ASSETS / "icon.svg"),
@@ -21,8 +23,13 @@ def begin() -> None:
     st.html(f"<style>{css}</style>")
 
 
+def page_title(title: str) -> None:
+    """The heading of a page."""
+    st.html(f'<header class="lk-page-head"><h1>{escape(title)}</h1></header>')
+
+
 def end() -> None:
-    """Number this run in the page, as its last element: by it one sees that all before it is there.
+    """Number this run in the page's last element, which shows that all before it has arrived.
 
     A run that another one cuts short does not come here.
     """

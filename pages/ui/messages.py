@@ -1,4 +1,4 @@
-"""Errors as people should meet them: what, where, and what to do; never a traceback."""
+"""Errors and hints as users see them: what, where and the remedy; never a traceback."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ def explain(error: Exception) -> bool:
     """Show an error that a page did not handle; the details of an unexpected one go to the log."""
     if isinstance(error, LookalikeError):
         log.info("%s", error)
-        show(error)
+        show_error(error)
         return True
     reference = secrets.token_hex(3)
     log.error("unexpected error %s", reference, exc_info=error)
-    show(
+    show_error(
         LookalikeError(
-            "Something went wrong that should not have",
-            remedy=f"Reload the page; if it comes back, look for {reference} in the server's log",
+            "Something went wrong",
+            remedy="Reload the page. If the error returns, search the server's log for "
+            f"{reference}",
         )
     )
     return True
 
 
-def show(error: LookalikeError) -> None:
+def show_error(error: LookalikeError) -> None:
     """An error box with the remedy set apart."""
-    place = f"\n\n`{error.where}`" if error.where else ""
+    where = f"\n\n`{error.where}`" if error.where else ""
     remedy = f"\n\n{error.remedy}." if error.remedy else ""
-    st.error(f"**{error.what}.**{place}{remedy}", icon=":material/error:")
+    st.error(f"**{error.what}.**{where}{remedy}", icon=":material/error:")
 
 
 def hint(text: str) -> None:
-    """What is missing or worth knowing, in a quiet box."""
+    """A quiet box: what is missing, or worth knowing."""
     st.info(text, icon=":material/info:")

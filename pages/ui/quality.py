@@ -1,4 +1,4 @@
-"""The Quality page's report: figures in words, with the pictures they are about."""
+"""The Quality page's report: figures, what they mean, and the chips they are about."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from pages.ui.formatting import count, plural
+from pages.ui.formatting import count, percent, plural
 from pages.ui.server import base_path, open_collections
 from pipeline.analysis.quality import Quality, measure
 from pipeline.frontend import ASSETS
@@ -24,11 +24,16 @@ GOOD, FAIR, POOR = "good", "fair", "poor"
 
 def show(collection: Collection) -> None:
     """The report of one collection."""
-    with st.spinner("Measuring: a few seconds, once for each state of the collection"):
-        found = _measured(collection.name, collection.version)
-    parts = [_recall(found), _doubles(collection, found), _scores(found), _chips(collection, found)]
+    with st.spinner("Measuring quality: a few seconds, and again only if the collection changes"):
+        quality = _measured(collection.name, collection.version)
+    cards = [
+        _recall(quality),
+        _duplicates(collection, quality),
+        _scores(quality),
+        _chips(collection, quality),
+    ]
     st.html(f"<style>{(ASSETS / 'quality.css').read_text('utf-8')}</style>")
-    st.html(f'<div class="lk-quality">{"".join(parts)}</div>')
+    st.html(f'<div class="lk-quality">{"".join(cards)}</div>')
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -36,76 +41,73 @@ def _measured(name: str, version: str) -> Quality:
     return measure(open_collections().collection(name), open_collections().index(name))
 
 
-def _recall(found: Quality) -> str:
-    level = GOOD if found.recall >= 0.97 else FAIR if found.recall >= 0.9 else POOR
-    words = (
-        f"Of the ten chips most similar to a query, searches find {10 * found.recall:.3g}. "
-        "Measured by looking at every chip one by one."
+def _recall(quality: Quality) -> str:
+    level = GOOD if quality.recall >= 0.97 else FAIR if quality.recall >= 0.9 else POOR
+    text = (
+        f"Of the ten chips most similar to a query, a search finds {10 * quality.recall:.3g} on "
+        "average. The reference is an exact search of all chips."
     )
     remedy = "" if level == GOOD else " Rebuild the index to find more of them."
-    return _card("Does a search miss anything?", _percent(found.recall), level, words + remedy)
+    return _card("Search recall", percent(quality.recall), level, text + remedy)
 
 
-def _scores(found: Quality) -> str:
-    words = (
-        f"Two chips picked at random score {found.typical:.2f}; only one pair in a hundred scores "
-        f"above {found.unusual:.2f}. A hit above {found.unusual:.2f} is a real likeness; one near "
-        f"{found.typical:.2f} is chance."
+def _duplicates(collection: Collection, quality: Quality) -> str:
+    number = len(quality.doubles)
+    share = number / max(quality.sampled, 1)
+    level = GOOD if share < 0.01 else FAIR if share < 0.1 else POOR
+    sample = f"In a sample of {plural(quality.sampled, 'chip')}"
+    text = f"{sample}, no two places look identical."
+    if number:
+        text = (
+            f"{sample}, {plural(number, 'pair')} of chips from different places look identical: "
+            "a scene was added twice, or the places have no features."
+        )
+    pairs = [row for pair in quality.doubles[: SHOWN // 2].tolist() for row in pair]
+    return _card("Duplicates", count(number), level, text, _pictures(collection, pairs))
+
+
+def _scores(quality: Quality) -> str:
+    text = (
+        f"Two random chips typically score {quality.typical:.2f}; one random pair in a hundred "
+        f"scores above {quality.unusual:.2f}. Hits above {quality.unusual:.2f} are unusually "
+        f"similar; hits near {quality.typical:.2f} are no better than chance."
     )
-    most = max(int(found.scores.max()), 1)
-    first = int(np.flatnonzero(found.scores)[0]) if found.scores.any() else 0
+    most = max(int(quality.scores.max()), 1)
+    first = int(np.flatnonzero(quality.scores)[0]) if quality.scores.any() else 0
     bars = "".join(
-        f'<i style="height:{100 * int(number) / most:.0f}%"></i>' for number in found.scores[first:]
+        f'<i style="height:{100 * int(number) / most:.0f}%"></i>'
+        for number in quality.scores[first:]
     )
-    low = -1 + 2 * first / len(found.scores)
+    low = -1 + 2 * first / len(quality.scores)
     chart = (
         f'<div class="lk-bars" aria-hidden="true">{bars}</div>'
         f'<div class="lk-axis"><span>{low:.2f}</span><span>score of random pairs</span>'
         "<span>1.00</span></div>"
     )
-    return _card("What does a score mean here?", f"{found.unusual:.2f}", "", words, chart)
+    return _card("Score scale", f"{quality.unusual:.2f}", "", text, chart)
 
 
-def _chips(collection: Collection, found: Quality) -> str:
-    bad = np.union1d(found.poor, found.blurred)
-    share = 1 - len(bad) / max(found.chips, 1)
+def _chips(collection: Collection, quality: Quality) -> str:
+    bad = np.union1d(quality.poor, quality.blurred)
+    share = 1 - len(bad) / max(quality.chips, 1)
     level = GOOD if share >= 0.95 else FAIR if share >= 0.8 else POOR
-    words = (
-        f"Of {plural(found.chips, 'chip')}, {count(len(found.poor))} lack a tenth of their pixels "
-        f"or more, and {count(len(found.blurred))} show hardly any detail, as open water, cloud "
-        "and blur do. Filters on the Search page leave them out."
-    )
-    if not len(bad):
-        words = "Every chip has its pixels, and detail in them."
+    text = "No chip lacks pixels or detail."
+    if len(bad):
+        text = (
+            f"Of {plural(quality.chips, 'chip')}, {count(len(quality.poor))} have 10% no-data or "
+            f"more, and {count(len(quality.blurred))} show little detail, as open water, cloud "
+            "and blur do. Filters on the Search page exclude them."
+        )
     worst = bad[np.linspace(0, len(bad) - 1, min(SHOWN, len(bad))).astype(int)]
     pictures = _pictures(collection, worst.tolist())
-    return _card("Are the chips sound?", _percent(share), level, words, pictures)
+    return _card("Chip quality", percent(share), level, text, pictures)
 
 
-def _doubles(collection: Collection, found: Quality) -> str:
-    number = len(found.doubles)
-    share = number / max(found.sampled, 1)
-    level = GOOD if share < 0.01 else FAIR if share < 0.1 else POOR
-    words = (
-        f"Among {plural(found.sampled, 'chip')} looked at, {plural(number, 'pair')} from different "
-        "places look the same: a scene that is in the collection twice, or places without features."
-    )
-    if not number:
-        words = f"Among {plural(found.sampled, 'chip')} looked at, no two places look the same."
-    pairs = [row for pair in found.doubles[: SHOWN // 2].tolist() for row in pair]
-    pictures = _pictures(collection, pairs)
-    return _card("Is anything in it twice?", count(number), level, words, pictures)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}\u202f%"
-
-
-def _card(title: str, figure: str, level: str, words: str, more: str = "") -> str:
+def _card(title: str, figure: str, level: str, text: str, more: str = "") -> str:
     verdict = f'<span class="lk-level lk-level-{level}">{level}</span>' if level else ""
     return (
         f"<section><h2>{escape(title)}</h2><p class='lk-figure'>{escape(figure)}{verdict}</p>"
-        f"<p>{escape(words)}</p>{more}</section>"
+        f"<p>{escape(text)}</p>{more}</section>"
     )
 
 

@@ -1,4 +1,4 @@
-"""The Results page's component (`assets/results.js`): it asks our REST routes for everything."""
+"""The Results page's component (`assets/results.js`): saved searches, through our REST routes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _component = component.declare(
 )
 
 
-def results() -> None:
+def show() -> None:
     """Show the saved searches, or the one that the address names."""
     _component(
         key="results",
         data={
-            **component.told(),
+            **component.page_data(),
             "formats": [
-                {"name": made.name, "title": made.title, "opens_in": made.opens_in}
-                for made in FORMATS.values()
+                {"name": kind.name, "title": kind.title, "opens_in": kind.opens_in}
+                for kind in FORMATS.values()
             ],
         },
     )

@@ -1,6 +1,6 @@
 """The map and gallery of the Search page: one component (`assets/explorer.js`).
 
-Everything between a click and its results happens in the browser and our search route;
+Everything between a click and its results happens in the browser and our search route.
 Streamlit runs again only when another collection is chosen.
 """
 
@@ -25,15 +25,15 @@ _HTML = """
 _component = component.declare("explorer", _HTML, "search.css")
 
 
-def explorer(collection: Collection, titles: dict[str, str]) -> None:
-    """Show one collection.
+def show(collection: Collection, titles: dict[str, str]) -> None:
+    """Search one collection.
 
     Args:
-        collection: The one to search.
+        collection: The collection to search.
         titles: Title by name of every collection that can be chosen instead.
     """
     _component(
         key="explorer",
-        data={**component.told_of(collection, titles), "max_k": MAX_K},
-        on_collection_change=component.follow("explorer"),
+        data={**component.collection_data(collection, titles), "max_k": MAX_K},
+        on_collection_change=component.open_chosen_collection("explorer"),
     )

@@ -340,8 +340,8 @@ def sample_requests() -> list[BuildRequest]:
 
 
 def describe_left_out(left_out: dict[str, int]) -> str:
-    """The tally in words: "12 chips over 50 % without data, 3 outside the area"."""
-    words = {"nodata": "over 50 % without data", "area": "outside the area"}
+    """The tally in words: "12 with >50% no-data, 3 outside the area"."""
+    words = {"nodata": "with >50% no-data", "area": "outside the area"}
     return ", ".join(f"{n} {words.get(reason, reason)}" for reason, n in left_out.items())
 
 

@@ -111,7 +111,12 @@ def list_sources(
 
 def _kinds(name: str | None, as_json: bool) -> None:
     rows = [
-        {"name": kind.name, "title": kind.title, "needs": kind.needs, "state": _state(kind.name)}
+        {
+            "name": kind.name,
+            "title": kind.title,
+            "needs": kind.needs or "no sign-in",
+            "state": _state(kind.name),
+        }
         for kind in KINDS.values()
         if name in (None, kind.name)
     ]

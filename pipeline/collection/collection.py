@@ -69,6 +69,16 @@ class Collection:
         """The Parquet files of one scene, in row order."""
         return sorted((self.path / "chips" / scene_id).glob("block-*.parquet"))
 
+    @property
+    def searchable(self) -> bool:
+        """Whether it has chips: those of a finished block can be searched during a build."""
+        return self.manifest.complete or any(map(self.part_files, self.manifest.scenes))
+
+    @property
+    def dates(self) -> list[str]:
+        """Days on which its scenes were taken, `YYYY-MM-DD`, oldest first."""
+        return sorted({scene.datetime[:10] for scene in self.scenes.values() if scene.datetime})
+
     @cached_property
     def parts(self) -> tuple[parquet.Part, ...]:
         """All parts in row order.

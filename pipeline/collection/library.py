@@ -18,7 +18,7 @@ from pipeline import dates
 from pipeline.collection.collection import Collection, build_lock
 from pipeline.collection.manifest import Manifest, read_manifest
 from pipeline.collection.names import NAME, check_name
-from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
+from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +92,16 @@ class Library:
         with self._mutex:
             self._opened[name] = (state, collection)
         return collection
+
+    def open_all(self) -> tuple[list[Collection], list[LookalikeError]]:
+        """Every collection that opens, and the errors of those that do not."""
+        opened, refused = [], []
+        for name in self.names():
+            try:
+                opened.append(self.open(name))
+            except LookalikeError as error:
+                refused.append(error)
+        return opened, refused
 
     def create(self, manifest: Manifest) -> Collection:
         """A new, empty collection.

@@ -25,7 +25,7 @@ class Kind:
     Attributes:
         name: Key in `KINDS`.
         title: Name for people.
-        needs: What a user must have.
+        needs: What a user must have, or "" where the catalogue is open.
         factory: Its class; called with the options of `open_source`.
     """
 
@@ -54,13 +54,13 @@ KINDS: dict[str, Kind] = {
         Kind(
             "stac",
             "STAC catalogues (Sentinel-2, NAIP, Landsat)",
-            "nothing: these catalogues are open",
+            "",
             StacSource,
         ),
         Kind(
             "openaerialmap",
             "OpenAerialMap",
-            "nothing: this catalogue is open",
+            "",
             OpenAerialMap,
         ),
     )

@@ -260,8 +260,10 @@ def test_an_unknown_collection_in_a_link_is_explained(app, visit) -> None:
 
 def test_a_collection_of_one_date_has_no_changes_and_says_what_to_do(app, visit) -> None:
     page = visit(f"{app.url}/changes?collection=ponds")
-    page.get_by_role("heading", name="Fields and ponds has fewer than two dates").wait_for()
-    page.get_by_role("link", name="Open it in Collections").click()
+    page.get_by_role(
+        "heading", name="Fields and ponds does not cover more than one date"
+    ).wait_for()
+    page.get_by_role("link", name="Open in Collections").click()
     page.get_by_role("button", name="Add imagery").wait_for()
     page.goto(f"{app.url}/changes?collection=nowhere")
     expect(page.get_by_role("alert")).to_contain_text("There is no collection of this name")

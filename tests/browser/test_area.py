@@ -126,7 +126,7 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
         found = figures(page)
         assert found["Coverage"].startswith("100% of 29")
         assert found["Chips"] == "9"
-        assert "a first guess" in found["Time"]
+        assert "rough estimate" in found["Time"]
         assert "free" in found["Disk"]
 
     eventually(as_expected)
@@ -143,7 +143,7 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     expect(page.get_by_placeholder("San Francisco Bay")).to_have_value("")  # it was for that one
     page.go_back()
     card.get_by_text("9 chips · in").wait_for()
-    card.get_by_role("link", name="Search it").click()
+    card.get_by_role("link", name="Search", exact=True).click()
     live(page)
     linked(page, "collection=oakland")
     assert page.evaluate("() => lookalike.store.state.footprints.total") == 9
@@ -154,19 +154,19 @@ def test_an_area_is_enlarged_and_only_what_is_new_is_computed(
 ) -> None:
     page = visit(f"{app.url}/collections?collection={harbour}")
     page.get_by_role("button", name="Add imagery").click()
-    page.get_by_text("Added to Harbour; only what is new is computed").wait_for()
+    page.get_by_text("Adding to Harbour; only new chips are computed").wait_for()
     page.get_by_role("radio", name="None", checked=True).wait_for()
     with ran(page):
         page.get_by_role("radio", name="Text").click()
     west, south, east, north = OAKLAND
     box = f"{west - 0.08}, {south}, {east}, {north}"
     with ran(page):
-        page.get_by_label("A bounding box, a place, or GeoJSON").fill(box)
-        page.get_by_role("button", name="Use it", exact=True).click()
+        page.get_by_label("Bounding box, coordinates or GeoJSON").fill(box)
+        page.get_by_role("button", name="Set area", exact=True).click()
     page.locator(".lk-sum", has_text="12 chips").wait_for()
     page.get_by_role("button", name="Build", exact=True).click()
     page.wait_for_url("**/jobs")
-    page.get_by_text("12 chips · 3 of them new").wait_for(timeout=240_000)
+    page.get_by_text("12 chips · 3 new").wait_for(timeout=240_000)
     page.get_by_text("Log", exact=True).first.click()
     page.get_by_text("3 new chips, 9 were there").wait_for()
 
@@ -176,7 +176,7 @@ def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> 
     draw(page)
     before = page.locator(".lk-sum").inner_text()
     choose_overlap(page, "Three quarters")
-    page.get_by_text("finds and places small things best").wait_for()
+    page.get_by_text("finds and locates small objects best").wait_for()
     wait(
         page,
         "(old) => document.querySelector('.lk-sum')?.innerText.split(' chips')[0]"
@@ -310,8 +310,8 @@ def test_a_pasted_box_and_a_pasted_nonsense(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     with ran(page):
         page.get_by_role("radio", name="Text").click()
-    words = page.get_by_label("A bounding box, a place, or GeoJSON")
-    use = page.get_by_role("button", name="Use it", exact=True)
+    words = page.get_by_label("Bounding box, coordinates or GeoJSON")
+    use = page.get_by_role("button", name="Set area", exact=True)
     for given in ("-122.35, 37.75, -122.15, 37.90", "somewhere nice"):
         with ran(page):
             words.fill(given)
@@ -377,7 +377,7 @@ def test_an_uploaded_raster_is_shown_with_its_bands(app: App, visit: Visit, tmp_
         ".some((tile) => tile.src === before)",
         arg=before,
     )
-    page.get_by_text("Black to white: 0–255").wait_for()
+    page.get_by_text("Display range: 0–255").wait_for()
     expect(page.get_by_role("button", name="Build")).to_be_enabled()
 
 
@@ -400,7 +400,7 @@ def test_an_address_inside_the_network_is_refused(app: App, visit: Visit) -> Non
         ("https://127.0.0.1/x.tif", "private"),
         ("/etc/passwd", "not a web address"),
     ):
-        page.get_by_label("Address of a GeoTIFF").fill(address)
+        page.get_by_label("GeoTIFF URL").fill(address)
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert").first).to_contain_text(words)
 

@@ -62,7 +62,7 @@ def test_a_name_and_a_description_are_kept(app, visit) -> None:
 @pytest.mark.usefixtures("own_ponds")
 def test_the_name_in_links_changes_and_the_old_link_says_so(app, visit) -> None:
     page = open_page(app, visit)
-    field = page.get_by_label("Name in links", exact=True)
+    field = page.get_by_label("URL name", exact=True)
     field.fill("Not a name")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("For instance 'not-a-name'").wait_for()
@@ -75,10 +75,11 @@ def test_the_name_in_links_changes_and_the_old_link_says_so(app, visit) -> None:
     old.get_by_text("This collection has another name now").wait_for()
     old.get_by_text("Open waters instead").wait_for()
     old.goto(f"{app.url}/jobs")
-    old.get_by_role("link", name="Search it").first.click()
+    main = old.get_by_test_id("stMain")
+    main.get_by_role("link", name="Search", exact=True).first.click()
     old.wait_for_url("**/search?collection=waters")
     old.close()  # else it asks for tiles under the name that now ends
-    page.get_by_label("Name in links", exact=True).fill("ponds")
+    page.get_by_label("URL name", exact=True).fill("ponds")
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/collections?collection=ponds")
 
@@ -118,7 +119,7 @@ def test_a_click_colours_by_similarity(app, visit) -> None:
 def test_deleting_asks_goes_to_the_trash_and_can_be_undone(app, visit) -> None:
     page = open_page(app, visit)
     page.get_by_role("button", name="Delete", exact=True).click()
-    page.get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
     page.get_by_role("dialog").wait_for(state="detached")
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
@@ -133,8 +134,8 @@ def test_settings_are_taken_to_the_area_page(app, visit) -> None:
     page = open_page(app, visit)
     page.get_by_role("button", name="Add imagery").click()
     page.wait_for_url("**/area*")
-    page.get_by_text("only what is new is computed").wait_for()
-    page.get_by_role("button", name="Build a new one instead").click()
+    page.get_by_text("only new chips are computed").wait_for()
+    page.get_by_role("button", name="Build a new collection instead").click()
     page.get_by_label("Name", exact=True).wait_for()
 
 
@@ -168,7 +169,7 @@ def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module
     page.get_by_role("button", name="Duplicate settings").click()
     page.wait_for_url("**/area*")
     page.locator("h2.lk-step", has_text="bands 3, 2, 1").wait_for()
-    page.get_by_text("Black to white: 10–200, 20–210, 30–220").wait_for(state="attached")
+    page.get_by_text("Display range: 10–200, 20–210, 30–220").wait_for(state="attached")
     page.get_by_role("radio", name="Half", checked=True).wait_for()
     page.locator(".lk-sum", has_text="49 chips").wait_for()
     wait(page, "() => Object.values(sessionStorage).join().includes('\"stride\":128')")

@@ -64,7 +64,7 @@ def new_york(app: App, visit: Visit):
     return page
 
 
-@pytest.mark.parametrize("road", ["Straight from Earth Engine", "By way of Google Drive"])
+@pytest.mark.parametrize("road", ["Direct from Earth Engine", "Via Google Drive"])
 def test_from_a_drawing_over_new_york_to_hits(
     app: App, visit: Visit, server: Google, road: str
 ) -> None:
@@ -74,7 +74,7 @@ def test_from_a_drawing_over_new_york_to_hits(
         page.get_by_role("button", name="Test", exact=True).click()
     page.get_by_text("Earth Engine answers lookalike@test-project").wait_for()
     if "Drive" in road:
-        unfold(page, "How it is fetched")
+        unfold(page, "Download options")
         choice = page.locator("[class*='st-key-area-ee-road']").get_by_role("combobox")
         choice.press("ArrowDown")
         with ran(page):
@@ -83,7 +83,7 @@ def test_from_a_drawing_over_new_york_to_hits(
         page.get_by_role("button", name="Find images").click()
     page.locator(".lk-map img.leaflet-tile-loaded[src*='/maps/']").first.wait_for()
     choose_overlap(page, "None")
-    page.locator(".lk-figures", has_text="To fetch").wait_for()
+    page.locator(".lk-figures", has_text="Download").wait_for()
     title = f"New York {road.split()[-1]}"
     name = page.get_by_label("Name", exact=True)
     with ran(page):
@@ -91,14 +91,14 @@ def test_from_a_drawing_over_new_york_to_hits(
         name.press("Tab")
     expect(name).to_have_value(title)
     page.get_by_role("button", name="Build").click()
-    built(page, title).get_by_role("link", name="Search it").click()
+    built(page, title).get_by_role("link", name="Search", exact=True).click()
     live(page)
     count = page.evaluate("() => lookalike.store.state.footprints.total")
     assert count > 1
     click_map(page, (MANHATTAN[0] + MANHATTAN[2]) / 2, (MANHATTAN[1] + MANHATTAN[3]) / 2)
     assert results(page)
     exports = len(server.earth.operations) - before
-    assert (exports > 0) == (road == "By way of Google Drive")
+    assert (exports > 0) == (road == "Via Google Drive")
 
 
 def test_any_asset_can_be_typed_in(app: App, visit: Visit) -> None:

@@ -62,9 +62,9 @@ def test_every_state_says_what_happened_and_what_can_be_done(app, jobs, visit) -
     ended(jobs, "stopped", CANCELLED)
     ended(jobs, "gone", DONE, summary={"chips": 1234, "seconds": 75.0, "left_out": {"area": 5}})
     page = visit(f"{app.url}/jobs")
-    page.get_by_text("Nothing runs. 3 jobs ended.").wait_for()
+    page.get_by_text("No jobs running · 3 finished").wait_for()
     broken = card(page, "Broken")
-    for words in ("1 of 9 blocks could not be made", "A worker ran out of memory", "3 tries"):
+    for words in ("1 of 9 blocks could not be made", "A worker ran out of memory", "3 attempts"):
         expect(broken).to_contain_text(words)
     broken.get_by_role("button", name="Retry failed blocks").wait_for()
     stopped = card(page, "Stopped")
@@ -72,9 +72,9 @@ def test_every_state_says_what_happened_and_what_can_be_done(app, jobs, visit) -
     stopped.get_by_role("button", name="Resume").wait_for()
     gone = card(page, "Gone")
     expect(gone).to_contain_text("1\u2009234 chips")
-    expect(gone).to_contain_text("Its collection was deleted")
-    gone.get_by_role("button", name="Forget").click()
-    page.get_by_text("Nothing runs. 2 jobs ended.").wait_for()
+    expect(gone).to_contain_text("The collection was deleted")
+    gone.get_by_role("button", name="Remove from list").click()
+    page.get_by_text("No jobs running · 2 finished").wait_for()
     stopped.get_by_text("Log").click()
     page.get_by_text("cancelled in the test").wait_for()
 

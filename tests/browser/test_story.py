@@ -180,7 +180,8 @@ def test_the_whole_story(
     chips = preflight(person, name)
     person.press("Build")
     card = watch_the_build(person, name, chips)
-    person.touch(card.get_by_role("link", name="Search it"))  # of this job, not of one before it
+    # of this job, not of one before it
+    person.touch(card.get_by_role("link", name="Search", exact=True))
     refine(person, search(person, chips))
     found = narrow(person)
     save(person, name)
@@ -205,9 +206,9 @@ def choose_imagery(person: Person, scene: Path) -> None:
         page.locator("[class*='st-key-area-raster'] input[type=file]").set_input_files(scene)
     else:
         person.press("Server path", "radio")
-        page.get_by_role("textbox", name="Path of a raster").fill(str(scene))
+        page.get_by_role("textbox", name="Path to a raster").fill(str(scene))
         page.keyboard.press("Enter")
-    page.get_by_text("1 scene, 10 m a pixel").wait_for()
+    page.get_by_text("1 scene, 10 m/pixel").wait_for()
     wait(
         page,
         "() => [...document.querySelectorAll('.lk-area img.leaflet-tile')]"
@@ -227,7 +228,7 @@ def preflight(person: Person, name: str) -> int:
     """Read what the build takes, and name it; gives the number of chips."""
     page = person.page
     heading = page.locator("h2.lk-step", has_text="Pre-flight")
-    heading.filter(has=page.get_by_text("ready", exact=True)).wait_for()
+    heading.filter(has=page.get_by_text("ready to build", exact=True)).wait_for()
     title = page.get_by_label("Name", exact=True)
     at_rest(page)
     with ran(page):

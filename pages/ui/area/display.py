@@ -1,4 +1,4 @@
-"""The Area page's third step: how the imagery is shown, which is what the model sees."""
+"""The Area page's step on display: bands and brightness, which are also what the model sees."""
 
 from __future__ import annotations
 
@@ -8,130 +8,141 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import messages as trouble
-from pages.ui.area import state as area_state
-from pages.ui.area.map import Shown
-from pages.ui.formatting import heading
+from pages.ui import messages
+from pages.ui.area import draft
+from pages.ui.area.map import Layer
+from pages.ui.area.step import heading
 from pages.ui.server import previews
 from pipeline.errors import LookalikeError
 from pipeline.imagery.scene import Stretch
 
 if TYPE_CHECKING:
-    from pages.ui.area.state import Imagery
     from pipeline.imagery.scene import Scene
+    from pipeline.jobs.chosen_imagery import ChosenImagery
     from pipeline.sources.previews import Bands
 
+#: As a draft keeps them; the last is shown as "Manual".
 AUTOMATIC, FULL, BY_HAND = "Automatic", "Full range", "By hand"
 COLOURS = ("Red", "Green", "Blue")
-#: So many rasters are drawn on the map; of more only the outlines are.
+#: Ends of the display range as a draft keeps them, and their labels.
+ENDS = {"Black": "min", "White": "max"}
+#: Rasters that are drawn on the map; of any further ones it shows the outline.
 MOST_DRAWN = 12
 
 
 @dataclass(frozen=True)
 class Display:
-    """How the rasters are shown.
+    """How the imagery is displayed.
 
     Attributes:
         bands: 1-based bands for red, green and blue, or None for each raster's own.
-        stretch: Levels of black and white, or None for each raster's own.
-        shown: The rasters, as the map shows them.
-        sound: Whether all of it could be read.
+        stretch: Display range, or None for each raster's own.
+        layers: The imagery, as the map shows it.
+        readable: Whether all of it could be read.
     """
 
     bands: tuple[int, int, int] | None
     stretch: Stretch | None
-    shown: tuple[Shown, ...]
-    sound: bool = True
+    layers: tuple[Layer, ...]
+    readable: bool = True
 
 
-def choose(imagery: Imagery | None) -> Display:
-    """Let the user choose bands and stretch, with what comes of it on the map."""
+def choose(imagery: ChosenImagery | None) -> Display:
+    """Let the user choose bands and brightness, with a preview on the map."""
     if imagery is None or not imagery.chosen:
         return Display(None, None, ())
     if not imagery.is_raster:
         chosen = {one.id for one in imagery.chosen}
-        return Display(None, None, tuple(Shown(one, one.id in chosen) for one in imagery.offered))
-    place, head = imagery.chosen[0].id, st.container()
+        return Display(None, None, tuple(Layer(one, one.id in chosen) for one in imagery.offered))
+    location, head = imagery.chosen[0].id, st.container()
     try:
-        known = previews().bands(place)
+        available = previews().bands(location)
         with st.expander("Bands and brightness"):
-            bands = _bands(known, imagery.bands or known.shown, place)
-            stretch = _stretch(known, bands, place)
+            bands = _bands(available, imagery.bands or available.shown, location)
+            stretch = _stretch(available, bands, location)
             levels = st.container()
-        shown = []
-        with st.spinner("Drawing it …"):
+        layers = []
+        with st.spinner("Rendering the preview …"):
             for one in imagery.chosen[:MOST_DRAWN]:
-                look, scene = previews().open(one.id, bands, stretch)
-                shown.append(Shown(one, True, look, scene))
+                preview, scene = previews().open(one.id, bands, stretch)
+                layers.append(Layer(one, True, preview, scene))
     except LookalikeError as error:
         with head:
-            heading("Colours", "cannot be read")
-        trouble.show(error)
-        return Display(None, None, tuple(Shown(one) for one in imagery.chosen), sound=False)
+            heading("Display", "cannot be read")
+        messages.show_error(error)
+        return Display(None, None, tuple(Layer(one) for one in imagery.chosen), readable=False)
     with head:
-        heading("Colours", f"bands {', '.join(map(str, bands))}")
-    levels.caption(_levels(shown[0].scene))
-    shown += [Shown(one) for one in imagery.chosen[MOST_DRAWN:]]
-    own = known.shown == bands and imagery.bands is None
-    return Display(None if own else bands, stretch, tuple(shown))
+        heading("Display", f"bands {', '.join(map(str, bands))}")
+    levels.caption(_levels(layers[0].scene))
+    layers += [Layer(one) for one in imagery.chosen[MOST_DRAWN:]]
+    own = available.shown == bands and imagery.bands is None
+    return Display(None if own else bands, stretch, tuple(layers))
 
 
-def key_of(place: str) -> str:
-    """Part of the keys of what is chosen for one raster, so that the next one starts afresh."""
-    return hashlib.sha256(place.encode()).hexdigest()[:8]
+def key_of(location: str) -> str:
+    """Part of the keys of the choices for one raster, so that the next one starts afresh."""
+    return hashlib.sha256(location.encode()).hexdigest()[:8]
 
 
-def _bands(known: Bands, default: tuple[int, int, int], place: str) -> tuple[int, int, int]:
-    if len(known.names) == 1:
-        st.caption("One band: shown in grey.")
+def band_choice(location: str, channel: int) -> str:
+    """Name of the choice of the band shown as red (0), green (1) or blue (2)."""
+    return f"band.{key_of(location)}.{channel}"
+
+
+def level_choice(location: str, end: str, colour: str, band: int) -> str:
+    """Name of the choice of one end of the display range."""
+    return f"level.{key_of(location)}.{end}.{colour}.{band}"
+
+
+def _bands(available: Bands, default: tuple[int, int, int], location: str) -> tuple[int, int, int]:
+    if len(available.names) == 1:
+        st.caption("This raster has one band, shown in grey.")
         return default
-    numbers = list(range(1, len(known.names) + 1))
+    numbers = list(range(1, len(available.names) + 1))
     chosen = []
-    for i, (column, colour) in enumerate(zip(st.columns(3), COLOURS, strict=True)):
-        name = f"band.{key_of(place)}.{i}"
-        area_state.pick(name, numbers, default[i])
+    for channel, (column, colour) in enumerate(zip(st.columns(3), COLOURS, strict=True)):
+        name = band_choice(location, channel)
+        draft.pick(name, numbers, default[channel])
         chosen.append(
             column.selectbox(
                 colour,
                 numbers,
-                format_func=lambda band: known.names[band - 1],
-                key=area_state.PREFIX + name,
+                format_func=lambda band: available.names[band - 1],
+                key=draft.PREFIX + name,
                 persist_state="session",
             )
         )
     return chosen[0], chosen[1], chosen[2]
 
 
-def _stretch(known: Bands, bands: tuple[int, int, int], place: str) -> Stretch | None:
-    ways = [AUTOMATIC, *([FULL] if known.full else []), BY_HAND]
-    area_state.pick("stretch", ways, AUTOMATIC)
+def _stretch(available: Bands, bands: tuple[int, int, int], location: str) -> Stretch | None:
+    ways = [AUTOMATIC, *([FULL] if available.full else []), BY_HAND]
+    draft.pick("stretch", ways, AUTOMATIC)
     way = st.segmented_control(
         "Brightness",
         ways,
+        format_func=lambda way: "Manual" if way == BY_HAND else way,
         key="area.stretch",
         persist_state="session",
         width="stretch",
-        help="Automatic cuts the darkest and the brightest 2 % of the scene. The whole scene has "
-        "one setting, so that neighbouring chips look alike.",
+        help="Automatic clips the darkest and brightest 2% of the scene. One display range holds "
+        "for the whole scene, so that neighbouring chips look alike.",
     )
-    if way == FULL and known.full:
-        low, high = known.full
+    if way == FULL and available.full:
+        low, high = available.full
         return Stretch((low,) * 3, (high,) * 3)
     if way != BY_HAND:
         return None
-    _, scene = previews().open(place, bands)
-    given = []
-    for end, levels in (("Black", scene.stretch.low), ("White", scene.stretch.high)):
+    _, scene = previews().open(location, bands)
+    ends = []
+    for end, levels in zip(ENDS, (scene.stretch.low, scene.stretch.high), strict=True):
         row = []
         for column, colour, level, band in zip(st.columns(3), COLOURS, levels, bands, strict=True):
-            key = area_state.start(f"level.{key_of(place)}.{end}.{colour}.{band}", float(level))
-            row.append(
-                column.number_input(
-                    f"{end}, {colour.lower()}", key=key, persist_state="session", format="%g"
-                )
-            )
-        given.append((row[0], row[1], row[2]))
-    return Stretch(given[0], given[1])
+            key = draft.start(level_choice(location, end, colour, band), float(level))
+            label = f"{colour} {ENDS[end]}"
+            row.append(column.number_input(label, key=key, persist_state="session", format="%g"))
+        ends.append((row[0], row[1], row[2]))
+    return Stretch(ends[0], ends[1])
 
 
 def _levels(scene: Scene | None) -> str:
@@ -140,4 +151,4 @@ def _levels(scene: Scene | None) -> str:
     low, high = scene.stretch.low, scene.stretch.high
     levels = [f"{black:g}–{white:g}" for black, white in zip(low, high, strict=True)]
     same = len(set(levels)) == 1
-    return f"Black to white: {levels[0] if same else ', '.join(levels)}"
+    return f"Display range: {levels[0] if same else ', '.join(levels)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.ui import component
-from pages.ui.area import state as area_state
+from pages.ui.area import draft, shape
 from pages.ui.formatting import square_km
 from pages.ui.server import base_path
 
@@ -30,129 +30,140 @@ _HTML = """
 </div>
 """
 _component = component.declare("area", _HTML, "area.css")
-_KEY, _HEARD = "area-map", "area-map-heard"
+_KEY, _RECEIVED = "area-map", "area-map-heard"
+#: Metres per pixel of a web map's tiles at zoom 0 on the equator: the Earth's girth over 256.
+_ZOOM_0_METRES = 156543.034
 
 
 @dataclass(frozen=True)
-class Shown:
+class Layer:
     """Imagery as the map shows it.
 
     Attributes:
-        candidate: What it is.
+        candidate: The scene.
         chosen: Whether the collection is to be made of it.
-        look: Id of its picture among the server's looks, or "".
-        scene: The look's scene, if there is one.
+        preview: Id of its preview on this server, or "".
+        scene: The preview's scene, if there is one.
     """
 
     candidate: Candidate
     chosen: bool = True
-    look: str = ""
+    preview: str = ""
     scene: Scene | None = None
 
 
-def area_map(imagery: Sequence[Shown], missing: BaseGeometry | None, preview: str = "") -> None:
+def show(layers: Sequence[Layer], missing: BaseGeometry | None, service_tiles: str = "") -> None:
     """Show the map.
 
     Args:
-        imagery: What lies under the outline.
+        layers: The imagery under the outline.
         missing: The part of the area without imagery, EPSG:4326, or None.
-        preview: URL template of tiles of what is chosen, made by its service, or "".
+        service_tiles: URL template of tiles that the imagery's service renders, or "".
     """
-    from shapely.geometry import mapping
-
-    area = area_state.area()
-    shape = area.to_geojson()["geometry"] if area else None
+    area = shape.area()
     _component(
         key=_KEY,
         data={
-            **component.told(),
+            **component.page_data(),
             "page": "area",
-            "session": area_state.session(),
-            "heard": st.session_state.get(_HEARD, 0),
-            "draft": area_state.draft(),
-            "restores": area_state.restores(),
-            "shape": shape,
+            "session": draft.session(),
+            "heard": st.session_state.get(_RECEIVED, 0),
+            "draft": draft.draft(),
+            "restores": draft.restores(),
+            "shape": area.to_geojson()["geometry"] if area else None,
             "size": square_km(area.area_km2) if area else "",
-            "shape_stamp": area_state.shape_stamp(),
-            "imagery": [_imagery(one) for one in imagery],
-            "preview": _preview(imagery, preview),
-            "missing": json.loads(json.dumps(mapping(missing))) if missing is not None else None,
-            "fit": _fit(imagery),
+            "shape_stamp": shape.stamp(),
+            "imagery": [_imagery(layer) for layer in layers],
+            "preview": _service_preview(layers, service_tiles),
+            "missing": _geojson(missing) if missing is not None else None,
+            "fit": _view(layers),
         },
         on_drawn_change=_drawn,
         on_restore_change=_restore,
     )
 
 
-def _imagery(shown: Shown) -> dict[str, Any]:
-    from shapely.geometry import mapping
+def _geojson(geometry: BaseGeometry) -> dict[str, Any]:
+    from shapely import to_geojson
 
-    west, south, east, north = shown.candidate.footprint.bounds
-    tiles = f"{base_path()}/api/looks/{shown.look}/{{z}}/{{x}}/{{y}}.png" if shown.look else ""
-    gsd = (shown.scene.gsd if shown.scene else shown.candidate.gsd) or 10.0
-    metres = 156543.034 * math.cos(math.radians((south + north) / 2))
+    feature: dict[str, Any] = json.loads(to_geojson(geometry))
+    return feature
+
+
+def _imagery(layer: Layer) -> dict[str, Any]:
+    candidate = layer.candidate
+    west, south, east, north = candidate.footprint.bounds
+    tiles = f"{base_path()}/api/looks/{layer.preview}/{{z}}/{{x}}/{{y}}.png"
+    gsd = (layer.scene.gsd if layer.scene else candidate.gsd) or 10.0
     return {
-        "tiles": tiles,
+        "tiles": tiles if layer.preview else "",
         "bounds": [west, south, east, north],
-        "native": max(0, min(22, math.ceil(math.log2(max(metres, 1e-6) / gsd)))),
-        "footprint": json.loads(json.dumps(mapping(shown.candidate.footprint))),
-        "chosen": shown.chosen,
-        "license": shown.candidate.license,
+        "native": _native_zoom(gsd, (south + north) / 2),
+        "footprint": _geojson(candidate.footprint),
+        "chosen": layer.chosen,
+        "license": candidate.license,
     }
 
 
-def _preview(imagery: Sequence[Shown], tiles: str) -> dict[str, Any] | None:
-    chosen = [_imagery(one) for one in imagery if one.chosen]
+def _native_zoom(gsd: float, latitude: float) -> int:
+    """The zoom of a web map beyond which imagery of this resolution shows nothing new."""
+    metres = _ZOOM_0_METRES * math.cos(math.radians(latitude))
+    return max(0, min(22, math.ceil(math.log2(max(metres, 1e-6) / gsd))))
+
+
+def _service_preview(layers: Sequence[Layer], tiles: str) -> dict[str, Any] | None:
+    chosen = [_imagery(layer) for layer in layers if layer.chosen]
     if not tiles or not chosen:
         return None
-    wests, souths, easts, norths = zip(*(one["bounds"] for one in chosen), strict=True)
-    bounds = [min(wests), min(souths), max(easts), max(norths)]
+    bounds = _union([one["bounds"] for one in chosen])
     return {"tiles": tiles, "bounds": bounds, "native": max(one["native"] for one in chosen)}
 
 
-def _fit(imagery: Sequence[Shown]) -> dict[str, Any] | None:
-    """Where the map shall go: to imagery just chosen, or to an area just given."""
-    bounds = [one.candidate.footprint.bounds for one in imagery]
-    stamp = " ".join(sorted({one.candidate.id for one in imagery}))
+def _view(layers: Sequence[Layer]) -> dict[str, Any] | None:
+    """Where the map goes: to imagery just chosen, or to an area just given."""
+    bounds = [layer.candidate.footprint.bounds for layer in layers]
+    stamp = " ".join(sorted({layer.candidate.id for layer in layers}))
     if st.session_state.get("area-fitted") != stamp:
         st.session_state["area-fitted"] = stamp
-        area_state.stay()
-    area = area_state.area()
-    if area_state.goes() and area:
+        shape.stop_zooming()
+    area = shape.area()
+    if shape.zooms() and area:
         west, south, east, north = area.bounds
         bounds = [(west, south, east + 360 if east < west else east, north)]
-        stamp = area_state.shape_stamp()
-    if not bounds:
-        return None
+        stamp = shape.stamp()
+    return {"stamp": stamp, "bounds": _union(bounds)} if bounds else None
+
+
+def _union(bounds: Sequence[Sequence[float]]) -> list[float]:
     wests, souths, easts, norths = zip(*bounds, strict=True)
-    return {"stamp": stamp, "bounds": [min(wests), min(souths), max(easts), max(norths)]}
+    return [min(wests), min(souths), max(easts), max(norths)]
 
 
-def _told(name: str) -> dict[str, Any] | None:
-    """What the map told, once each; None also where Streamlit does not know the map yet.
+def _message(name: str) -> dict[str, Any] | None:
+    """A message of the map, once each; None also where Streamlit does not know the map yet.
 
-    A run that begins before the one before it has drawn the map cannot read what the map told.  The
-    map tells it again until it sees its number in `heard`.
+    A run that begins before the one before it has drawn the map cannot read the message.  The map
+    sends it again until it sees its number in `heard`.
     """
-    told = getattr(st.session_state.get(_KEY), name, None)
-    number = (told or {}).get("number", 0)
-    if number <= st.session_state.get(_HEARD, 0):
+    message = getattr(st.session_state.get(_KEY), name, None)
+    number = (message or {}).get("number", 0)
+    if number <= st.session_state.get(_RECEIVED, 0):
         return None
-    st.session_state[_HEARD] = number
-    return dict(told)
+    st.session_state[_RECEIVED] = number
+    return dict(message)
 
 
 def _drawn() -> None:
-    drawn = _told("drawn")
-    if drawn:
-        geometry = drawn.get("geometry")
+    message = _message("drawn")
+    if message:
+        geometry = message.get("geometry")
         if geometry:
-            area_state.take_geojson(geometry, drawn=True)
+            shape.take_geojson(geometry, drawn=True)
         else:
-            area_state.take(None, drawn=True)
+            shape.take(None, drawn=True)
 
 
 def _restore() -> None:
-    saved = _told("restore")
-    if saved and area_state.restores():
-        area_state.restore(saved.get("draft"))
+    message = _message("restore")
+    if message and draft.restores():
+        draft.restore(message.get("draft"))

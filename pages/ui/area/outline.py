@@ -1,4 +1,4 @@
-"""The Area page's first step: where."""
+"""The Area page's first step: the area."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import messages as trouble
-from pages.ui.area import preflight as area_check
-from pages.ui.area import state as area_state
-from pages.ui.formatting import heading, square_km
+from pages.ui import messages
+from pages.ui.area import draft, shape
+from pages.ui.area.preflight import show_finding
+from pages.ui.area.step import heading
+from pages.ui.formatting import square_km
 from pipeline.build.preflight import Finding
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ FILES = ["geojson", "json", "kml", "kmz", "zip", "gpkg"]
 
 
 def choose() -> Area | None:
-    """Let the user give an area; returns the one there is."""
-    area = area_state.area()
+    """Let the user give an area; returns the current one."""
+    area = shape.area()
     heading("Area", square_km(area.area_km2) if area else "whole scenes")
-    area_state.pick("way", WAYS, "Draw")
+    draft.pick("way", WAYS, "Draw")
     way = st.segmented_control(
-        "Give the area by",
+        "Area from",
         WAYS,
         key="area.way",
         persist_state="session",
@@ -39,16 +40,16 @@ def choose() -> Area | None:
             _text()
         elif area is None:
             st.caption(
-                "Use the rectangle or polygon button on the map, then drag its corners. "
+                "Draw a rectangle or polygon with the buttons on the map, then drag its corners. "
                 "Without an area, whole scenes become searchable."
             )
-    refused = area_state.refusal()
-    if refused:
-        trouble.show(refused)
-    given = area_state.area()
-    for note in given.notes if given else ():
-        area_check.tell(Finding("note", note))
-    return given
+    error = shape.refusal()
+    if error:
+        messages.show_error(error)
+    area = shape.area()
+    for note in area.notes if area else ():
+        show_finding(Finding("note", note))
+    return area
 
 
 def _file() -> None:
@@ -62,15 +63,15 @@ def _file() -> None:
 
 
 def _take_file() -> None:
-    given = st.session_state.get("area-file")
-    if given is not None:
-        area_state.take_file(given.getvalue(), given.name)
+    upload = st.session_state.get("area-file")
+    if upload is not None:
+        shape.take_file(upload.getvalue(), upload.name)
 
 
 def _text() -> None:
     with st.form("area-text", border=False):
         text = st.text_area(
-            "A bounding box, a place, or GeoJSON",
+            "Bounding box, coordinates or GeoJSON",
             key="area.text",
             persist_state="session",
             placeholder="-122.2, 37.4, -122.0, 37.6   (west, south, east, north)\n"
@@ -80,15 +81,15 @@ def _text() -> None:
         left, right = st.columns(2, vertical_alignment="bottom")
         with left:
             km = st.number_input(
-                "Box around a place, km",
+                "Box side around a point, km",
                 0.1,
                 2000.0,
-                key=area_state.start("km", 10.0),
+                key=draft.start("km", 10.0),
                 persist_state="session",
                 format="%g",
             )
         with right:
-            used = st.form_submit_button("Use it", width="stretch")
-    if used:
-        area_state.take_text(text or "", km)
+            pressed = st.form_submit_button("Set area", width="stretch")
+    if pressed:
+        shape.take_text(text or "", km)
         st.rerun()

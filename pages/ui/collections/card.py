@@ -1,4 +1,4 @@
-"""One collection on the Collections page: its facts, its name, and what can be done with it."""
+"""One collection on the Collections page: its facts, its names and its actions."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import changes as changes_view
-from pages.ui import messages as trouble
-from pages.ui.area import duplicate as area_duplicate
-from pages.ui.formatting import count, duration, plural, size
+from pages.ui import messages
+from pages.ui.area import duplicate
+from pages.ui.formatting import count, duration, percent, plural, size
 from pages.ui.server import base_path, jobs, open_collections
 from pipeline.build.build import describe_left_out
 from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError
 from pipeline.export.chip_files import MOST_ZIPPED
+from pipeline.imagery.chips import CHIP
 from pipeline.jobs.renaming import rename
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
 
-
-#: Formats of chip files, as people say them.
+#: Formats of chip files, as the menu writes them.
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "geotiff": "GeoTIFF"}
 
 
 def choose(opened: list[Collection]) -> Collection | None:
-    """Let the user choose one; the address names it."""
+    """Let the user choose a collection; the URL names it."""
     if not opened:
         return None
     by_name = {collection.name: collection for collection in opened}
@@ -39,7 +38,7 @@ def choose(opened: list[Collection]) -> Collection | None:
             list(by_name),
             default=name,
             required=True,
-            format_func=lambda one: by_name[one].manifest.title,
+            format_func=lambda name: by_name[name].manifest.title,
             label_visibility="collapsed",
             key=f"collections-{'-'.join(by_name)}",
         )
@@ -51,29 +50,29 @@ def choose(opened: list[Collection]) -> Collection | None:
 def show(collection: Collection) -> None:
     """The card of one collection."""
     _actions(collection)
-    about, facts = st.columns([3, 2], gap="large")
-    with about:
-        _words(collection)
-    with facts:
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _names(collection)
+    with right:
         _facts(collection)
 
 
-def _words(collection: Collection) -> None:
+def _names(collection: Collection) -> None:
     manifest = collection.manifest
     with st.form(f"words-{collection.name}", border=False):
         title = st.text_input("Name", manifest.title, max_chars=80)
         name = st.text_input(
-            "Name in links",
+            "URL name",
             collection.name,
             max_chars=64,
-            help="Small letters, digits and hyphens. Old links then say what it is called now",
+            help="Lowercase letters, digits and hyphens. Old links then show the new name",
         )
         description = st.text_area(
             "Description",
             manifest.description,
             max_chars=2000,
             height=96,
-            placeholder="What it shows, and what it is for",
+            placeholder="What it shows and what it is for",
         )
         if not st.form_submit_button("Save"):
             return
@@ -85,7 +84,7 @@ def _words(collection: Collection) -> None:
             collection.name, title=title.strip() or manifest.title, description=description.strip()
         )
     except LookalikeError as error:
-        trouble.show(error)
+        messages.show_error(error)
         return
     st.toast("Saved")
     st.rerun()
@@ -102,16 +101,16 @@ def _actions(collection: Collection) -> None:
         if st.button(
             "Add imagery",
             icon=":material/add_photo_alternate:",
-            help="Add scenes or enlarge the area; only what is new is computed",
+            help="Add scenes or enlarge the area; only new chips are computed",
         ):
             _to_area(collection, into=collection.name)
         if st.button(
             "Duplicate settings",
             icon=":material/content_copy:",
-            help="Begin another collection with the same area, overlap, imagery and colours",
+            help="Start another collection with the same area, overlap, imagery and colours",
         ):
             _to_area(collection)
-        if len(changes_view.dates(collection)) > 1:
+        if len(collection.dates) > 1:
             st.page_link(
                 "changes.py",
                 label="Changes",
@@ -126,12 +125,12 @@ def _actions(collection: Collection) -> None:
 
 def _export(collection: Collection) -> None:
     number = len(collection.chips)
-    st.caption("Every chip as a picture that a GIS puts in its place, with a manifest of them all.")
+    st.caption("All chips as georeferenced image files, with a manifest that lists them.")
     if number > MOST_ZIPPED:
-        st.caption(f"More than {count(MOST_ZIPPED)} chips are for the terminal, which resumes:")
+        st.caption(f"For more than {count(MOST_ZIPPED)} chips, use the command line:")
         st.code(f"python -m pipeline chips export {collection.name} --to FOLDER", language=None)
         return
-    made = st.segmented_control(
+    kind = st.segmented_control(
         "Format",
         list(FORMATS),
         default="png",
@@ -139,31 +138,31 @@ def _export(collection: Collection) -> None:
         format_func=lambda name: FORMATS[name],
         key=f"chips-{collection.name}",
     )
-    url = f"{base_path()}/api/collections/{collection.name}/chips.zip?format={made}"
-    words = f"Download {plural(number, 'chip')} as ZIP"
-    st.html(f'<a class="lk-download" href="{escape(url)}" download>{escape(words)}</a>')
+    url = f"{base_path()}/api/collections/{collection.name}/chips.zip?format={kind}"
+    label = f"Download {plural(number, 'chip')} as ZIP"
+    st.html(f'<a class="lk-download" href="{escape(url)}" download>{escape(label)}</a>')
 
 
 def _to_area(collection: Collection, into: str = "") -> None:
-    area_duplicate.take(collection, into)
+    duplicate.start_from(collection, into)
     st.switch_page("area.py")
 
 
 @st.dialog("Delete this collection?")
 def _confirm(collection: Collection) -> None:
-    held = plural(len(collection.chips), "chip")
+    chips = plural(len(collection.chips), "chip")
     st.markdown(
-        f"**{_plain(collection.manifest.title)}** with its {held}, its imagery and its saved "
-        f"searches goes to the trash. It can be restored for {TRASH_DAYS} days."
+        f"**{_escaped(collection.manifest.title)}** moves to Trash with its {chips}, imagery and "
+        f"saved searches. You can restore it for {TRASH_DAYS} days."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep"):
+        if st.button("Cancel"):
             st.rerun()
         if st.button("Delete", type="primary", key="delete-for-sure"):
             try:
                 open_collections().library.delete(collection.name)
             except LookalikeError as error:
-                trouble.show(error)
+                messages.show_error(error)
                 return
             st.query_params.clear()
             st.session_state.pop("collection", None)
@@ -171,22 +170,22 @@ def _confirm(collection: Collection) -> None:
             st.rerun()
 
 
-def _plain(text: str) -> str:
-    """Text without what Markdown would take for its own."""
+def _escaped(text: str) -> str:
+    """Text in which Markdown finds nothing of its own."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!<>$~|:" else c for c in text)
 
 
 def _facts(collection: Collection) -> None:
-    manifest = collection.manifest
-    dates = sorted(scene.datetime[:10] for scene in collection.scenes.values() if scene.datetime)
-    ground = sorted({f"{scene.gsd:.3g} m" for scene in collection.scenes.values()})
+    manifest, dates = collection.manifest, collection.dates
+    resolutions = sorted({f"{scene.gsd:.3g} m" for scene in collection.scenes.values()})
+    overlap = percent(1 - manifest.stride / CHIP) if manifest.stride < CHIP else "none"
     rows = [
-        ("Chips", count(len(collection.chips)) + ("" if manifest.complete else ", not finished")),
-        ("Left out", describe_left_out(manifest.left_out)) if manifest.left_out else None,
+        ("Chips", count(len(collection.chips)) + ("" if manifest.complete else " (unfinished)")),
+        ("Skipped", describe_left_out(manifest.left_out)) if manifest.left_out else None,
         ("Scenes", count(len(collection.scenes))),
-        ("Taken", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "no date"),
-        ("A pixel is", ", ".join(ground)),
-        ("Overlap", f"a chip every {manifest.stride} pixels"),
+        ("Date", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "unknown"),
+        ("Resolution", ", ".join(resolutions)),
+        ("Chip overlap", f"{overlap} (stride {manifest.stride} pixels)"),
         ("Built", f"{manifest.created[:10]}, in {duration(manifest.seconds)}"),
         ("Disk", size(collection.disk_bytes())),
     ]

@@ -1,4 +1,4 @@
-"""The trash: deleted collections, to be restored or removed for good."""
+"""Trash: deleted collections, to be restored or deleted permanently."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import messages as trouble
+from pages.ui import messages
 from pages.ui.formatting import ago, plural
 from pages.ui.server import open_collections
 from pipeline.collection.library import TRASH_DAYS
@@ -17,40 +17,46 @@ if TYPE_CHECKING:
 
 
 def show() -> None:
-    """What lies in the trash, if anything does."""
-    trashed = open_collections().library.trashed()
+    """The deleted collections, if there are any."""
+    deleted = open_collections().library.trashed()
     if st.session_state.pop("deleted", None):
-        st.toast("Moved to the trash, below")
-    if not trashed:
+        st.toast("Moved to Trash")
+    if not deleted:
         return
     st.subheader("Trash")
-    st.caption(f"Restore what you miss; after {TRASH_DAYS} days it is removed for good.")
-    for gone in trashed:
-        _row(gone)
-    if st.button("Empty the trash", icon=":material/delete_forever:"):
-        _confirm(len(trashed))
+    st.caption(
+        f"Restore deleted collections within {TRASH_DAYS} days. After that they are deleted "
+        "permanently."
+    )
+    for collection in deleted:
+        _row(collection)
+    if st.button("Empty Trash", icon=":material/delete_forever:"):
+        _confirm(len(deleted))
 
 
-def _row(gone: Trashed) -> None:
-    searches = f" · {plural(gone.searches, 'saved search').replace('searchs', 'searches')}"
-    with st.container(horizontal=True, vertical_alignment="center", key=f"gone-{gone.token}"):
-        st.text(f"{gone.title} · deleted {ago(gone.deleted)}{searches if gone.searches else ''}")
-        if st.button("Restore", key=f"restore-{gone.token}", icon=":material/undo:"):
+def _row(deleted: Trashed) -> None:
+    facts = [deleted.title, f"deleted {ago(deleted.deleted)}"]
+    if deleted.searches:
+        facts.append(plural(deleted.searches, "saved search", "saved searches"))
+    with st.container(horizontal=True, vertical_alignment="center", key=f"gone-{deleted.token}"):
+        st.text(" · ".join(facts))
+        if st.button("Restore", key=f"restore-{deleted.token}", icon=":material/undo:"):
             try:
-                restored = open_collections().library.restore(gone.token)
+                restored = open_collections().library.restore(deleted.token)
             except LookalikeError as error:
-                trouble.show(error)
+                messages.show_error(error)
                 return
             st.query_params["collection"] = restored.name
             st.rerun()
 
 
-@st.dialog("Empty the trash?")
+@st.dialog("Empty Trash?")
 def _confirm(number: int) -> None:
-    st.markdown(f"{plural(number, 'collection')} will be gone for good, saved searches included.")
+    collections = plural(number, "collection")
+    st.markdown(f"{collections} will be deleted permanently, saved searches included.")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep them"):
+        if st.button("Cancel"):
             st.rerun()
-        if st.button("Remove for good", type="primary"):
+        if st.button("Delete permanently", type="primary"):
             open_collections().library.empty_trash()
             st.rerun()

@@ -1,4 +1,4 @@
-"""The picture of a collection's embedding space (`assets/space.js`)."""
+"""The visual map of a collection: its chips as points, similar ones close (`assets/space.js`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _HTML = """
 <div class="lk-space" data-state="loading">
   <div class="lk-space-words"></div>
-  <canvas class="lk-plot" tabindex="0" role="img" aria-label="Chips by their looks"></canvas>
+  <canvas class="lk-plot" tabindex="0" role="img" aria-label="Chips by visual similarity"></canvas>
   <div class="lk-map-pane"><div class="lk-map" role="application" aria-label="Map"></div></div>
 </div>
 """
@@ -23,8 +23,8 @@ _component = component.declare("space", _HTML, "space.css")
 
 
 def show(collection: Collection) -> None:
-    """Its chips as points, near ones alike, beside the map."""
+    """The visual map, beside the geographic one."""
     if not len(collection.chips):
         return
-    st.subheader("What it holds, by looks")
-    _component(key="space", data={**component.told(), "collection": describe(collection)})
+    st.subheader("Visual map")
+    _component(key="space", data={**component.page_data(), "collection": describe(collection)})

@@ -1,4 +1,4 @@
-"""One job as a card: how it stands, what was made, what can be done."""
+"""One job as a card: its state, its result and its actions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui import messages as trouble
+from pages.ui import messages
 from pages.ui.formatting import ago, count, duration, plural, size
 from pages.ui.server import jobs, open_collections
 from pipeline.build.build import describe_left_out
@@ -21,15 +21,16 @@ from pipeline.jobs.queue import (
     FAILED,
     INTERRUPTED,
     QUEUED,
+    RUNNING,
 )
 
 if TYPE_CHECKING:
     from pipeline.jobs.queue import Job
 
-#: What a state is called, and the colour of its badge.
+#: Label of a state, and the colour of its badge.
 STATES = {
     QUEUED: ("Waiting", "gray"),
-    "running": ("Running", "blue"),
+    RUNNING: ("Running", "blue"),
     CANCELLING: ("Stopping", "orange"),
     CANCELLED: ("Cancelled", "gray"),
     FAILED: ("Failed", "red"),
@@ -39,7 +40,7 @@ STATES = {
 LOG_LINES = 200
 
 
-def card(job: Job, ahead: int = 0) -> None:
+def show(job: Job, ahead: int = 0) -> None:
     """Show a job.
 
     Args:
@@ -51,48 +52,46 @@ def card(job: Job, ahead: int = 0) -> None:
         if job.active:
             _progress(job, ahead)
         elif job.state == DONE:
-            _made(job)
+            _result(job)
         else:
-            _ended_early(job)
+            _why_it_ended(job)
         _actions(job)
-        _details(job)
-    refused = st.session_state.pop(f"job-refused-{job.id}", None)
-    if refused:
-        trouble.show(refused)
+        _log(job)
+    error = st.session_state.pop(f"job-refused-{job.id}", None)
+    if error:
+        messages.show_error(error)
 
 
 def _head(job: Job) -> None:
-    name, colour = STATES[job.state]
-    done = "ended" if job.ended else "started" if job.started else "asked for"
-    when = f"{done} {ago(job.ended or job.started or job.created)}"
+    label, colour = STATES[job.state]
+    event = "ended" if job.ended else "started" if job.started else "queued"
+    when = f"{event} {ago(job.ended or job.started or job.created)}"
     st.html(
         f'<div class="lk-job"><h2>{escape(job.title)}</h2>'
-        f'<span class="lk-state lk-{colour}">{name}</span><span class="lk-when">{when}</span></div>'
+        f'<span class="lk-state lk-{colour}">{label}</span>'
+        f'<span class="lk-when">{when}</span></div>'
     )
 
 
 def _progress(job: Job, ahead: int) -> None:
     if job.state == QUEUED:
-        place = f"{plural(ahead, 'job')} before it" if ahead else "It starts in a moment"
-        st.progress(0.0, text=f"{place}.")
+        st.progress(0.0, text=f"{plural(ahead, 'job')} ahead" if ahead else "Starting soon")
         return
     st.progress(job.share, text=_standing(job))
     preview = jobs().preview(job.id)
     if preview:
-        st.image(preview.read_bytes(), width="stretch", caption="Chips made last")
+        st.image(preview.read_bytes(), width="stretch", caption="Latest chips")
 
 
 def _standing(job: Job) -> str:
-    """ "Embedding · 512 of 2 048 chips · 8.2 a second · 3 min left"."""
+    """ "Embedding · 512 of 2 048 chips · 8.2/s · 3 min left"."""
     parts = [job.stage or "Starting"]
     if job.total and job.unit == "bytes":
         parts.append(f"{size(job.done)} of {size(job.total)}")
     elif job.total:
         parts.append(f"{count(job.done)} of {count(job.total)} {job.unit}")
-    if job.rate and job.unit != "bytes":
-        parts.append(f"{job.rate:.1f} a second")
-    elif job.rate:
-        parts.append(f"{size(job.rate)} a second")
+    if job.rate:
+        parts.append(f"{size(job.rate) if job.unit == 'bytes' else f'{job.rate:.1f}'}/s")
     if job.left is not None and job.done < job.total:
         parts.append(f"{duration(job.left)} left")
     elif job.note:
@@ -101,52 +100,54 @@ def _standing(job: Job) -> str:
     return " · ".join(parts)
 
 
-def _made(job: Job) -> None:
-    made = job.summary or {}
-    chips, new = made.get("chips", 0), made.get("made", 0)
-    facts = [f"{count(chips)} chips"]
+def _result(job: Job) -> None:
+    summary = job.summary or {}
+    chips, new = summary.get("chips", 0), summary.get("made", 0)
+    facts = [plural(chips, "chip")]
     if 0 < new < chips:
-        facts.append(f"{count(new)} of them new")
-    if made.get("seconds"):
-        facts.append(f"in {duration(made['seconds'])}")
-    left_out = describe_left_out(made.get("left_out", {}))
-    if left_out:
-        facts.append(f"left out: {left_out}")
+        facts.append(f"{count(new)} new")
+    if summary.get("seconds"):
+        facts.append(f"in {duration(summary['seconds'])}")
+    skipped = describe_left_out(summary.get("left_out", {}))
+    if skipped:
+        facts.append(f"skipped: {skipped}")
     st.markdown(" · ".join(facts))
 
 
-def _ended_early(job: Job) -> None:
+def _why_it_ended(job: Job) -> None:
     if job.error:
         error = job.error
-        trouble.show(LookalikeError(error["what"], where=error["where"], remedy=error["remedy"]))
-    elif job.state == INTERRUPTED:
-        st.markdown("It was interrupted. What is finished is kept; it goes on where it stopped.")
+        messages.show_error(
+            LookalikeError(error["what"], where=error["where"], remedy=error["remedy"])
+        )
     else:
-        st.markdown("Stopped. Finished blocks are kept; resuming goes on from there.")
+        label, _ = STATES[job.state]
+        st.markdown(f"{label}. Finished blocks are kept; Resume continues from there.")
     for failure in job.failures:
-        st.markdown(f"- `{failure['block']}`: {failure['reason']} ({failure['tries']} tries)")
+        attempts = plural(failure["tries"], "attempt")
+        st.markdown(f"- `{failure['block']}`: {failure['reason']} ({attempts})")
 
 
 def _actions(job: Job) -> None:
-    """What can be done about a job in this state."""
+    """What the user can do with a job in this state."""
     with st.container(horizontal=True, key=f"job-actions-{job.id}"):
         collection = open_collections().library.current(job.collection) if job.state == DONE else ""
         if collection:
             st.page_link(
                 "search.py",
-                label="Search it",
+                label="Search",
                 icon=":material/travel_explore:",
                 query_params={"collection": collection},
             )
         elif job.state == DONE:
-            st.caption("Its collection was deleted.")
+            st.caption("The collection was deleted.")
         if job.state in ENDED_EARLY:
             retry = "Retry failed blocks" if job.failures else "Resume"
             _button(retry, job, jobs().resume, icon=":material/play_arrow:", primary=True)
         if job.active and job.state != CANCELLING:
             _button("Cancel", job, jobs().cancel, icon=":material/stop:")
         if not job.active:
-            _button("Forget", job, jobs().remove, icon=":material/close:")
+            _button("Remove from list", job, jobs().remove, icon=":material/close:")
 
 
 def _button(
@@ -171,7 +172,8 @@ def _do(job_id: str, act: Callable[[str], object]) -> None:
     st.session_state["jobs-changed"] = True
 
 
-def _details(job: Job) -> None:
+def _log(job: Job) -> None:
     with st.expander("Log"):
-        st.code("\n".join(jobs().log(job.id, last=LOG_LINES)) or "Nothing yet", language=None)
+        lines = jobs().log(job.id, last=LOG_LINES)
+        st.code("\n".join(lines) or "No entries yet", language=None)
         st.caption(f"Job {job.id}, collection `{job.collection}`, {job.engine or 'not started'}")

@@ -1,13 +1,20 @@
-"""The list of jobs: live while something runs, still when nothing does."""
+"""The list of jobs: refreshed while a job runs, static otherwise."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from pages.ui import home as cards
-from pages.ui.formatting import page_title, plural
-from pages.ui.jobs import card as job_card
+from pages.ui.empty import draw_an_area, empty_state
+from pages.ui.formatting import plural
+from pages.ui.frame import page_title
+from pages.ui.jobs import card
 from pages.ui.server import jobs
+from pipeline.jobs.queue import CANCELLING, QUEUED
+
+if TYPE_CHECKING:
+    from pipeline.jobs.queue import Job
 
 SECONDS = 1.0
 SHOWN = 8
@@ -18,8 +25,8 @@ def show() -> None:
     page_title("Jobs")
     st.session_state.pop("jobs-changed", None)
     running = any(job.active for job in jobs().all())
-    # A fragment that no longer needs to run ends by running the page once, without it.
-    st.fragment(_live if running else _still, run_every=SECONDS if running else None)()
+    # A fragment that no longer needs to refresh ends by running the page once, without it.
+    st.fragment(_live if running else _static, run_every=SECONDS if running else None)()
 
 
 def _live() -> None:
@@ -28,8 +35,8 @@ def _live() -> None:
     _list()
 
 
-def _still() -> None:
-    # A button in here runs this part alone; once it made something run, the page must follow it.
+def _static() -> None:
+    # A button in here reruns this fragment only; once it has started a job, the page must follow.
     if st.session_state.pop("jobs-changed", False):
         st.rerun()
     _list()
@@ -38,35 +45,45 @@ def _still() -> None:
 def _list() -> None:
     every = jobs().all()
     if not every:
-        _nothing_yet()
+        _no_job()
         return
     active = [job for job in reversed(every) if job.active]
     ended = [job for job in every if not job.active]
-    st.caption(_summary(len(active), len(ended)))
-    for place, job in enumerate(active):
-        job_card.card(job, ahead=place)
-    more = st.session_state.setdefault("jobs-shown", SHOWN)
-    for job in ended[:more]:
-        job_card.card(job)
-    if len(ended) > more:
-        st.button(f"Show {min(len(ended) - more, 20)} more", on_click=_show_more)
+    st.caption(_headline(active, len(ended)))
+    for ahead, job in enumerate(active):
+        card.show(job, ahead)
+    shown = st.session_state.setdefault("jobs-shown", SHOWN)
+    for job in ended[:shown]:
+        card.show(job)
+    if len(ended) > shown:
+        st.button(f"Show {min(len(ended) - shown, 20)} more", on_click=_show_more)
 
 
 def _show_more() -> None:
     st.session_state["jobs-shown"] = st.session_state.get("jobs-shown", SHOWN) + 20
 
 
-def _summary(active: int, ended: int) -> str:
+def _headline(active: list[Job], finished: int) -> str:
+    """ "1 job running, 2 waiting; they continue if you close this page"."""
     if not active:
-        return f"Nothing runs. {plural(ended, 'job')} ended."
-    waiting = f", {active - 1} more waiting" if active > 1 else ""
-    return f"One job runs{waiting}. You may close this page: it goes on by itself."
+        return f"No jobs running · {finished} finished"
+    waiting = sum(job.state == QUEUED for job in active)
+    stopping = sum(job.state == CANCELLING for job in active)
+    running = len(active) - waiting - stopping
+    states = [(running, "running"), (stopping, "stopping"), (waiting, "waiting")]
+    (first, state), *others = [(number, state) for number, state in states if number]
+    headline = f"{plural(first, 'job')} {state}"
+    headline += "".join(f", {number} {state}" for number, state in others)
+    if not (running or waiting):
+        return headline
+    subject = "it continues" if len(active) == 1 else "they continue"
+    return f"{headline}; {subject} if you close this page"
 
 
-def _nothing_yet() -> None:
-    st.html(
-        '<section class="lk-empty"><h2>No job yet</h2>'
-        "<p>A job makes an area searchable: it fetches imagery, cuts it into chips and looks at "
-        "each. Draw an area to begin.</p></section>"
+def _no_job() -> None:
+    empty_state(
+        "No job yet",
+        "A job makes an area searchable: it fetches imagery, cuts it into chips and embeds each "
+        "one. Draw an area to start.",
     )
-    cards.draw_an_area()
+    draw_an_area()
