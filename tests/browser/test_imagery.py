@@ -103,7 +103,7 @@ def test_from_a_drawing_over_new_york_to_hits(
 
 def test_any_asset_can_be_typed_in(app: App, visit: Visit) -> None:
     page = new_york(app, visit)
-    box = page.get_by_role("combobox", name="Collection")
+    box = page.get_by_role("combobox", name="Image collection")
     box.click()
     box.fill("projects/somebody/assets/town")
     with ran(page):

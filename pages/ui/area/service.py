@@ -49,7 +49,7 @@ def _earth_engine() -> dict[str, Any]:
     collections = draft.with_typed("ee-collection", list(CATALOGUE))
     draft.pick("ee-collection", collections, collections[0])
     name = st.selectbox(
-        "Collection",
+        "Image collection",
         collections,
         format_func=lambda key: CATALOGUE[key].title if key in CATALOGUE else key,
         key="area.ee-collection",
@@ -107,11 +107,11 @@ def _stac() -> dict[str, Any]:
     collections = catalogues[api].collections
     if not collections:
         name = st.text_input(
-            "Collection", key="area.stac-collection-typed", persist_state="session"
+            "Image collection", key="area.stac-collection-typed", persist_state="session"
         )
         return {"api": api, "collection": name or None}
     draft.pick("stac-collection", collections, collections[0])
     name = st.selectbox(
-        "Collection", collections, key="area.stac-collection", persist_state="session"
+        "Image collection", collections, key="area.stac-collection", persist_state="session"
     )
     return {"api": api, "collection": name}
