@@ -112,7 +112,7 @@ class ChosenImagery:
 
 def added_to(collection: Collection, request: JobRequest) -> JobRequest:
     """The request as an addition to a collection, which keeps its own title, stride and model."""
-    mode = collection.manifest.model.get("mode")
+    mode = collection.manifest.model.mode
     build = replace(request.build, name=collection.name, title=None, stride=None, mode=mode)
     return replace(request, build=build)
 

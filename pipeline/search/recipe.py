@@ -1,17 +1,17 @@
 """Recipe: everything needed to repeat a search, as one value.
 
-The REST interface receives it, a saved search keeps it, a link carries it, an export records it;
-all of them read and check it here.
+Each search parameter is declared here, once: its name, kind, bounds, default and help.  The REST
+interface and its OpenAPI document, the command line's options, saved searches, links and exports
+are read by these declarations or made from them.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import numpy as np
 
@@ -19,7 +19,19 @@ from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.area import Area
 from pipeline.search.feedback import Marks
 from pipeline.search.filters import Filters
-from pipeline.search.search import Query, by_chip, by_point
+from pipeline.search.parameters import (
+    START,
+    Day,
+    Degrees,
+    Flag,
+    Ids,
+    Number,
+    Parameter,
+    Polygon,
+    Text,
+    Whole,
+)
+from pipeline.search.search import MAX_K, Query, by_chip, by_point
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
@@ -27,59 +39,68 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.index.index import Index
 
-MOST_EXAMPLES = 1_000
-STARTS = ("chip", "at", "box", "picture", "good")
-HOW = (
-    "Give one of chip (an id), at ([longitude, latitude]), box ([west, south, east, north]), "
-    "picture (an id), image (a file) or good (a list of ids); and, if you like, bad, k, suppress, "
-    "threshold, within, scenes, since, until, max_nodata, min_sharpness, away, any_orientation and "
-    "any_scale"
-)
+POINT = Degrees(("longitude", "latitude"), (-122, 37.5))
+BOX = Degrees(("west", "south", "east", "north"), (-122.2, 37.4, -122, 37.6))
+#: The Earth's circumference in metres: no two places are farther apart.
+FARTHEST = 40_100_000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to look for, where, and how many.
+    """What to look for, where, and how many; `PARAMETERS` says what each attribute is."""
 
-    Attributes:
-        chip: Id of the chip to start from.
-        at: Longitude and latitude of a point to start from.
-        box: West, south, east, north of a drawn box to start from.
-        picture: Id of a picture kept with the collection to start from.
-        good: Ids of good examples; with another start they refine it.
-        bad: Ids of bad examples; they are never hits.
-        k: Hits wanted.
-        suppress: Whether hits under better ones are dropped.
-        threshold: Least score, or None.
-        within: GeoJSON geometry in EPSG:4326 that a hit's centre must lie in, or None.
-        scenes: Scene ids, empty for all.
-        since: First day, ISO 8601, or None.
-        until: Last day, ISO 8601, or None.
-        max_nodata: Largest share without data, percent, or None.
-        min_sharpness: Least sharpness, or None.
-        away: Metres to keep from the query, or None.
-        any_orientation: Whether the start's rotations and reflections are searched too.
-        any_scale: Whether half and twice the start's ground are searched too.
-    """
-
-    chip: str | None = None
-    at: tuple[float, float] | None = None
-    box: tuple[float, float, float, float] | None = None
-    picture: str | None = None
-    good: tuple[str, ...] = ()
-    bad: tuple[str, ...] = ()
-    k: int = 10
-    suppress: bool = True
-    threshold: float | None = None
-    within: dict[str, Any] | None = None
-    scenes: tuple[str, ...] = ()
-    since: str | None = None
-    until: str | None = None
-    max_nodata: float | None = None
-    min_sharpness: float | None = None
-    away: float | None = None
-    any_orientation: bool = False
-    any_scale: bool = False
+    chip: Annotated[str | None, Parameter(Text(), "Id of the chip to search from.", START)] = None
+    at: Annotated[
+        tuple[float, float] | None,
+        Parameter(POINT, "Search from the chip nearest to this longitude and latitude.", START),
+    ] = None
+    box: Annotated[
+        tuple[float, float, float, float] | None,
+        Parameter(BOX, "Search from the imagery in this box: west, south, east, north.", START),
+    ] = None
+    picture: Annotated[
+        str | None, Parameter(Text(), "Id of an uploaded picture to search from.", START)
+    ] = None
+    good: Annotated[
+        tuple[str, ...],
+        Parameter(
+            Ids(), "Chips that are good examples: ranked first, and a start on their own.", START
+        ),
+    ] = ()
+    bad: Annotated[
+        tuple[str, ...], Parameter(Ids(), "Chips that are bad examples: never hits.")
+    ] = ()
+    k: Annotated[int, Parameter(Whole(1, MAX_K), f"Number of hits, 1 to {MAX_K}.")] = 10
+    suppress: Annotated[
+        bool,
+        Parameter(
+            Flag(off="Keep hits that overlap better ones."), "Drop hits that overlap better ones."
+        ),
+    ] = True
+    threshold: Annotated[float | None, Parameter(Number(-1, 1), "Minimum score, -1 to 1.")] = None
+    within: Annotated[
+        dict[str, Any] | None,
+        Parameter(Polygon(), "Polygon that must contain the centre of a hit, EPSG:4326."),
+    ] = None
+    scenes: Annotated[tuple[str, ...], Parameter(Ids(), "Search only these scenes, by id.")] = ()
+    since: Annotated[str | None, Parameter(Day(), "First acquisition day, such as 2016-08-16.")] = (
+        None
+    )
+    until: Annotated[str | None, Parameter(Day(), "Last acquisition day.")] = None
+    max_nodata: Annotated[
+        float | None,
+        Parameter(Number(0, 100), "Maximum share of a chip without data, in percent."),
+    ] = None
+    min_sharpness: Annotated[float | None, Parameter(Number(0), "Minimum sharpness of a chip.")] = (
+        None
+    )
+    away: Annotated[
+        float | None, Parameter(Number(0, FARTHEST), "Minimum distance from the query, in metres.")
+    ] = None
+    any_orientation: Annotated[
+        bool, Parameter(Flag(), "Also match rotated and mirrored views.")
+    ] = False
+    any_scale: Annotated[bool, Parameter(Flag(), "Also search at half and double scale.")] = False
 
     @classmethod
     def from_fields(
@@ -88,7 +109,7 @@ class Recipe:
         """Check the fields of a JSON body, a form or a saved search.
 
         Args:
-            fields: By name, as above; lists and points may also be text with commas.
+            fields: By name; lists and points may also be text with commas.
             image: Whether the bytes of a picture come along, as the start.
             start: Whether there must be a start; without one a recipe only filters.
 
@@ -96,32 +117,20 @@ class Recipe:
             QueryError: If one is unknown, of the wrong kind or out of range, or there is no start.
         """
         given = {name: value for name, value in fields.items() if value not in (None, "")}
-        unknown = sorted(set(given) - set(cls.__dataclass_fields__))
+        unknown = sorted(set(given) - set(PARAMETERS))
         if unknown:
             raise QueryError("Unknown search parameter", where=str(unknown[0])[:40], remedy=HOW)
         recipe = cls(
-            chip=_text(given, "chip"),
-            # As many as asked for: a tuple's length is no type that mypy could follow.
-            at=_floats(given, "at", 2),  # type: ignore[arg-type]
-            box=_floats(given, "box", 4),  # type: ignore[arg-type]
-            picture=_text(given, "picture"),
-            good=_texts(given, "good"),
-            bad=_texts(given, "bad"),
-            k=_whole(given.get("k", 10)),
-            suppress=_flag(given, "suppress", True),
-            threshold=_number(given, "threshold", -1, 1),
-            within=_within(given.get("within")),
-            scenes=_texts(given, "scenes"),
-            since=_day(given, "since"),
-            until=_day(given, "until"),
-            max_nodata=_number(given, "max_nodata", 0, 100),
-            min_sharpness=_number(given, "min_sharpness", 0),
-            away=_number(given, "away", 0, 40_100_000),
-            any_orientation=_flag(given, "any_orientation", False),
-            any_scale=_flag(given, "any_scale", False),
+            **{name: p.read(given[name]) for name, p in PARAMETERS.items() if name in given}
         )
         recipe._check_start(image or not start)
         return recipe
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON schema of a body that `from_fields` reads."""
+        properties = {name: parameter.schema() for name, parameter in PARAMETERS.items()}
+        return {"type": "object", "properties": properties, "additionalProperties": False}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form without what is at its default; `from_fields` reads it back."""
@@ -226,6 +235,19 @@ class Recipe:
             )
 
 
+#: By name, in the order in which they are declared, read and described.
+PARAMETERS: dict[str, Parameter] = {
+    name: replace(hint.__metadata__[0], name=name, default=getattr(Recipe, name))
+    for name, hint in get_type_hints(Recipe, include_extras=True).items()
+}
+STARTS = tuple(name for name, parameter in PARAMETERS.items() if parameter.start)
+HOW = (
+    "Give one of chip (an id), at ([longitude, latitude]), box ([west, south, east, north]), "
+    "picture (an id), image (a file) or good (a list of ids); and, if you like, "
+    + ", ".join(name for name in PARAMETERS if name not in STARTS)
+)
+
+
 def refined(
     collection: Collection,
     index: Index,
@@ -289,107 +311,3 @@ def query_of(
     if not (recipe.good or recipe.bad) and start is not None:
         return start
     return refined(collection, index, start, recipe.good, recipe.bad)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    if value is not None and (not isinstance(value, str) or len(value) > 200):
-        raise QueryError(f"{name} must be a short text", where=str(value)[:40], remedy=HOW)
-    return value
-
-
-def _texts(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = fields.get(name, ())
-    if isinstance(value, str):
-        value = [item.strip() for item in value.split(",") if item.strip()]
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise QueryError(f"{name} must be a list of ids", where=str(value)[:40], remedy=HOW)
-    if len(value) > MOST_EXAMPLES:
-        raise QueryError(
-            f"{name} has {len(value)} items, more than {MOST_EXAMPLES}", remedy="Give fewer"
-        )
-    return tuple(dict.fromkeys(value))
-
-
-def _floats(fields: Mapping[str, Any], name: str, count: int) -> tuple[float, ...] | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    items = value.split(",") if isinstance(value, str) else value
-    try:
-        numbers = tuple(float(item) for item in items)
-    except (TypeError, ValueError):
-        numbers = ()
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        example = "[-122, 37.5]" if count == 2 else "[-122.2, 37.4, -122, 37.6]"
-        raise QueryError(
-            f"{name} must be {count} numbers, longitude first",
-            where=str(value)[:40],
-            remedy=f"For instance {example}",
-        )
-    return numbers
-
-
-def _whole(value: Any) -> int:
-    try:
-        if isinstance(value, bool) or float(value) != int(value):
-            raise ValueError
-        return int(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise QueryError(
-            "k must be a whole number", where=str(value)[:40], remedy="Ask for 10"
-        ) from error
-
-
-def _number(
-    fields: Mapping[str, Any], name: str, least: float, most: float = math.inf
-) -> float | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not least <= number <= most or number == math.inf:
-        span = (
-            f"of at least {least:g}" if most == math.inf else f"between {least:g} and {most:,.9g}"
-        )
-        raise QueryError(
-            f"{name} must be a number {span}", where=str(value)[:40], remedy="Leave it out"
-        )
-    return number
-
-
-def _flag(fields: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = fields.get(name, default)
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("true", "1", "false", "0"):
-        return str(value).lower() in ("true", "1")
-    raise QueryError(f"{name} must be true or false", where=str(value)[:40], remedy="Leave it out")
-
-
-def _day(fields: Mapping[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(str(value)[:10]).isoformat()
-    except ValueError as error:
-        raise QueryError(
-            f"{name} must be a date", where=str(value)[:40], remedy="Write 2016-08-16"
-        ) from error
-
-
-def _within(value: Any) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            value = None
-    if not isinstance(value, dict):
-        raise QueryError("within must be GeoJSON", where=str(value)[:40], remedy="Send a Polygon")
-    return value

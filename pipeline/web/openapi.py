@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from pipeline import __version__
 from pipeline.export.formats import FORMATS
+from pipeline.search.recipe import Recipe
 from pipeline.web.tiles import PICTURE_SIZES
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -33,26 +34,7 @@ def _said(schema: dict[str, Any], text: str, **more: Any) -> dict[str, Any]:
     return {**schema, "description": text, **more}
 
 
-RECIPE: dict[str, Any] = {
-    "chip": _said(_TEXT, "Chip id to start from"),
-    "at": _said(_numbers(2), "Longitude and latitude of a point to start from"),
-    "box": _said(_numbers(4), "West, south, east, north of a box to start from, read anew"),
-    "picture": _said(_TEXT, "Id of a picture uploaded before"),
-    "good": _said(_TEXTS, "Chip ids of good examples: a start, or a refinement of one; come first"),
-    "bad": _said(_TEXTS, "Chip ids of bad examples; never hits"),
-    "k": _said(_WHOLE, "Hits wanted", minimum=1, maximum=1000, default=10),
-    "suppress": _said(_FLAG, "Drop hits that lie under better ones", default=True),
-    "threshold": _said(_NUMBER, "Least score", minimum=-1, maximum=1),
-    "within": _said({"type": "object"}, "GeoJSON polygon that a hit's centre must lie in"),
-    "scenes": _said(_TEXTS, "Scene ids a hit may lie in"),
-    "since": _said(_TEXT, "First day", format="date"),
-    "until": _said(_TEXT, "Last day", format="date"),
-    "max_nodata": _said(_NUMBER, "Largest share without data, percent", minimum=0, maximum=100),
-    "min_sharpness": _said(_NUMBER, "Least sharpness", minimum=0),
-    "away": _said(_NUMBER, "Metres to keep from the query", minimum=0),
-    "any_orientation": _said(_FLAG, "Search its rotations and reflections too", default=False),
-    "any_scale": _said(_FLAG, "Search half and twice its ground too", default=False),
-}
+RECIPE: dict[str, Any] = Recipe.json_schema()["properties"]
 HIT: dict[str, Any] = {
     "rank": _said(_WHOLE, "1 for the best; with good or bad examples not in the order of scores"),
     "id": _said(_TEXT, "Chip id"),
@@ -83,7 +65,7 @@ _SAVED = {
 }  # fmt: skip
 
 SCHEMAS: dict[str, Any] = {
-    "Recipe": {"type": "object", "properties": RECIPE, "additionalProperties": False},
+    "Recipe": Recipe.json_schema(),
     "Hit": {"type": "object", "properties": HIT},
     "Answer": {
         "type": "object",

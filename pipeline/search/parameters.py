@@ -1,0 +1,259 @@
+"""Kinds of search parameter: what a value may be, how it is read, and its JSON schema.
+
+`pipeline.search.recipe` declares the parameters themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.errors import QueryError
+
+LONGEST_TEXT = 200
+MOST_IDS = 1_000
+#: Of a parameter that a search can start from.
+START = True
+OPTIONAL = "Leave it out"
+
+
+class Kind(ABC):
+    """What a parameter's values are."""
+
+    @abstractmethod
+    def read(self, name: str, value: Any) -> Any:
+        """The value of a JSON body, a form or an option, checked.
+
+        Raises:
+            QueryError: If it is of another kind or out of range.
+        """
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """Its JSON schema."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One search parameter.
+
+    Attributes:
+        kind: What its values are.
+        help: For OpenAPI and the command line; a sentence.
+        start: Whether a search can start from it.
+        name: In JSON; the command line writes hyphens for underscores.
+        default: Its value if it is not given.
+    """
+
+    kind: Kind
+    help: str
+    start: bool = False
+    name: str = ""
+    default: Any = None
+
+    def read(self, value: Any) -> Any:
+        """A value, checked; see `Kind.read`."""
+        return self.kind.read(self.name, value)
+
+    def schema(self) -> dict[str, Any]:
+        """Its JSON schema, with what it means."""
+        default = {} if self.default in (None, ()) else {"default": self.default}
+        return {**self.kind.schema(), "description": self.help, **default}
+
+
+class Text(Kind):
+    """A short text, such as an id."""
+
+    def read(self, name: str, value: Any) -> str:
+        """As `Kind.read`."""
+        if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+            raise _refusal(
+                f"{name} must be a short text", value, f"Use at most {LONGEST_TEXT} characters"
+            )
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        return {"type": "string", "maxLength": LONGEST_TEXT}
+
+
+class Ids(Kind):
+    """Several ids: a list, or text with commas; repeated ones count once."""
+
+    def read(self, name: str, value: Any) -> tuple[str, ...]:
+        """As `Kind.read`."""
+        if isinstance(value, str):
+            value = [item.strip() for item in value.split(",") if item.strip()]
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+            raise _refusal(f"{name} must be a list of ids", value, 'For instance ["ID", "ID"]')
+        if len(value) > MOST_IDS:
+            raise QueryError(
+                f"{name} has {len(value)} items, more than {MOST_IDS}", remedy="Give fewer"
+            )
+        return tuple(dict.fromkeys(value))
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        return {"type": "array", "items": {"type": "string"}, "maxItems": MOST_IDS}
+
+
+@dataclass(frozen=True)
+class Degrees(Kind):
+    """Coordinates in EPSG:4326: a list, or text with commas.
+
+    Attributes:
+        names: What each number is.
+        example: For whoever gave something else.
+    """
+
+    names: tuple[str, ...]
+    example: tuple[float, ...]
+
+    def read(self, name: str, value: Any) -> tuple[float, ...]:
+        """As `Kind.read`."""
+        items = value.split(",") if isinstance(value, str) else value
+        try:
+            numbers = tuple(float(item) for item in items)
+        except (TypeError, ValueError):
+            numbers = ()
+        if len(numbers) != len(self.names) or not all(map(math.isfinite, numbers)):
+            text = ",".join(f"{number:g}" for number in self.example)
+            raise _refusal(
+                f"{name} must be {len(self.names)} numbers, longitude first",
+                value,
+                f"For instance {list(self.example)}, in a terminal --{name}={text}",
+            )
+        return numbers
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        count = len(self.names)
+        return {
+            "type": "array", "items": {"type": "number"}, "minItems": count, "maxItems": count,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number of a range.
+
+    The range is checked where the number is used: whoever asks for too many hits of a chip that
+    does not exist hears of the chip first.
+    """
+
+    least: int
+    most: int
+
+    def read(self, name: str, value: Any) -> int:
+        """As `Kind.read`."""
+        try:
+            if isinstance(value, bool) or float(value) != int(value):
+                raise ValueError
+            return int(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _refusal(f"{name} must be a whole number", value, "For instance 10") from error
+
+    def check(self, name: str, value: int) -> None:
+        """Raise `QueryError` where a number is out of range."""
+        if not self.least <= value <= self.most:
+            raise _refusal(
+                f"{name} must be between {self.least} and {self.most}", value, "For instance 10"
+            )
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A finite number of a range."""
+
+    least: float
+    most: float = math.inf
+
+    def read(self, name: str, value: Any) -> float:
+        """As `Kind.read`."""
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not self.least <= number <= self.most or number == math.inf:
+            span = (
+                f"of at least {self.least:g}"
+                if self.most == math.inf
+                else f"between {self.least:g} and {self.most:,.9g}"
+            )
+            raise _refusal(f"{name} must be a number {span}", value, OPTIONAL)
+        return number
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        most = {} if self.most == math.inf else {"maximum": self.most}
+        return {"type": "number", "minimum": self.least, **most}
+
+
+@dataclass(frozen=True)
+class Flag(Kind):
+    """Yes or no.
+
+    Attributes:
+        off: What "no" means, for the option `--no-NAME` of a flag that is on by default.
+    """
+
+    off: str = ""
+
+    def read(self, name: str, value: Any) -> bool:
+        """As `Kind.read`."""
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in ("true", "1", "false", "0"):
+            return str(value).lower() in ("true", "1")
+        raise _refusal(f"{name} must be true or false", value, OPTIONAL)
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        return {"type": "boolean"}
+
+
+class Day(Kind):
+    """A day, ISO 8601; of a time the day is taken."""
+
+    def read(self, name: str, value: Any) -> str:
+        """As `Kind.read`."""
+        try:
+            return date.fromisoformat(str(value)[:10]).isoformat()
+        except ValueError as error:
+            raise _refusal(f"{name} must be a date", value, "For instance 2016-08-16") from error
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        return {"type": "string", "format": "date"}
+
+
+class Polygon(Kind):
+    """A polygon as GeoJSON, or as its text; whether it can be used, `Recipe.filters` checks."""
+
+    def read(self, name: str, value: Any) -> dict[str, Any]:
+        """As `Kind.read`."""
+        given = value
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                value = None
+        if not isinstance(value, dict):
+            raise _refusal(f"{name} must be GeoJSON", given, "Give a Polygon")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """As `Kind.schema`."""
+        return {"type": "object"}
+
+
+def _refusal(what: str, value: Any, remedy: str) -> QueryError:
+    return QueryError(what, where=str(value)[:40], remedy=remedy)
