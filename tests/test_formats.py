@@ -97,7 +97,7 @@ def test_its_collections_are_listed_with_what_they_are(client: TestClient) -> No
 
 def test_its_manifests_say_how_each_collection_was_made(old: Path) -> None:
     fields, meadow = (Library(old).open(name).manifest for name in ("fields", "meadow"))
-    assert (fields.model["mode"], meadow.model["mode"]) == ("chip", "dense")
+    assert (fields.model.mode, meadow.model.mode) == ("chip", "dense")
     assert (fields.left_out, meadow.left_out) == ({}, {"area": 5})
     assert fields.versions["lookalike"] == meadow.versions["lookalike"] == "0.1.0"
     assert fields.former == ("old-fields",)
@@ -249,7 +249,7 @@ def test_the_same_raster_gives_the_same_chips_and_vectors(
     home: Path, exact: Callable[[str], Embedder], name: str
 ) -> None:
     then = Library(OLDEST / "lookalike").open(name)
-    mode = str(then.manifest.model["mode"])
+    mode = then.manifest.model.mode
 
     def in_float32(tasks, kept, progress) -> list[BlockSummary]:
         return [make_block(task, exact(mode)) for task in tasks]
