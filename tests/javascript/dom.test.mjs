@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import './page.mjs';
-import { count, day, extent, h, place, rankColour, score } from '../../assets/dom.js';
+import { count, day, extent, h, place, rankColour, score } from '../../assets/shared/dom.js';
 
 test('an element has its attributes, listeners and children; what is missing is left out', () => {
   const press = () => {};

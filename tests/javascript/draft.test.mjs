@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { keepDraft, keepShape } from '../../assets/draft.js';
-import { waitingFor } from '../../assets/idle.js';
-import { createTelling } from '../../assets/telling.js';
+import { keepDraft, keepShape } from '../../assets/area/draft.js';
+import { waitingFor } from '../../assets/shared/idle.js';
+import { createTelling } from '../../assets/area/messages.js';
 
 const EMPTY = { stride: 256 };
 const DRAFT = { stride: 64, shape: { type: 'Polygon' } };

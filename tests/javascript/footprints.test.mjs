@@ -5,7 +5,7 @@ import test from 'node:test';
 import { L } from './page.mjs';
 import {
   centre, chipAt, covered, gridLayer, inTile, nearest, neighbour, readFootprints, ring, trace,
-} from '../../assets/footprints.js';
+} from '../../assets/map/footprints.js';
 
 const EAST = [1, 0];
 const WEST = [-1, 0];

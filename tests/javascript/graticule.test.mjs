@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { L } from './page.mjs';
-import { graticule } from '../../assets/graticule.js';
+import { graticule } from '../../assets/area/graticule.js';
 
 // Figures at the lower and the right edge of a map of these bounds and this width.
 function figures([west, south, east, north], width = 700) {

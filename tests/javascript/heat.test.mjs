@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { L } from './page.mjs';
-import { h } from '../../assets/dom.js';
-import { readFootprints } from '../../assets/footprints.js';
-import { drawHeat, spanOf } from '../../assets/heat.js';
-import { createStore } from '../../assets/store.js';
+import { h } from '../../assets/shared/dom.js';
+import { readFootprints } from '../../assets/map/footprints.js';
+import { drawHeat, spanOf } from '../../assets/search/heat.js';
+import { createStore } from '../../assets/shared/store.js';
 
 const floats = (...values) => Float32Array.from(values);
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { strokes } from './page.mjs';
-import { h } from '../../assets/dom.js';
-import { drawHistogram } from '../../assets/histogram.js';
+import { h } from '../../assets/shared/dom.js';
+import { drawHistogram } from '../../assets/search/histogram.js';
 
 // Bars from left to right, each with its place, height and whether it is above the cut.
 function bars({ scores = null, hits = [], least = 0 }) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { follow, openTab, steps } from './page.mjs';
-import { linkedCollection, readLink, writeLink } from '../../assets/link.js';
+import { linkedCollection, readLink, writeLink } from '../../assets/shared/link.js';
 
 const EMPTY = {
   query: null,

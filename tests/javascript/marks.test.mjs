@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { createMarks, isMarked, isRefinable } from '../../assets/marks.js';
-import { createStore } from '../../assets/store.js';
+import { createMarks, isMarked, isRefinable } from '../../assets/search/marks.js';
+import { createStore } from '../../assets/shared/store.js';
 
 const CHIP = { kind: 'chip', chip: 'c1' };
 const hit = (id) => ({ id, row: 0, lon: 1, lat: 2 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import './page.mjs';
-import { cutAt, inWords, percent, precisionChart } from '../../assets/precision.js';
+import { cutAt, inWords, percent, precisionChart } from '../../assets/results/precision.js';
 
 // Highest threshold first, as the server sends them.
 const CUTS = [

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { nameOf, recipeOf, shownOf } from '../../assets/recipe.js';
+import { nameOf, recipeOf, shownOf } from '../../assets/shared/recipe.js';
 
 const state = {
   query: { kind: 'chip', chip: 'c1', row: 4, lon: 1, lat: 2, datetime: '2024-05-01' },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import './page.mjs';
-import { gone, savedState } from '../../assets/reopened.js';
+import { gone, savedState } from '../../assets/search/reopened.js';
 
 const hits = [
   { id: 'a', row: 0, rank: 1, score: 0.9 },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import './page.mjs';
-import { Refusal, createService } from '../../assets/service.js';
+import { Refusal, createService } from '../../assets/shared/service.js';
 
 // The server, which answers like this; what it was asked.
 function server(answer = () => Response.json({})) {

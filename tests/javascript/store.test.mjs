@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { createStore } from '../../assets/store.js';
+import { createStore } from '../../assets/shared/store.js';
 
 const drawn = (store, keys) => {
   const seen = [];

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { createTravel } from '../../assets/travel.js';
+import { createTravel } from '../../assets/shared/history.js';
 
 beforeEach(() => {
   globalThis.location = { pathname: '/search', search: '?collection=ponds' };

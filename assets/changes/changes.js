@@ -1,0 +1,174 @@
+// The Changes page's component: what a query shows, on two dates; three layers and three galleries.
+import { h } from '../shared/dom.js';
+import { createChangesMap } from './map.js';
+import { createChangesList } from './list.js';
+import { createChangesControls } from './controls.js';
+import { MOST, USUAL } from './kinds.js';
+import { readFootprints } from '../map/footprints.js';
+import { expose } from '../shared/idle.js';
+import { readLink } from '../shared/link.js';
+import { recipeOf } from '../shared/recipe.js';
+import { createService } from '../shared/service.js';
+import { createStore } from '../shared/store.js';
+import { at } from '../shared/history.js';
+
+const WRITING = 'Writing the GeoJSON…';
+const INITIAL = {
+  footprints: null, // of every chip, see map/footprints.js
+  found: null, // appeared, disappeared and persists, as the server ranked them
+  selected: null, // { kind, at } of a place in `found`
+  hidden: [], // kinds that the map does not show
+  busy: '', // what is being waited for, in words
+  trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
+};
+const pages = new WeakMap();
+
+// Called at first and on every rerun; returns what to do when the element goes away.
+export function mount({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector('.lk-changes');
+  const key = `${data.collection.name}:${data.collection.version}`;
+  const live = pages.get(root);
+  if (live?.key === key) return live.stop;
+  live?.stop();
+  const page = { key, ...start(root, data, (name) => setTriggerValue('collection', name)) };
+  pages.set(root, page);
+  return page.stop;
+}
+
+function start(root, data, onCollection) {
+  const { name, version } = data.collection;
+  const service = createService(data.base, name);
+  const store = createStore({ ...INITIAL, ...asked(name, data.days) });
+  let running = null;
+
+  function recipe() {
+    const { query, good, bad, options, before, after, threshold } = store.state;
+    const start = recipeOf({ query, good, bad, options, filters: {} });
+    return { ...start, before, after, ...(threshold === null ? {} : { threshold }) };
+  }
+
+  async function compare() {
+    running?.abort();
+    writeAddress(name, store.state);
+    if (!store.state.query) return store.set({ found: null, selected: null, busy: '' });
+    const mine = (running = new AbortController());
+    store.set({ busy: 'Comparing…', trouble: null, selected: null });
+    try {
+      const found = await service.changes(recipe(), mine.signal);
+      if (mine !== running) return undefined;
+      return store.set({ found, query: { ...store.state.query, ...found.query }, busy: '' });
+    } catch (refusal) {
+      if (refusal.name === 'AbortError') return undefined;
+      return store.set({ trouble: refusal, found: null, busy: '' });
+    }
+  }
+
+  const actions = {
+    set(changes) {
+      store.set(changes);
+      return compare();
+    },
+    setOption: (change) => actions.set({ options: { ...store.state.options, ...change } }),
+    // Dates run forwards; the same day twice is no comparison.
+    setDays(changed) {
+      let { before, after } = { ...store.state, ...changed };
+      if (before === after) {
+        const other = data.days.filter((day) => day !== before);
+        if (changed.before) after = other.find((day) => day > before) || other.at(-1);
+        else before = other.findLast((day) => day < after) || other[0];
+      }
+      [before, after] = [before, after].sort();
+      store.set({ pictured: store.state.pictured === store.state.before ? before : after });
+      return actions.set({ before, after });
+    },
+    // Looks for what the picture on the map shows here.
+    async pick(lon, lat) {
+      store.set({ busy: 'Looking…', trouble: null });
+      try {
+        const chip = await service.chipAt(lon, lat, store.state.pictured);
+        const query = { kind: 'chip', ...chip, chip: chip.id };
+        return actions.set({ query, good: [], bad: [], threshold: null });
+      } catch (refusal) {
+        return store.set({ trouble: refusal, busy: '' });
+      }
+    },
+    clear: () => actions.set({ query: null, good: [], bad: [], threshold: null }),
+    onCollection,
+    onCompare: compare,
+    // All three layers as one file for a GIS.
+    async download() {
+      if (store.state.busy) return; // one at a time
+      store.set({ busy: WRITING });
+      try {
+        const content = await service.changesFile(recipe());
+        const url = URL.createObjectURL(content);
+        const file = `${name}_${store.state.before}_${store.state.after}.geojson`;
+        h('a', { href: url, download: file }).click();
+        setTimeout(() => URL.revokeObjectURL(url), 10_000);
+      } catch (refusal) {
+        store.set({ trouble: refusal });
+      } finally {
+        if (store.state.busy === WRITING) store.set({ busy: '' });
+      }
+    },
+  };
+  const context = { root, data, store, service, actions };
+  const map = createChangesMap(context);
+  const parts = [map, createChangesControls(context), createChangesList({ ...context, map })];
+  service.footprints(version).then(
+    (buffer) => store.set({ footprints: readFootprints(buffer) }),
+    (refusal) => store.set({ trouble: refusal }),
+  );
+  compare();
+  root.dataset.state = 'live';
+  expose({ store, map, actions });
+  return {
+    stop() {
+      running?.abort();
+      for (const part of parts) part.stop();
+      pages.delete(root);
+    },
+  };
+}
+
+// What the address asks for; without a query the one that Search showed last.
+function asked(name, days) {
+  const fields = new URLSearchParams(location.search);
+  const { query, good, bad, options } = readLink(name);
+  const { any_orientation, any_scale } = options;
+  const day = (field, otherwise) => (days.includes(fields.get(field)) ? fields.get(field) : otherwise);
+  const [before, after] = [day('before', days[0]), day('after', days.at(-1))];
+  const sound = before < after;
+  const threshold = Number.parseFloat(fields.get('threshold'));
+  const k = Number.parseInt(fields.get('k'), 10);
+  return {
+    query,
+    good,
+    bad,
+    before: sound ? before : days[0],
+    after: sound ? after : days.at(-1),
+    pictured: sound ? after : days.at(-1), // the day whose picture the map shows
+    options: {
+      k: fields.has('before') && k >= 1 && k <= MOST ? k : USUAL,
+      any_orientation,
+      any_scale,
+    },
+    threshold: threshold >= -1 && threshold <= 1 ? threshold : null,
+  };
+}
+
+function writeAddress(name, { query, good, bad, options, before, after, threshold }) {
+  const fields = new URLSearchParams({ collection: name, before, after });
+  const set = (field, value) => value && fields.set(field, value);
+  set('chip', query?.chip);
+  set('picture', query?.picture);
+  set('box', query?.box?.join());
+  set('good', good.join());
+  set('bad', bad.join());
+  if (options.k !== USUAL) fields.set('k', options.k);
+  set('turned', options.any_orientation && '1');
+  set('scaled', options.any_scale && '1');
+  if (threshold !== null) fields.set('threshold', threshold);
+  // After Back the address may be another page's while this one is still shown.
+  if (at('changes')) history.replaceState(history.state, '', `${location.pathname}?${fields}`);
+}

@@ -1,0 +1,71 @@
+// The row above the map of changes: which dates, how many, from which score on.
+import { MOST, USUAL } from './kinds.js';
+import { collectionChoice } from '../search/controls.js';
+import { h, icon, score } from '../shared/dom.js';
+import { createNotes } from '../shared/notes.js';
+
+export function createChangesControls({ root, data, store, actions }) {
+  const row = root.querySelector('.lk-controls');
+  const notes = createNotes({ root, store });
+  const save = h(
+    'button',
+    { class: 'lk-button', type: 'button', onclick: actions.download, title: 'All three as GeoJSON' },
+    icon('download'),
+    'Export',
+  );
+  row.replaceChildren(
+    collectionChoice(data, actions.onCollection),
+    days('Before', 'before', data, store, actions),
+    days('After', 'after', data, store, actions),
+    number(store, actions),
+    threshold(store, actions),
+    h('span', { class: 'lk-push' }),
+    notes.busy,
+    save,
+  );
+  store.watch(['found'], ({ found }) => (save.disabled = !found));
+  return notes;
+}
+
+function days(title, name, data, store, actions) {
+  const choice = h(
+    'select',
+    {
+      onchange: () => {
+        actions.setDays({ [name]: choice.value });
+        choice.value = store.state[name]; // with two days there may be no other choice
+      },
+    },
+    ...data.days.map((day) => h('option', { value: day }, day)),
+  );
+  store.watch([name], (state) => (choice.value = state[name]));
+  return h('label', { class: 'lk-field' }, h('span', {}, title), choice);
+}
+
+function number(store, actions) {
+  const field = h('input', { type: 'number', min: 1, max: MOST, step: 1, inputmode: 'numeric' });
+  field.addEventListener('change', () => {
+    const k = Math.max(1, Math.min(MOST, Math.round(Number(field.value)) || USUAL));
+    field.value = k;
+    actions.setOption({ k });
+  });
+  store.watch(['options'], ({ options }) => (field.value = options.k));
+  return h('label', { class: 'lk-field' }, h('span', {}, 'Of each at most'), field);
+}
+
+// From which score on a chip counts as showing the thing.
+function threshold(store, actions) {
+  const range = h('input', { type: 'range', min: -0.2, max: 1, step: 0.01 });
+  const value = h('output', {});
+  range.addEventListener('input', () => (value.textContent = score(Number(range.value))));
+  range.addEventListener('change', () => actions.set({ threshold: Number(range.value) }));
+  store.watch(['found', 'threshold'], ({ found, threshold: own }) => {
+    const level = own ?? found?.threshold;
+    range.disabled = level === undefined;
+    if (level === undefined) return (value.textContent = '');
+    range.value = level;
+    return (value.textContent = score(level));
+  });
+  const title = 'A place shows the thing from this score on, relative to the mean of its date';
+  return h('label', { class: 'lk-field', title }, h('span', {}, 'Shows it from'), range, value);
+}

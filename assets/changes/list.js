@@ -1,0 +1,159 @@
+// Beside the map of changes: the query, and a gallery each of what came, went and stayed.
+import { count, day, h, icon, place, score, TOUCH } from '../shared/dom.js';
+import { KINDS, shows } from './kinds.js';
+import { coordinates } from '../search/gallery.js';
+import { viewChoice } from '../search/query_card.js';
+
+export function createChangesList(context) {
+  const { root, store } = context;
+  const pane = root.querySelector('.lk-gallery');
+  const card = h('div', {});
+  const views = viewChoice(context);
+  const head = h('div', { class: 'lk-query' }, card, views.element);
+  const summary = h('p', { class: 'lk-summary', role: 'status' });
+  const lists = Object.keys(KINDS).map((kind) => gallery(kind, context));
+  pane.replaceChildren(head, summary, ...lists.map((list) => list.element));
+  const stops = [
+    views.stop,
+    store.watch(['query', 'good'], (state) => card.replaceChildren(queryCard(state, context))),
+    store.watch(['found', 'busy'], (state) => (summary.textContent = told(state))),
+    ...lists.map((list) => list.stop),
+  ];
+  return { stop: () => stops.forEach((stop) => stop()) };
+}
+
+function told({ found }) {
+  if (!found) return '';
+  const { matched, unmatched, appeared, disappeared, persists } = found;
+  const nothing = !appeared.length && !disappeared.length && !persists.length;
+  const bare = unmatched ? `; ${count(unmatched)} chips are covered by one date only` : '';
+  const hint = nothing ? ' Nothing shows it: lower the score from which a place shows it.' : '';
+  return `${count(matched)} places compared${bare}.${hint}`;
+}
+
+function queryCard({ query, good }, { service, data, actions }) {
+  if (!query) {
+    return h(
+      'div',
+      { class: 'lk-invitation' },
+      h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} a thing on the map`),
+      h(
+        'p',
+        {},
+        'A pond, a building site, a clearing: see where such things appeared, disappeared or ' +
+          'stayed between the two dates. What you last searched for on the Search page is taken up.',
+      ),
+    );
+  }
+  const { version, name } = data.collection;
+  const picture = {
+    chip: () => service.chip(query.chip, 128, version),
+    picture: () => service.picture(query.picture),
+    box: () => service.box(query.box),
+    examples: () => service.chip(good[0], 128, version),
+  }[query.kind]();
+  const search = new URLSearchParams(location.search);
+  for (const field of ['before', 'after', 'threshold', 'k']) search.delete(field);
+  search.set('collection', name);
+  const title = query.kind === 'chip' ? 'Like this chip' : 'Like your query';
+  const clear = { class: 'lk-ghost', type: 'button', title: 'Clear', 'aria-label': 'Clear the query' };
+  return h(
+    'div',
+    { class: 'lk-query-card' },
+    h('img', { src: picture, alt: 'The query' }),
+    h(
+      'div',
+      { class: 'lk-query-words' },
+      h('h2', {}, title),
+      query.lon === undefined ? null : coordinates(query),
+      query.datetime ? h('span', { class: 'lk-muted' }, day(query.datetime)) : null,
+      h('a', { href: `${data.base}/search?${search}`, target: '_self' }, 'Search for it'),
+    ),
+    h('button', { ...clear, onclick: actions.clear }, icon('clear')),
+  );
+}
+
+function gallery(kind, context) {
+  const { store } = context;
+  const { title, words, colour, dash } = KINDS[kind];
+  const shown = h('input', { type: 'checkbox', checked: true, 'aria-label': `${title} on the map` });
+  shown.addEventListener('change', () => {
+    const others = store.state.hidden.filter((one) => one !== kind);
+    store.set({ hidden: shown.checked ? others : [...others, kind] });
+  });
+  const swatch = h('span', { class: 'lk-swatch' });
+  swatch.style.border = `2px ${dash ? 'dashed' : 'solid'} ${colour}`;
+  const number = h('span', { class: 'lk-number' });
+  const list = h('ol', { class: 'lk-pairs', 'aria-label': title });
+  const element = h(
+    'section',
+    { class: 'lk-kind', 'data-kind': kind },
+    h('h2', {}, h('label', {}, shown, swatch, title, number)),
+    h('p', { class: 'lk-muted' }, words),
+    list,
+  );
+  const stops = [
+    store.watch(['found'], ({ found }) => {
+      element.hidden = !found;
+      const places = found?.[kind] || [];
+      number.textContent = count(places.length);
+      list.replaceChildren(...places.map((one, at) => card(kind, one, at, context)));
+    }),
+    store.watch(['selected', 'found'], ({ selected }) => {
+      [...list.children].forEach((item, at) => {
+        const on = selected?.kind === kind && selected.at === at;
+        item.classList.toggle('lk-selected', on);
+        item.querySelector('button').setAttribute('aria-pressed', on);
+      });
+    }),
+  ];
+  return { element, stop: () => stops.forEach((stop) => stop()) };
+}
+
+function card(kind, change, at, { store, service, data, map }) {
+  const { before, after, geometry, rank } = change;
+  const { colour } = KINDS[kind];
+  const [lon, lat] = middle(geometry);
+  const number = h('span', { class: 'lk-rank' }, String(rank));
+  number.style.background = colour;
+  const picture = (hit) =>
+    h(
+      'span',
+      { class: 'lk-day' },
+      h('img', {
+        src: service.chip(hit.id, 256, data.collection.version),
+        loading: at < 6 ? 'eager' : 'lazy',
+        width: 256,
+        height: 256,
+        alt: '',
+      }),
+      h('span', { class: 'lk-score', title: day(hit.datetime) }, score(hit.score)),
+    );
+  const select = () => {
+    store.set({ selected: { kind, at }, pictured: store.state[shows(kind)] });
+    map.reveal(change);
+  };
+  const label = `${KINDS[kind].title} ${rank}: ${score(before.score)} before, ${score(after.score)} after, at ${place(lon, lat)}`;
+  return h(
+    'li',
+    { class: 'lk-card' },
+    h(
+      'button',
+      { class: 'lk-pick lk-pair', type: 'button', 'aria-label': label, onclick: select },
+      picture(before),
+      picture(after),
+      number,
+    ),
+    h(
+      'div',
+      { class: 'lk-card-words' },
+      coordinates({ lon, lat }),
+      h('span', { class: 'lk-muted' }, `${day(before.datetime)} and ${day(after.datetime)}`),
+    ),
+  );
+}
+
+function middle({ coordinates: [corners] }) {
+  const four = corners.slice(0, 4);
+  return [0, 1].map((axis) => four.reduce((sum, at) => sum + at[axis], 0) / four.length);
+}

@@ -1,0 +1,258 @@
+// Review: one hit large beside its surroundings; good, bad or skip by key; undo.
+import { count, day, h, icon, place, score } from '../shared/dom.js';
+import { cutAt, inWords } from './precision.js';
+
+const KEYS = { g: 'good', b: 'bad', s: 'skip', ' ': 'skip' };
+const AHEAD = 3; // pictures fetched before they are wanted
+
+export async function showReview({ root, body, saved, go, fail, asked, current }) {
+  const search = await saved.open(asked);
+  if (!current()) return undefined;
+  const here = { collection: search.collection, search: search.id };
+  const { hits } = search;
+  let { marks, notes, precision } = search;
+  let order = orderOf('spread');
+  let at = first();
+  let sending = Promise.resolve(); // one mark after the other, in the order they were given
+  const given = []; // hits marked in this sitting, to undo
+
+  const bar = h('div', { class: 'lk-bar-done' });
+  const status = h('p', { role: 'status', class: 'lk-muted' });
+  const stage = h('div', { class: 'lk-stage' });
+  const how = h(
+    'select',
+    { 'aria-label': 'Order' },
+    h('option', { value: 'spread' }, 'Spread over all ranks'),
+    h('option', { value: 'rank' }, 'Best first'),
+    h('option', { value: 'doubt' }, 'Worst first'),
+  );
+  how.addEventListener('change', () => {
+    order = orderOf(how.value);
+    at = first();
+    draw();
+    how.blur();
+  });
+  const leave = () => sending.then(() => current() && go(here)); // what was marked must count there
+  body.replaceChildren(
+    h(
+      'div',
+      { class: 'lk-review' },
+      h(
+        'header',
+        { class: 'lk-review-head' },
+        h('button', { class: 'lk-link', type: 'button', onclick: leave }, icon('back'), search.name),
+        h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
+        status,
+        h('label', { class: 'lk-field' }, h('span', { class: 'lk-wide' }, 'Order'), how),
+      ),
+      stage,
+    ),
+  );
+  document.addEventListener('keydown', onKey);
+  draw();
+  return () => document.removeEventListener('keydown', onKey);
+
+  function orderOf(name) {
+    if (name === 'spread') return search.order;
+    const ranks = hits.map((_, rank) => rank);
+    return name === 'rank' ? ranks : ranks.reverse();
+  }
+
+  // Where to begin: the hit asked for, else the first without a mark.
+  function first() {
+    const wanted = asked.from ? hits.findIndex(({ id }) => id === asked.from) : -1;
+    if (wanted >= 0) {
+      asked.from = '';
+      return order.indexOf(wanted);
+    }
+    const open = order.findIndex((rank) => !marks[hits[rank].id]);
+    return open < 0 ? order.length : open;
+  }
+
+  function next() {
+    const later = order.findIndex((rank, turn) => turn > at && !marks[hits[rank].id]);
+    if (later >= 0) return later;
+    return order.every((rank) => marks[hits[rank].id]) ? order.length : first();
+  }
+
+  function mark(kind) {
+    const hit = hits[order[at]];
+    if (!hit) return;
+    const before = marks[hit.id] ?? null;
+    given.push({ hit, before, at });
+    put(hit, kind);
+    at = next();
+    draw();
+  }
+
+  function undo() {
+    const last = given.pop();
+    if (!last) return;
+    put(last.hit, last.before);
+    at = last.at;
+    draw();
+  }
+
+  // Shown at once, sent behind; a refusal puts it back.
+  function put(hit, kind) {
+    const before = marks[hit.id];
+    marks = { ...marks };
+    if (kind) marks[hit.id] = kind;
+    else delete marks[hit.id];
+    sending = sending.then(async () => {
+      try {
+        ({ precision } = await saved.mark(search, hit.id, { mark: kind }));
+        if (current() && at >= order.length) draw();
+      } catch (refusal) {
+        if (before) marks[hit.id] = before;
+        else delete marks[hit.id];
+        draw();
+        fail(refusal);
+      }
+    });
+  }
+
+  function step(by) {
+    at = Math.max(0, Math.min(order.length - 1, at + by));
+    draw();
+  }
+
+  function onKey(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.target.closest?.('input, textarea, select')) {
+      if (event.key === 'Escape') event.target.blur();
+      return;
+    }
+    const onButton = event.target.closest?.('button, a') && event.key === ' ';
+    const outside = event.target !== document.body && !event.target.contains(root);
+    if (onButton || (outside && !root.contains(event.target))) return;
+    if (event.key in KEYS) mark(KEYS[event.key]);
+    else if (event.key === 'u' || event.key === 'Backspace') undo();
+    else if (event.key === 'ArrowRight') step(1);
+    else if (event.key === 'ArrowLeft') step(-1);
+    else if (event.key === 'Escape') leave();
+    else return;
+    event.preventDefault();
+  }
+
+  function draw() {
+    const kinds = Object.values(marks);
+    const counted = (kind) => kinds.filter((one) => one === kind).length;
+    bar.style.width = `${hits.length ? (100 * kinds.length) / hits.length : 100}%`;
+    status.textContent =
+      `${count(kinds.length)} of ${count(hits.length)} · ` +
+      `${count(counted('good'))} good, ${count(counted('bad'))} bad`;
+    stage.replaceChildren(...(at < order.length ? [pictures(), panel()] : [done()]));
+    for (const rank of order.slice(at + 1, at + 1 + AHEAD)) preload(hits[rank]);
+  }
+
+  function preload({ id }) {
+    new Image().src = saved.chip(search, id, 512);
+    new Image().src = saved.chip(search, id, 512, 3);
+  }
+
+  function pictures() {
+    const hit = hits[order[at]];
+    const kind = marks[hit.id];
+    return h(
+      'div',
+      { class: `lk-pictures ${kind ? `lk-is-${kind}` : ''}` },
+      h(
+        'figure',
+        {},
+        h('img', { src: saved.chip(search, hit.id, 512), alt: `Hit ${hit.rank}`, width: 512, height: 512 }),
+        h('figcaption', {}, `Hit ${hit.rank}`),
+      ),
+      h(
+        'figure',
+        { class: 'lk-around' },
+        h('img', { src: saved.chip(search, hit.id, 512, 3), alt: 'Its surroundings', width: 512, height: 512 }),
+        h('span', { class: 'lk-frame', 'aria-hidden': true }),
+        h('figcaption', {}, 'Around it'),
+      ),
+      search.picture
+        ? h(
+            'figure',
+            { class: 'lk-wanted' },
+            h('img', { src: saved.picture(search), alt: 'What was looked for', width: 256, height: 256 }),
+            h('figcaption', {}, 'Looked for'),
+          )
+        : null,
+    );
+  }
+
+  function panel() {
+    const hit = hits[order[at]];
+    const note = h('textarea', {
+      class: 'lk-note-field',
+      rows: 2,
+      placeholder: 'Note on this hit',
+      'aria-label': 'Note on this hit',
+    });
+    note.value = notes[hit.id] || '';
+    note.addEventListener('change', async () => {
+      notes = { ...notes, [hit.id]: note.value };
+      await saved.mark(search, hit.id, { note: note.value }).catch(fail);
+    });
+    return h(
+      'aside',
+      { class: 'lk-panel lk-judge' },
+      h('div', {}, h('h2', {}, 'Is it what you look for?'), h('p', { class: 'lk-muted' }, facts(hit))),
+      h(
+        'div',
+        { class: 'lk-verdicts' },
+        verdict('good', 'Good', 'G'),
+        verdict('bad', 'Bad', 'B'),
+        verdict('skip', 'Skip', 'S'),
+      ),
+      h(
+        'div',
+        { class: 'lk-row lk-moves' },
+        key('undo', 'Undo', 'U', undo, !given.length),
+        key('back', 'Previous', '←', () => step(-1), at === 0),
+      ),
+      note,
+      h('p', { class: 'lk-muted lk-so-far' }, inWords(cutAt(precision, -1))),
+    );
+  }
+
+  function verdict(kind, words, letter) {
+    const pressed = marks[hits[order[at]].id] === kind;
+    return h(
+      'button',
+      {
+        class: `lk-verdict lk-verdict-${kind}`,
+        type: 'button',
+        'aria-pressed': String(pressed),
+        onclick: () => mark(kind),
+      },
+      icon(kind),
+      words,
+      h('kbd', {}, letter),
+    );
+  }
+
+  function done() {
+    return h(
+      'section',
+      { class: 'lk-blank' },
+      h('h2', {}, hits.length ? 'All reviewed' : 'There is nothing to review'),
+      h('p', {}, inWords(cutAt(precision, -1))),
+      h(
+        'div',
+        { class: 'lk-row' },
+        h('button', { class: 'lk-button lk-primary', type: 'button', onclick: leave }, 'See and export'),
+        given.length ? key('undo', 'Undo', 'U', undo, false) : null,
+        hits.length ? key('back', 'Look again', '', () => ((at = 0), draw()), false) : null,
+      ),
+    );
+  }
+}
+
+const facts = (hit) =>
+  [`score ${score(hit.score)}`, place(hit.lon, hit.lat), day(hit.datetime)].join(' · ');
+
+function key(name, words, letter, onclick, disabled) {
+  const attributes = { class: 'lk-button', type: 'button', onclick, disabled };
+  return h('button', attributes, icon(name), words, letter ? h('kbd', {}, letter) : null);
+}

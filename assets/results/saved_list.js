@@ -1,0 +1,172 @@
+// All saved searches, the latest first; two of them can be chosen to compare.
+import { count, day, h, icon } from '../shared/dom.js';
+
+export async function showList({ body, data, saved, go, fail }) {
+  let { searches, refused, trashed } = await saved.all();
+  let chosen = [];
+  const title = h('h1', {}, 'Results');
+  const tools = h('div', { class: 'lk-row' });
+  const list = h('ul', { class: 'lk-saved' });
+  const rest = h('div', { class: 'lk-rest' });
+  body.replaceChildren(h('header', { class: 'lk-head' }, title, tools), list, rest);
+  draw();
+
+  function draw() {
+    list.replaceChildren(...searches.map(row));
+    rest.replaceChildren(
+      ...(searches.length ? [] : [nothing(data)]),
+      ...refused.map(refusal),
+      ...trashed.map((gone) => inTrash(gone, data)),
+    );
+    drawTools();
+  }
+
+  function drawTools() {
+    if (searches.length < 2) return tools.replaceChildren();
+    const ready = chosen.length === 2;
+    const compare = { class: 'lk-button', type: 'button', disabled: !ready, onclick: openBoth };
+    const hint = ready ? '' : chosen.length ? 'Choose one more' : 'Choose two to compare';
+    return tools.replaceChildren(
+      h('span', { class: 'lk-muted lk-wide' }, hint),
+      h('button', compare, 'Compare'),
+    );
+  }
+
+  function openBoth() {
+    const [first, second] = chosen;
+    go({
+      collection: first.collection,
+      search: first.id,
+      with: `${second.collection}/${second.id}`,
+    });
+  }
+
+  function choose(search, on) {
+    chosen = chosen.filter((other) => other !== search);
+    if (on) chosen = [...chosen, search].slice(-2);
+    for (const box of list.querySelectorAll('input')) {
+      box.checked = chosen.some(({ id }) => id === box.value);
+    }
+    drawTools();
+  }
+
+  function row(search) {
+    const { collection, id } = search;
+    const open = () => go({ collection, search: id });
+    const box = h('input', { type: 'checkbox', value: id, 'aria-label': `Compare ${search.name}` });
+    box.addEventListener('change', () => choose(search, box.checked));
+    const item = h(
+      'li',
+      { class: 'lk-saved-row' },
+      searches.length > 1 ? h('label', { class: 'lk-tick' }, box) : null,
+      h(
+        'button',
+        { class: 'lk-open', type: 'button', onclick: open },
+        picture(search, saved),
+        h(
+          'span',
+          { class: 'lk-saved-words' },
+          h('strong', {}, search.name),
+          h('span', { class: 'lk-muted' }, facts(search)),
+          search.note ? h('span', { class: 'lk-one-line' }, search.note) : null,
+        ),
+        progress(search),
+      ),
+      h(
+        'button',
+        {
+          class: 'lk-ghost',
+          type: 'button',
+          title: `Delete ${search.name}`,
+          'aria-label': `Delete ${search.name}`,
+          onclick: () => confirmDelete(item, search),
+        },
+        icon('trash'),
+      ),
+    );
+    return item;
+  }
+
+  // Asks in place; nothing is deleted before the answer.
+  function confirmDelete(item, search) {
+    const before = [...item.childNodes];
+    const keep = h('button', { class: 'lk-button', type: 'button' }, 'Keep');
+    keep.onclick = () => item.replaceChildren(...before);
+    const remove = h('button', { class: 'lk-button lk-danger', type: 'button' }, 'Delete');
+    remove.onclick = async () => {
+      remove.disabled = true;
+      try {
+        await saved.remove(search);
+        searches = searches.filter((other) => other !== search);
+        chosen = chosen.filter((other) => other !== search);
+        draw();
+      } catch (refusal) {
+        item.replaceChildren(...before);
+        fail(refusal);
+      }
+    };
+    const review = search.reviewed ? ` and its ${count(search.reviewed)} marks` : '';
+    item.replaceChildren(
+      h('span', { class: 'lk-saved-words lk-ask' }, `Delete “${search.name}”${review} for good?`),
+      keep,
+      remove,
+    );
+    keep.focus();
+  }
+}
+
+function picture(search, saved) {
+  if (!search.picture) return h('span', { class: 'lk-thumb lk-skeleton' });
+  const source = { src: saved.picture(search), alt: '', width: 72, height: 72, class: 'lk-thumb' };
+  return h('img', source);
+}
+
+function facts({ collection_title: title, hits, created, name, query }) {
+  const like = name === query ? [] : [`like ${query}`];
+  return [title, ...like, hits === 1 ? '1 hit' : `${count(hits)} hits`, day(created)].join(' · ');
+}
+
+function progress({ reviewed, hits }) {
+  const share = hits ? reviewed / hits : 0;
+  const bar = h('span', { class: 'lk-bar-done' });
+  bar.style.width = `${100 * share}%`;
+  return h(
+    'span',
+    { class: 'lk-progress' },
+    h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
+    h('span', { class: 'lk-muted' }, reviewed ? `${count(reviewed)} reviewed` : 'not reviewed'),
+  );
+}
+
+function nothing({ base }) {
+  return h(
+    'section',
+    { class: 'lk-blank' },
+    h('h2', {}, 'No saved search yet'),
+    h(
+      'p',
+      {},
+      'Search for something, then press Save: the search is kept here with its hits, to be ' +
+        'reviewed, compared and exported.',
+    ),
+    h(
+      'a',
+      { class: 'lk-button lk-primary', href: `${location.origin}${base}/search`, target: '_self' },
+      'Search',
+    ),
+  );
+}
+
+const refusal = ({ collection, title, remedy }) =>
+  h('p', { class: 'lk-aside' }, `${collection}: ${title}. ${remedy ? `${remedy}.` : ''}`);
+
+function inTrash({ title, searches }, { base }) {
+  const these = searches === 1 ? 'One saved search lies' : `${count(searches)} saved searches lie`;
+  return h(
+    'p',
+    { class: 'lk-aside' },
+    `${these} in the trash with ${title}. `,
+    h('a', { href: `${location.origin}${base}/collections`, target: '_self' }, 'Restore it'),
+    ' to see them again.',
+  );
+}

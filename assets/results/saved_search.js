@@ -1,0 +1,323 @@
+// One saved search: what it was, what it found, how far to trust it, and the way out as files.
+import { count, day, h, icon, place, rankColour, score } from '../shared/dom.js';
+import { cutAt, inWords, precisionChart } from './precision.js';
+import { gone } from '../search/reopened.js';
+
+const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
+
+export async function showSearch({ body, data, saved, go, fail, asked, current }) {
+  const [search, { searches }] = await Promise.all([saved.open(asked), saved.all()]);
+  if (!current()) return undefined;
+  const here = { collection: search.collection, search: search.id };
+  let least = search.precision.at(-1)?.threshold ?? 0;
+
+  const trust = h('section', { class: 'lk-panel' });
+  const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, best first' });
+  const counted = h('p', { class: 'lk-muted', role: 'status' });
+  const files = exporting({ data, saved, search, fail, least: () => least });
+  body.replaceChildren(
+    header({ search, saved, go, fail, here, data, searches }),
+    h(
+      'div',
+      { class: 'lk-columns' },
+      h('div', { class: 'lk-side' }, trust, files.element),
+      h('div', { class: 'lk-main' }, ...warnings(search), counted, grid),
+    ),
+  );
+  drawHits();
+  drawTrust();
+
+  function cut(threshold) {
+    least = threshold;
+    drawTrust();
+    markHits();
+  }
+
+  function drawTrust() {
+    const reviewed = Object.values(search.marks).filter((mark) => mark !== 'skip').length;
+    trust.replaceChildren(
+      h('h2', {}, 'How many are right?'),
+      h('p', { class: 'lk-words', role: 'status' }, inWords(cutAt(search.precision, least))),
+      search.precision.length > 1 ? precisionChart(search.precision, least, cut) : '',
+      search.precision.length > 1 ? slider() : '',
+      h(
+        'p',
+        { class: 'lk-muted' },
+        reviewed
+          ? 'Move the cut: what lies below it is left out of exports.'
+          : 'Review a few: ten are enough for a first estimate.',
+      ),
+    );
+    files.update();
+  }
+
+  // By position among the thresholds, so that each step changes the number of hits.
+  function slider() {
+    const places = search.precision;
+    const range = h('input', {
+      type: 'range',
+      min: 0,
+      max: places.length - 1,
+      step: 1,
+      'aria-label': 'Least score',
+    });
+    range.value = places.indexOf(cutAt(places, least));
+    range.addEventListener('input', () => {
+      cut(places[Number(range.value)].threshold);
+      trust.querySelector('input[type=range]')?.focus();
+    });
+    return range;
+  }
+
+  function drawHits() {
+    grid.replaceChildren(...search.hits.map(card));
+    markHits();
+  }
+
+  function markHits() {
+    const kept = search.hits.filter((hit) => hit.score >= least - 1e-9);
+    const all = kept.length === search.hits.length;
+    counted.textContent = all
+      ? `${count(search.hits.length)} hits among ${count(search.eligible)} chips`
+      : `${count(kept.length)} of ${count(search.hits.length)} hits at or above ${score(least)}`;
+    [...grid.children].forEach((item, at) =>
+      item.classList.toggle('lk-below', search.hits[at].score < least - 1e-9),
+    );
+  }
+
+  function card(hit, at) {
+    const mark = search.marks[hit.id];
+    const rank = h('span', { class: 'lk-rank' }, String(hit.rank));
+    rank.style.background = rankColour(hit.rank, search.hits.length);
+    const words = `Hit ${hit.rank}, similarity ${score(hit.score)}, at ${place(hit.lon, hit.lat)}`;
+    const open = () => go({ ...here, view: 'review', from: hit.id });
+    return h(
+      'li',
+      { class: `lk-hit ${mark ? `lk-is-${mark}` : ''}` },
+      h(
+        'button',
+        {
+          class: 'lk-pick',
+          type: 'button',
+          title: 'Review from here',
+          'aria-label': mark ? `${words}, ${MARKS[mark]}` : words,
+          onclick: open,
+        },
+        h('img', {
+          src: saved.chip(search, hit.id, 256),
+          loading: at < 24 ? 'eager' : 'lazy',
+          width: 256,
+          height: 256,
+          alt: '',
+        }),
+        rank,
+        h('span', { class: 'lk-score' }, score(hit.score)),
+        mark ? h('span', { class: 'lk-mark', title: MARKS[mark] }, icon(mark)) : null,
+      ),
+      search.notes[hit.id] ? h('p', { class: 'lk-one-line' }, search.notes[hit.id]) : null,
+    );
+  }
+  return undefined;
+}
+
+function header({ search, saved, go, fail, here, data, searches }) {
+  const name = h('input', {
+    class: 'lk-title',
+    value: search.name,
+    maxlength: 120,
+    'aria-label': 'Name of the search',
+    spellcheck: 'false',
+  });
+  name.addEventListener('keydown', (event) => event.key === 'Enter' && name.blur());
+  name.addEventListener('change', () => {
+    if (!name.value.trim()) name.value = search.name;
+    else keep({ name: name.value });
+  });
+  const note = h('textarea', {
+    class: 'lk-note-field',
+    placeholder: 'Notes',
+    'aria-label': 'Notes',
+    maxlength: 10000,
+    rows: 2,
+  });
+  note.value = search.note;
+  note.addEventListener('change', () => keep({ note: note.value }));
+  const kept = h('span', { class: 'lk-muted', role: 'status' });
+
+  async function keep(fields) {
+    try {
+      Object.assign(search, await saved.change(search, fields), { hits: search.hits });
+      kept.textContent = 'Saved';
+      setTimeout(() => (kept.textContent = ''), 1500);
+    } catch (refusal) {
+      fail(refusal);
+    }
+  }
+
+  const others = searches.filter(({ id }) => id !== search.id);
+  return h(
+    'header',
+    { class: 'lk-search-head' },
+    h('button', { class: 'lk-link', type: 'button', onclick: () => go({}) }, icon('back'), 'All results'),
+    search.picture
+      ? h('img', { class: 'lk-query-picture', src: saved.picture(search), alt: 'What was looked for' })
+      : h('span', { class: 'lk-query-picture lk-skeleton' }),
+    h(
+      'div',
+      { class: 'lk-search-words' },
+      h('div', { class: 'lk-row' }, name, kept),
+      h('p', { class: 'lk-muted' }, described(search)),
+      note,
+    ),
+    h(
+      'div',
+      { class: 'lk-actions' },
+      h(
+        'button',
+        {
+          class: 'lk-button lk-primary',
+          type: 'button',
+          disabled: !search.hits.length,
+          onclick: () => go({ ...here, view: 'review' }),
+        },
+        'Review',
+      ),
+      h('a', { class: 'lk-button', href: mapLink(search, data), target: '_self' }, 'Open on the map'),
+      others.length ? comparing(others, go, here) : null,
+    ),
+  );
+}
+
+function described({ collection_title: title, query, created, parameters }) {
+  const words = {
+    k: (value) => `${value} results`,
+    suppress: (value) => (value ? 'overlaps hidden' : 'with overlaps'),
+    threshold: (value) => `score at least ${score(value)}`,
+    within: () => 'inside a polygon',
+    scenes: (value) => `${value.length} scene${value.length > 1 ? 's' : ''}`,
+    since: (value) => `since ${value}`,
+    until: (value) => `until ${value}`,
+    max_nodata: (value) => `at most ${value} % without data`,
+    min_sharpness: (value) => `sharpness at least ${value}`,
+    away: (value) => `${value} m away from the query`,
+    good: (value) => `${value.length} good examples`,
+    any_orientation: () => 'any orientation',
+    any_scale: () => 'any scale',
+  };
+  const asked = Object.entries(parameters).map(([key, value]) => words[key]?.(value));
+  return [title, `like ${query}`, ...asked, `saved ${day(created)}`].filter(Boolean).join(' · ');
+}
+
+// The Search page with this search, its hits as they were.
+function mapLink({ collection, id }, { base }) {
+  return `${location.origin}${base}/search?${new URLSearchParams({ collection, saved: id })}`;
+}
+
+function comparing(others, go, here) {
+  const pick = h(
+    'select',
+    { 'aria-label': 'Compare with another search' },
+    h('option', { value: '' }, 'Compare with…'),
+    ...others.map((other) =>
+      h('option', { value: `${other.collection}/${other.id}` }, other.name),
+    ),
+  );
+  pick.addEventListener('change', () => pick.value && go({ ...here, with: pick.value }));
+  return h('label', { class: 'lk-field' }, pick);
+}
+
+function warnings({ changed, missing, hits }) {
+  const lines = [];
+  if (missing.length) lines.push(gone(missing.length));
+  if (changed) {
+    lines.push('The collection changed since; these are the hits as they were. Search again on the map to see what is new.');
+  }
+  if (!hits.length && !missing.length) lines.push('This search found nothing.');
+  return lines.map((line) => h('p', { class: 'lk-aside' }, line));
+}
+
+// Files: what to write, which of it, and one button a format.
+function exporting({ data, saved, search, fail, least }) {
+  const what = choice('What', [
+    ['sites', 'Sites', 'overlapping hits merged into places'],
+    ['hits', 'Hits', 'one outline a chip'],
+  ]);
+  const which = choice('Which', [
+    ['', 'All', 'above the cut'],
+    ['good,none,skip', 'Not bad', 'without those marked bad'],
+    ['good', 'Good', 'only those marked good'],
+  ]);
+  const status = h('p', { class: 'lk-muted', role: 'status' });
+  const buttons = data.formats.map((format) => {
+    const about = h('span', { class: 'lk-muted' }, format.opens_in);
+    const onclick = ({ currentTarget }) => write(format, currentTarget, about);
+    return h(
+      'button',
+      { class: 'lk-file', type: 'button', onclick },
+      icon('download'),
+      h('span', {}, h('strong', {}, format.title), about),
+    );
+  });
+
+  // The first of a kind takes seconds: the button that was pressed says so, and none takes a second
+  // press.
+  async function write(format, pressed, about) {
+    about.textContent = 'Writing it…';
+    pressed.setAttribute('aria-busy', 'true');
+    status.textContent = `Writing ${format.title}…`;
+    for (const button of buttons) button.disabled = true;
+    try {
+      const fields = { format: format.name, what: what.value(), min: least() - 1e-6 };
+      if (which.value()) fields.marks = which.value();
+      const { file, name } = await saved.export(search, fields);
+      download(file, name);
+      status.textContent = `${name} is downloaded.`;
+    } catch (refusal) {
+      status.textContent = '';
+      fail(refusal);
+    } finally {
+      about.textContent = format.opens_in;
+      pressed.removeAttribute('aria-busy');
+      for (const button of buttons) button.disabled = false;
+    }
+  }
+
+  const element = h(
+    'section',
+    { class: 'lk-panel' },
+    h('h2', {}, 'Export'),
+    what.element,
+    which.element,
+    h('div', { class: 'lk-files' }, ...buttons),
+    status,
+  );
+  const update = () => {
+    const marked = Object.values(search.marks).filter((mark) => mark !== 'skip').length;
+    which.element.hidden = !marked;
+  };
+  return { element, update };
+}
+
+function download(file, name) {
+  const link = h('a', { href: URL.createObjectURL(file), download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+let groups = 0;
+
+function choice(legend, options) {
+  const group = `lk-choice-${++groups}`;
+  const inputs = options.map(([value], at) =>
+    h('input', { type: 'radio', name: group, value, checked: at === 0 }),
+  );
+  const element = h(
+    'fieldset',
+    { class: 'lk-choice' },
+    h('legend', { class: 'lk-offscreen' }, legend),
+    ...options.map(([, words, title], at) => h('label', { title }, inputs[at], h('span', {}, words))),
+  );
+  return { element, value: () => inputs.find((input) => input.checked).value };
+}

@@ -1,0 +1,432 @@
+// What a person can do: every change of the state that is not just drawing.
+import { chipAt, nearest, neighbour, readFootprints } from '../map/footprints.js';
+import { beginWork } from '../shared/idle.js';
+import { linkedCollection, readLink, writeLink } from '../shared/link.js';
+import { createMarks } from './marks.js';
+import { nameOf, recipeOf, shownOf } from '../shared/recipe.js';
+import { savedState } from './reopened.js';
+import { createTravel } from '../shared/history.js';
+
+const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
+const PAGE = 60; // results on one page of the gallery
+// What a search changes.
+const ON_SCREEN = [
+  'query', 'good', 'bad', 'marks', 'examples', 'past', 'hits', 'sites', 'shown', 'page', 'scores',
+  'summary', 'selected', 'saved', 'reopened',
+];
+const pick = (from, keys) => Object.fromEntries(keys.map((key) => [key, from[key]]));
+
+export function createActions({ data, store, service, root }) {
+  const { collection } = data;
+  const { state } = store;
+  let running = null; // the search under way, to cancel it
+  let before = null; // what was on screen when it began, to come back if it is refused
+  let stepping = false; // whether its answer is a step of the browser's history
+  let scoring = null; // the request for all scores, likewise
+  let counting = null;
+  let counted = () => {}; // ends the work of counting, for `idle`
+  let warmed = false;
+  let stopped = false;
+  const ours = () => [null, collection.name].includes(linkedCollection());
+  const steps = createTravel('search', travel, ours);
+  const met = new Map(); // queries as the server told them, by what the address says of them
+  // While a search is under way the address stays with what is shown; another page's is not ours.
+  const link = (step = false) =>
+    running || !steps.here() || writeLink(collection.name, state, step);
+
+  async function begin() {
+    const own = steps.here() && ours(); // else Streamlit is about to show something else
+    const { query, saved, ...rest } = own ? readLink(collection.name) : {};
+    store.set(rest);
+    if (saved) reopen(saved);
+    else if (query) run({ query }, { step: false, page: rest.page });
+    else {
+      if (own) link();
+      countEligible();
+    }
+    await loadFootprints(); // first what is seen, then the seconds of warming
+    if (!stopped) await warmIndex();
+  }
+
+  // Back and Forward among this collection's searches.
+  function travel() {
+    const { heat, inside, panel, page, query, saved, ...rest } = readLink(collection.name, false);
+    if (query && !saved) {
+      const known = met.get(nameOf({ ...rest, query })) ?? query;
+      run({ ...rest, query: known }, { quiet: true, step: false, page });
+      return;
+    }
+    if (saved) {
+      store.set({ marks: rest.marks, least: rest.least, page: 0, selected: -1 });
+      reopen(saved);
+      return;
+    }
+    empty();
+    store.set(rest);
+    link();
+    countEligible();
+  }
+
+  async function loadFootprints() {
+    try {
+      const buffer = await service.footprints(collection.version);
+      if (!stopped) store.set({ footprints: readFootprints(buffer) });
+    } catch (refusal) {
+      fail(refusal);
+    }
+  }
+
+  async function warmIndex() {
+    const slow = setTimeout(() => !running && store.set({ busy: 'Warming the index…' }), 150);
+    try {
+      await service.warm();
+      warmed = true;
+    } catch (refusal) {
+      fail(refusal);
+    } finally {
+      clearTimeout(slow);
+      if (!running) store.set({ busy: '' });
+    }
+  }
+
+  // A saved search with its hits as they were: nothing is searched.
+  async function reopen(id) {
+    const mine = takeTurn();
+    store.set({ busy: 'Opening the saved search…' });
+    try {
+      const saved = await service.saved(id);
+      if (running !== mine || stopped) return;
+      running = null;
+      if (saved.version !== collection.version) return location.reload();
+      store.set({ ...savedState(saved, state), answered: state.asked, busy: '' });
+      link();
+      fetchScoresIfFew();
+    } catch (refusal) {
+      if (running !== mine || stopped) return;
+      running = null;
+      fail(refusal);
+      link();
+    }
+  }
+
+  // The reopened search on the collection as it is now.
+  function searchAgain() {
+    run({ least: state.reopened.least }, { quiet: true });
+  }
+
+  // What was under way gives way to something new.
+  function takeTurn() {
+    if (!running) before = pick(state, ON_SCREEN);
+    running?.abort();
+    scoring?.abort();
+    store.set({ asked: state.asked + 1 });
+    return (running = new AbortController());
+  }
+
+  // Runs a search after these changes of the query.  A quiet one leaves what is shown in its place
+  // until the answer is there; a step is one that Back leads away from.
+  async function run(changes, { quiet = false, step = true, page = null } = {}) {
+    stepping = step;
+    const mine = takeTurn();
+    store.set({
+      ...changes,
+      ...(quiet ? {} : { hits: [], sites: null, shown: [], page: 0, scores: null, summary: null }),
+      ...(quiet ? {} : { selected: -1, hovered: -1 }),
+      saved: null,
+      reopened: null,
+      trouble: null,
+      busy: warmed ? 'Searching…' : 'Warming the index, then searching…',
+    });
+    try {
+      const answer = await service.search(recipeOf(state), state.merged, mine.signal);
+      if (running !== mine || stopped) return;
+      running = null;
+      if (answer.version !== collection.version) return location.reload(); // rebuilt meanwhile
+      accept(answer, page ?? state.page);
+      link(stepping);
+      met.set(nameOf(readLink(collection.name, false)), state.query);
+    } catch (refusal) {
+      if (running !== mine || stopped) return;
+      running = null;
+      store.set(before);
+      if (state.query && !state.scores && state.summary) fetchScoresIfFew();
+      fail(refusal);
+      link();
+    }
+  }
+
+  function accept({ query, examples, hits, sites, eligible, total, seconds }, page) {
+    warmed = true;
+    const chosen = state.shown[state.selected]?.id;
+    const shown = shownOf({ ...state, hits, sites });
+    const selected = chosen ? shown.findIndex(({ id }) => id === chosen) : -1;
+    store.set({
+      query,
+      examples: new Map(examples.map((example) => [example.id, example])),
+      hits,
+      sites,
+      shown,
+      selected,
+      page: Math.min(page, Math.max(0, Math.ceil(shown.length / PAGE) - 1)),
+      summary: { eligible, total, seconds },
+      answered: state.asked,
+      busy: '',
+    });
+    fetchScoresIfFew();
+  }
+
+  function fetchScoresIfFew() {
+    if (state.heat || state.summary.total <= MANY_SCORES) fetchScores();
+  }
+
+  async function fetchScores() {
+    scoring?.abort();
+    if (!state.query) return;
+    const mine = (scoring = new AbortController());
+    try {
+      const buffer = await service.scores(recipeOf(state), mine.signal);
+      if (scoring === mine && !stopped) store.set({ scores: new Float32Array(buffer) });
+    } catch (refusal) {
+      if (scoring === mine && !stopped && state.heat) fail(refusal);
+    }
+  }
+
+  function fail(refusal) {
+    store.set({ busy: '', trouble: refusal, ...(running ? {} : { answered: state.asked }) });
+  }
+
+  // Something new to look for.
+  function search({ row, ...start }) {
+    const kind = start.file || start.picture ? 'picture' : start.box ? 'box' : 'chip';
+    const query = { kind, row, ...start };
+    run({ query, good: [], bad: [], marks: {}, examples: new Map(), past: marks.past() });
+  }
+
+  // The same query again, after an option changed.
+  function repeat() {
+    if (state.query) run({}, { quiet: true, step: Boolean(running) && stepping });
+    else link();
+  }
+
+  function rowAt(lon, lat) {
+    const { footprints } = state;
+    return footprints ? chipAt(footprints, lon, lat) : undefined;
+  }
+
+  function searchAt(lon, lat) {
+    const row = rowAt(lon, lat);
+    if (row !== null) search({ at: [lon, lat], row });
+  }
+
+  function searchHit(place) {
+    const hit = state.shown[place];
+    if (hit) search({ chip: hit.id, row: hit.row });
+  }
+
+  const cursorPlace = () => {
+    const { footprints, cursor } = state;
+    if (!footprints || cursor === null) return null;
+    return [footprints.centres[cursor * 2], footprints.centres[cursor * 2 + 1]];
+  };
+
+  function searchCursor() {
+    const at = cursorPlace();
+    if (at) search({ at, row: state.cursor });
+  }
+
+  // One more example, or one less: the chip at a point.
+  async function exampleAt(lon, lat) {
+    if (!state.query) return searchAt(lon, lat);
+    if (rowAt(lon, lat) === null) return undefined;
+    try {
+      return marks.example(await service.chipAt(lon, lat));
+    } catch (refusal) {
+      return fail(refusal);
+    }
+  }
+
+  function clear() {
+    const step = Boolean(state.query);
+    if (step) store.set({ past: marks.past() });
+    empty();
+    link(step);
+    countEligible();
+  }
+
+  function empty() {
+    running?.abort();
+    scoring?.abort();
+    running = null;
+    store.set({
+      answered: state.asked,
+      query: null,
+      good: [],
+      bad: [],
+      marks: {},
+      examples: new Map(),
+      hits: [],
+      sites: null,
+      shown: [],
+      page: 0,
+      selected: -1,
+      hovered: -1,
+      cursor: null,
+      scores: null,
+      summary: null,
+      saved: null,
+      reopened: null,
+      trouble: null,
+      busy: '',
+    });
+  }
+
+  function select(place) {
+    const { shown } = state;
+    if (!shown.length) return;
+    const selected = Math.max(0, Math.min(place, shown.length - 1));
+    store.set({ selected, page: Math.floor(selected / PAGE) });
+  }
+
+  function turnTo(page) {
+    store.set({ page, hovered: -1 });
+    root.querySelector('.lk-gallery').scrollTop = 0;
+    link();
+  }
+
+  // Steps through results, or, before there are any, moves the cursor from chip to chip.
+  function step([east, north], centre) {
+    const { shown, selected, footprints, cursor } = state;
+    if (shown.length) {
+      const columns = north ? columnsOf(root) : 1;
+      return select(selected < 0 ? state.page * PAGE : selected + (east || -north) * columns);
+    }
+    if (!footprints?.total) return undefined;
+    const next =
+      cursor === null
+        ? nearest(footprints, centre.lng, centre.lat)
+        : neighbour(footprints, cursor, [east, north]);
+    return store.set({ cursor: next });
+  }
+
+  function setOption(change) {
+    store.set({ options: { ...state.options, ...change } });
+    repeat();
+  }
+
+  // Blank values take a filter away.
+  function setFilters(change) {
+    const filters = { ...state.filters, ...change };
+    for (const [name, value] of Object.entries(filters)) {
+      if (value === null || value === '' || value?.length === 0) delete filters[name];
+    }
+    store.set({ filters });
+    repeat();
+    countEligible();
+  }
+
+  // Before there is a query: how many chips the filters leave.
+  async function countEligible() {
+    clearTimeout(counting);
+    counted();
+    if (state.query || !Object.keys(state.filters).length) return store.set({ eligible: null });
+    const ended = (counted = beginWork('the chips that filters leave'));
+    counting = setTimeout(async () => {
+      try {
+        const { eligible } = await service.eligible(state.filters);
+        if (!stopped) store.set({ eligible });
+      } catch (refusal) {
+        if (!stopped) fail(refusal);
+      } finally {
+        ended();
+      }
+    }, 200);
+    return undefined;
+  }
+
+  // `done` once the hand has let go of the cut.
+  function setLeast(least, done = false) {
+    const { shown, selected } = state;
+    const kept = shownOf({ ...state, least });
+    const chosen = shown[selected]?.id;
+    store.set({
+      least,
+      shown: kept,
+      page: 0,
+      selected: chosen ? kept.findIndex(({ id }) => id === chosen) : -1,
+      hovered: -1,
+    });
+    link();
+    if (done && state.merged) repeat();
+  }
+
+  function merge(merged) {
+    store.set({ merged, selected: -1, hovered: -1, page: 0 });
+    repeat();
+  }
+
+  function toggle(name) {
+    store.set({ [name]: !state[name] });
+    if (name === 'heat' && state.heat && !state.scores) fetchScores();
+    link();
+  }
+
+  async function save(name) {
+    const saving = { state: 'saving', name };
+    const shown = () => !stopped && state.saved === saving; // and no other search since
+    store.set({ saved: saving, trouble: null });
+    try {
+      const recipe = recipeOf(state);
+      if (state.least > 0) recipe.threshold = state.least;
+      const { id, name: given } = await service.save(name, recipe, state.merged, state.marks);
+      if (shown()) store.set({ saved: { state: 'done', name: given, id } });
+    } catch (refusal) {
+      if (shown()) store.set({ saved: { state: 'asking', name } });
+      if (!stopped) fail(refusal);
+    }
+  }
+
+  function stop() {
+    stopped = true;
+    steps.end();
+    clearTimeout(counting);
+    counted();
+    running?.abort();
+    scoring?.abort();
+  }
+
+  const marks = createMarks({ store, run, clear, link });
+  return {
+    ...marks,
+    begin,
+    leave: steps.leave,
+    clear,
+    exampleAt,
+    exampleCursor: () => cursorPlace() && exampleAt(...cursorPlace()),
+    merge,
+    repeat,
+    save,
+    search,
+    searchAgain,
+    searchAt,
+    searchCursor,
+    searchHit,
+    searchPicture: (file) => search({ file }),
+    select,
+    setFilters,
+    setLeast,
+    setOption,
+    step,
+    stop,
+    toggle,
+    turnTo,
+  };
+}
+
+export const pagesOf = ({ shown }) => Math.max(1, Math.ceil(shown.length / PAGE));
+export const onPage = ({ shown, page }) => shown.slice(page * PAGE, (page + 1) * PAGE);
+export const firstOf = ({ page }) => page * PAGE;
+
+function columnsOf(root) {
+  const list = root.querySelector('.lk-cards');
+  return list ? getComputedStyle(list).gridTemplateColumns.split(' ').length : 1;
+}

@@ -1,0 +1,141 @@
+// The slim row above the map.
+import { h, icon, score } from '../shared/dom.js';
+import { drawHistogram } from './histogram.js';
+import { createNotes } from '../shared/notes.js';
+
+export function createControls({ store, root, actions, data, onCollection }) {
+  const row = root.querySelector('.lk-controls');
+  const notes = createNotes({ root, store });
+  row.replaceChildren(
+    collectionChoice(data, onCollection),
+    resultCount(store, actions, data.max_k),
+    leastScore(store, actions),
+    overlaps(store, actions),
+    h('span', { class: 'lk-push' }),
+    notes.busy,
+    filterButton(store, actions),
+    pictureButton(actions),
+    clearButton(store, actions),
+    helpButton(store),
+  );
+  return notes;
+}
+
+export function collectionChoice({ collection, collections }, onCollection) {
+  const options = collections.map(({ name, title }) =>
+    h('option', { value: name, selected: name === collection.name }, title),
+  );
+  const choose = (event) => onCollection(event.target.value);
+  return h(
+    'label',
+    { class: 'lk-field lk-collection' },
+    h('span', {}, 'Collection'),
+    h('select', { onchange: choose }, ...options),
+  );
+}
+
+function resultCount(store, actions, most) {
+  const field = h('input', { type: 'number', min: 1, max: most, step: 1, inputmode: 'numeric' });
+  field.addEventListener('change', () => {
+    const k = Math.max(1, Math.min(most, Math.round(Number(field.value)) || 10));
+    field.value = k;
+    if (k !== store.state.options.k) actions.setOption({ k });
+  });
+  store.watch(['options'], ({ options }) => (field.value = options.k));
+  return h('label', { class: 'lk-field' }, h('span', {}, 'Results'), field);
+}
+
+// The cut, and behind it how the scores are spread.
+function leastScore(store, actions) {
+  const range = h('input', { type: 'range', min: 0, max: 1, step: 0.01 });
+  const value = h('output', {});
+  const chart = h('canvas', { class: 'lk-spread', 'aria-hidden': true });
+  range.addEventListener('input', () => actions.setLeast(Number(range.value)));
+  range.addEventListener('change', () => actions.setLeast(Number(range.value), true));
+  store.watch(['least'], ({ least }) => {
+    range.value = least;
+    value.textContent = score(least);
+  });
+  store.watch(['least', 'scores', 'hits'], (state) => drawHistogram(chart, state));
+  const title = 'How many chips have which similarity; what lies left of the cut is not shown';
+  return h(
+    'label',
+    { class: 'lk-field lk-cut', title },
+    h('span', {}, 'Least score'),
+    h('span', { class: 'lk-cut-box' }, chart, range),
+    value,
+  );
+}
+
+function overlaps(store, actions) {
+  const box = h('input', { type: 'checkbox' });
+  box.addEventListener('change', () => actions.setOption({ suppress: box.checked }));
+  store.watch(['options', 'merged'], ({ options, merged }) => {
+    box.checked = options.suppress && !merged;
+    box.disabled = merged; // sites are made of them
+  });
+  const title = 'Leave out a result more than a quarter of which lies under a better one';
+  return h('label', { class: 'lk-field', title }, box, h('span', {}, 'Hide overlaps'));
+}
+
+function filterButton(store, actions) {
+  const number = h('span', { class: 'lk-active' });
+  const button = h(
+    'button',
+    {
+      class: 'lk-button lk-toggle',
+      type: 'button',
+      title: 'Where and among which chips to search (F)',
+      onclick: () => actions.toggle('panel'),
+    },
+    icon('filter'),
+    'Filters',
+    number,
+  );
+  store.watch(['panel', 'filters'], ({ panel, filters }) => {
+    const active = Object.keys(filters).length;
+    button.setAttribute('aria-expanded', panel);
+    number.hidden = !active;
+    number.textContent = String(active);
+  });
+  return button;
+}
+
+function helpButton(store) {
+  const title = 'Keys and help (?)';
+  const onclick = () => store.set({ help: true });
+  return h(
+    'button',
+    { class: 'lk-ghost lk-help-button', type: 'button', title, 'aria-label': title, onclick },
+    icon('help'),
+  );
+}
+
+function pictureButton(actions) {
+  const file = h('input', {
+    type: 'file',
+    accept: 'image/*,.tif,.tiff',
+    class: 'lk-offscreen',
+    tabindex: -1,
+    'aria-label': 'Picture to search by',
+  });
+  file.addEventListener('change', () => {
+    if (file.files[0]) actions.searchPicture(file.files[0]);
+    file.value = '';
+  });
+  const button = { class: 'lk-button', type: 'button', onclick: () => file.click() };
+  const words = h('span', {}, h('span', { class: 'lk-wide' }, 'Search by '), 'picture');
+  words.className = 'lk-capital';
+  return h('span', { class: 'lk-picture' }, h('button', button, icon('picture'), words), file);
+}
+
+function clearButton(store, actions) {
+  const button = h(
+    'button',
+    { class: 'lk-button', type: 'button', title: 'Esc', onclick: actions.clear },
+    icon('clear'),
+    'Clear',
+  );
+  store.watch(['query'], ({ query }) => (button.disabled = !query));
+  return button;
+}

@@ -1,0 +1,119 @@
+// Drawing on the map: a box to search by, a polygon that results must lie in.
+import { LINE } from '../map/colours.js';
+import { h } from '../shared/dom.js';
+import { beginWork } from '../shared/idle.js';
+import { createKeyBox } from './key_box.js';
+import { loadDraw } from '../map/leaflet.js';
+
+const KINDS = { box: 'Rectangle', polygon: 'Polygon' };
+// For fingers, which no tooltip follows.
+export const FINGERS = matchMedia('(pointer: coarse)');
+export const HOW = { Rectangle: 'Drag over it', Polygon: 'Tap each corner, then the first one again' };
+const NARROW = matchMedia('(max-width: 760px)');
+
+export function createDrawing(map, { store, actions, root }) {
+  const keyBox = createKeyBox(map, root.querySelector('.lk-map-pane'));
+  let tool = null;
+  let stopped = false;
+  const how = h('p', { class: 'lk-pill', role: 'status', hidden: true });
+  map.getContainer().parentElement.append(how);
+
+  async function begin(kind) {
+    if (tool || store.state.drawing === 'keys') return stop();
+    // On a phone the filters take the place in which one would draw.
+    if (NARROW.matches) store.set({ panel: false });
+    try {
+      const L = await loadDraw();
+      if (stopped) return undefined;
+      const options = { shapeOptions: LINE, showArea: false, metric: true };
+      tool = new L.Draw[KINDS[kind]](map, options);
+      tool.enable();
+      map.getContainer().classList.add('lk-drawing');
+      how.textContent = HOW[KINDS[kind]];
+      how.hidden = !FINGERS.matches;
+      return store.set({ drawing: kind, cursor: null, hovered: -1 });
+    } catch (error) {
+      const remedy = error.message;
+      return store.set({ trouble: { title: 'The drawing tools did not load', remedy } });
+    }
+  }
+
+  // The same by keys: a box in the middle, to be moved and sized.
+  function beginKeys() {
+    if (store.state.drawing) return stop();
+    keyBox.begin();
+    return store.set({ drawing: 'keys', cursor: null, hovered: -1 });
+  }
+
+  function takeKeys() {
+    const box = edges(keyBox.bounds());
+    stop();
+    actions.search({ box });
+  }
+
+  function stop() {
+    if (store.state.drawing === 'keys') {
+      keyBox.stop();
+      return store.set({ drawing: '' });
+    }
+    tool?.disable();
+    tool = null;
+    map.getContainer().classList.remove('lk-drawing');
+    how.hidden = true;
+    // The click that ends a drawing is not one that searches.
+    const ended = beginWork('the end of a drawing');
+    return setTimeout(() => {
+      ended();
+      if (!tool) store.set({ drawing: '' });
+    }, 50);
+  }
+
+  function take(kind, layer) {
+    if (kind === 'box') return actions.search({ box: edges(layer.getBounds()) });
+    return actions.setFilters({ within: layer.toGeoJSON().geometry });
+  }
+
+  const created = ({ layer }) => {
+    const kind = store.state.drawing;
+    stop();
+    take(kind, layer);
+  };
+  const ended = () => tool && stop();
+  map.on('draw:created', created).on('draw:drawstop', ended);
+  return {
+    begin,
+    beginKeys,
+    takeKeys,
+    adjust: keyBox.adjust,
+    keyBounds: () => keyBox.bounds() && edges(keyBox.bounds()),
+    stop,
+    // What the map shows, a little inside its edge; the way without a pointer.
+    view: () => view(map),
+    end() {
+      stopped = true;
+      stop();
+      keyBox.end();
+      how.remove();
+      map.off('draw:created', created).off('draw:drawstop', ended);
+    },
+  };
+}
+
+const edges = (bounds) => [
+  bounds.getWest(),
+  bounds.getSouth(),
+  bounds.getEast(),
+  bounds.getNorth(),
+];
+
+function view(map) {
+  const [west, south, east, north] = edges(map.getBounds().pad(-0.04));
+  const ring = [
+    [west, south],
+    [east, south],
+    [east, north],
+    [west, north],
+    [west, south],
+  ];
+  return { type: 'Polygon', coordinates: [ring] };
+}

@@ -1,0 +1,145 @@
+// The filters: where and among which chips to search.  They come before the search, never after:
+// whoever asks for fifty results inside a polygon gets fifty.
+import { count, h, icon } from '../shared/dom.js';
+
+export function createFilters({ root, store, actions, data, map }) {
+  const panel = root.querySelector('.lk-filters');
+  const { collection } = data;
+  const eligible = h('span', { class: 'lk-eligible', role: 'status' });
+  const fields = [
+    placeField(store, actions, collection, map),
+    sceneField(store, actions, collection),
+    ...dayFields(store, actions, collection),
+    number('No data at most', '%', 'max_nodata', { max: 100 }, store, actions),
+    sharpnessField(store, actions, collection),
+    number('Away from the query', 'm', 'away', {}, store, actions),
+  ];
+  const none = () =>
+    actions.setFilters(Object.fromEntries(Object.keys(store.state.filters).map((key) => [key, null])));
+  const reset = h('button', { class: 'lk-button', type: 'button', onclick: none }, 'No filters');
+  panel.replaceChildren(
+    ...fields.filter(Boolean),
+    h('span', { class: 'lk-push' }),
+    eligible,
+    reset,
+  );
+  const stops = [
+    store.watch(['panel'], (state) => (panel.hidden = !state.panel)),
+    store.watch(['filters'], ({ filters }) => (reset.disabled = !Object.keys(filters).length)),
+    store.watch(['summary', 'eligible'], (state) => {
+      const left = state.summary?.eligible ?? state.eligible ?? collection.chips;
+      eligible.textContent = `${count(left)} of ${count(collection.chips)} chips eligible`;
+    }),
+  ];
+  return { stop: () => stops.forEach((stop) => stop()) };
+}
+
+function placeField(store, actions, { area }, map) {
+  const button = (name, words, title, onclick) =>
+    h('button', { class: 'lk-button', type: 'button', title, onclick }, icon(name), words);
+  const draw = button('polygon', 'Draw', 'Draw a polygon on the map', () => map.draw('polygon'));
+  const view = button('view', 'View', 'Only what the map shows', () =>
+    actions.setFilters({ within: map.outline() }),
+  );
+  const whole = area && button('fit', 'Area', 'The area of the collection', () =>
+    actions.setFilters({ within: area }),
+  );
+  const remove = h(
+    'button',
+    {
+      class: 'lk-ghost',
+      type: 'button',
+      title: 'Search everywhere',
+      'aria-label': 'Take the place filter away',
+      onclick: () => actions.setFilters({ within: null }),
+    },
+    icon('clear'),
+  );
+  store.watch(['filters', 'drawing'], ({ filters, drawing }) => {
+    remove.hidden = !filters.within;
+    draw.setAttribute('aria-pressed', drawing === 'polygon' || Boolean(filters.within));
+  });
+  const all = [h('span', { class: 'lk-muted' }, 'Within'), draw, view, whole, remove];
+  return h('div', { class: 'lk-field', role: 'group', 'aria-label': 'Within' }, ...all.filter(Boolean));
+}
+
+function sceneField(store, actions, { scenes }) {
+  if (scenes.length < 2) return null;
+  const words = h('span', {});
+  const boxes = scenes.map(({ id, title, datetime }) => {
+    const box = h('input', { type: 'checkbox', value: id });
+    const day = datetime ? ` · ${datetime.slice(0, 10)}` : '';
+    return h('label', { class: 'lk-field' }, box, h('span', {}, title + day));
+  });
+  const inputs = boxes.map((label) => label.querySelector('input'));
+  const choose = () => {
+    const chosen = inputs.filter((box) => box.checked).map((box) => box.value);
+    actions.setFilters({ scenes: chosen.length === scenes.length ? [] : chosen });
+  };
+  inputs.forEach((box) => box.addEventListener('change', choose));
+  store.watch(['filters'], ({ filters }) => {
+    for (const box of inputs) box.checked = !filters.scenes || filters.scenes.includes(box.value);
+    words.textContent = filters.scenes
+      ? `${filters.scenes.length} of ${scenes.length} scenes`
+      : 'All scenes';
+  });
+  return h(
+    'details',
+    { class: 'lk-choice' },
+    h('summary', { class: 'lk-button' }, words),
+    h('div', { class: 'lk-choices' }, ...boxes),
+  );
+}
+
+function dayFields(store, actions, { scenes }) {
+  const days = scenes.map(({ datetime }) => datetime?.slice(0, 10)).filter(Boolean).sort();
+  if (!days.length) return [];
+  return [
+    ['From', 'since'],
+    ['until', 'until'],
+  ].map(([words, name]) => {
+    const field = h('input', { type: 'date' });
+    field.addEventListener('change', () => actions.setFilters({ [name]: field.value }));
+    store.watch(['filters'], ({ filters }) => (field.value = filters[name] ?? ''));
+    return h('label', { class: 'lk-field' }, h('span', {}, words), field);
+  });
+}
+
+function number(words, unit, name, limits, store, actions) {
+  const look = { type: 'number', min: 0, step: 'any', inputmode: 'decimal', placeholder: 'any' };
+  const field = h('input', { ...look, ...limits });
+  field.addEventListener('change', () => {
+    const value = Number.parseFloat(field.value);
+    const kept = value >= 0 ? Math.min(value, limits.max ?? 40_000_000) : null;
+    // Nothing at all would be asked of the query's own place.
+    actions.setFilters({ [name]: name === 'away' && kept === 0 ? null : kept });
+  });
+  store.watch(['filters'], ({ filters }) => (field.value = filters[name] ?? ''));
+  return h('label', { class: 'lk-field' }, h('span', {}, words), field, h('span', {}, unit));
+}
+
+// Sharpness has no scale a person knows: the choice is by share of this collection's chips.
+function sharpnessField(store, actions, { sharpness }) {
+  const shares = Object.entries(sharpness ?? {});
+  if (!shares.length) return null;
+  const select = h(
+    'select',
+    {},
+    h('option', { value: '' }, 'all'),
+    ...shares.map(([share, value]) => h('option', { value }, `without the blurriest ${share} %`)),
+  );
+  const other = h('option', {}, '');
+  select.addEventListener('change', () => {
+    actions.setFilters({ min_sharpness: select.value === '' ? null : Number(select.value) });
+  });
+  store.watch(['filters'], ({ filters: { min_sharpness: least } }) => {
+    other.remove();
+    const known = least === undefined || shares.some(([, value]) => value === least);
+    if (!known) {
+      [other.value, other.textContent] = [least, `of at least ${least}`];
+      select.append(other);
+    }
+    select.value = least === undefined ? '' : String(least);
+  });
+  return h('label', { class: 'lk-field' }, h('span', {}, 'Sharpness'), select);
+}

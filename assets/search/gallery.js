@@ -1,0 +1,267 @@
+// The gallery: the query on top, the results with their pictures, scores, places and days.
+import { firstOf, onPage, pagesOf } from './actions.js';
+import { copyText, count, day, h, icon, place, rankColour, score, TOUCH } from '../shared/dom.js';
+import { showInside } from './inside.js';
+import { createQueryCard } from './query_card.js';
+import { nameOf } from '../shared/recipe.js';
+import { createBar } from './refine_bar.js';
+
+export function createGallery(context) {
+  const { store, root, actions, data } = context;
+  const pane = root.querySelector('.lk-gallery');
+  const head = h('div', { class: 'lk-query' });
+  const bar = h('div', { class: 'lk-refine' });
+  const list = h('ol', { class: 'lk-cards', 'aria-label': 'Results, best first' });
+  const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Pages of results' });
+  pane.replaceChildren(head, bar, list, pager);
+  const drop = acceptDrops(root, actions);
+
+  const drawList = (state) => {
+    const { shown, query, busy, options } = state;
+    const waiting = query && busy && !shown.length;
+    const first = firstOf(state);
+    const cards = onPage(state).map((hit, k) => drawCard(hit, first + k, shown.length, context));
+    list.replaceChildren(...(waiting ? skeletons(options.k) : cards));
+    drawPager(pager, state, actions);
+  };
+  let asked = '';
+  // What a new query finds is read from its best on, unless one of it was chosen before.
+  const begin = (state) => {
+    if (nameOf(state) === asked) return;
+    asked = nameOf(state);
+    if (state.selected < 0) pane.scrollTop = 0;
+  };
+  const stops = [
+    createQueryCard(head, () => invitation(data.collection), context),
+    createBar(bar, context),
+    store.watch(['shown', 'page'], drawList),
+    store.watch(['shown'], begin),
+    // Skeletons come and go with the search; cards that stay are not made again.
+    store.watch(['busy', 'query'], (state) => !state.shown.length && drawList(state)),
+    store.watch(['marks', 'shown', 'page'], (state) => showMarks(list, state)),
+    store.watch(['selected', 'shown', 'page'], (state) => markSelected(list, state)),
+    store.watch(['hovered', 'shown', 'page'], (state) => markHovered(list, state)),
+    showInside(pane, list, context),
+  ];
+  return { stop: () => [...stops, drop].forEach((stop) => stop()) };
+}
+
+function invitation({ chips, title }) {
+  return h(
+    'div',
+    { class: 'lk-invitation' },
+    h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} anything on the image`),
+    h(
+      'p',
+      {},
+      `Lookalike compares it with all ${count(chips)} chips of ${title} and shows the places that ` +
+        'look most like it, here and on the map.',
+    ),
+    h(
+      'p',
+      {},
+      TOUCH
+        ? 'Or draw a box round it, or choose a picture, from any camera in the sky.'
+        : 'Or draw a box round it, or drop a picture here, from any camera in the sky.',
+    ),
+    TOUCH ? null : shortcuts(),
+  );
+}
+
+function shortcuts() {
+  const row = (keys, what) =>
+    h('div', {}, h('dt', {}, ...keys.map((key) => h('kbd', {}, key))), h('dd', {}, what));
+  return h(
+    'dl',
+    { class: 'lk-keys' },
+    row(['←', '↑', '↓', '→'], 'step through results, or move over the grid'),
+    row(['Enter'], 'search from the selected one'),
+    row(['G', 'B'], 'mark it good or bad'),
+    row(['?'], 'all keys'),
+  );
+}
+
+function drawCard(hit, at, total, { service, data, actions, map, store }) {
+  const where = place(hit.lon, hit.lat);
+  const rank = h('span', { class: 'lk-rank' }, String(hit.rank));
+  rank.style.background = rankColour(hit.rank, total);
+  const picture = h('img', {
+    src: service.chip(hit.id, 256, data.collection.version),
+    loading: at % 60 < 12 ? 'eager' : 'lazy',
+    width: 256,
+    height: 256,
+    alt: '',
+  });
+  const several = hit.count > 1 ? `, ${hit.count} overlapping hits` : '';
+  const pick = h(
+    'button',
+    {
+      class: 'lk-pick',
+      type: 'button',
+      'aria-label': `Result ${hit.rank}, similarity ${score(hit.score)}, at ${where}${several}`,
+      onclick: (event) => (event.shiftKey ? actions.example(hit) : actions.select(at)),
+      ondblclick: () => map.zoomTo(at),
+      onfocus: () => store.set({ hovered: at }),
+      onblur: () => store.set({ hovered: -1 }),
+    },
+    picture,
+    h('canvas', { class: 'lk-inside', width: 8, height: 8, hidden: true }),
+    rank,
+    hit.count > 1 ? h('span', { class: 'lk-count' }, `${hit.count} hits`) : null,
+    h('span', { class: 'lk-score', title: 'Similarity: cosine, 1 is identical' }, score(hit.score)),
+  );
+  return h(
+    'li',
+    {
+      class: 'lk-card',
+      'data-chip': hit.id,
+      onmouseenter: () => store.set({ hovered: at }),
+      onmouseleave: () => store.set({ hovered: -1 }),
+    },
+    pick,
+    h(
+      'span',
+      { class: 'lk-verdicts' },
+      verdict('good', `Good: result ${hit.rank} is what I look for (G)`, () =>
+        actions.mark(at, 'good'),
+      ),
+      verdict('bad', `Bad: result ${hit.rank} is something else (B)`, () =>
+        actions.mark(at, 'bad'),
+      ),
+    ),
+    h(
+      'div',
+      { class: 'lk-card-words' },
+      coordinates(hit),
+      h('span', { class: 'lk-muted' }, day(hit.datetime)),
+      h(
+        'span',
+        { class: 'lk-card-tools' },
+        tool('zoom', `Zoom to result ${hit.rank}`, () => map.zoomTo(at)),
+        tool('search', `Search from result ${hit.rank}`, () => actions.searchHit(at)),
+      ),
+    ),
+  );
+}
+
+function tool(name, title, onclick) {
+  const button = { class: 'lk-ghost', type: 'button', title, 'aria-label': title, onclick };
+  return h('button', button, icon(name));
+}
+
+function verdict(kind, title, onclick) {
+  const look = { class: 'lk-verdict', type: 'button', 'data-kind': kind, 'aria-pressed': 'false' };
+  return h('button', { ...look, title, 'aria-label': title, onclick }, icon(kind));
+}
+
+export function coordinates({ lon, lat }) {
+  const where = place(lon, lat);
+  const words = h('span', {}, where);
+  const button = h(
+    'button',
+    {
+      class: 'lk-copy',
+      type: 'button',
+      title: 'Copy latitude, longitude',
+      'aria-label': `Copy ${where}`,
+      onclick: async () => {
+        await copyText(where);
+        words.textContent = 'Copied';
+        setTimeout(() => (words.textContent = where), 900);
+      },
+    },
+    words,
+    icon('copy'),
+  );
+  return button;
+}
+
+function drawPager(pager, state, actions) {
+  const pages = pagesOf(state);
+  pager.hidden = pages < 2;
+  if (pages < 2) return pager.replaceChildren();
+  const { page, shown } = state;
+  const first = firstOf(state);
+  const last = first + onPage(state).length;
+  const turn = (to, title, turned) => {
+    const button = { class: 'lk-ghost', type: 'button', title, 'aria-label': title };
+    const onclick = () => actions.turnTo(to);
+    const arrow = h('span', { class: turned ? 'lk-turned' : '' }, icon('back'));
+    return h('button', { ...button, disabled: to < 0 || to >= pages, onclick }, arrow);
+  };
+  return pager.replaceChildren(
+    turn(page - 1, 'Page before'),
+    h('span', { role: 'status' }, `${count(first + 1)}–${count(last)} of ${count(shown.length)}`),
+    turn(page + 1, 'Next page', true),
+  );
+}
+
+function skeletons(wanted) {
+  return Array.from({ length: Math.min(wanted, 12) }, () =>
+    h('li', { class: 'lk-card lk-waiting', 'aria-hidden': true }, h('div', { class: 'lk-skeleton' })),
+  );
+}
+
+function showMarks(list, { marks }) {
+  for (const card of list.children) {
+    const mark = marks[card.dataset.chip];
+    card.classList.toggle('lk-is-good', mark === 'good');
+    card.classList.toggle('lk-is-bad', mark === 'bad');
+    for (const button of card.querySelectorAll('.lk-verdict')) {
+      button.setAttribute('aria-pressed', button.dataset.kind === mark);
+    }
+  }
+}
+
+function markSelected(list, state) {
+  const first = firstOf(state);
+  [...list.children].forEach((card, k) => {
+    const on = first + k === state.selected;
+    if (on && !card.classList.contains('lk-selected')) bringForward(list, card);
+    card.classList.toggle('lk-selected', on);
+    card.querySelector('.lk-pick')?.setAttribute('aria-pressed', on);
+  });
+}
+
+// Scrolls the list alone, never the page, and moves the focus if it was in the list.
+function bringForward(list, card) {
+  const pane = list.parentElement;
+  const [frame, box] = [pane.getBoundingClientRect(), card.getBoundingClientRect()];
+  const top = pane.querySelector('.lk-refine').getBoundingClientRect().height;
+  if (box.top < frame.top + top) pane.scrollTop += box.top - frame.top - top - 8;
+  else if (box.bottom > frame.bottom) pane.scrollTop += box.bottom - frame.bottom + 8;
+  if (list.contains(document.activeElement)) {
+    card.querySelector('.lk-pick')?.focus({ preventScroll: true });
+  }
+}
+
+function markHovered(list, state) {
+  const first = firstOf(state);
+  [...list.children].forEach((card, k) =>
+    card.classList.toggle('lk-hovered', first + k === state.hovered),
+  );
+}
+
+function acceptDrops(root, actions) {
+  const over = (event) => {
+    if (![...event.dataTransfer.types].includes('Files')) return;
+    event.preventDefault();
+    root.classList.add('lk-dropping');
+  };
+  const leave = () => root.classList.remove('lk-dropping');
+  const drop = (event) => {
+    leave();
+    const [file] = event.dataTransfer.files;
+    if (!file) return;
+    event.preventDefault();
+    actions.searchPicture(file);
+  };
+  root.addEventListener('dragover', over);
+  root.addEventListener('dragleave', leave);
+  root.addEventListener('drop', drop);
+  return () => {
+    root.removeEventListener('dragover', over);
+    root.removeEventListener('dragleave', leave);
+    root.removeEventListener('drop', drop);
+  };
+}

@@ -1,0 +1,80 @@
+// Good and bad examples: marks on results, Refine, several examples at once, and undo.
+import { nameOf } from '../shared/recipe.js';
+
+const MOST_STEPS = 100;
+
+export function createMarks({ store, run, clear, link }) {
+  const { state } = store;
+
+  // What undo brings back, the present state included.
+  function past() {
+    const { query, good, bad, marks } = state;
+    return [...state.past, { query, good, bad, marks }].slice(-MOST_STEPS);
+  }
+
+  // Marks a result, or takes the same mark away.
+  function mark(place, kind) {
+    const hit = state.shown[place];
+    if (!hit) return;
+    const { [hit.id]: was, ...others } = state.marks;
+    store.set({ past: past(), marks: was === kind ? others : { ...others, [hit.id]: kind } });
+    link();
+  }
+
+  const marked = (kind) => Object.keys(state.marks).filter((id) => state.marks[id] === kind);
+
+  // The query moves towards what was marked good and away from what was marked bad.
+  function refine() {
+    if (!state.query || !isMarked(state)) return;
+    run({ good: marked('good'), bad: marked('bad'), past: past() }, { quiet: true });
+  }
+
+  // A chip joins the query as an example, or leaves it.
+  function example({ id, row, lon, lat }) {
+    if (state.query.chip === id) return leave(id);
+    if (state.good.includes(id) || state.bad.includes(id)) return leave(id);
+    const examples = new Map(state.examples).set(id, { id, row, lon, lat });
+    const good = [...state.good, id];
+    const marks = { ...state.marks, [id]: 'good' };
+    return run({ good, examples, marks, past: past() }, { quiet: true });
+  }
+
+  function leave(id) {
+    const { [id]: _, ...marks } = state.marks;
+    const [good, bad] = [state.good, state.bad].map((ids) => ids.filter((one) => one !== id));
+    const query = state.query.chip === id ? { kind: 'examples' } : state.query;
+    if (query.kind === 'examples' && !good.length) return clear();
+    return run({ query, good, bad, marks, past: past() }, { quiet: true });
+  }
+
+  function undo() {
+    const before = state.past.at(-1);
+    if (!before) return;
+    const earlier = state.past.slice(0, -1);
+    const same = isSame(before, state);
+    if (same) {
+      store.set({ marks: before.marks, past: earlier });
+      return link();
+    }
+    if (before.query) return run({ ...before, past: earlier }, { quiet: true });
+    clear();
+    return store.set({ past: earlier });
+  }
+
+  return { example, mark, past, refine, removeExample: leave, undo };
+}
+
+export const isMarked = ({ marks }) => Object.keys(marks).length > 0;
+
+// Whether there is a mark that is not yet part of the query, or one of its examples lost its mark.
+export function isRefinable({ query, marks, good, bad }) {
+  if (!query) return false;
+  const now = Object.entries(marks).map(([id, kind]) => `${kind}:${id}`);
+  const used = [...good.map((id) => `good:${id}`), ...bad.map((id) => `bad:${id}`)];
+  return now.length > 0 && now.sort().join() !== used.sort().join();
+}
+
+// Files have no name that tells them apart; a picture has an id once its search is answered.
+function isSame(before, now) {
+  return nameOf(before) === nameOf(now) && before.query?.file === now.query?.file;
+}

@@ -1,0 +1,161 @@
+// What is looked for: its picture, where it lies, the examples beside it, and the way to save it.
+import { day, extent, h, icon } from '../shared/dom.js';
+import { coordinates } from './gallery.js';
+import { drawReopened } from './reopened.js';
+
+const MANY = 12; // examples shown; of more only their number
+
+const TITLES = {
+  picture: 'Like your picture',
+  box: 'Like this box',
+  examples: 'Like these examples',
+};
+
+export function createQueryCard(head, invitation, context) {
+  const { store } = context;
+  const drawn = h('div', {});
+  const form = h('div', { class: 'lk-saving' });
+  const note = h('div', { class: 'lk-reopened' });
+  const views = viewChoice(context);
+  head.replaceChildren(drawn, views.element, form, note);
+  const draw = (state) =>
+    drawn.replaceChildren(...(state.query ? shown(state, context) : [invitation()]));
+  const stops = [
+    store.watch(['query', 'good', 'bad', 'examples', 'reopened'], draw),
+    views.stop,
+    store.watch(['saved', 'query'], (state) => drawSaving(form, state, context)),
+    store.watch(['reopened'], (state) => drawReopened(note, state, context)),
+  ];
+  return () => stops.forEach((stop) => stop());
+}
+
+const VIEWS = [
+  ['any_orientation', 'Any orientation', 'Also find it turned or mirrored: all eight ways are searched'],
+  ['any_scale', 'Any scale', 'Also find it smaller or larger: half and twice its ground are searched'],
+];
+
+// Whether the query is also searched turned, mirrored, nearer and farther.
+export function viewChoice({ actions, store }) {
+  const labels = VIEWS.map(([name, words, what]) => {
+    const box = h('input', { type: 'checkbox', name });
+    box.addEventListener('change', () => actions.setOption({ [name]: box.checked }));
+    const title = `${what}. Its imagery is read again, which takes a moment`;
+    return h('label', { class: 'lk-field', title }, box, h('span', {}, words));
+  });
+  const element = h('div', { class: 'lk-row lk-views' }, ...labels);
+  const stop = store.watch(['query', 'options'], ({ query, options }) => {
+    element.hidden = !query;
+    for (const box of element.querySelectorAll('input')) box.checked = options[box.name];
+  });
+  return { element, stop };
+}
+
+function shown(state, context) {
+  const { query, good, bad } = state;
+  const card = queryCard(state, context);
+  return good.length + bad.length ? [card, exampleRow(state, context)] : [card];
+}
+
+function queryCard({ query, good, reopened }, { service, data, actions, store }) {
+  const { version } = data.collection;
+  const ask = () => store.set({ saved: { state: 'asking', name: '' } });
+  const words = h('h2', {}, TITLES[query.kind] || 'Like this chip');
+  const detail = query.lon === undefined ? boxSize(query) : coordinates(query);
+  const dated = query.lon !== undefined && h('span', { class: 'lk-muted' }, day(query.datetime));
+  return h(
+    'div',
+    { class: 'lk-query-card' },
+    picture(query, good, service, version),
+    h('div', { class: 'lk-query-words' }, words, ...[detail, dated].filter(Boolean)),
+    h(
+      'div',
+      { class: 'lk-query-tools' },
+      // A reopened search is saved already.
+      ...(reopened ? [] : [button('save', 'Save this search (S)', ask)]),
+      button('clear', 'Clear the search', actions.clear, 'Clear (Esc)'),
+    ),
+  );
+}
+
+function picture(query, good, service, version) {
+  const one = (src, alt) => h('img', { src, alt });
+  if (query.kind === 'picture' && query.picture) {
+    return one(service.picture(query.picture), 'Your picture');
+  }
+  if (query.kind === 'box' && query.corners) return one(service.box(query.box), 'The box');
+  if (query.kind === 'examples' && good.length) {
+    return one(service.chip(good[0], 128, version), 'The first example');
+  }
+  if (query.lon !== undefined) return one(service.chip(query.chip, 128, version), 'The query chip');
+  return h('div', { class: 'lk-skeleton lk-query-blank' });
+}
+
+const boxSize = ({ box }) => (box ? h('span', { class: 'lk-muted' }, extent(box)) : null);
+
+function button(name, label, onclick, title = label) {
+  return h(
+    'button',
+    { class: 'lk-ghost', type: 'button', title, 'aria-label': label, onclick },
+    icon(name),
+  );
+}
+
+function exampleRow({ good, bad }, { service, data, actions }) {
+  const all = [...good.map((id) => [id, 'good']), ...bad.map((id) => [id, 'bad'])];
+  const items = all.slice(0, MANY).map(([id, kind]) => {
+    const title = `Remove this ${kind} example`;
+    return h(
+      'li',
+      {},
+      h(
+        'button',
+        {
+          class: `lk-example lk-is-${kind}`,
+          type: 'button',
+          title,
+          'aria-label': title,
+          onclick: () => actions.removeExample(id),
+        },
+        h('img', { src: service.chip(id, 64, data.collection.version), alt: '' }),
+        icon(kind),
+      ),
+    );
+  });
+  const more = all.length - MANY;
+  if (more > 0) items.push(h('li', { class: 'lk-muted' }, `and ${more} more`));
+  return h('ul', { class: 'lk-examples', 'aria-label': 'Examples' }, ...items);
+}
+
+function drawSaving(form, { saved, query }, { actions, store, service }) {
+  form.hidden = !saved || !query;
+  if (form.hidden) return form.replaceChildren();
+  if (saved.state === 'done') {
+    const link = h('a', { href: service.results(saved.id) }, 'Review and export it in Results');
+    const words = h('p', { role: 'status' }, `Saved as “${saved.name}”. `, link);
+    return form.replaceChildren(words);
+  }
+  const busy = saved.state === 'saving';
+  const name = h('input', {
+    type: 'text',
+    maxlength: 120,
+    placeholder: 'Name, such as salt ponds',
+    'aria-label': 'Name of the search',
+    disabled: busy,
+  });
+  name.value = saved.name;
+  const save = (event) => {
+    event.preventDefault();
+    actions.save(name.value.trim());
+  };
+  const cancel = () => store.set({ saved: null });
+  form.replaceChildren(
+    h(
+      'form',
+      { onsubmit: save },
+      name,
+      h('button', { class: 'lk-button lk-primary', disabled: busy }, busy ? 'Saving…' : 'Save'),
+      h('button', { class: 'lk-button', type: 'button', onclick: cancel }, 'Cancel'),
+    ),
+  );
+  return name.focus();
+}

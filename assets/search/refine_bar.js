@@ -1,0 +1,67 @@
+// Over the results: how many, how they are shown, and what the marks are for.
+import { count, h, icon, score } from '../shared/dom.js';
+import { isRefinable } from './marks.js';
+
+const KEYS = [
+  'query', 'summary', 'shown', 'hits', 'least', 'marks', 'good', 'bad', 'past', 'merged', 'sites', 'inside',
+];
+
+export function createBar(bar, { store, actions }) {
+  const said = h('p', { class: 'lk-summary', role: 'status' });
+  const sites = toggle('sites', 'Sites', 'Overlapping results as one place (M)', () =>
+    actions.merge(!store.state.merged),
+  );
+  const inside = toggle('inside', 'Inside', 'Where inside each result the match lies (I)', () =>
+    actions.toggle('inside'),
+  );
+  const marked = h('span', { class: 'lk-marked', role: 'status' });
+  const refine = h(
+    'button',
+    { class: 'lk-button lk-primary', type: 'button', title: 'Search again, towards the good ones and away from the bad ones (R)', onclick: actions.refine },
+    'Refine',
+  );
+  const undo = h(
+    'button',
+    { class: 'lk-ghost', type: 'button', title: 'Undo (U)', 'aria-label': 'Undo', onclick: actions.undo },
+    icon('undo'),
+  );
+  bar.replaceChildren(
+    h('div', { class: 'lk-row' }, said, h('span', { class: 'lk-push' }), sites, inside),
+    h('div', { class: 'lk-row lk-verdict-row' }, marked, h('span', { class: 'lk-push' }), undo, refine),
+  );
+  return store.watch(KEYS, (state) => {
+    bar.hidden = !state.query && !state.past.length;
+    said.textContent = state.query && state.summary ? summary(state) : '';
+    marked.textContent = tally(state);
+    for (const tool of [sites, inside, refine]) tool.hidden = !state.query; // undo stays
+    sites.setAttribute('aria-pressed', state.merged);
+    inside.setAttribute('aria-pressed', state.inside);
+    refine.disabled = !isRefinable(state);
+    undo.disabled = !state.past.length;
+  });
+}
+
+function toggle(name, words, title, onclick) {
+  const look = { class: 'lk-button lk-toggle', type: 'button', title, 'aria-pressed': 'false' };
+  return h('button', { ...look, onclick }, icon(name), words);
+}
+
+function summary({ summary: { eligible, seconds }, shown, hits, least, sites }) {
+  if (seconds === null) return `${count(shown.length)} of ${count(eligible)} chips, as saved`;
+  const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
+  const hidden = hits.length - shown.length;
+  if (sites) {
+    return `${count(shown.length)} ${shown.length === 1 ? 'site' : 'sites'} · ${time}`;
+  }
+  const below = hidden ? ` · ${count(hidden)} below ${score(least)}` : '';
+  return `${count(shown.length)} of ${count(eligible)} chips${below} · ${time}`;
+}
+
+function tally({ marks, query }) {
+  if (!query) return '';
+  const kinds = Object.values(marks);
+  const good = kinds.filter((kind) => kind === 'good').length;
+  const bad = kinds.length - good;
+  if (!kinds.length) return 'Mark results good or bad to refine';
+  return [good && `${good} good`, bad && `${bad} bad`].filter(Boolean).join(' · ');
+}

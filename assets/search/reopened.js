@@ -1,0 +1,63 @@
+// A saved search on the map with its hits exactly as they were, until one searches again.
+import { count, day, h } from '../shared/dom.js';
+import { shownOf } from '../shared/recipe.js';
+
+// Marks that say what is right; skipped hits carry none here.
+const verdicts = (marks) =>
+  Object.fromEntries(Object.entries(marks).filter(([, kind]) => kind !== 'skip'));
+
+// The state that shows what was saved.  What the address asks for beside it stays: marks, the cut.
+export function savedState(saved, { marks, least }) {
+  const { recipe, parameters, hits, eligible, total, changed, missing } = saved;
+  const { within, scenes, since, until, max_nodata, min_sharpness, away } = recipe;
+  const filters = { within, scenes, since, until, max_nodata, min_sharpness, away };
+  const given = Object.entries(filters).filter(([, value]) => value !== undefined);
+  const own = Math.max(0, recipe.threshold ?? 0);
+  return {
+    reopened: { id: saved.id, name: saved.name, created: saved.created, least: own, changed, missing },
+    query: saved.start,
+    examples: new Map(saved.examples.map((example) => [example.id, example])),
+    good: recipe.good ?? [],
+    bad: recipe.bad ?? [],
+    marks: Object.keys(marks).length ? marks : examplesAs(recipe, verdicts(saved.marks)),
+    options: {
+      k: parameters.k,
+      suppress: parameters.suppress,
+      any_orientation: recipe.any_orientation ?? false,
+      any_scale: recipe.any_scale ?? false,
+    },
+    filters: Object.fromEntries(given),
+    merged: false,
+    least, // nothing that was saved lies below the cut it was saved with
+    hits,
+    sites: null,
+    shown: shownOf({ hits, least }),
+    summary: { eligible, total, seconds: null },
+  };
+}
+
+function examplesAs({ good = [], bad = [] }, marks) {
+  const named = (ids, kind) => ids.map((id) => [id, kind]);
+  return { ...marks, ...Object.fromEntries([...named(good, 'good'), ...named(bad, 'bad')]) };
+}
+
+// Below the query: which search this is, and whether searching again may find something else.
+export function drawReopened(note, { reopened }, { actions, service }) {
+  note.hidden = !reopened;
+  if (!reopened) return note.replaceChildren();
+  const { id, name, created, changed, missing } = reopened;
+  const link = h('a', { href: service.results(id) }, 'Review and export it in Results');
+  const lines = [h('p', { role: 'status' }, `“${name}” as saved on ${day(created)}. `, link)];
+  if (missing.length) lines.push(h('p', {}, gone(missing.length)));
+  if (changed) {
+    const again = { class: 'lk-button', type: 'button', onclick: actions.searchAgain };
+    const words = 'The collection has changed since; these are the hits as they were.';
+    lines.push(h('p', {}, words), h('button', again, 'Search again'));
+  }
+  return note.replaceChildren(...lines);
+}
+
+export function gone(number) {
+  if (number === 1) return 'One hit is gone: its chip is no longer in the collection.';
+  return `${count(number)} hits are gone: their chips are no longer in the collection.`;
+}

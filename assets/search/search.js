@@ -1,0 +1,97 @@
+// The Search page's component: one live explorer per mounted element; reruns only call update().
+import { createActions } from './actions.js';
+import { createControls } from './controls.js';
+import { createFilters } from './filters.js';
+import { createGallery } from './gallery.js';
+import { createHelp } from './help.js';
+import { expose } from '../shared/idle.js';
+import { listenToKeys } from './keyboard.js';
+import { createMap } from './map.js';
+import { createService } from '../shared/service.js';
+import { createStore } from '../shared/store.js';
+import { createTour } from './tour.js';
+
+const INITIAL = {
+  footprints: null, // of every chip, see map/footprints.js
+  query: null, // { kind: chip | picture | box | examples, row?, chip?, picture?, box?, lon?, … }
+  good: [], // ids of examples that are part of the query
+  bad: [], // ids of examples it keeps away from
+  examples: new Map(), // where those lie: id → { row, lon, lat }
+  marks: {}, // "good" or "bad" by chip id; Refine makes them part of the query
+  past: [], // queries and marks before, for undo
+  hits: [], // as the server ranked them
+  sites: null, // overlapping hits as places, if asked for
+  shown: [], // hits or sites at or above the least score
+  page: 0, // of the gallery
+  selected: -1, // place in `shown`
+  hovered: -1, // place in `shown`
+  cursor: null, // row of the chip under the pointer or the keyboard's cursor
+  grid: true, // whether the chip grid is drawn
+  heat: false, // whether every chip is coloured by its score
+  inside: false, // whether the pictures show where inside them the match is
+  merged: false, // whether overlapping hits are shown as sites
+  panel: false, // whether the filters are open
+  help: false, // whether the shortcuts are shown
+  scores: null, // of every chip, Float32Array, NaN where filtered out
+  away: false, // whether the map is zoomed to a result
+  drawing: '', // what is being drawn on the map: box | polygon | keys (a box, by keys)
+  busy: '', // what is being waited for, in words
+  trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
+  asked: 0, // number of the newest request for results
+  answered: 0, // number of the request whose answer, or refusal, is shown
+  summary: null, // { eligible, total, seconds }
+  eligible: null, // how many chips the filters admit while there is no query
+  saved: null, // { state: asking | saving | done, name, id }
+  reopened: null, // the saved search whose hits are shown as they were, see reopened.js
+  options: { k: 10, suppress: true, any_orientation: false, any_scale: false },
+  filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
+  least: 0, // least score shown
+};
+
+const explorers = new WeakMap();
+
+// Called at first and on every rerun; returns what to do when the element goes away.
+export function mount({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector('.lk-explorer');
+  const live = explorers.get(root);
+  if (live && live.name === data.collection.name && live.version === data.collection.version) {
+    root.querySelector('.lk-collection select').value = live.name; // another choice was taken back
+    return live.stop;
+  }
+  live?.stop();
+  const explorer = start(root, data, (name) => setTriggerValue('collection', name));
+  explorers.set(root, explorer);
+  return explorer.stop;
+}
+
+function start(root, data, onCollection) {
+  const { name, version } = data.collection;
+  const store = createStore(INITIAL);
+  const service = createService(data.base, name);
+  const context = { data, store, service, root };
+  context.actions = createActions(context);
+  context.onCollection = (other) => {
+    context.actions.leave();
+    onCollection(other);
+  };
+  context.map = createMap(context);
+  const parts = [
+    context.map,
+    createControls(context),
+    createFilters(context),
+    createGallery(context),
+    createHelp(context),
+    createTour(context),
+    listenToKeys(context),
+  ];
+  context.actions.begin();
+  root.dataset.state = 'live';
+  expose({ store, map: context.map });
+  const stop = () => {
+    if (explorers.get(root)?.store !== store) return;
+    explorers.delete(root);
+    context.actions.stop();
+    for (const part of parts) part.stop();
+  };
+  return { name, version, store, stop };
+}

@@ -1,0 +1,64 @@
+// Two hints over the first results, where they cover nothing; dismissed ones never come back.
+import { h, icon, TOUCH } from '../shared/dom.js';
+
+const MEMORY = 'lookalike:tour';
+const HINTS = [
+  {
+    words:
+      `Mark results good or bad${TOUCH ? '' : ' (G, B)'}, then Refine: the search moves towards ` +
+      'the good ones.',
+    done: ({ good, bad }) => good.length + bad.length > 0,
+  },
+  {
+    words:
+      'The flame on the map colours everything by similarity. Filters say where to look.' +
+      (TOUCH ? '' : ' ? lists the keys.'),
+  },
+];
+
+export function createTour({ store, root }) {
+  let at = Number(localStorage.getItem(MEMORY) || 0);
+  const note = h('aside', { class: 'lk-tour', 'aria-label': 'Hint' });
+  root.querySelector('.lk-cards').before(note);
+
+  function go(next) {
+    at = next;
+    localStorage.setItem(MEMORY, String(at));
+    draw(store.state);
+  }
+
+  function draw(state) {
+    const hint = HINTS[at];
+    if (hint?.done?.(state)) return go(at + 1); // done is understood
+    note.hidden = !hint || !state.shown.length;
+    if (note.hidden) return note.replaceChildren();
+    const last = at === HINTS.length - 1;
+    return note.replaceChildren(
+      h('p', {}, h('b', {}, `${at + 1} of ${HINTS.length} `), hint.words),
+      h(
+        'button',
+        { class: 'lk-button', type: 'button', onclick: () => go(at + 1) },
+        last ? 'Done' : 'Next',
+      ),
+      h(
+        'button',
+        {
+          class: 'lk-ghost',
+          type: 'button',
+          title: 'No more hints',
+          'aria-label': 'No more hints',
+          onclick: () => go(HINTS.length),
+        },
+        icon('clear'),
+      ),
+    );
+  }
+
+  const stop = store.watch(['shown', 'good', 'bad'], draw);
+  return {
+    stop() {
+      stop();
+      note.remove();
+    },
+  };
+}
