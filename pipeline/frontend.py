@@ -70,10 +70,12 @@ def fetch(vendor: Path = VENDOR) -> list[Library]:
     return wanted
 
 
-def assets_version() -> str:
+def assets_version(folder: Path = ASSETS) -> str:
     """Eight hexadecimal digits that change with any front-end file."""
-    files = sorted([*ASSETS.glob("*.*"), *ASSETS.glob("vendor/*/.stamp")])
-    stamps = [f"{path.name}:{path.stat().st_mtime_ns}" for path in files]
+    # The libraries' own files change only with their stamps.
+    patterns = ("*.*", "*/*.js", "*/*.css", "vendor/*/.stamp")
+    files = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    stamps = [f"{path.relative_to(folder)}:{path.stat().st_mtime_ns}" for path in files]
     return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:8]
 
 

@@ -1,4 +1,4 @@
-"""The Changes page's component (`assets/changes.js`): two dates, three layers, three galleries."""
+"""The Changes page's component (`assets/changes/changes.js`): two dates, three galleries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HTML = """
   <section class="lk-gallery" aria-label="Query and changes"></section>
 </div>
 """
-_component = component.declare("changes", _HTML, "search.css", "changes.css")
+_component = component.declare("changes", _HTML, "search/search.css")
 
 
 def show(collection: Collection, titles: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Our components-v2 components: each is drawn by one ES module of `assets/`, without an iframe."""
+"""Our components-v2 components: each is drawn by its page's ES module, without an iframe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # The modules themselves come from our route, so that they may import one another.
 _JS = """
 export default function (component) {
-  const live = import(`${location.origin}${component.data.assets}/MODULE.js`).then(
+  const live = import(`${location.origin}${component.data.assets}/PAGE/PAGE.js`).then(
     ({ mount }) => mount(component),
   );
   return () => live.then((stop) => stop());
@@ -27,19 +27,19 @@ export default function (component) {
 """
 
 
-def declare(module: str, html: str, *styles: str) -> Callable[..., Any]:
-    """A component that `assets/{module}.js` draws.
+def declare(page: str, html: str, *styles: str) -> Callable[..., Any]:
+    """A component that `assets/{page}/{page}.js` draws.
 
     Args:
-        module: Name of the module; its `mount` is called at first and on every rerun.
+        page: Its folder; the `mount` of the module is called at first and on every rerun.
         html: The initial HTML.
-        styles: Its style sheets, after the one that all components share.
+        styles: Style sheets of other folders, before its own `{page}/{page}.css`.
     """
     return st.components.v2.component(
-        f"lookalike_{module}",
+        f"lookalike_{page}",
         html=html,
-        css=sheets("explorer.css", *styles),
-        js=_JS.replace("MODULE", module),
+        css=sheets("shared/component.css", "map/map.css", *styles, f"{page}/{page}.css"),
+        js=_JS.replace("PAGE", page),
         isolate_styles=False,
     )
 

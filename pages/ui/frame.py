@@ -19,7 +19,7 @@ def begin() -> None:
         initial_sidebar_state="collapsed",
     )
     st.logo(str(ASSETS / "logo.svg"), size="medium")
-    css = sheets("app.css", "pages.css")
+    css = sheets("shared/app.css", "shared/pages.css")
     st.html(f"<style>{css}</style>")
 
 

@@ -32,7 +32,7 @@ def show(collection: Collection) -> None:
         _scores(quality),
         _chips(collection, quality),
     ]
-    st.html(f"<style>{(ASSETS / 'quality.css').read_text('utf-8')}</style>")
+    st.html(f"<style>{(ASSETS / 'shared/quality.css').read_text('utf-8')}</style>")
     st.html(f'<div class="lk-quality">{"".join(cards)}</div>')
 
 

@@ -1,13 +1,11 @@
-"""The Results page's component (`assets/results.js`): saved searches, through our REST routes."""
+"""The Results page's component (`assets/results/results.js`): saved searches, through our REST routes."""
 
 from __future__ import annotations
 
 from pages.ui import component
 from pipeline.export.formats import FORMATS
 
-_component = component.declare(
-    "results", '<div class="lk-results" data-state="loading"></div>', "results.css"
-)
+_component = component.declare("results", '<div class="lk-results" data-state="loading"></div>')
 
 
 def show() -> None:

@@ -1,4 +1,4 @@
-"""The map and gallery of the Search page: one component (`assets/explorer.js`).
+"""The map and gallery of the Search page: one component (`assets/search/search.js`).
 
 Everything between a click and its results happens in the browser and our search route.
 Streamlit runs again only when another collection is chosen.
@@ -22,7 +22,7 @@ _HTML = """
   <section class="lk-gallery" aria-label="Query and results"></section>
 </div>
 """
-_component = component.declare("explorer", _HTML, "search.css")
+_component = component.declare("search", _HTML)
 
 
 def show(collection: Collection, titles: dict[str, str]) -> None:

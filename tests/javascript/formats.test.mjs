@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
 import { openTab } from './page.mjs';
-import { linkedCollection, readLink } from '../../assets/link.js';
+import { linkedCollection, readLink } from '../../assets/shared/link.js';
 
 const oldest = new URL('../data/home_0_1_0/links.json', import.meta.url);
 

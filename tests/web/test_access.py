@@ -249,7 +249,7 @@ def guarded_server(tmp_path_factory):
         "/api/collections/x/chips/y.png",
         "/api/collections/x/tiles/s/0/0/0.png",
         "/api/collections/x/footprints.f64",
-        "/lookalike/assets/1/dom.js",
+        "/lookalike/assets/1/shared/dom.js",
     ],
 )
 def test_with_sign_in_configured_the_real_server_guards_every_route(guarded_server, path):

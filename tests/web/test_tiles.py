@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +167,25 @@ def test_a_page_open_while_its_collection_is_renamed_keeps_its_pictures(client, 
 
 def test_assets_carry_their_version_and_nothing_else_is_served(client) -> None:
     version = assets_version()
-    answer = client.get(f"/lookalike/assets/{version}/explorer.js")
+    answer = client.get(f"/lookalike/assets/{version}/search/search.js")
     assert answer.status_code == 200
     assert "javascript" in answer.headers["content-type"]
     assert "immutable" in answer.headers["cache-control"]
     outside = client.get(f"/lookalike/assets/{version}/..%2Fpyproject.toml")
     assert outside.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["package.json", "map/leaflet.js", "map/map.css"])
+def test_the_version_of_the_assets_changes_with_a_file_of_any_folder(
+    tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("before")
+    os.utime(file, ns=(0, 1))
+    before = assets_version(tmp_path)
+    os.utime(file, ns=(0, 2))
+    assert assets_version(tmp_path) != before
 
 
 @pytest.mark.parametrize(("dtype", "count"), [("uint16", 1), ("float32", 4), ("int16", 2)])

@@ -1,4 +1,4 @@
-"""The map of the Area page: one component (`assets/area.js`)."""
+"""The map of the Area page: one component (`assets/area/area.js`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HTML = """
   </div>
 </div>
 """
-_component = component.declare("area", _HTML, "area.css")
+_component = component.declare("area", _HTML)
 _KEY, _RECEIVED = "area-map", "area-map-heard"
 #: Metres per pixel of a web map's tiles at zoom 0 on the equator: the Earth's girth over 256.
 _ZOOM_0_METRES = 156543.034

@@ -1,4 +1,4 @@
-"""The visual map of a collection: its chips as points, similar ones close (`assets/space.js`)."""
+"""The visual map of a collection: chips as points, similar ones close (`assets/space/space.js`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HTML = """
   <div class="lk-map-pane"><div class="lk-map" role="application" aria-label="Map"></div></div>
 </div>
 """
-_component = component.declare("space", _HTML, "space.css")
+_component = component.declare("space", _HTML)
 
 
 def show(collection: Collection) -> None:
