@@ -125,7 +125,7 @@ def test_the_theme_meets_wcag_aa_in_light_and_dark() -> None:
 
 
 def test_rank_badges_are_legible_on_every_colour_of_the_ramp() -> None:
-    ramp = re.findall(r"'(#[0-9a-f]{6})'", (ROOT / "assets" / "shared" / "dom.js").read_text())
+    ramp = re.findall(r"'(#[0-9a-f]{6})'", (ROOT / "assets" / "shared" / "ranks.js").read_text())
     assert len(ramp) >= 3
     assert all(contrast(rgb(colour), rgb("#171206")) >= 4.5 for colour in ramp)
 

@@ -1,16 +1,17 @@
 // The Changes page's component: what a query shows, on two dates; three layers and three galleries.
-import { h } from '../shared/dom.js';
-import { createChangesMap } from './map.js';
-import { createChangesList } from './list.js';
-import { createChangesControls } from './controls.js';
-import { MOST, USUAL } from './kinds.js';
 import { readFootprints } from '../map/footprints.js';
+import { download } from '../shared/download.js';
+import { isPage } from '../shared/history.js';
 import { expose } from '../shared/idle.js';
 import { readLink } from '../shared/link.js';
+import { collectionKey, createMount } from '../shared/mount.js';
 import { recipeOf } from '../shared/recipe.js';
 import { createService } from '../shared/service.js';
 import { createStore } from '../shared/store.js';
-import { at } from '../shared/history.js';
+import { createChangesControls } from './controls.js';
+import { MOST, USUAL } from './kinds.js';
+import { createChangesList } from './list.js';
+import { createChangesMap } from './map.js';
 
 const WRITING = 'Writing the GeoJSON…';
 const INITIAL = {
@@ -21,21 +22,9 @@ const INITIAL = {
   busy: '', // what is being waited for, in words
   trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
 };
-const pages = new WeakMap();
+export const mount = createMount('.lk-changes', start, collectionKey);
 
-// Called at first and on every rerun; returns what to do when the element goes away.
-export function mount({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector('.lk-changes');
-  const key = `${data.collection.name}:${data.collection.version}`;
-  const live = pages.get(root);
-  if (live?.key === key) return live.stop;
-  live?.stop();
-  const page = { key, ...start(root, data, (name) => setTriggerValue('collection', name)) };
-  pages.set(root, page);
-  return page.stop;
-}
-
-function start(root, data, onCollection) {
+function start(root, data, send) {
   const { name, version } = data.collection;
   const service = createService(data.base, name);
   const store = createStore({ ...INITIAL, ...asked(name, data.days) });
@@ -93,18 +82,15 @@ function start(root, data, onCollection) {
       }
     },
     clear: () => actions.set({ query: null, good: [], bad: [], threshold: null }),
-    onCollection,
+    onCollection: (other) => send('collection', other),
     onCompare: compare,
     // All three layers as one file for a GIS.
     async download() {
       if (store.state.busy) return; // one at a time
       store.set({ busy: WRITING });
       try {
-        const content = await service.changesFile(recipe());
-        const url = URL.createObjectURL(content);
         const file = `${name}_${store.state.before}_${store.state.after}.geojson`;
-        h('a', { href: url, download: file }).click();
-        setTimeout(() => URL.revokeObjectURL(url), 10_000);
+        download(await service.changesFile(recipe()), file);
       } catch (refusal) {
         store.set({ trouble: refusal });
       } finally {
@@ -126,7 +112,6 @@ function start(root, data, onCollection) {
     stop() {
       running?.abort();
       for (const part of parts) part.stop();
-      pages.delete(root);
     },
   };
 }
@@ -170,5 +155,5 @@ function writeAddress(name, { query, good, bad, options, before, after, threshol
   set('scaled', options.any_scale && '1');
   if (threshold !== null) fields.set('threshold', threshold);
   // After Back the address may be another page's while this one is still shown.
-  if (at('changes')) history.replaceState(history.state, '', `${location.pathname}?${fields}`);
+  if (isPage('changes')) history.replaceState(history.state, '', `${location.pathname}?${fields}`);
 }

@@ -1,8 +1,9 @@
 // The row above the map of changes: which dates, how many, from which score on.
-import { MOST, USUAL } from './kinds.js';
-import { collectionChoice } from '../search/controls.js';
-import { h, icon, score } from '../shared/dom.js';
+import { collectionChoice } from '../shared/collection_choice.js';
+import { h, icon } from '../shared/dom.js';
+import { formatScore } from '../shared/format.js';
 import { createNotes } from '../shared/notes.js';
+import { MOST, USUAL } from './kinds.js';
 
 export function createChangesControls({ root, data, store, actions }) {
   const row = root.querySelector('.lk-controls');
@@ -57,14 +58,14 @@ function number(store, actions) {
 function threshold(store, actions) {
   const range = h('input', { type: 'range', min: -0.2, max: 1, step: 0.01 });
   const value = h('output', {});
-  range.addEventListener('input', () => (value.textContent = score(Number(range.value))));
+  range.addEventListener('input', () => (value.textContent = formatScore(Number(range.value))));
   range.addEventListener('change', () => actions.set({ threshold: Number(range.value) }));
   store.watch(['found', 'threshold'], ({ found, threshold: own }) => {
     const level = own ?? found?.threshold;
     range.disabled = level === undefined;
     if (level === undefined) return (value.textContent = '');
     range.value = level;
-    return (value.textContent = score(level));
+    return (value.textContent = formatScore(level));
   });
   const title = 'A place shows the thing from this score on, relative to the mean of its date';
   return h('label', { class: 'lk-field', title }, h('span', {}, 'Shows it from'), range, value);

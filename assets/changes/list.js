@@ -1,8 +1,11 @@
 // Beside the map of changes: the query, and a gallery each of what came, went and stayed.
-import { count, day, h, icon, place, score, TOUCH } from '../shared/dom.js';
+import { coordinates } from '../shared/coordinates.js';
+import { h, iconButton, TOUCH } from '../shared/dom.js';
+import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
+import { chipPicture } from '../shared/pictures.js';
+import { rankMark } from '../shared/ranks.js';
+import { viewChoice } from '../shared/view_choice.js';
 import { KINDS, shows } from './kinds.js';
-import { coordinates } from '../search/gallery.js';
-import { viewChoice } from '../search/query_card.js';
 
 export function createChangesList(context) {
   const { root, store } = context;
@@ -26,9 +29,9 @@ function told({ found }) {
   if (!found) return '';
   const { matched, unmatched, appeared, disappeared, persists } = found;
   const nothing = !appeared.length && !disappeared.length && !persists.length;
-  const bare = unmatched ? `; ${count(unmatched)} chips are covered by one date only` : '';
+  const bare = unmatched ? `; ${formatCount(unmatched)} chips are covered by one date only` : '';
   const hint = nothing ? ' Nothing shows it: lower the score from which a place shows it.' : '';
-  return `${count(matched)} places compared${bare}.${hint}`;
+  return `${formatCount(matched)} places compared${bare}.${hint}`;
 }
 
 function queryCard({ query, good }, { service, data, actions }) {
@@ -56,7 +59,6 @@ function queryCard({ query, good }, { service, data, actions }) {
   for (const field of ['before', 'after', 'threshold', 'k']) search.delete(field);
   search.set('collection', name);
   const title = query.kind === 'chip' ? 'Like this chip' : 'Like your query';
-  const clear = { class: 'lk-ghost', type: 'button', title: 'Clear', 'aria-label': 'Clear the query' };
   return h(
     'div',
     { class: 'lk-query-card' },
@@ -66,10 +68,10 @@ function queryCard({ query, good }, { service, data, actions }) {
       { class: 'lk-query-words' },
       h('h2', {}, title),
       query.lon === undefined ? null : coordinates(query),
-      query.datetime ? h('span', { class: 'lk-muted' }, day(query.datetime)) : null,
+      query.datetime ? h('span', { class: 'lk-muted' }, formatDay(query.datetime)) : null,
       h('a', { href: `${data.base}/search?${search}`, target: '_self' }, 'Search for it'),
     ),
-    h('button', { ...clear, onclick: actions.clear }, icon('clear')),
+    iconButton('clear', 'Clear the query', actions.clear, { title: 'Clear' }),
   );
 }
 
@@ -96,7 +98,7 @@ function gallery(kind, context) {
     store.watch(['found'], ({ found }) => {
       element.hidden = !found;
       const places = found?.[kind] || [];
-      number.textContent = count(places.length);
+      number.textContent = formatCount(places.length);
       list.replaceChildren(...places.map((one, at) => card(kind, one, at, context)));
     }),
     store.watch(['selected', 'found'], ({ selected }) => {
@@ -114,26 +116,18 @@ function card(kind, change, at, { store, service, data, map }) {
   const { before, after, geometry, rank } = change;
   const { colour } = KINDS[kind];
   const [lon, lat] = middle(geometry);
-  const number = h('span', { class: 'lk-rank' }, String(rank));
-  number.style.background = colour;
   const picture = (hit) =>
     h(
       'span',
       { class: 'lk-day' },
-      h('img', {
-        src: service.chip(hit.id, 256, data.collection.version),
-        loading: at < 6 ? 'eager' : 'lazy',
-        width: 256,
-        height: 256,
-        alt: '',
-      }),
-      h('span', { class: 'lk-score', title: day(hit.datetime) }, score(hit.score)),
+      chipPicture(service.chip(hit.id, 256, data.collection.version), { eager: at < 6 }),
+      h('span', { class: 'lk-score', title: formatDay(hit.datetime) }, formatScore(hit.score)),
     );
   const select = () => {
     store.set({ selected: { kind, at }, pictured: store.state[shows(kind)] });
     map.reveal(change);
   };
-  const label = `${KINDS[kind].title} ${rank}: ${score(before.score)} before, ${score(after.score)} after, at ${place(lon, lat)}`;
+  const label = `${KINDS[kind].title} ${rank}: ${formatScore(before.score)} before, ${formatScore(after.score)} after, at ${formatPlace(lon, lat)}`;
   return h(
     'li',
     { class: 'lk-card' },
@@ -142,13 +136,13 @@ function card(kind, change, at, { store, service, data, map }) {
       { class: 'lk-pick lk-pair', type: 'button', 'aria-label': label, onclick: select },
       picture(before),
       picture(after),
-      number,
+      rankMark(rank, colour),
     ),
     h(
       'div',
       { class: 'lk-card-words' },
       coordinates({ lon, lat }),
-      h('span', { class: 'lk-muted' }, `${day(before.datetime)} and ${day(after.datetime)}`),
+      h('span', { class: 'lk-muted' }, `${formatDay(before.datetime)} and ${formatDay(after.datetime)}`),
     ),
   );
 }

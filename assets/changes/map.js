@@ -1,79 +1,45 @@
 // The map of changes: the picture of one of the two dates, and three layers of places on it.
-import { KINDS } from './kinds.js';
+import { rankBadge } from '../map/badge.js';
+import { addPanes, createBaseMap, fit, gently } from '../map/base_map.js';
 import { CYAN, NIGHT } from '../map/colours.js';
-import { h } from '../shared/dom.js';
 import { ring } from '../map/footprints.js';
-import { followMap } from '../shared/idle.js';
-import { loadLeaflet } from '../map/leaflet.js';
-import { addCredit, box, sceneLayer } from '../search/map.js';
-
-const STILL = matchMedia('(prefers-reduced-motion: reduce)');
+import { addCredit, sceneLayer } from '../map/scenes.js';
+import { h } from '../shared/dom.js';
+import { KINDS } from './kinds.js';
 
 export function createChangesMap({ root, data, store, actions }) {
-  let [map, stopped, stops] = [null, false, []];
   const element = root.querySelector('.lk-map');
   const choice = pictureChoice(store);
   element.parentElement.append(choice.element);
-  loadLeaflet().then(
-    (L) => {
-      if (!stopped) draw(L);
+  const base = createBaseMap(element, {
+    basemap: data.basemap,
+    draw(L, map) {
+      fit(map, data.collection.bounds);
+      addCredit(L, map, data.collection.scenes);
+      addPanes(map, 450, ['lk-asked']); // over the places, of which it may be one
+      map.on('click', ({ latlng }) => actions.pick(latlng.lng, latlng.lat));
+      element.classList.add('lk-clickable');
+      return [
+        drawScenes(L, map, data, store),
+        drawQuery(L, map, store),
+        ...Object.keys(KINDS).map((kind) => drawKind(L, map, store, kind)),
+        drawSelected(L, map, store),
+      ];
     },
-    (error) =>
-      store.set({ trouble: { title: 'The map library did not load', remedy: error.message } }),
-  );
-
-  function draw(L) {
-    map = L.map(element, {
-      attributionControl: false,
-      zoomControl: false,
-      zoomSnap: 0.5,
-      doubleClickZoom: false,
-      fadeAnimation: false,
-      zoomAnimation: !STILL.matches,
-      maxZoom: 22,
-    });
-    map.fitBounds(box(data.collection.bounds), { padding: [12, 12] });
-    if (data.basemap) L.tileLayer(data.basemap, { maxZoom: 22, zIndex: 0 }).addTo(map);
-    L.control.zoom({ position: 'topleft' }).addTo(map);
-    L.control.scale({ imperial: false, position: 'bottomleft' }).addTo(map);
-    addCredit(L, map, data.collection);
-    const observer = new ResizeObserver(() => map.invalidateSize({ pan: false }));
-    observer.observe(element);
-    map.on('click', ({ latlng }) => actions.pick(latlng.lng, latlng.lat));
-    element.classList.add('lk-clickable');
-    const marked = L.layerGroup();
-    const pane = map.createPane('lk-asked'); // over the places, of which it may be one
-    [pane.style.zIndex, pane.style.pointerEvents] = [450, 'none'];
-    stops = [
-      followMap(map),
-      () => observer.disconnect(),
-      drawScenes(L, map, data, store),
-      drawQuery(L, map, store),
-      ...Object.keys(KINDS).map((kind) => drawKind(L, map, store, kind)),
-      store.watch(['selected', 'found'], ({ selected, found }) => {
-        marked.clearLayers();
-        const place = selected && found?.[selected.kind][selected.at];
-        if (place) marked.addLayer(shape(L, place, '#ffffff', { weight: 4, fillOpacity: 0 }));
-      }),
-    ];
-    marked.addTo(map);
-  }
-
+    fail: (trouble) => store.set({ trouble }),
+  });
   return {
-    leaflet: () => map,
+    leaflet: base.leaflet,
     // Pans only when the place lies outside the view.
     reveal({ geometry }) {
+      const map = base.leaflet();
       if (!map) return;
       const bounds = window.L.geoJSON(geometry).getBounds();
-      if (!map.getBounds().contains(bounds)) {
-        map.panTo(bounds.getCenter(), { animate: !STILL.matches, duration: 0.2 });
-      }
+      if (!map.getBounds().contains(bounds)) map.panTo(bounds.getCenter(), gently());
     },
     stop() {
-      stopped = true;
-      for (const stop of stops) stop();
       choice.stop();
-      map?.remove();
+      base.stop();
     },
   };
 }
@@ -149,18 +115,20 @@ function drawKind(L, map, store, kind) {
   });
 }
 
+function drawSelected(L, map, store) {
+  const group = L.layerGroup().addTo(map);
+  return store.watch(['selected', 'found'], ({ selected, found }) => {
+    group.clearLayers();
+    const place = selected && found?.[selected.kind][selected.at];
+    if (place) group.addLayer(shape(L, place, '#ffffff', { weight: 4, fillOpacity: 0 }));
+  });
+}
+
 function shape(L, { geometry }, color, look) {
   return L.geoJSON(geometry, { interactive: false, style: { color, fillColor: color, ...look } });
 }
 
 function badge(L, { geometry, rank }, colour) {
   const [lon, lat] = geometry.coordinates[0][0];
-  const mark = h('span', { class: 'lk-rank' }, String(rank));
-  mark.style.background = colour;
-  return L.marker([lat, lon], {
-    icon: L.divIcon({ className: 'lk-rank-place', html: mark, iconSize: [0, 0] }),
-    interactive: false,
-    keyboard: false,
-    zIndexOffset: 1000 - rank,
-  });
+  return rankBadge(L, [lat, lon], rank, colour, 1000 - rank);
 }

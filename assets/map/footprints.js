@@ -1,8 +1,4 @@
 // Chip footprints: n quads of longitude and latitude in one Float64Array, in table row order.
-// They are drawn as canvas tiles; there is no object per chip, so any count works.
-
-// Outlines stroked as one path: the browser's work grows faster than a path does.
-const TOGETHER = 64;
 
 // Reads corners (upper left, upper right, lower right, lower left) as the server sends them.
 export function readFootprints(buffer) {
@@ -112,25 +108,6 @@ export function nearest(footprints, lon, lat) {
   return best;
 }
 
-// A Leaflet layer with the outline of every chip.  Its tiles are not wrapped: chips across the
-// antimeridian run on beyond ±180°.
-export function gridLayer(L, footprints) {
-  const Grid = L.GridLayer.extend({
-    createTile(coords) {
-      const size = this.getTileSize();
-      const sharp = Math.min(window.devicePixelRatio || 1, 2);
-      const canvas = document.createElement('canvas');
-      canvas.width = size.x * sharp;
-      canvas.height = size.y * sharp;
-      const pen = canvas.getContext('2d');
-      pen.scale(sharp, sharp);
-      drawTile(pen, footprints, coords, size.x);
-      return canvas;
-    },
-  });
-  return new Grid({ pane: 'lk-grid', noWrap: true, updateWhenZooming: false, maxZoom: 24 });
-}
-
 // Rows of the chips that touch a tile.
 export function* inTile({ total, boxes }, coords, size) {
   const scale = 2 ** coords.z;
@@ -160,28 +137,4 @@ export function trace(pen, { world }, row, coords, size, share = 1) {
     else pen.moveTo(x, y);
   }
   pen.closePath();
-}
-
-function drawTile(pen, footprints, coords, size) {
-  const { boxes } = footprints;
-  let width = 0;
-  let waiting = 0;
-  const stroke = () => {
-    pen.lineWidth = width > 24 ? 1 : 0.5;
-    pen.stroke();
-    pen.beginPath();
-    waiting = 0;
-  };
-  pen.strokeStyle = '#ffffff';
-  pen.beginPath();
-  for (const row of inTile(footprints, coords, size)) {
-    width = (boxes[row * 4 + 2] - boxes[row * 4]) * 2 ** coords.z;
-    trace(pen, footprints, row, coords, size);
-    if (++waiting === TOGETHER) stroke();
-  }
-  stroke();
-  // Chips share edges, and strokes on one another add up: draw solid, then thin the whole.
-  pen.globalCompositeOperation = 'destination-in';
-  pen.globalAlpha = width > 96 ? 0.3 : width > 24 ? 0.22 : width > 6 ? 0.14 : 0.07;
-  pen.fillRect(0, 0, size, size);
 }

@@ -1,5 +1,8 @@
 // Two saved searches side by side: what both found, and what each found alone.
-import { count, h, icon, score } from '../shared/dom.js';
+import { h } from '../shared/dom.js';
+import { formatCount, formatScore } from '../shared/format.js';
+import { chipPicture } from '../shared/pictures.js';
+import { backLink } from './back_link.js';
 import { percent } from './precision.js';
 
 export async function showComparison({ body, saved, go, asked, current }) {
@@ -14,7 +17,7 @@ export async function showComparison({ body, saved, go, asked, current }) {
     h(
       'header',
       { class: 'lk-compare-head' },
-      h('button', { class: 'lk-link', type: 'button', onclick: () => go({}) }, icon('back'), 'All results'),
+      backLink('All results', () => go({})),
       h('h1', {}, 'Compare'),
       h('p', { class: 'lk-words' }, sentence(both, found, first, second)),
     ),
@@ -29,10 +32,10 @@ export async function showComparison({ body, saved, go, asked, current }) {
 }
 
 function sentence(both, { agreement, first, second }, one, other) {
-  const places = both === 1 ? 'One place is' : `${count(both)} places are`;
+  const places = both === 1 ? 'One place is' : `${formatCount(both)} places are`;
   return (
     `${places} found by both, ${percent(agreement)} of all. ` +
-    `${count(first.length)} only by “${one.name}”, ${count(second.length)} only by “${other.name}”.`
+    `${formatCount(first.length)} only by “${one.name}”, ${formatCount(second.length)} only by “${other.name}”.`
   );
 }
 
@@ -47,17 +50,17 @@ function column(search, hits, words, saved, go) {
       search.picture ? h('img', { src: saved.picture(search), alt: '' }) : null,
       h('span', {}, h('strong', {}, search.name), h('span', { class: 'lk-muted' }, search.collection_title)),
     ),
-    h('h2', {}, `${words}: ${count(hits.length)}`),
-    hits.length ? grid(hits.map((hit) => thumb(search, hit, score(hit.score), saved))) : none(),
+    h('h2', {}, `${words}: ${formatCount(hits.length)}`),
+    hits.length ? grid(hits.map((hit) => thumb(search, hit, formatScore(hit.score), saved))) : none(),
   );
 }
 
 function sharedColumn(pairs, first, saved) {
-  const words = ([one, other]) => `${score(one.score)} | ${score(other.score)}`;
+  const words = ([one, other]) => `${formatScore(one.score)} | ${formatScore(other.score)}`;
   return h(
     'section',
     { class: 'lk-panel lk-both' },
-    h('h2', {}, `Both: ${count(pairs.length)}`),
+    h('h2', {}, `Both: ${formatCount(pairs.length)}`),
     pairs.length ? grid(pairs.map((pair) => thumb(first, pair[0], words(pair), saved))) : none(),
   );
 }
@@ -66,11 +69,11 @@ const none = () => h('p', { class: 'lk-muted' }, 'None.');
 const grid = (items) => h('ol', { class: 'lk-hits lk-small' }, ...items);
 
 function thumb(search, hit, words, saved) {
-  const picture = saved.chip(search, hit.id, 256);
+  const source = saved.chip(search, hit.id, 256);
   return h(
     'li',
     { class: 'lk-hit' },
-    h('img', { src: picture, alt: `Hit ${hit.rank}`, width: 256, height: 256, loading: 'lazy' }),
+    chipPicture(source, { alt: `Hit ${hit.rank}` }),
     h('span', { class: 'lk-score' }, words),
   );
 }

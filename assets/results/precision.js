@@ -1,5 +1,5 @@
 // Estimated precision at each threshold, as a small chart with its interval, and in words.
-import { count, score } from '../shared/dom.js';
+import { formatCount, formatScore } from '../shared/format.js';
 
 const [WIDTH, HEIGHT] = [320, 150];
 const [LEFT, RIGHT, TOP, BOTTOM] = [42, 8, 8, 24];
@@ -12,13 +12,13 @@ export function cutAt(precision, least) {
 // In words, for people who never met an interval.
 export function inWords(cut) {
   if (!cut) return 'There are no hits.';
-  const hits = `${count(cut.hits)} ${cut.hits === 1 ? 'hit scores' : 'hits score'}`;
-  const start = `${hits} at least ${score(cut.threshold)}.`;
+  const hits = `${formatCount(cut.hits)} ${cut.hits === 1 ? 'hit scores' : 'hits score'}`;
+  const start = `${hits} at least ${formatScore(cut.threshold)}.`;
   if (cut.estimate === null) return `${start} None of them is reviewed yet.`;
   const share = `About ${percent(cut.estimate)} of them are right`;
   if (cut.reviewed === cut.hits) return `${start} ${percent(cut.estimate)} are right: all reviewed.`;
   const range = `between ${percent(cut.low)} and ${percent(cut.high)}`;
-  return `${start} ${share}, ${range}, judging by ${count(cut.reviewed)} reviewed.`;
+  return `${start} ${share}, ${range}, judging by ${formatCount(cut.reviewed)} reviewed.`;
 }
 
 export const percent = (share) => `${Math.round(100 * share)}\u202f%`;
@@ -40,8 +40,8 @@ export function precisionChart(precision, least, onCut) {
     svg.append(line(LEFT, y(share), WIDTH - RIGHT, y(share), 'lk-rule'));
     svg.append(text(LEFT - 5, y(share) + 4, percent(share), 'end'));
   }
-  svg.append(text(LEFT, HEIGHT - 8, score(high), 'start'));
-  svg.append(text(WIDTH - RIGHT, HEIGHT - 8, score(low), 'end'));
+  svg.append(text(LEFT, HEIGHT - 8, formatScore(high), 'start'));
+  svg.append(text(WIDTH - RIGHT, HEIGHT - 8, formatScore(low), 'end'));
   svg.append(text((LEFT + WIDTH) / 2, HEIGHT - 8, 'least score', 'middle'));
   const known = precision.filter(({ estimate }) => estimate !== null);
   if (known.length) {

@@ -1,22 +1,18 @@
 // The Results page's component: saved searches, one of them, its review, two side by side.
-import { h, icon } from '../shared/dom.js';
-import { showComparison } from './comparison.js';
-import { expose } from '../shared/idle.js';
-import { createSaved } from './saved_searches.js';
-import { showList } from './saved_list.js';
-import { showReview } from './review.js';
-import { showSearch } from './saved_search.js';
+import { h } from '../shared/dom.js';
 import { createTravel } from '../shared/history.js';
+import { expose, later } from '../shared/idle.js';
+import { createMount } from '../shared/mount.js';
+import { problemNote, problemText } from '../shared/problem.js';
+import { showComparison } from './comparison.js';
+import { showReview } from './review.js';
+import { showList } from './saved_list.js';
+import { showSearch } from './saved_search.js';
+import { createSaved } from './saved_searches.js';
 
 const VIEWS = { list: showList, search: showSearch, review: showReview, compare: showComparison };
-const pages = new WeakMap();
 
-// Called at first and on every rerun; returns what to do when the element goes away.
-export function mount({ data, parentElement }) {
-  const root = parentElement.querySelector('.lk-results');
-  if (!pages.has(root)) pages.set(root, start(root, data));
-  return pages.get(root).stop;
-}
+export const mount = createMount('.lk-results', start);
 
 function start(root, data) {
   const body = h('div', { class: 'lk-view' });
@@ -37,7 +33,7 @@ function start(root, data) {
     const asked = readAddress();
     root.dataset.state = 'loading';
     root.dataset.view = asked.view;
-    const timer = setTimeout(() => mine === turn && waiting(body), 150);
+    const showNothing = later('the view', 150, () => mine === turn && waiting(body));
     try {
       const left = await VIEWS[asked.view]({ ...context, asked, current: () => mine === turn });
       if (mine === turn) leave = left || leave;
@@ -45,7 +41,7 @@ function start(root, data) {
     } catch (refusal) {
       if (mine === turn) lost(context, refusal);
     } finally {
-      clearTimeout(timer);
+      showNothing();
       if (mine === turn) root.dataset.state = 'live';
     }
   }
@@ -61,22 +57,18 @@ function start(root, data) {
   function fail(refusal) {
     if (!refusal.message) return;
     note.hidden = false;
-    const close = { class: 'lk-ghost', type: 'button', 'aria-label': 'Dismiss' };
-    note.replaceChildren(
-      words(refusal),
-      h('button', { ...close, onclick: () => (note.hidden = true) }, icon('clear')),
-    );
+    note.replaceChildren(...problemNote(refusal, () => (note.hidden = true)));
   }
 
   show();
   expose({});
-  const stop = () => {
-    turn++;
-    leave();
-    steps.end();
-    pages.delete(root);
+  return {
+    stop() {
+      turn++;
+      leave();
+      steps.end();
+    },
   };
-  return { stop };
 }
 
 function readAddress() {
@@ -94,17 +86,6 @@ function address(fields) {
   return text ? `${location.pathname}?${text}` : location.pathname;
 }
 
-function words({ message, detail, remedy }) {
-  const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
-  return h(
-    'div',
-    {},
-    h('strong', {}, sentence(message)),
-    detail ? h('code', {}, detail) : null,
-    remedy ? h('p', {}, sentence(remedy)) : null,
-  );
-}
-
 // A search, or its collection, that is no longer there.
 function lost({ body, go, data }, refusal) {
   const trash = `${location.origin}${data.base}/collections`;
@@ -113,7 +94,7 @@ function lost({ body, go, data }, refusal) {
       'section',
       { class: 'lk-blank' },
       h('h2', {}, 'This saved search cannot be shown'),
-      words(refusal),
+      problemText(refusal),
       h(
         'p',
         { class: 'lk-muted' },

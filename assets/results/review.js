@@ -1,5 +1,7 @@
 // Review: one hit large beside its surroundings; good, bad or skip by key; undo.
-import { count, day, h, icon, place, score } from '../shared/dom.js';
+import { h, icon } from '../shared/dom.js';
+import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
+import { backLink } from './back_link.js';
 import { cutAt, inWords } from './precision.js';
 
 const KEYS = { g: 'good', b: 'bad', s: 'skip', ' ': 'skip' };
@@ -40,7 +42,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
       h(
         'header',
         { class: 'lk-review-head' },
-        h('button', { class: 'lk-link', type: 'button', onclick: leave }, icon('back'), search.name),
+        backLink(search.name, leave),
         h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
         status,
         h('label', { class: 'lk-field' }, h('span', { class: 'lk-wide' }, 'Order'), how),
@@ -140,8 +142,8 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     const counted = (kind) => kinds.filter((one) => one === kind).length;
     bar.style.width = `${hits.length ? (100 * kinds.length) / hits.length : 100}%`;
     status.textContent =
-      `${count(kinds.length)} of ${count(hits.length)} · ` +
-      `${count(counted('good'))} good, ${count(counted('bad'))} bad`;
+      `${formatCount(kinds.length)} of ${formatCount(hits.length)} · ` +
+      `${formatCount(counted('good'))} good, ${formatCount(counted('bad'))} bad`;
     stage.replaceChildren(...(at < order.length ? [pictures(), panel()] : [done()]));
     for (const rank of order.slice(at + 1, at + 1 + AHEAD)) preload(hits[rank]);
   }
@@ -250,7 +252,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
 }
 
 const facts = (hit) =>
-  [`score ${score(hit.score)}`, place(hit.lon, hit.lat), day(hit.datetime)].join(' · ');
+  [`score ${formatScore(hit.score)}`, formatPlace(hit.lon, hit.lat), formatDay(hit.datetime)].join(' · ');
 
 function key(name, words, letter, onclick, disabled) {
   const attributes = { class: 'lk-button', type: 'button', onclick, disabled };

@@ -1,5 +1,6 @@
 // All saved searches, the latest first; two of them can be chosen to compare.
-import { count, day, h, icon } from '../shared/dom.js';
+import { h, iconButton } from '../shared/dom.js';
+import { formatCount, formatDay } from '../shared/format.js';
 
 export async function showList({ body, data, saved, go, fail }) {
   let { searches, refused, trashed } = await saved.all();
@@ -72,17 +73,7 @@ export async function showList({ body, data, saved, go, fail }) {
         ),
         progress(search),
       ),
-      h(
-        'button',
-        {
-          class: 'lk-ghost',
-          type: 'button',
-          title: `Delete ${search.name}`,
-          'aria-label': `Delete ${search.name}`,
-          onclick: () => confirmDelete(item, search),
-        },
-        icon('trash'),
-      ),
+      iconButton('trash', `Delete ${search.name}`, () => confirmDelete(item, search)),
     );
     return item;
   }
@@ -105,7 +96,7 @@ export async function showList({ body, data, saved, go, fail }) {
         fail(refusal);
       }
     };
-    const review = search.reviewed ? ` and its ${count(search.reviewed)} marks` : '';
+    const review = search.reviewed ? ` and its ${formatCount(search.reviewed)} marks` : '';
     item.replaceChildren(
       h('span', { class: 'lk-saved-words lk-ask' }, `Delete “${search.name}”${review} for good?`),
       keep,
@@ -123,7 +114,7 @@ function picture(search, saved) {
 
 function facts({ collection_title: title, hits, created, name, query }) {
   const like = name === query ? [] : [`like ${query}`];
-  return [title, ...like, hits === 1 ? '1 hit' : `${count(hits)} hits`, day(created)].join(' · ');
+  return [title, ...like, hits === 1 ? '1 hit' : `${formatCount(hits)} hits`, formatDay(created)].join(' · ');
 }
 
 function progress({ reviewed, hits }) {
@@ -134,7 +125,7 @@ function progress({ reviewed, hits }) {
     'span',
     { class: 'lk-progress' },
     h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
-    h('span', { class: 'lk-muted' }, reviewed ? `${count(reviewed)} reviewed` : 'not reviewed'),
+    h('span', { class: 'lk-muted' }, reviewed ? `${formatCount(reviewed)} reviewed` : 'not reviewed'),
   );
 }
 
@@ -161,7 +152,7 @@ const refusal = ({ collection, title, remedy }) =>
   h('p', { class: 'lk-aside' }, `${collection}: ${title}. ${remedy ? `${remedy}.` : ''}`);
 
 function inTrash({ title, searches }, { base }) {
-  const these = searches === 1 ? 'One saved search lies' : `${count(searches)} saved searches lie`;
+  const these = searches === 1 ? 'One saved search lies' : `${formatCount(searches)} saved searches lie`;
   return h(
     'p',
     { class: 'lk-aside' },

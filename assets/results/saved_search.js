@@ -1,7 +1,13 @@
 // One saved search: what it was, what it found, how far to trust it, and the way out as files.
-import { count, day, h, icon, place, rankColour, score } from '../shared/dom.js';
+import { h, icon } from '../shared/dom.js';
+import { download } from '../shared/download.js';
+import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
+import { later } from '../shared/idle.js';
+import { missingHits } from '../shared/missing_hits.js';
+import { chipPicture } from '../shared/pictures.js';
+import { rankColour, rankMark } from '../shared/ranks.js';
+import { backLink } from './back_link.js';
 import { cutAt, inWords, precisionChart } from './precision.js';
-import { gone } from '../search/reopened.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
 
@@ -78,8 +84,8 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
     const kept = search.hits.filter((hit) => hit.score >= least - 1e-9);
     const all = kept.length === search.hits.length;
     counted.textContent = all
-      ? `${count(search.hits.length)} hits among ${count(search.eligible)} chips`
-      : `${count(kept.length)} of ${count(search.hits.length)} hits at or above ${score(least)}`;
+      ? `${formatCount(search.hits.length)} hits among ${formatCount(search.eligible)} chips`
+      : `${formatCount(kept.length)} of ${formatCount(search.hits.length)} hits at or above ${formatScore(least)}`;
     [...grid.children].forEach((item, at) =>
       item.classList.toggle('lk-below', search.hits[at].score < least - 1e-9),
     );
@@ -87,9 +93,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
 
   function card(hit, at) {
     const mark = search.marks[hit.id];
-    const rank = h('span', { class: 'lk-rank' }, String(hit.rank));
-    rank.style.background = rankColour(hit.rank, search.hits.length);
-    const words = `Hit ${hit.rank}, similarity ${score(hit.score)}, at ${place(hit.lon, hit.lat)}`;
+    const words = `Hit ${hit.rank}, similarity ${formatScore(hit.score)}, at ${formatPlace(hit.lon, hit.lat)}`;
     const open = () => go({ ...here, view: 'review', from: hit.id });
     return h(
       'li',
@@ -103,15 +107,9 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
           'aria-label': mark ? `${words}, ${MARKS[mark]}` : words,
           onclick: open,
         },
-        h('img', {
-          src: saved.chip(search, hit.id, 256),
-          loading: at < 24 ? 'eager' : 'lazy',
-          width: 256,
-          height: 256,
-          alt: '',
-        }),
-        rank,
-        h('span', { class: 'lk-score' }, score(hit.score)),
+        chipPicture(saved.chip(search, hit.id, 256), { eager: at < 24 }),
+        rankMark(hit.rank, rankColour(hit.rank, search.hits.length)),
+        h('span', { class: 'lk-score' }, formatScore(hit.score)),
         mark ? h('span', { class: 'lk-mark', title: MARKS[mark] }, icon(mark)) : null,
       ),
       search.notes[hit.id] ? h('p', { class: 'lk-one-line' }, search.notes[hit.id]) : null,
@@ -148,7 +146,7 @@ function header({ search, saved, go, fail, here, data, searches }) {
     try {
       Object.assign(search, await saved.change(search, fields), { hits: search.hits });
       kept.textContent = 'Saved';
-      setTimeout(() => (kept.textContent = ''), 1500);
+      later('a word that goes', 1500, () => (kept.textContent = ''));
     } catch (refusal) {
       fail(refusal);
     }
@@ -158,7 +156,7 @@ function header({ search, saved, go, fail, here, data, searches }) {
   return h(
     'header',
     { class: 'lk-search-head' },
-    h('button', { class: 'lk-link', type: 'button', onclick: () => go({}) }, icon('back'), 'All results'),
+    backLink('All results', () => go({})),
     search.picture
       ? h('img', { class: 'lk-query-picture', src: saved.picture(search), alt: 'What was looked for' })
       : h('span', { class: 'lk-query-picture lk-skeleton' }),
@@ -192,7 +190,7 @@ function described({ collection_title: title, query, created, parameters }) {
   const words = {
     k: (value) => `${value} results`,
     suppress: (value) => (value ? 'overlaps hidden' : 'with overlaps'),
-    threshold: (value) => `score at least ${score(value)}`,
+    threshold: (value) => `score at least ${formatScore(value)}`,
     within: () => 'inside a polygon',
     scenes: (value) => `${value.length} scene${value.length > 1 ? 's' : ''}`,
     since: (value) => `since ${value}`,
@@ -205,7 +203,7 @@ function described({ collection_title: title, query, created, parameters }) {
     any_scale: () => 'any scale',
   };
   const asked = Object.entries(parameters).map(([key, value]) => words[key]?.(value));
-  return [title, `like ${query}`, ...asked, `saved ${day(created)}`].filter(Boolean).join(' · ');
+  return [title, `like ${query}`, ...asked, `saved ${formatDay(created)}`].filter(Boolean).join(' · ');
 }
 
 // The Search page with this search, its hits as they were.
@@ -228,7 +226,7 @@ function comparing(others, go, here) {
 
 function warnings({ changed, missing, hits }) {
   const lines = [];
-  if (missing.length) lines.push(gone(missing.length));
+  if (missing.length) lines.push(missingHits(missing.length));
   if (changed) {
     lines.push('The collection changed since; these are the hits as they were. Search again on the map to see what is new.');
   }
@@ -296,14 +294,6 @@ function exporting({ data, saved, search, fail, least }) {
     which.element.hidden = !marked;
   };
   return { element, update };
-}
-
-function download(file, name) {
-  const link = h('a', { href: URL.createObjectURL(file), download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 let groups = 0;

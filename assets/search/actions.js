@@ -1,14 +1,14 @@
 // What a person can do: every change of the state that is not just drawing.
 import { chipAt, nearest, neighbour, readFootprints } from '../map/footprints.js';
-import { beginWork } from '../shared/idle.js';
-import { linkedCollection, readLink, writeLink } from '../shared/link.js';
-import { createMarks } from './marks.js';
-import { nameOf, recipeOf, shownOf } from '../shared/recipe.js';
-import { savedState } from './reopened.js';
 import { createTravel } from '../shared/history.js';
+import { later } from '../shared/idle.js';
+import { linkedCollection, readLink, writeLink } from '../shared/link.js';
+import { nameOf, recipeOf, shownOf } from '../shared/recipe.js';
+import { createMarks } from './marks.js';
+import { PAGE } from './paging.js';
+import { savedState } from './reopened.js';
 
 const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
-const PAGE = 60; // results on one page of the gallery
 // What a search changes.
 const ON_SCREEN = [
   'query', 'good', 'bad', 'marks', 'examples', 'past', 'hits', 'sites', 'shown', 'page', 'scores',
@@ -23,8 +23,7 @@ export function createActions({ data, store, service, root }) {
   let before = null; // what was on screen when it began, to come back if it is refused
   let stepping = false; // whether its answer is a step of the browser's history
   let scoring = null; // the request for all scores, likewise
-  let counting = null;
-  let counted = () => {}; // ends the work of counting, for `idle`
+  let stopCounting = () => {};
   let warmed = false;
   let stopped = false;
   const ours = () => [null, collection.name].includes(linkedCollection());
@@ -77,14 +76,14 @@ export function createActions({ data, store, service, root }) {
   }
 
   async function warmIndex() {
-    const slow = setTimeout(() => !running && store.set({ busy: 'Warming the index…' }), 150);
+    const quick = later('the index', 150, () => running || store.set({ busy: 'Warming the index…' }));
     try {
       await service.warm();
       warmed = true;
     } catch (refusal) {
       fail(refusal);
     } finally {
-      clearTimeout(slow);
+      quick();
       if (!running) store.set({ busy: '' });
     }
   }
@@ -325,21 +324,17 @@ export function createActions({ data, store, service, root }) {
   }
 
   // Before there is a query: how many chips the filters leave.
-  async function countEligible() {
-    clearTimeout(counting);
-    counted();
+  function countEligible() {
+    stopCounting();
     if (state.query || !Object.keys(state.filters).length) return store.set({ eligible: null });
-    const ended = (counted = beginWork('the chips that filters leave'));
-    counting = setTimeout(async () => {
+    stopCounting = later('the chips that filters leave', 200, async () => {
       try {
         const { eligible } = await service.eligible(state.filters);
         if (!stopped) store.set({ eligible });
       } catch (refusal) {
         if (!stopped) fail(refusal);
-      } finally {
-        ended();
       }
-    }, 200);
+    });
     return undefined;
   }
 
@@ -388,8 +383,7 @@ export function createActions({ data, store, service, root }) {
   function stop() {
     stopped = true;
     steps.end();
-    clearTimeout(counting);
-    counted();
+    stopCounting();
     running?.abort();
     scoring?.abort();
   }
@@ -421,10 +415,6 @@ export function createActions({ data, store, service, root }) {
     turnTo,
   };
 }
-
-export const pagesOf = ({ shown }) => Math.max(1, Math.ceil(shown.length / PAGE));
-export const onPage = ({ shown, page }) => shown.slice(page * PAGE, (page + 1) * PAGE);
-export const firstOf = ({ page }) => page * PAGE;
 
 function columnsOf(root) {
   const list = root.querySelector('.lk-cards');

@@ -1,7 +1,9 @@
 // The slim row above the map.
-import { h, icon, score } from '../shared/dom.js';
-import { drawHistogram } from './histogram.js';
+import { collectionChoice } from '../shared/collection_choice.js';
+import { h, icon, iconButton } from '../shared/dom.js';
+import { formatScore } from '../shared/format.js';
 import { createNotes } from '../shared/notes.js';
+import { drawHistogram } from './histogram.js';
 
 export function createControls({ store, root, actions, data, onCollection }) {
   const row = root.querySelector('.lk-controls');
@@ -19,19 +21,6 @@ export function createControls({ store, root, actions, data, onCollection }) {
     helpButton(store),
   );
   return notes;
-}
-
-export function collectionChoice({ collection, collections }, onCollection) {
-  const options = collections.map(({ name, title }) =>
-    h('option', { value: name, selected: name === collection.name }, title),
-  );
-  const choose = (event) => onCollection(event.target.value);
-  return h(
-    'label',
-    { class: 'lk-field lk-collection' },
-    h('span', {}, 'Collection'),
-    h('select', { onchange: choose }, ...options),
-  );
 }
 
 function resultCount(store, actions, most) {
@@ -54,7 +43,7 @@ function leastScore(store, actions) {
   range.addEventListener('change', () => actions.setLeast(Number(range.value), true));
   store.watch(['least'], ({ least }) => {
     range.value = least;
-    value.textContent = score(least);
+    value.textContent = formatScore(least);
   });
   store.watch(['least', 'scores', 'hits'], (state) => drawHistogram(chart, state));
   const title = 'How many chips have which similarity; what lies left of the cut is not shown';
@@ -102,13 +91,8 @@ function filterButton(store, actions) {
 }
 
 function helpButton(store) {
-  const title = 'Keys and help (?)';
-  const onclick = () => store.set({ help: true });
-  return h(
-    'button',
-    { class: 'lk-ghost lk-help-button', type: 'button', title, 'aria-label': title, onclick },
-    icon('help'),
-  );
+  const look = { class: 'lk-ghost lk-help-button' };
+  return iconButton('help', 'Keys and help (?)', () => store.set({ help: true }), look);
 }
 
 function pictureButton(actions) {

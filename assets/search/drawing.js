@@ -1,14 +1,12 @@
 // Drawing on the map: a box to search by, a polygon that results must lie in.
 import { LINE } from '../map/colours.js';
-import { h } from '../shared/dom.js';
-import { beginWork } from '../shared/idle.js';
-import { createKeyBox } from './key_box.js';
+import { FINGERS, HOW } from '../map/drawing_help.js';
 import { loadDraw } from '../map/leaflet.js';
+import { h } from '../shared/dom.js';
+import { later } from '../shared/idle.js';
+import { createKeyBox } from './key_box.js';
 
 const KINDS = { box: 'Rectangle', polygon: 'Polygon' };
-// For fingers, which no tooltip follows.
-export const FINGERS = matchMedia('(pointer: coarse)');
-export const HOW = { Rectangle: 'Drag over it', Polygon: 'Tap each corner, then the first one again' };
 const NARROW = matchMedia('(max-width: 760px)');
 
 export function createDrawing(map, { store, actions, root }) {
@@ -61,11 +59,7 @@ export function createDrawing(map, { store, actions, root }) {
     map.getContainer().classList.remove('lk-drawing');
     how.hidden = true;
     // The click that ends a drawing is not one that searches.
-    const ended = beginWork('the end of a drawing');
-    return setTimeout(() => {
-      ended();
-      if (!tool) store.set({ drawing: '' });
-    }, 50);
+    return later('the end of a drawing', 50, () => tool || store.set({ drawing: '' }));
   }
 
   function take(kind, layer) {

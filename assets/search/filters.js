@@ -1,6 +1,7 @@
 // The filters: where and among which chips to search.  They come before the search, never after:
 // whoever asks for fifty results inside a polygon gets fifty.
-import { count, h, icon } from '../shared/dom.js';
+import { h, icon, iconButton } from '../shared/dom.js';
+import { formatCount, formatScene } from '../shared/format.js';
 
 export function createFilters({ root, store, actions, data, map }) {
   const panel = root.querySelector('.lk-filters');
@@ -28,7 +29,7 @@ export function createFilters({ root, store, actions, data, map }) {
     store.watch(['filters'], ({ filters }) => (reset.disabled = !Object.keys(filters).length)),
     store.watch(['summary', 'eligible'], (state) => {
       const left = state.summary?.eligible ?? state.eligible ?? collection.chips;
-      eligible.textContent = `${count(left)} of ${count(collection.chips)} chips eligible`;
+      eligible.textContent = `${formatCount(left)} of ${formatCount(collection.chips)} chips eligible`;
     }),
   ];
   return { stop: () => stops.forEach((stop) => stop()) };
@@ -44,17 +45,10 @@ function placeField(store, actions, { area }, map) {
   const whole = area && button('fit', 'Area', 'The area of the collection', () =>
     actions.setFilters({ within: area }),
   );
-  const remove = h(
-    'button',
-    {
-      class: 'lk-ghost',
-      type: 'button',
-      title: 'Search everywhere',
-      'aria-label': 'Take the place filter away',
-      onclick: () => actions.setFilters({ within: null }),
-    },
-    icon('clear'),
-  );
+  const everywhere = () => actions.setFilters({ within: null });
+  const remove = iconButton('clear', 'Take the place filter away', everywhere, {
+    title: 'Search everywhere',
+  });
   store.watch(['filters', 'drawing'], ({ filters, drawing }) => {
     remove.hidden = !filters.within;
     draw.setAttribute('aria-pressed', drawing === 'polygon' || Boolean(filters.within));
@@ -66,10 +60,9 @@ function placeField(store, actions, { area }, map) {
 function sceneField(store, actions, { scenes }) {
   if (scenes.length < 2) return null;
   const words = h('span', {});
-  const boxes = scenes.map(({ id, title, datetime }) => {
-    const box = h('input', { type: 'checkbox', value: id });
-    const day = datetime ? ` · ${datetime.slice(0, 10)}` : '';
-    return h('label', { class: 'lk-field' }, box, h('span', {}, title + day));
+  const boxes = scenes.map((scene) => {
+    const box = h('input', { type: 'checkbox', value: scene.id });
+    return h('label', { class: 'lk-field' }, box, h('span', {}, formatScene(scene)));
   });
   const inputs = boxes.map((label) => label.querySelector('input'));
   const choose = () => {

@@ -1,9 +1,13 @@
 // The gallery: the query on top, the results with their pictures, scores, places and days.
-import { firstOf, onPage, pagesOf } from './actions.js';
-import { copyText, count, day, h, icon, place, rankColour, score, TOUCH } from '../shared/dom.js';
-import { showInside } from './inside.js';
-import { createQueryCard } from './query_card.js';
+import { coordinates } from '../shared/coordinates.js';
+import { h, iconButton, TOUCH } from '../shared/dom.js';
+import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
+import { chipPicture } from '../shared/pictures.js';
+import { rankColour, rankMark } from '../shared/ranks.js';
 import { nameOf } from '../shared/recipe.js';
+import { showInside } from './inside.js';
+import { firstOf, onPage, PAGE, pagesOf } from './paging.js';
+import { createQueryCard } from './query_card.js';
 import { createBar } from './refine_bar.js';
 
 export function createGallery(context) {
@@ -54,7 +58,7 @@ function invitation({ chips, title }) {
     h(
       'p',
       {},
-      `Lookalike compares it with all ${count(chips)} chips of ${title} and shows the places that ` +
+      `Lookalike compares it with all ${formatCount(chips)} chips of ${title} and shows the places that ` +
         'look most like it, here and on the map.',
     ),
     h(
@@ -82,33 +86,25 @@ function shortcuts() {
 }
 
 function drawCard(hit, at, total, { service, data, actions, map, store }) {
-  const where = place(hit.lon, hit.lat);
-  const rank = h('span', { class: 'lk-rank' }, String(hit.rank));
-  rank.style.background = rankColour(hit.rank, total);
-  const picture = h('img', {
-    src: service.chip(hit.id, 256, data.collection.version),
-    loading: at % 60 < 12 ? 'eager' : 'lazy',
-    width: 256,
-    height: 256,
-    alt: '',
-  });
+  const where = formatPlace(hit.lon, hit.lat);
+  const source = service.chip(hit.id, 256, data.collection.version);
   const several = hit.count > 1 ? `, ${hit.count} overlapping hits` : '';
   const pick = h(
     'button',
     {
       class: 'lk-pick',
       type: 'button',
-      'aria-label': `Result ${hit.rank}, similarity ${score(hit.score)}, at ${where}${several}`,
+      'aria-label': `Result ${hit.rank}, similarity ${formatScore(hit.score)}, at ${where}${several}`,
       onclick: (event) => (event.shiftKey ? actions.example(hit) : actions.select(at)),
       ondblclick: () => map.zoomTo(at),
       onfocus: () => store.set({ hovered: at }),
       onblur: () => store.set({ hovered: -1 }),
     },
-    picture,
+    chipPicture(source, { eager: at % PAGE < 12 }),
     h('canvas', { class: 'lk-inside', width: 8, height: 8, hidden: true }),
-    rank,
+    rankMark(hit.rank, rankColour(hit.rank, total)),
     hit.count > 1 ? h('span', { class: 'lk-count' }, `${hit.count} hits`) : null,
-    h('span', { class: 'lk-score', title: 'Similarity: cosine, 1 is identical' }, score(hit.score)),
+    h('span', { class: 'lk-score', title: 'Similarity: cosine, 1 is identical' }, formatScore(hit.score)),
   );
   return h(
     'li',
@@ -133,47 +129,20 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
       'div',
       { class: 'lk-card-words' },
       coordinates(hit),
-      h('span', { class: 'lk-muted' }, day(hit.datetime)),
+      h('span', { class: 'lk-muted' }, formatDay(hit.datetime)),
       h(
         'span',
         { class: 'lk-card-tools' },
-        tool('zoom', `Zoom to result ${hit.rank}`, () => map.zoomTo(at)),
-        tool('search', `Search from result ${hit.rank}`, () => actions.searchHit(at)),
+        iconButton('zoom', `Zoom to result ${hit.rank}`, () => map.zoomTo(at)),
+        iconButton('search', `Search from result ${hit.rank}`, () => actions.searchHit(at)),
       ),
     ),
   );
 }
 
-function tool(name, title, onclick) {
-  const button = { class: 'lk-ghost', type: 'button', title, 'aria-label': title, onclick };
-  return h('button', button, icon(name));
-}
-
 function verdict(kind, title, onclick) {
-  const look = { class: 'lk-verdict', type: 'button', 'data-kind': kind, 'aria-pressed': 'false' };
-  return h('button', { ...look, title, 'aria-label': title, onclick }, icon(kind));
-}
-
-export function coordinates({ lon, lat }) {
-  const where = place(lon, lat);
-  const words = h('span', {}, where);
-  const button = h(
-    'button',
-    {
-      class: 'lk-copy',
-      type: 'button',
-      title: 'Copy latitude, longitude',
-      'aria-label': `Copy ${where}`,
-      onclick: async () => {
-        await copyText(where);
-        words.textContent = 'Copied';
-        setTimeout(() => (words.textContent = where), 900);
-      },
-    },
-    words,
-    icon('copy'),
-  );
-  return button;
+  const look = { class: 'lk-verdict', 'data-kind': kind, 'aria-pressed': 'false' };
+  return iconButton(kind, title, onclick, look);
 }
 
 function drawPager(pager, state, actions) {
@@ -184,14 +153,14 @@ function drawPager(pager, state, actions) {
   const first = firstOf(state);
   const last = first + onPage(state).length;
   const turn = (to, title, turned) => {
-    const button = { class: 'lk-ghost', type: 'button', title, 'aria-label': title };
-    const onclick = () => actions.turnTo(to);
-    const arrow = h('span', { class: turned ? 'lk-turned' : '' }, icon('back'));
-    return h('button', { ...button, disabled: to < 0 || to >= pages, onclick }, arrow);
+    const outside = to < 0 || to >= pages;
+    const button = iconButton('back', title, () => actions.turnTo(to), { disabled: outside });
+    if (turned) button.classList.add('lk-turned');
+    return button;
   };
   return pager.replaceChildren(
     turn(page - 1, 'Page before'),
-    h('span', { role: 'status' }, `${count(first + 1)}–${count(last)} of ${count(shown.length)}`),
+    h('span', { role: 'status' }, `${formatCount(first + 1)}–${formatCount(last)} of ${formatCount(shown.length)}`),
     turn(page + 1, 'Next page', true),
   );
 }

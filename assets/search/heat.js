@@ -1,6 +1,8 @@
 // The heatmap: every chip coloured by its score to the query, as canvas tiles over the imagery.
-import { h, score } from '../shared/dom.js';
+import { canvasGrid } from '../map/canvas_grid.js';
 import { inTile, trace } from '../map/footprints.js';
+import { h } from '../shared/dom.js';
+import { formatScore } from '../shared/format.js';
 import { viridis } from '../shared/ramp.js';
 
 const STEPS = 48; // colours; a tile is filled once for each
@@ -41,24 +43,15 @@ function drawLegend(legend, { low, high }) {
   const stops = Array.from({ length: 9 }, (_, k) => viridis(k / 8)).join(', ');
   const bar = h('span', { class: 'lk-legend-bar' });
   bar.style.background = `linear-gradient(90deg, ${stops})`;
-  const ends = [h('span', {}, score(low)), bar, h('span', {}, score(high))];
+  const ends = [h('span', {}, formatScore(low)), bar, h('span', {}, formatScore(high))];
   legend.replaceChildren(h('span', { class: 'lk-wide' }, 'Similarity'), ...ends);
-  legend.setAttribute('aria-label', `Similarity from ${score(low)}, dark, to ${score(high)}, yellow`);
+  legend.setAttribute('aria-label', `Similarity from ${formatScore(low)}, dark, to ${formatScore(high)}, yellow`);
 }
 
 function heatLayer(L, footprints, scores, span, share) {
   const steps = stepsOf(scores, span);
-  const Heat = L.GridLayer.extend({
-    createTile(coords) {
-      const size = this.getTileSize();
-      const canvas = document.createElement('canvas');
-      canvas.width = size.x;
-      canvas.height = size.y;
-      fill(canvas.getContext('2d'), footprints, steps, coords, size.x, share);
-      return canvas;
-    },
-  });
-  return new Heat({ pane: 'lk-heat', noWrap: true, updateWhenZooming: false, maxZoom: 24 });
+  const draw = (pen, coords, size) => fill(pen, footprints, steps, coords, size, share);
+  return canvasGrid(L, 'lk-heat', draw, 1); // soft areas, which gain nothing from sharper tiles
 }
 
 // The colour of each chip as a step, 255 for none.

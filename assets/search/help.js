@@ -1,5 +1,5 @@
 // The keys, and what can be done with the pointer.
-import { h, icon } from '../shared/dom.js';
+import { h, iconButton } from '../shared/dom.js';
 
 const KEYS = [
   [['←', '↑', '↓', '→'], 'Step through results; before a search, move over the grid'],
@@ -29,11 +29,7 @@ export function createHelp({ store, root }) {
       { class: 'lk-row' },
       h('h2', { id: 'lk-help-title' }, 'Keys'),
       h('span', { class: 'lk-push' }),
-      h(
-        'button',
-        { class: 'lk-ghost', type: 'button', 'aria-label': 'Close', onclick: close },
-        icon('clear'),
-      ),
+      iconButton('clear', 'Close', close, { title: null }),
     ),
     h(
       'dl',

@@ -1,14 +1,12 @@
 // How the scores are spread, drawn behind the slider that cuts them.
+import { penOf } from '../shared/canvas.js';
 import { spanOf } from './heat.js';
 
 const BINS = 50;
 
 export function drawHistogram(canvas, { scores, hits, least }) {
   const [width, height] = [150, 28];
-  const sharp = Math.min(window.devicePixelRatio || 1, 2);
-  [canvas.width, canvas.height] = [width * sharp, height * sharp];
-  const pen = canvas.getContext('2d');
-  pen.scale(sharp, sharp);
+  const pen = penOf(canvas, width, height);
   pen.clearRect(0, 0, width, height);
   const all = scores && spanOf(scores) ? scores : hits.map((hit) => hit.score);
   const bins = counted(all);

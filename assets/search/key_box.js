@@ -1,7 +1,8 @@
 // A box drawn with keys alone: it begins in the middle of the map; arrows move it, Shift and arrows
 // size it.
 import { LINE } from '../map/colours.js';
-import { extent, h } from '../shared/dom.js';
+import { h } from '../shared/dom.js';
+import { formatExtent } from '../shared/format.js';
 
 const DASHED = { ...LINE, dashArray: '7 5', interactive: false };
 const STEP = 12; // pixels of the screen
@@ -46,7 +47,7 @@ export function createKeyBox(map, pane) {
   function tell() {
     hint.hidden = false;
     const b = shape.getBounds();
-    size.textContent = extent([b.getWest(), b.getSouth(), b.getEast(), b.getNorth()]);
+    size.textContent = formatExtent([b.getWest(), b.getSouth(), b.getEast(), b.getNorth()]);
   }
 
   function stop() {

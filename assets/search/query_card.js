@@ -1,6 +1,8 @@
 // What is looked for: its picture, where it lies, the examples beside it, and the way to save it.
-import { day, extent, h, icon } from '../shared/dom.js';
-import { coordinates } from './gallery.js';
+import { coordinates } from '../shared/coordinates.js';
+import { h, icon, iconButton } from '../shared/dom.js';
+import { formatDay, formatExtent } from '../shared/format.js';
+import { viewChoice } from '../shared/view_choice.js';
 import { drawReopened } from './reopened.js';
 
 const MANY = 12; // examples shown; of more only their number
@@ -29,27 +31,6 @@ export function createQueryCard(head, invitation, context) {
   return () => stops.forEach((stop) => stop());
 }
 
-const VIEWS = [
-  ['any_orientation', 'Any orientation', 'Also find it turned or mirrored: all eight ways are searched'],
-  ['any_scale', 'Any scale', 'Also find it smaller or larger: half and twice its ground are searched'],
-];
-
-// Whether the query is also searched turned, mirrored, nearer and farther.
-export function viewChoice({ actions, store }) {
-  const labels = VIEWS.map(([name, words, what]) => {
-    const box = h('input', { type: 'checkbox', name });
-    box.addEventListener('change', () => actions.setOption({ [name]: box.checked }));
-    const title = `${what}. Its imagery is read again, which takes a moment`;
-    return h('label', { class: 'lk-field', title }, box, h('span', {}, words));
-  });
-  const element = h('div', { class: 'lk-row lk-views' }, ...labels);
-  const stop = store.watch(['query', 'options'], ({ query, options }) => {
-    element.hidden = !query;
-    for (const box of element.querySelectorAll('input')) box.checked = options[box.name];
-  });
-  return { element, stop };
-}
-
 function shown(state, context) {
   const { query, good, bad } = state;
   const card = queryCard(state, context);
@@ -61,7 +42,7 @@ function queryCard({ query, good, reopened }, { service, data, actions, store })
   const ask = () => store.set({ saved: { state: 'asking', name: '' } });
   const words = h('h2', {}, TITLES[query.kind] || 'Like this chip');
   const detail = query.lon === undefined ? boxSize(query) : coordinates(query);
-  const dated = query.lon !== undefined && h('span', { class: 'lk-muted' }, day(query.datetime));
+  const dated = query.lon !== undefined && h('span', { class: 'lk-muted' }, formatDay(query.datetime));
   return h(
     'div',
     { class: 'lk-query-card' },
@@ -71,8 +52,8 @@ function queryCard({ query, good, reopened }, { service, data, actions, store })
       'div',
       { class: 'lk-query-tools' },
       // A reopened search is saved already.
-      ...(reopened ? [] : [button('save', 'Save this search (S)', ask)]),
-      button('clear', 'Clear the search', actions.clear, 'Clear (Esc)'),
+      ...(reopened ? [] : [iconButton('save', 'Save this search (S)', ask)]),
+      iconButton('clear', 'Clear the search', actions.clear, { title: 'Clear (Esc)' }),
     ),
   );
 }
@@ -90,15 +71,7 @@ function picture(query, good, service, version) {
   return h('div', { class: 'lk-skeleton lk-query-blank' });
 }
 
-const boxSize = ({ box }) => (box ? h('span', { class: 'lk-muted' }, extent(box)) : null);
-
-function button(name, label, onclick, title = label) {
-  return h(
-    'button',
-    { class: 'lk-ghost', type: 'button', title, 'aria-label': label, onclick },
-    icon(name),
-  );
-}
+const boxSize = ({ box }) => (box ? h('span', { class: 'lk-muted' }, formatExtent(box)) : null);
 
 function exampleRow({ good, bad }, { service, data, actions }) {
   const all = [...good.map((id) => [id, 'good']), ...bad.map((id) => [id, 'bad'])];

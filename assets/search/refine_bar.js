@@ -1,5 +1,6 @@
 // Over the results: how many, how they are shown, and what the marks are for.
-import { count, h, icon, score } from '../shared/dom.js';
+import { h, icon, iconButton } from '../shared/dom.js';
+import { formatCount, formatScore } from '../shared/format.js';
 import { isRefinable } from './marks.js';
 
 const KEYS = [
@@ -20,11 +21,7 @@ export function createBar(bar, { store, actions }) {
     { class: 'lk-button lk-primary', type: 'button', title: 'Search again, towards the good ones and away from the bad ones (R)', onclick: actions.refine },
     'Refine',
   );
-  const undo = h(
-    'button',
-    { class: 'lk-ghost', type: 'button', title: 'Undo (U)', 'aria-label': 'Undo', onclick: actions.undo },
-    icon('undo'),
-  );
+  const undo = iconButton('undo', 'Undo', actions.undo, { title: 'Undo (U)' });
   bar.replaceChildren(
     h('div', { class: 'lk-row' }, said, h('span', { class: 'lk-push' }), sites, inside),
     h('div', { class: 'lk-row lk-verdict-row' }, marked, h('span', { class: 'lk-push' }), undo, refine),
@@ -47,14 +44,14 @@ function toggle(name, words, title, onclick) {
 }
 
 function summary({ summary: { eligible, seconds }, shown, hits, least, sites }) {
-  if (seconds === null) return `${count(shown.length)} of ${count(eligible)} chips, as saved`;
+  if (seconds === null) return `${formatCount(shown.length)} of ${formatCount(eligible)} chips, as saved`;
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   const hidden = hits.length - shown.length;
   if (sites) {
-    return `${count(shown.length)} ${shown.length === 1 ? 'site' : 'sites'} · ${time}`;
+    return `${formatCount(shown.length)} ${shown.length === 1 ? 'site' : 'sites'} · ${time}`;
   }
-  const below = hidden ? ` · ${count(hidden)} below ${score(least)}` : '';
-  return `${count(shown.length)} of ${count(eligible)} chips${below} · ${time}`;
+  const below = hidden ? ` · ${formatCount(hidden)} below ${formatScore(least)}` : '';
+  return `${formatCount(shown.length)} of ${formatCount(eligible)} chips${below} · ${time}`;
 }
 
 function tally({ marks, query }) {

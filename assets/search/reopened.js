@@ -1,5 +1,7 @@
 // A saved search on the map with its hits exactly as they were, until one searches again.
-import { count, day, h } from '../shared/dom.js';
+import { h } from '../shared/dom.js';
+import { formatDay } from '../shared/format.js';
+import { missingHits } from '../shared/missing_hits.js';
 import { shownOf } from '../shared/recipe.js';
 
 // Marks that say what is right; skipped hits carry none here.
@@ -47,17 +49,12 @@ export function drawReopened(note, { reopened }, { actions, service }) {
   if (!reopened) return note.replaceChildren();
   const { id, name, created, changed, missing } = reopened;
   const link = h('a', { href: service.results(id) }, 'Review and export it in Results');
-  const lines = [h('p', { role: 'status' }, `“${name}” as saved on ${day(created)}. `, link)];
-  if (missing.length) lines.push(h('p', {}, gone(missing.length)));
+  const lines = [h('p', { role: 'status' }, `“${name}” as saved on ${formatDay(created)}. `, link)];
+  if (missing.length) lines.push(h('p', {}, missingHits(missing.length)));
   if (changed) {
     const again = { class: 'lk-button', type: 'button', onclick: actions.searchAgain };
     const words = 'The collection has changed since; these are the hits as they were.';
     lines.push(h('p', {}, words), h('button', again, 'Search again'));
   }
   return note.replaceChildren(...lines);
-}
-
-export function gone(number) {
-  if (number === 1) return 'One hit is gone: its chip is no longer in the collection.';
-  return `${count(number)} hits are gone: their chips are no longer in the collection.`;
 }

@@ -1,14 +1,15 @@
 // The Search page's component: one live explorer per mounted element; reruns only call update().
+import { expose } from '../shared/idle.js';
+import { collectionKey, createMount } from '../shared/mount.js';
+import { createService } from '../shared/service.js';
+import { createStore } from '../shared/store.js';
 import { createActions } from './actions.js';
 import { createControls } from './controls.js';
 import { createFilters } from './filters.js';
 import { createGallery } from './gallery.js';
 import { createHelp } from './help.js';
-import { expose } from '../shared/idle.js';
 import { listenToKeys } from './keyboard.js';
 import { createMap } from './map.js';
-import { createService } from '../shared/service.js';
-import { createStore } from '../shared/store.js';
 import { createTour } from './tour.js';
 
 const INITIAL = {
@@ -48,31 +49,17 @@ const INITIAL = {
   least: 0, // least score shown
 };
 
-const explorers = new WeakMap();
+export const mount = createMount('.lk-explorer', start, collectionKey);
 
-// Called at first and on every rerun; returns what to do when the element goes away.
-export function mount({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector('.lk-explorer');
-  const live = explorers.get(root);
-  if (live && live.name === data.collection.name && live.version === data.collection.version) {
-    root.querySelector('.lk-collection select').value = live.name; // another choice was taken back
-    return live.stop;
-  }
-  live?.stop();
-  const explorer = start(root, data, (name) => setTriggerValue('collection', name));
-  explorers.set(root, explorer);
-  return explorer.stop;
-}
-
-function start(root, data, onCollection) {
-  const { name, version } = data.collection;
+function start(root, data, send) {
+  const { name } = data.collection;
   const store = createStore(INITIAL);
   const service = createService(data.base, name);
   const context = { data, store, service, root };
   context.actions = createActions(context);
   context.onCollection = (other) => {
     context.actions.leave();
-    onCollection(other);
+    send('collection', other);
   };
   context.map = createMap(context);
   const parts = [
@@ -87,11 +74,13 @@ function start(root, data, onCollection) {
   context.actions.begin();
   root.dataset.state = 'live';
   expose({ store, map: context.map });
-  const stop = () => {
-    if (explorers.get(root)?.store !== store) return;
-    explorers.delete(root);
-    context.actions.stop();
-    for (const part of parts) part.stop();
+  return {
+    update() {
+      root.querySelector('.lk-collection select').value = name; // another choice was taken back
+    },
+    stop() {
+      context.actions.stop();
+      for (const part of parts) part.stop();
+    },
   };
-  return { name, version, store, stop };
 }

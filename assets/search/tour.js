@@ -1,5 +1,5 @@
 // Two hints over the first results, where they cover nothing; dismissed ones never come back.
-import { h, icon, TOUCH } from '../shared/dom.js';
+import { h, iconButton, TOUCH } from '../shared/dom.js';
 
 const MEMORY = 'lookalike:tour';
 const HINTS = [
@@ -40,17 +40,7 @@ export function createTour({ store, root }) {
         { class: 'lk-button', type: 'button', onclick: () => go(at + 1) },
         last ? 'Done' : 'Next',
       ),
-      h(
-        'button',
-        {
-          class: 'lk-ghost',
-          type: 'button',
-          title: 'No more hints',
-          'aria-label': 'No more hints',
-          onclick: () => go(HINTS.length),
-        },
-        icon('clear'),
-      ),
+      iconButton('clear', 'No more hints', () => go(HINTS.length)),
     );
   }
 

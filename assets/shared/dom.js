@@ -1,4 +1,4 @@
-// Elements, icons and figures.
+// Elements and icons.
 
 // h('button', { class: 'x', onclick: f, 'aria-label': 'y' }, child, ...) makes an element.
 export function h(tag, attributes = {}, ...children) {
@@ -53,41 +53,10 @@ export function icon(name) {
   return svg;
 }
 
-// 12345 → "12 345", with thin spaces.
-export const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, '\u2009');
-
-export const score = (value) => value.toFixed(2);
-
-// Latitude first, as people and most map searches expect when pasting.
-export const place = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
-
-// The sides of a box in degrees, as metres or kilometres on the ground.
-export function extent([west, south, east, north]) {
-  const metre = 111_195;
-  const width = (east - west) * metre * Math.cos(((south + north) * Math.PI) / 360);
-  const words = [width, (north - south) * metre].map((m) =>
-    m < 1000 ? `${Math.round(m)} m` : `${(m / 1000).toFixed(1)} km`,
-  );
-  return words.join(' × ');
-}
-
-export const day = (datetime) => (datetime ? datetime.slice(0, 10) : 'no date');
-
-const WARM = ['#ffe45c', '#ffb627', '#ff8a3d', '#f4694a'];
-
-// Colour of a result: the best is bright yellow, the last a warm red; dark text reads on all.
-export function rankColour(rank, total) {
-  const place = total > 1 ? ((rank - 1) / (total - 1)) * (WARM.length - 1) : 0;
-  const low = Math.min(Math.floor(place), WARM.length - 2);
-  return mix(WARM[low], WARM[low + 1], place - low);
-}
-
-function mix(from, to, share) {
-  const channel = (colour, i) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
-  const blended = [0, 1, 2].map((i) =>
-    Math.round(channel(from, i) + (channel(to, i) - channel(from, i)) * share),
-  );
-  return `rgb(${blended.join(', ')})`;
+// A button with nothing but an icon; its label is also its title, unless `attributes` say otherwise.
+export function iconButton(name, label, onclick, attributes = {}) {
+  const usual = { class: 'lk-ghost', type: 'button', title: label, 'aria-label': label, onclick };
+  return h('button', { ...usual, ...attributes }, icon(name));
 }
 
 export async function copyText(text) {

@@ -3,7 +3,7 @@
 
 // Whether the address is one of this page.  Before Streamlit has drawn what Back or Forward leads to,
 // it is not the address of the page that is shown, or that has just been drawn.
-export const at = (page) => location.pathname.split('/').filter(Boolean).at(-1) === page;
+export const isPage = (page) => location.pathname.split('/').filter(Boolean).at(-1) === page;
 
 // Calls `travel` at each step to an address of this page that is `ours`.  Streamlit hears of a step
 // that leads elsewhere, and of one that leads back from there: this may still be shown, or about to
@@ -12,14 +12,14 @@ export function createTravel(page, travel, ours = () => true) {
   let left = false; // Streamlit has been asked for something else
   const onTravel = (step) => {
     const back = left;
-    left = !at(page) || !ours();
+    left = !isPage(page) || !ours();
     if (left) return;
     if (!back) step.preventDefault();
     travel();
   };
   window.addEventListener('lookalike:travel', onTravel);
   return {
-    here: () => !left && at(page), // whether the address is this page's to write
+    here: () => !left && isPage(page), // whether the address is this page's to write
     leave: () => (left = true),
     end: () => window.removeEventListener('lookalike:travel', onTravel),
   };

@@ -17,6 +17,19 @@ export function during(what, promise) {
   return promise;
 }
 
+// Calls `act` after so many milliseconds, until when there is work; returns how to give it up.
+export function later(what, ms, act) {
+  const ended = beginWork(what);
+  const timer = setTimeout(() => {
+    act();
+    ended();
+  }, ms);
+  return () => {
+    clearTimeout(timer);
+    ended();
+  };
+}
+
 // A map counts as busy while it moves, while it does not have the size of its box yet, and while
 // it waits for tiles.
 export function followMap(map) {
@@ -42,7 +55,7 @@ export function followMap(map) {
     },
   };
   maps.add(followed);
-  return () => maps.delete(followed);
+  return { zooming: () => zooming, stop: () => maps.delete(followed) };
 }
 
 // What is under way, in words.

@@ -1,5 +1,6 @@
 // What is being waited for, for the row above the map; what went wrong, over the map.
-import { h, icon } from './dom.js';
+import { h } from './dom.js';
+import { problemNote } from './problem.js';
 
 export function createNotes({ root, store }) {
   const busy = h('span', { class: 'lk-busy', role: 'status' });
@@ -23,17 +24,5 @@ const words = (text) => (text ? [h('span', { class: 'lk-dot' }), text] : []);
 function drawTrouble(note, trouble, store) {
   note.hidden = !trouble;
   if (!trouble) return note.replaceChildren();
-  const { title = trouble.message, detail, remedy } = trouble;
-  const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
-  const close = { class: 'lk-ghost', type: 'button', 'aria-label': 'Dismiss' };
-  return note.replaceChildren(
-    h(
-      'div',
-      {},
-      h('strong', {}, sentence(title)),
-      detail ? h('code', {}, detail) : null,
-      remedy ? h('p', {}, sentence(remedy)) : null,
-    ),
-    h('button', { ...close, onclick: () => store.set({ trouble: null }) }, icon('clear')),
-  );
+  return note.replaceChildren(...problemNote(trouble, () => store.set({ trouble: null })));
 }

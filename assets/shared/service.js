@@ -17,6 +17,8 @@ export function createService(base, name) {
     warm: () => ask(`${root}/index`).then(json),
     footprints: (version) =>
       ask(`${root}/footprints.f64?v=${version}`).then(read('arrayBuffer')),
+    // Each chip's row, place in the embedding space and scene.
+    space: (version) => ask(`${root}/space.f32?v=${version}`).then(read('arrayBuffer')),
     chip: (id, size, version) => `${root}/chips/${id}.png?size=${size}&v=${version}`,
     box: (box) => `${root}/box.png?${new URLSearchParams({ box })}`,
     picture: (id) => `${root}/pictures/${id}.png`,

@@ -4,8 +4,9 @@ import test from 'node:test';
 
 import { L } from './page.mjs';
 import {
-  centre, chipAt, covered, gridLayer, inTile, nearest, neighbour, readFootprints, ring, trace,
+  centre, chipAt, covered, inTile, nearest, neighbour, readFootprints, ring, trace,
 } from '../../assets/map/footprints.js';
+import { chipGrid } from '../../assets/search/chip_grid.js';
 
 const EAST = [1, 0];
 const WEST = [-1, 0];
@@ -105,7 +106,7 @@ test('chips across the antimeridian are found, stepped over and drawn in one pie
 
 test('the grid goes on beyond the antimeridian', () => {
   const outlines = (x) =>
-    gridLayer(L, grid(178.5, 1)).drawn({ x, y: 128, z: 8 }).filter(({ name }) => name === 'closePath');
+    chipGrid(L, grid(178.5, 1)).drawn({ x, y: 128, z: 8 }).filter(({ name }) => name === 'closePath');
   assert.equal(outlines(255).length, 6);
   assert.equal(outlines(256).length, 6);
   assert.equal(outlines(0).length, 0);

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import './page.mjs';
-import { gone, savedState } from '../../assets/search/reopened.js';
+import { savedState } from '../../assets/search/reopened.js';
+import { missingHits } from '../../assets/shared/missing_hits.js';
 
 const hits = [
   { id: 'a', row: 0, rank: 1, score: 0.9 },
@@ -62,6 +63,6 @@ test('the cut of the link holds; the one that was saved waits for the next searc
 });
 
 test('hits that are gone are told in words, one as one', () => {
-  assert.match(gone(1), /^One hit is gone: its chip/);
-  assert.match(gone(1200), /^1\u2009200 hits are gone: their chips/);
+  assert.match(missingHits(1), /^One hit is gone: its chip/);
+  assert.match(missingHits(1200), /^1\u2009200 hits are gone: their chips/);
 });

@@ -1,0 +1,5 @@
+import { h, icon } from '../shared/dom.js';
+
+// The way back to the view before.
+export const backLink = (words, onclick) =>
+  h('button', { class: 'lk-link', type: 'button', onclick }, icon('back'), words);
