@@ -6,12 +6,12 @@ import { beginWork, expose } from '../shared/idle.js';
 import { createMount } from '../shared/mount.js';
 import { keepDraft, keepShape } from './draft.js';
 import { drawArea } from './map.js';
-import { createTelling } from './messages.js';
+import { createMessages } from './messages.js';
 
 export const mount = createMount('.lk-area', start);
 
 function start(root, data, send) {
-  const telling = createTelling(send, data);
+  const messages = createMessages(send, data);
   const element = root.querySelector('.lk-map');
   let latest = data;
   let area = null;
@@ -20,7 +20,7 @@ function start(root, data, send) {
 
   function changed(geometry) {
     keepShape(geometry);
-    telling.tell('drawn', { geometry });
+    messages.send('drawn', { geometry });
   }
 
   const map = createBaseMap(element, {
@@ -41,15 +41,15 @@ function start(root, data, send) {
   map.drawn.finally(drawn);
   return {
     update(newer) {
-      telling.hear(newer.heard);
-      keepDraft(newer, telling);
+      messages.acknowledge(newer.heard);
+      keepDraft(newer, messages);
       latest = newer;
       area?.update(newer);
     },
     stop() {
       root.dataset.state = 'loading';
       drawn();
-      telling.end();
+      messages.stop();
       map.stop();
     },
   };

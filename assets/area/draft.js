@@ -9,12 +9,12 @@ const write = (kept) => sessionStorage.setItem(MEMORY, JSON.stringify(kept));
 // Called at every run.  What an older session left stays until this one has taken it in, or has
 // begun with a collection's settings instead (`restores` is false then).  A shape stays until the
 // server has heard of it: a run that began before it was drawn knows an older one.
-export function keepDraft({ session, draft, restores }, telling) {
+export function keepDraft({ session, draft, restores }, messages) {
   const kept = read();
   if (!restores || !kept || kept.session === session) {
-    const drawn = kept && telling.open() === 'drawn';
+    const drawn = kept && messages.pending() === 'drawn';
     write({ session, draft: drawn ? { ...draft, shape: kept.draft.shape } : draft });
-  } else if (!telling.open()) telling.tell('restore', { draft: kept.draft });
+  } else if (!messages.pending()) messages.send('restore', { draft: kept.draft });
 }
 
 // What was just drawn is kept before the server has it: a reload may come first.

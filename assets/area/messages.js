@@ -1,30 +1,30 @@
 import { isPage } from '../shared/history.js';
 import { beginWork } from '../shared/idle.js';
 
-// Numbers each message to the server and repeats it until the server has read it: a run that draws
-// the page anew may miss one.  After Back, a page that is still shown sends nothing, because Streamlit
-// would return to it.
-export function createTelling(send, { page, heard }) {
-  let told = heard;
-  let open = null;
-  const end = () => {
-    open?.ended();
-    open = null;
+// Messages to the server.  Each has a number and is repeated until the server has read it: a run that
+// draws the page anew may miss one.  After Back, a page that is still shown sends nothing, because
+// Streamlit would return to it.
+export function createMessages(send, { page, heard }) {
+  let last = heard; // the number of the last one
+  let waiting = null; // the one that the server has not read yet
+  const stop = () => {
+    waiting?.ended();
+    waiting = null;
   };
   return {
-    tell(name, content) {
-      end();
+    send(name, content) {
+      stop();
       if (!isPage(page)) return;
-      told += 1;
-      open = { name, content: { ...content, number: told }, ended: beginWork(`${name}, told`) };
-      send(name, open.content);
+      last += 1;
+      waiting = { name, content: { ...content, number: last }, ended: beginWork(`${name}, sent`) };
+      send(name, waiting.content);
     },
-    hear(now) {
-      if (!open || now >= told || !isPage(page)) end();
-      else send(open.name, open.content);
+    // The server has read all up to this number.
+    acknowledge(number) {
+      if (!waiting || number >= last || !isPage(page)) stop();
+      else send(waiting.name, waiting.content);
     },
-    // The message that was not heard yet.
-    open: () => open?.name,
-    end,
+    pending: () => waiting?.name,
+    stop,
   };
 }

@@ -1,6 +1,7 @@
 // The area's outline on the map: drawn here, or sent by the page; always ready to be edited.
-import { LINE } from '../map/colours.js';
-import { FINGERS, HOW } from '../map/drawing_help.js';
+import { DRAWN } from '../map/colours.js';
+import { DRAWING_HINTS } from '../map/drawing_hints.js';
+import { TOUCH } from '../shared/dom.js';
 
 const EDITABLE = 120; // an outline with more corners than this is shown without handles
 
@@ -12,17 +13,17 @@ export function createOutline(L, map, label, changed) {
 
   const report = () => {
     const layer = group.getLayers()[0];
-    changed(layer ? joined(group.toGeoJSON()) : null);
+    changed(layer ? asGeometry(group.toGeoJSON()) : null);
     measure();
   };
   const measure = (shape = group) => {
-    const size = shape ? kilometres(L, shape) : 0;
-    label.textContent = size ? inWords(size) : '';
+    const size = shape ? squareKilometres(L, shape) : 0;
+    label.textContent = size ? formatArea(size) : '';
     label.hidden = !size;
   };
   const put = (layer) => {
     group.addLayer(layer);
-    if (corners(layer) <= EDITABLE) layer.editing?.enable();
+    if (countCorners(layer) <= EDITABLE) layer.editing?.enable();
     layer.on('edit', report);
   };
   const clear = () => {
@@ -36,13 +37,13 @@ export function createOutline(L, map, label, changed) {
   };
   const draw = (kind) => {
     stopTool();
-    const options = { shapeOptions: LINE, showArea: false, metric: true, allowIntersection: true };
+    const options = { shapeOptions: DRAWN, showArea: false, metric: true, allowIntersection: true };
     tool = new L.Draw[kind](map, options);
     tool.enable();
     map.getContainer().classList.add('lk-drawing');
     map.getContainer().focus();
-    if (FINGERS.matches) {
-      label.textContent = HOW[kind];
+    if (TOUCH) {
+      label.textContent = DRAWING_HINTS[kind];
       label.hidden = false;
     }
   };
@@ -70,7 +71,7 @@ export function createOutline(L, map, label, changed) {
     takeView() {
       stopTool();
       clear();
-      put(L.rectangle(map.getBounds().pad(-0.12), LINE));
+      put(L.rectangle(map.getBounds().pad(-0.12), DRAWN));
       report();
     },
     remove() {
@@ -79,12 +80,12 @@ export function createOutline(L, map, label, changed) {
       report();
     },
     isEmpty: () => !group.getLayers().length,
-    geometry: () => (group.getLayers().length ? joined(group.toGeoJSON()) : null),
+    geometry: () => (group.getLayers().length ? asGeometry(group.toGeoJSON()) : null),
     show({ shape, shape_stamp: now, size }) {
       if (now !== stamp) {
         stamp = now;
         clear();
-        if (shape) parts(L, shape).forEach(put);
+        if (shape) editableLayers(L, shape).forEach(put);
         measure();
       }
       if (size && !tool) label.textContent = size;
@@ -94,27 +95,27 @@ export function createOutline(L, map, label, changed) {
 }
 
 // A shape as layers that can be edited: a rectangle as one, each part of a multipolygon by itself.
-function parts(L, shape) {
+function editableLayers(L, shape) {
   const rings = shape.type === 'MultiPolygon' ? shape.coordinates : [shape.coordinates];
   return rings.map((polygon) => {
     const turned = polygon.map((ring) => ring.slice(0, -1).map(([lon, lat]) => [lat, lon]));
     const [outer] = turned;
-    if (turned.length === 1 && isBox(outer)) return L.rectangle(outer, LINE);
-    return L.polygon(turned, LINE);
+    if (turned.length === 1 && isRectangle(outer)) return L.rectangle(outer, DRAWN);
+    return L.polygon(turned, DRAWN);
   });
 }
 
-function isBox(ring) {
+function isRectangle(ring) {
   if (ring.length !== 4) return false;
   const [lats, lons] = [0, 1].map((axis) => new Set(ring.map((corner) => corner[axis])));
   return lats.size === 2 && lons.size === 2;
 }
 
-function corners(layer) {
+function countCorners(layer) {
   return layer.getLatLngs().flat(Infinity).length;
 }
 
-function joined({ features }) {
+function asGeometry({ features }) {
   if (features.length === 1) return features[0].geometry;
   return { type: 'MultiPolygon', coordinates: features.map((one) => one.geometry.coordinates) };
 }
@@ -123,10 +124,10 @@ function joined({ features }) {
 const SURFACE = (6371007.2 / 6378137) ** 2;
 
 // km² on a sphere, near enough while the hand moves; the page then says it on the ellipsoid.
-function kilometres(L, shape) {
+function squareKilometres(L, shape) {
   if (shape.eachLayer) {
     let total = 0;
-    shape.eachLayer((layer) => (total += kilometres(L, layer)));
+    shape.eachLayer((layer) => (total += squareKilometres(L, layer)));
     return total;
   }
   const rings = shape.getLatLngs();
@@ -135,7 +136,7 @@ function kilometres(L, shape) {
   return holes.reduce((left, hole) => left - size(hole), size(outer));
 }
 
-function inWords(size) {
+function formatArea(size) {
   const digits = size < 10 ? 2 : size < 100 ? 1 : 0;
   const [whole, rest] = size.toFixed(digits).split('.');
   const spaced = whole.replace(/\B(?=(\d{3})+$)/g, '\u2009');

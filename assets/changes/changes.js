@@ -9,7 +9,7 @@ import { recipeOf } from '../shared/recipe.js';
 import { createService } from '../shared/service.js';
 import { createStore } from '../shared/store.js';
 import { createChangesControls } from './controls.js';
-import { MOST, USUAL } from './kinds.js';
+import { DEFAULT_PLACES, MAX_PLACES } from './kinds.js';
 import { createChangesList } from './list.js';
 import { createChangesMap } from './map.js';
 
@@ -27,7 +27,7 @@ export const mount = createMount('.lk-changes', start, collectionKey);
 function start(root, data, send) {
   const { name, version } = data.collection;
   const service = createService(data.base, name);
-  const store = createStore({ ...INITIAL, ...asked(name, data.days) });
+  const store = createStore({ ...INITIAL, ...readAddress(name, data.days) });
   let running = null;
 
   function recipe() {
@@ -117,7 +117,7 @@ function start(root, data, send) {
 }
 
 // What the address asks for; without a query the one that Search showed last.
-function asked(name, days) {
+function readAddress(name, days) {
   const fields = new URLSearchParams(location.search);
   const { query, good, bad, options } = readLink(name);
   const { any_orientation, any_scale } = options;
@@ -134,7 +134,7 @@ function asked(name, days) {
     after: sound ? after : days.at(-1),
     pictured: sound ? after : days.at(-1), // the day whose picture the map shows
     options: {
-      k: fields.has('before') && k >= 1 && k <= MOST ? k : USUAL,
+      k: fields.has('before') && k >= 1 && k <= MAX_PLACES ? k : DEFAULT_PLACES,
       any_orientation,
       any_scale,
     },
@@ -150,7 +150,7 @@ function writeAddress(name, { query, good, bad, options, before, after, threshol
   set('box', query?.box?.join());
   set('good', good.join());
   set('bad', bad.join());
-  if (options.k !== USUAL) fields.set('k', options.k);
+  if (options.k !== DEFAULT_PLACES) fields.set('k', options.k);
   set('turned', options.any_orientation && '1');
   set('scaled', options.any_scale && '1');
   if (threshold !== null) fields.set('threshold', threshold);

@@ -3,7 +3,7 @@ import { collectionChoice } from '../shared/collection_choice.js';
 import { h, icon } from '../shared/dom.js';
 import { formatScore } from '../shared/format.js';
 import { createNotes } from '../shared/notes.js';
-import { MOST, USUAL } from './kinds.js';
+import { DEFAULT_PLACES, MAX_PLACES } from './kinds.js';
 
 export function createChangesControls({ root, data, store, actions }) {
   const row = root.querySelector('.lk-controls');
@@ -16,10 +16,10 @@ export function createChangesControls({ root, data, store, actions }) {
   );
   row.replaceChildren(
     collectionChoice(data, actions.onCollection),
-    days('Before', 'before', data, store, actions),
-    days('After', 'after', data, store, actions),
-    number(store, actions),
-    threshold(store, actions),
+    dateChoice('Before', 'before', data, store, actions),
+    dateChoice('After', 'after', data, store, actions),
+    placeCount(store, actions),
+    thresholdField(store, actions),
     h('span', { class: 'lk-push' }),
     notes.busy,
     save,
@@ -28,7 +28,7 @@ export function createChangesControls({ root, data, store, actions }) {
   return notes;
 }
 
-function days(title, name, data, store, actions) {
+function dateChoice(title, name, data, store, actions) {
   const choice = h(
     'select',
     {
@@ -43,10 +43,10 @@ function days(title, name, data, store, actions) {
   return h('label', { class: 'lk-field' }, h('span', {}, title), choice);
 }
 
-function number(store, actions) {
-  const field = h('input', { type: 'number', min: 1, max: MOST, step: 1, inputmode: 'numeric' });
+function placeCount(store, actions) {
+  const field = h('input', { type: 'number', min: 1, max: MAX_PLACES, step: 1, inputmode: 'numeric' });
   field.addEventListener('change', () => {
-    const k = Math.max(1, Math.min(MOST, Math.round(Number(field.value)) || USUAL));
+    const k = Math.max(1, Math.min(MAX_PLACES, Math.round(Number(field.value)) || DEFAULT_PLACES));
     field.value = k;
     actions.setOption({ k });
   });
@@ -55,7 +55,7 @@ function number(store, actions) {
 }
 
 // From which score on a chip counts as showing the thing.
-function threshold(store, actions) {
+function thresholdField(store, actions) {
   const range = h('input', { type: 'range', min: -0.2, max: 1, step: 0.01 });
   const value = h('output', {});
   range.addEventListener('input', () => (value.textContent = formatScore(Number(range.value))));

@@ -10,8 +10,8 @@ export const KINDS = {
   persists: { title: 'Persists', words: 'there on both dates', colour: '#60a5fa', dash: '2 5' },
 };
 
-export const MOST = 200; // places of a kind
-export const USUAL = 12;
+export const MAX_PLACES = 200; // places of a kind
+export const DEFAULT_PLACES = 12;
 
 // Which of the two dates shows it.
-export const shows = (kind) => (kind === 'disappeared' ? 'before' : 'after');
+export const picturedDate = (kind) => (kind === 'disappeared' ? 'before' : 'after');

@@ -5,7 +5,7 @@ import { formatCount, formatDay, formatPlace, formatScore } from '../shared/form
 import { chipPicture } from '../shared/pictures.js';
 import { rankMark } from '../shared/ranks.js';
 import { viewChoice } from '../shared/view_choice.js';
-import { KINDS, shows } from './kinds.js';
+import { KINDS, picturedDate } from './kinds.js';
 
 export function createChangesList(context) {
   const { root, store } = context;
@@ -19,13 +19,13 @@ export function createChangesList(context) {
   const stops = [
     views.stop,
     store.watch(['query', 'good'], (state) => card.replaceChildren(queryCard(state, context))),
-    store.watch(['found', 'busy'], (state) => (summary.textContent = told(state))),
+    store.watch(['found', 'busy'], (state) => (summary.textContent = summaryText(state))),
     ...lists.map((list) => list.stop),
   ];
   return { stop: () => stops.forEach((stop) => stop()) };
 }
 
-function told({ found }) {
+function summaryText({ found }) {
   if (!found) return '';
   const { matched, unmatched, appeared, disappeared, persists } = found;
   const nothing = !appeared.length && !disappeared.length && !persists.length;
@@ -124,7 +124,7 @@ function card(kind, change, at, { store, service, data, map }) {
       h('span', { class: 'lk-score', title: formatDay(hit.datetime) }, formatScore(hit.score)),
     );
   const select = () => {
-    store.set({ selected: { kind, at }, pictured: store.state[shows(kind)] });
+    store.set({ selected: { kind, at }, pictured: store.state[picturedDate(kind)] });
     map.reveal(change);
   };
   const label = `${KINDS[kind].title} ${rank}: ${formatScore(before.score)} before, ${formatScore(after.score)} after, at ${formatPlace(lon, lat)}`;

@@ -5,12 +5,12 @@ const [WIDTH, HEIGHT] = [320, 150];
 const [LEFT, RIGHT, TOP, BOTTOM] = [42, 8, 8, 24];
 
 // The cut at a score: the last threshold that still admits only hits at or above it.
-export function cutAt(precision, least) {
-  return precision.filter(({ threshold }) => threshold >= least - 1e-9).at(-1) ?? precision[0];
+export function cutAt(precision, minScore) {
+  return precision.filter(({ threshold }) => threshold >= minScore - 1e-9).at(-1) ?? precision[0];
 }
 
 // In words, for people who never met an interval.
-export function inWords(cut) {
+export function describePrecision(cut) {
   if (!cut) return 'There are no hits.';
   const hits = `${formatCount(cut.hits)} ${cut.hits === 1 ? 'hit scores' : 'hits score'}`;
   const start = `${hits} at least ${formatScore(cut.threshold)}.`;
@@ -23,7 +23,7 @@ export function inWords(cut) {
 
 export const percent = (share) => `${Math.round(100 * share)}\u202f%`;
 
-export function precisionChart(precision, least, onCut) {
+export function precisionChart(precision, minScore, onCut) {
   const svg = shape('svg', {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     class: 'lk-chart',
@@ -51,7 +51,7 @@ export function precisionChart(precision, least, onCut) {
     const middle = known.map((one) => `${x(one.threshold)},${y(one.estimate)}`);
     svg.append(shape('polyline', { points: middle.join(' '), class: 'lk-estimate' }));
   }
-  const cut = cutAt(precision, least);
+  const cut = cutAt(precision, minScore);
   if (cut) {
     svg.append(line(x(cut.threshold), TOP, x(cut.threshold), HEIGHT - BOTTOM, 'lk-cut'));
     if (cut.estimate !== null) {

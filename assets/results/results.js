@@ -1,6 +1,6 @@
 // The Results page's component: saved searches, one of them, its review, two side by side.
 import { h } from '../shared/dom.js';
-import { createTravel } from '../shared/history.js';
+import { createHistory } from '../shared/history.js';
 import { expose, later } from '../shared/idle.js';
 import { createMount } from '../shared/mount.js';
 import { problemNote, problemText } from '../shared/problem.js';
@@ -8,7 +8,7 @@ import { showComparison } from './comparison.js';
 import { showReview } from './review.js';
 import { showList } from './saved_list.js';
 import { showSearch } from './saved_search.js';
-import { createSaved } from './saved_searches.js';
+import { createSavedSearches } from './saved_searches.js';
 
 const VIEWS = { list: showList, search: showSearch, review: showReview, compare: showComparison };
 
@@ -20,9 +20,9 @@ function start(root, data) {
   root.replaceChildren(body, note);
   let leave = () => {}; // what the view shown wants done when another takes its place
   let turn = 0;
-  const steps = createTravel('results', show);
+  const steps = createHistory('results', show);
 
-  const context = { root, body, data, saved: createSaved(data.base), go, fail, address };
+  const context = { root, body, data, saved: createSavedSearches(data.base), go, fail, address };
 
   // Shows what the address asks for.
   async function show() {
@@ -47,7 +47,7 @@ function start(root, data) {
   }
 
   function go(fields) {
-    if (!steps.here()) return; // another page is on its way
+    if (!steps.ownsAddress()) return; // another page is on its way
     const place = new URL(address(fields), location.href).href;
     if (place !== location.href) history.pushState(history.state, '', place); // no double click
     show();
@@ -66,7 +66,7 @@ function start(root, data) {
     stop() {
       turn++;
       leave();
-      steps.end();
+      steps.stop();
     },
   };
 }

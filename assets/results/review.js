@@ -2,7 +2,7 @@
 import { h, icon } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
 import { backLink } from './back_link.js';
-import { cutAt, inWords } from './precision.js';
+import { cutAt, describePrecision } from './precision.js';
 
 const KEYS = { g: 'good', b: 'bad', s: 'skip', ' ': 'skip' };
 const AHEAD = 3; // pictures fetched before they are wanted
@@ -214,7 +214,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
         key('back', 'Previous', '←', () => step(-1), at === 0),
       ),
       note,
-      h('p', { class: 'lk-muted lk-so-far' }, inWords(cutAt(precision, -1))),
+      h('p', { class: 'lk-muted lk-so-far' }, describePrecision(cutAt(precision, -1))),
     );
   }
 
@@ -239,7 +239,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
       'section',
       { class: 'lk-blank' },
       h('h2', {}, hits.length ? 'All reviewed' : 'There is nothing to review'),
-      h('p', {}, inWords(cutAt(precision, -1))),
+      h('p', {}, describePrecision(cutAt(precision, -1))),
       h(
         'div',
         { class: 'lk-row' },

@@ -7,7 +7,7 @@ import { missingHits } from '../shared/missing_hits.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
 import { backLink } from './back_link.js';
-import { cutAt, inWords, precisionChart } from './precision.js';
+import { cutAt, describePrecision, precisionChart } from './precision.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
 
@@ -15,12 +15,12 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   const [search, { searches }] = await Promise.all([saved.open(asked), saved.all()]);
   if (!current()) return undefined;
   const here = { collection: search.collection, search: search.id };
-  let least = search.precision.at(-1)?.threshold ?? 0;
+  let minScore = search.precision.at(-1)?.threshold ?? 0;
 
   const trust = h('section', { class: 'lk-panel' });
   const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, best first' });
   const counted = h('p', { class: 'lk-muted', role: 'status' });
-  const files = exporting({ data, saved, search, fail, least: () => least });
+  const files = exporting({ data, saved, search, fail, minScore: () => minScore });
   body.replaceChildren(
     header({ search, saved, go, fail, here, data, searches }),
     h(
@@ -34,7 +34,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   drawTrust();
 
   function cut(threshold) {
-    least = threshold;
+    minScore = threshold;
     drawTrust();
     markHits();
   }
@@ -43,8 +43,8 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
     const reviewed = Object.values(search.marks).filter((mark) => mark !== 'skip').length;
     trust.replaceChildren(
       h('h2', {}, 'How many are right?'),
-      h('p', { class: 'lk-words', role: 'status' }, inWords(cutAt(search.precision, least))),
-      search.precision.length > 1 ? precisionChart(search.precision, least, cut) : '',
+      h('p', { class: 'lk-words', role: 'status' }, describePrecision(cutAt(search.precision, minScore))),
+      search.precision.length > 1 ? precisionChart(search.precision, minScore, cut) : '',
       search.precision.length > 1 ? slider() : '',
       h(
         'p',
@@ -67,7 +67,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
       step: 1,
       'aria-label': 'Least score',
     });
-    range.value = places.indexOf(cutAt(places, least));
+    range.value = places.indexOf(cutAt(places, minScore));
     range.addEventListener('input', () => {
       cut(places[Number(range.value)].threshold);
       trust.querySelector('input[type=range]')?.focus();
@@ -81,13 +81,13 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   }
 
   function markHits() {
-    const kept = search.hits.filter((hit) => hit.score >= least - 1e-9);
+    const kept = search.hits.filter((hit) => hit.score >= minScore - 1e-9);
     const all = kept.length === search.hits.length;
     counted.textContent = all
       ? `${formatCount(search.hits.length)} hits among ${formatCount(search.eligible)} chips`
-      : `${formatCount(kept.length)} of ${formatCount(search.hits.length)} hits at or above ${formatScore(least)}`;
+      : `${formatCount(kept.length)} of ${formatCount(search.hits.length)} hits at or above ${formatScore(minScore)}`;
     [...grid.children].forEach((item, at) =>
-      item.classList.toggle('lk-below', search.hits[at].score < least - 1e-9),
+      item.classList.toggle('lk-below', search.hits[at].score < minScore - 1e-9),
     );
   }
 
@@ -235,7 +235,7 @@ function warnings({ changed, missing, hits }) {
 }
 
 // Files: what to write, which of it, and one button a format.
-function exporting({ data, saved, search, fail, least }) {
+function exporting({ data, saved, search, fail, minScore }) {
   const what = choice('What', [
     ['sites', 'Sites', 'overlapping hits merged into places'],
     ['hits', 'Hits', 'one outline a chip'],
@@ -265,7 +265,7 @@ function exporting({ data, saved, search, fail, least }) {
     status.textContent = `Writing ${format.title}…`;
     for (const button of buttons) button.disabled = true;
     try {
-      const fields = { format: format.name, what: what.value(), min: least() - 1e-6 };
+      const fields = { format: format.name, what: what.value(), min: minScore() - 1e-6 };
       if (which.value()) fields.marks = which.value();
       const { file, name } = await saved.export(search, fields);
       download(file, name);

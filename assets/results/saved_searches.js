@@ -1,11 +1,11 @@
 // What the Results page asks of the server.
-import { ask, read } from '../shared/service.js';
+import { readAs, request } from '../shared/service.js';
 
-export function createSaved(base) {
+export function createSavedSearches(base) {
   const api = `${location.origin}${base}/api`;
   const collection = (name) => `${api}/collections/${encodeURIComponent(name)}`;
   const one = ({ collection: name, id }) => `${collection(name)}/searches/${encodeURIComponent(id)}`;
-  const json = read('json');
+  const json = readAs('json');
   const send = (method, body) => ({
     method,
     keepalive: true, // a mark given just before the page is left still arrives
@@ -13,21 +13,21 @@ export function createSaved(base) {
     body: JSON.stringify(body),
   });
   return {
-    all: () => ask(`${api}/searches`).then(json),
-    open: (search) => ask(one(search)).then(json),
-    change: (search, fields) => ask(one(search), send('PATCH', fields)).then(json),
-    remove: (search) => ask(one(search), { method: 'DELETE' }),
+    all: () => request(`${api}/searches`).then(json),
+    open: (search) => request(one(search)).then(json),
+    change: (search, fields) => request(one(search), send('PATCH', fields)).then(json),
+    remove: (search) => request(one(search), { method: 'DELETE' }),
     mark: (search, chip, fields) =>
-      ask(`${one(search)}/marks`, send('POST', { chip, ...fields })).then(json),
+      request(`${one(search)}/marks`, send('POST', { chip, ...fields })).then(json),
     compare: (search, other) => {
       const fields = new URLSearchParams({ with: other.id, in: other.collection });
-      return ask(`${one(search)}/compare?${fields}`).then(json);
+      return request(`${one(search)}/compare?${fields}`).then(json);
     },
     // The file and what to call it.
     export: async (search, fields) => {
-      const answer = await ask(`${one(search)}/export?${new URLSearchParams(fields)}`);
+      const answer = await request(`${one(search)}/export?${new URLSearchParams(fields)}`);
       const named = /filename="?([^";]+)/.exec(answer.headers.get('Content-Disposition') || '');
-      return { file: await read('blob')(answer), name: named ? named[1] : 'lookalike' };
+      return { file: await readAs('blob')(answer), name: named ? named[1] : 'lookalike' };
     },
     picture: (search) => `${one(search)}/picture.png`,
     chip: (search, id, size, around = 1) =>

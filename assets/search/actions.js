@@ -1,14 +1,14 @@
 // What a person can do: every change of the state that is not just drawing.
 import { chipAt, nearest, neighbour, readFootprints } from '../map/footprints.js';
-import { createTravel } from '../shared/history.js';
+import { createHistory } from '../shared/history.js';
 import { later } from '../shared/idle.js';
 import { linkedCollection, readLink, writeLink } from '../shared/link.js';
-import { nameOf, recipeOf, shownOf } from '../shared/recipe.js';
+import { queryKey, recipeOf, shownResults } from '../shared/recipe.js';
 import { createMarks } from './marks.js';
 import { PAGE } from './paging.js';
 import { savedState } from './reopened.js';
 
-const MANY_SCORES = 400_000; // above this the scores of all chips are fetched only for the heatmap
+const MANY_CHIPS = 400_000; // above this the scores of all chips are fetched only for the heatmap
 // What a search changes.
 const ON_SCREEN = [
   'query', 'good', 'bad', 'marks', 'examples', 'past', 'hits', 'sites', 'shown', 'page', 'scores',
@@ -26,21 +26,21 @@ export function createActions({ data, store, service, root }) {
   let stopCounting = () => {};
   let warmed = false;
   let stopped = false;
-  const ours = () => [null, collection.name].includes(linkedCollection());
-  const steps = createTravel('search', travel, ours);
-  const met = new Map(); // queries as the server told them, by what the address says of them
+  const isOurs = () => [null, collection.name].includes(linkedCollection());
+  const steps = createHistory('search', onHistoryStep, isOurs);
+  const answered = new Map(); // queries as the server told them, by what the address says of them
   // While a search is under way the address stays with what is shown; another page's is not ours.
-  const link = (step = false) =>
-    running || !steps.here() || writeLink(collection.name, state, step);
+  const updateAddress = (step = false) =>
+    running || !steps.ownsAddress() || writeLink(collection.name, state, step);
 
   async function begin() {
-    const own = steps.here() && ours(); // else Streamlit is about to show something else
+    const own = steps.ownsAddress() && isOurs(); // else Streamlit is about to show something else
     const { query, saved, ...rest } = own ? readLink(collection.name) : {};
     store.set(rest);
     if (saved) reopen(saved);
-    else if (query) run({ query }, { step: false, page: rest.page });
+    else if (query) runSearch({ query }, { step: false, page: rest.page });
     else {
-      if (own) link();
+      if (own) updateAddress();
       countEligible();
     }
     await loadFootprints(); // first what is seen, then the seconds of warming
@@ -48,21 +48,21 @@ export function createActions({ data, store, service, root }) {
   }
 
   // Back and Forward among this collection's searches.
-  function travel() {
+  function onHistoryStep() {
     const { heat, inside, panel, page, query, saved, ...rest } = readLink(collection.name, false);
     if (query && !saved) {
-      const known = met.get(nameOf({ ...rest, query })) ?? query;
-      run({ ...rest, query: known }, { quiet: true, step: false, page });
+      const known = answered.get(queryKey({ ...rest, query })) ?? query;
+      runSearch({ ...rest, query: known }, { quiet: true, step: false, page });
       return;
     }
     if (saved) {
-      store.set({ marks: rest.marks, least: rest.least, page: 0, selected: -1 });
+      store.set({ marks: rest.marks, minScore: rest.minScore, page: 0, selected: -1 });
       reopen(saved);
       return;
     }
-    empty();
+    resetSearch();
     store.set(rest);
-    link();
+    updateAddress();
     countEligible();
   }
 
@@ -90,7 +90,7 @@ export function createActions({ data, store, service, root }) {
 
   // A saved search with its hits as they were: nothing is searched.
   async function reopen(id) {
-    const mine = takeTurn();
+    const mine = beginRequest();
     store.set({ busy: 'Opening the saved search…' });
     try {
       const saved = await service.saved(id);
@@ -98,23 +98,23 @@ export function createActions({ data, store, service, root }) {
       running = null;
       if (saved.version !== collection.version) return location.reload();
       store.set({ ...savedState(saved, state), answered: state.asked, busy: '' });
-      link();
+      updateAddress();
       fetchScoresIfFew();
     } catch (refusal) {
       if (running !== mine || stopped) return;
       running = null;
       fail(refusal);
-      link();
+      updateAddress();
     }
   }
 
   // The reopened search on the collection as it is now.
   function searchAgain() {
-    run({ least: state.reopened.least }, { quiet: true });
+    runSearch({ minScore: state.reopened.minScore }, { quiet: true });
   }
 
   // What was under way gives way to something new.
-  function takeTurn() {
+  function beginRequest() {
     if (!running) before = pick(state, ON_SCREEN);
     running?.abort();
     scoring?.abort();
@@ -124,9 +124,9 @@ export function createActions({ data, store, service, root }) {
 
   // Runs a search after these changes of the query.  A quiet one leaves what is shown in its place
   // until the answer is there; a step is one that Back leads away from.
-  async function run(changes, { quiet = false, step = true, page = null } = {}) {
+  async function runSearch(changes, { quiet = false, step = true, page = null } = {}) {
     stepping = step;
-    const mine = takeTurn();
+    const mine = beginRequest();
     store.set({
       ...changes,
       ...(quiet ? {} : { hits: [], sites: null, shown: [], page: 0, scores: null, summary: null }),
@@ -141,23 +141,23 @@ export function createActions({ data, store, service, root }) {
       if (running !== mine || stopped) return;
       running = null;
       if (answer.version !== collection.version) return location.reload(); // rebuilt meanwhile
-      accept(answer, page ?? state.page);
-      link(stepping);
-      met.set(nameOf(readLink(collection.name, false)), state.query);
+      showAnswer(answer, page ?? state.page);
+      updateAddress(stepping);
+      answered.set(queryKey(readLink(collection.name, false)), state.query);
     } catch (refusal) {
       if (running !== mine || stopped) return;
       running = null;
       store.set(before);
       if (state.query && !state.scores && state.summary) fetchScoresIfFew();
       fail(refusal);
-      link();
+      updateAddress();
     }
   }
 
-  function accept({ query, examples, hits, sites, eligible, total, seconds }, page) {
+  function showAnswer({ query, examples, hits, sites, eligible, total, seconds }, page) {
     warmed = true;
     const chosen = state.shown[state.selected]?.id;
-    const shown = shownOf({ ...state, hits, sites });
+    const shown = shownResults({ ...state, hits, sites });
     const selected = chosen ? shown.findIndex(({ id }) => id === chosen) : -1;
     store.set({
       query,
@@ -175,7 +175,7 @@ export function createActions({ data, store, service, root }) {
   }
 
   function fetchScoresIfFew() {
-    if (state.heat || state.summary.total <= MANY_SCORES) fetchScores();
+    if (state.heat || state.summary.total <= MANY_CHIPS) fetchScores();
   }
 
   async function fetchScores() {
@@ -198,13 +198,13 @@ export function createActions({ data, store, service, root }) {
   function search({ row, ...start }) {
     const kind = start.file || start.picture ? 'picture' : start.box ? 'box' : 'chip';
     const query = { kind, row, ...start };
-    run({ query, good: [], bad: [], marks: {}, examples: new Map(), past: marks.past() });
+    runSearch({ query, good: [], bad: [], marks: {}, examples: new Map(), past: marks.undoSteps() });
   }
 
   // The same query again, after an option changed.
   function repeat() {
-    if (state.query) run({}, { quiet: true, step: Boolean(running) && stepping });
-    else link();
+    if (state.query) runSearch({}, { quiet: true, step: Boolean(running) && stepping });
+    else updateAddress();
   }
 
   function rowAt(lon, lat) {
@@ -217,8 +217,8 @@ export function createActions({ data, store, service, root }) {
     if (row !== null) search({ at: [lon, lat], row });
   }
 
-  function searchHit(place) {
-    const hit = state.shown[place];
+  function searchHit(index) {
+    const hit = state.shown[index];
     if (hit) search({ chip: hit.id, row: hit.row });
   }
 
@@ -238,7 +238,7 @@ export function createActions({ data, store, service, root }) {
     if (!state.query) return searchAt(lon, lat);
     if (rowAt(lon, lat) === null) return undefined;
     try {
-      return marks.example(await service.chipAt(lon, lat));
+      return marks.toggleExample(await service.chipAt(lon, lat));
     } catch (refusal) {
       return fail(refusal);
     }
@@ -246,13 +246,13 @@ export function createActions({ data, store, service, root }) {
 
   function clear() {
     const step = Boolean(state.query);
-    if (step) store.set({ past: marks.past() });
-    empty();
-    link(step);
+    if (step) store.set({ past: marks.undoSteps() });
+    resetSearch();
+    updateAddress(step);
     countEligible();
   }
 
-  function empty() {
+  function resetSearch() {
     running?.abort();
     scoring?.abort();
     running = null;
@@ -279,17 +279,17 @@ export function createActions({ data, store, service, root }) {
     });
   }
 
-  function select(place) {
+  function select(index) {
     const { shown } = state;
     if (!shown.length) return;
-    const selected = Math.max(0, Math.min(place, shown.length - 1));
+    const selected = Math.max(0, Math.min(index, shown.length - 1));
     store.set({ selected, page: Math.floor(selected / PAGE) });
   }
 
   function turnTo(page) {
     store.set({ page, hovered: -1 });
     root.querySelector('.lk-gallery').scrollTop = 0;
-    link();
+    updateAddress();
   }
 
   // Steps through results, or, before there are any, moves the cursor from chip to chip.
@@ -339,18 +339,18 @@ export function createActions({ data, store, service, root }) {
   }
 
   // `done` once the hand has let go of the cut.
-  function setLeast(least, done = false) {
+  function setMinScore(minScore, done = false) {
     const { shown, selected } = state;
-    const kept = shownOf({ ...state, least });
+    const kept = shownResults({ ...state, minScore });
     const chosen = shown[selected]?.id;
     store.set({
-      least,
+      minScore,
       shown: kept,
       page: 0,
       selected: chosen ? kept.findIndex(({ id }) => id === chosen) : -1,
       hovered: -1,
     });
-    link();
+    updateAddress();
     if (done && state.merged) repeat();
   }
 
@@ -362,7 +362,7 @@ export function createActions({ data, store, service, root }) {
   function toggle(name) {
     store.set({ [name]: !state[name] });
     if (name === 'heat' && state.heat && !state.scores) fetchScores();
-    link();
+    updateAddress();
   }
 
   async function save(name) {
@@ -371,7 +371,7 @@ export function createActions({ data, store, service, root }) {
     store.set({ saved: saving, trouble: null });
     try {
       const recipe = recipeOf(state);
-      if (state.least > 0) recipe.threshold = state.least;
+      if (state.minScore > 0) recipe.threshold = state.minScore;
       const { id, name: given } = await service.save(name, recipe, state.merged, state.marks);
       if (shown()) store.set({ saved: { state: 'done', name: given, id } });
     } catch (refusal) {
@@ -382,13 +382,13 @@ export function createActions({ data, store, service, root }) {
 
   function stop() {
     stopped = true;
-    steps.end();
+    steps.stop();
     stopCounting();
     running?.abort();
     scoring?.abort();
   }
 
-  const marks = createMarks({ store, run, clear, link });
+  const marks = createMarks({ store, runSearch, clear, updateAddress });
   return {
     ...marks,
     begin,
@@ -407,7 +407,7 @@ export function createActions({ data, store, service, root }) {
     searchPicture: (file) => search({ file }),
     select,
     setFilters,
-    setLeast,
+    setMinScore,
     setOption,
     step,
     stop,

@@ -11,7 +11,7 @@ export function createControls({ store, root, actions, data, onCollection }) {
   row.replaceChildren(
     collectionChoice(data, onCollection),
     resultCount(store, actions, data.max_k),
-    leastScore(store, actions),
+    minScoreField(store, actions),
     overlaps(store, actions),
     h('span', { class: 'lk-push' }),
     notes.busy,
@@ -35,17 +35,17 @@ function resultCount(store, actions, most) {
 }
 
 // The cut, and behind it how the scores are spread.
-function leastScore(store, actions) {
+function minScoreField(store, actions) {
   const range = h('input', { type: 'range', min: 0, max: 1, step: 0.01 });
   const value = h('output', {});
   const chart = h('canvas', { class: 'lk-spread', 'aria-hidden': true });
-  range.addEventListener('input', () => actions.setLeast(Number(range.value)));
-  range.addEventListener('change', () => actions.setLeast(Number(range.value), true));
-  store.watch(['least'], ({ least }) => {
-    range.value = least;
-    value.textContent = formatScore(least);
+  range.addEventListener('input', () => actions.setMinScore(Number(range.value)));
+  range.addEventListener('change', () => actions.setMinScore(Number(range.value), true));
+  store.watch(['minScore'], ({ minScore }) => {
+    range.value = minScore;
+    value.textContent = formatScore(minScore);
   });
-  store.watch(['least', 'scores', 'hits'], (state) => drawHistogram(chart, state));
+  store.watch(['minScore', 'scores', 'hits'], (state) => drawHistogram(chart, state));
   const title = 'How many chips have which similarity; what lies left of the cut is not shown';
   return h(
     'label',

@@ -1,16 +1,16 @@
 // Drawing on the map: a box to search by, a polygon that results must lie in.
-import { LINE } from '../map/colours.js';
-import { FINGERS, HOW } from '../map/drawing_help.js';
+import { DRAWN } from '../map/colours.js';
+import { DRAWING_HINTS } from '../map/drawing_hints.js';
 import { loadDraw } from '../map/leaflet.js';
-import { h } from '../shared/dom.js';
+import { h, TOUCH } from '../shared/dom.js';
 import { later } from '../shared/idle.js';
-import { createKeyBox } from './key_box.js';
+import { createKeyboardBox } from './keyboard_box.js';
 
 const KINDS = { box: 'Rectangle', polygon: 'Polygon' };
 const NARROW = matchMedia('(max-width: 760px)');
 
 export function createDrawing(map, { store, actions, root }) {
-  const keyBox = createKeyBox(map, root.querySelector('.lk-map-pane'));
+  const keyBox = createKeyboardBox(map, root.querySelector('.lk-map-pane'));
   let tool = null;
   let stopped = false;
   const how = h('p', { class: 'lk-pill', role: 'status', hidden: true });
@@ -23,12 +23,12 @@ export function createDrawing(map, { store, actions, root }) {
     try {
       const L = await loadDraw();
       if (stopped) return undefined;
-      const options = { shapeOptions: LINE, showArea: false, metric: true };
+      const options = { shapeOptions: DRAWN, showArea: false, metric: true };
       tool = new L.Draw[KINDS[kind]](map, options);
       tool.enable();
       map.getContainer().classList.add('lk-drawing');
-      how.textContent = HOW[KINDS[kind]];
-      how.hidden = !FINGERS.matches;
+      how.textContent = DRAWING_HINTS[KINDS[kind]];
+      how.hidden = !TOUCH;
       return store.set({ drawing: kind, cursor: null, hovered: -1 });
     } catch (error) {
       const remedy = error.message;

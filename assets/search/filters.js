@@ -11,9 +11,9 @@ export function createFilters({ root, store, actions, data, map }) {
     placeField(store, actions, collection, map),
     sceneField(store, actions, collection),
     ...dayFields(store, actions, collection),
-    number('No data at most', '%', 'max_nodata', { max: 100 }, store, actions),
+    numberField('No data at most', '%', 'max_nodata', { max: 100 }, store, actions),
     sharpnessField(store, actions, collection),
-    number('Away from the query', 'm', 'away', {}, store, actions),
+    numberField('Away from the query', 'm', 'away', {}, store, actions),
   ];
   const none = () =>
     actions.setFilters(Object.fromEntries(Object.keys(store.state.filters).map((key) => [key, null])));
@@ -98,7 +98,7 @@ function dayFields(store, actions, { scenes }) {
   });
 }
 
-function number(words, unit, name, limits, store, actions) {
+function numberField(words, unit, name, limits, store, actions) {
   const look = { type: 'number', min: 0, step: 'any', inputmode: 'decimal', placeholder: 'any' };
   const field = h('input', { ...look, ...limits });
   field.addEventListener('change', () => {

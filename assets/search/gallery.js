@@ -4,11 +4,11 @@ import { h, iconButton, TOUCH } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
-import { nameOf } from '../shared/recipe.js';
-import { showInside } from './inside.js';
+import { queryKey } from '../shared/recipe.js';
+import { showMatchOverlay } from './match_overlay.js';
 import { firstOf, onPage, PAGE, pagesOf } from './paging.js';
 import { createQueryCard } from './query_card.js';
-import { createBar } from './refine_bar.js';
+import { createRefineBar } from './refine_bar.js';
 
 export function createGallery(context) {
   const { store, root, actions, data } = context;
@@ -31,13 +31,13 @@ export function createGallery(context) {
   let asked = '';
   // What a new query finds is read from its best on, unless one of it was chosen before.
   const begin = (state) => {
-    if (nameOf(state) === asked) return;
-    asked = nameOf(state);
+    if (queryKey(state) === asked) return;
+    asked = queryKey(state);
     if (state.selected < 0) pane.scrollTop = 0;
   };
   const stops = [
     createQueryCard(head, () => invitation(data.collection), context),
-    createBar(bar, context),
+    createRefineBar(bar, context),
     store.watch(['shown', 'page'], drawList),
     store.watch(['shown'], begin),
     // Skeletons come and go with the search; cards that stay are not made again.
@@ -45,7 +45,7 @@ export function createGallery(context) {
     store.watch(['marks', 'shown', 'page'], (state) => showMarks(list, state)),
     store.watch(['selected', 'shown', 'page'], (state) => markSelected(list, state)),
     store.watch(['hovered', 'shown', 'page'], (state) => markHovered(list, state)),
-    showInside(pane, list, context),
+    showMatchOverlay(pane, list, context),
   ];
   return { stop: () => [...stops, drop].forEach((stop) => stop()) };
 }
@@ -95,7 +95,7 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
       class: 'lk-pick',
       type: 'button',
       'aria-label': `Result ${hit.rank}, similarity ${formatScore(hit.score)}, at ${where}${several}`,
-      onclick: (event) => (event.shiftKey ? actions.example(hit) : actions.select(at)),
+      onclick: (event) => (event.shiftKey ? actions.toggleExample(hit) : actions.select(at)),
       ondblclick: () => map.zoomTo(at),
       onfocus: () => store.set({ hovered: at }),
       onblur: () => store.set({ hovered: -1 }),

@@ -1,14 +1,14 @@
 // How the scores are spread, drawn behind the slider that cuts them.
 import { penOf } from '../shared/canvas.js';
-import { spanOf } from './heat.js';
+import { scoreRange } from './heatmap.js';
 
 const BINS = 50;
 
-export function drawHistogram(canvas, { scores, hits, least }) {
+export function drawHistogram(canvas, { scores, hits, minScore }) {
   const [width, height] = [150, 28];
   const pen = penOf(canvas, width, height);
   pen.clearRect(0, 0, width, height);
-  const all = scores && spanOf(scores) ? scores : hits.map((hit) => hit.score);
+  const all = scores && scoreRange(scores) ? scores : hits.map((hit) => hit.score);
   const bins = counted(all);
   const most = Math.max(...bins);
   if (!most) return;
@@ -19,7 +19,7 @@ export function drawHistogram(canvas, { scores, hits, least }) {
     // The root keeps the few best in sight beside the many.
     const tall = Math.max(2, Math.sqrt(count / most) * (height - 2));
     pen.fillStyle = look.color;
-    pen.globalAlpha = (k + 0.5) / BINS >= least ? 0.85 : 0.3;
+    pen.globalAlpha = (k + 0.5) / BINS >= minScore ? 0.85 : 0.3;
     pen.fillRect(k * step, height - tall, Math.max(1, step - 0.6), tall);
   });
 }

@@ -77,7 +77,7 @@ function searchOn({ selected }, actions) {
 }
 
 function exampleOn({ selected, shown }, actions) {
-  if (shown[selected]) actions.example(shown[selected]);
+  if (shown[selected]) actions.toggleExample(shown[selected]);
   else actions.exampleCursor();
 }
 

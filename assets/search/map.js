@@ -5,7 +5,7 @@ import { addCredit, sceneLayer } from '../map/scenes.js';
 import { h, icon, iconButton } from '../shared/dom.js';
 import { formatScene } from '../shared/format.js';
 import { createDrawing } from './drawing.js';
-import { drawHeat } from './heat.js';
+import { drawHeatmap } from './heatmap.js';
 import { drawCursor, drawFilter, drawGrid, drawHits, drawQuery, reveal } from './map_layers.js';
 import { listenToPointer } from './pointer.js';
 import { createZoom } from './zoom.js';
@@ -32,10 +32,10 @@ export function createMap(context) {
   root.querySelector('.lk-map-pane').append(back.element);
   return {
     centre: () => base.leaflet()?.getCenter() ?? { lng: 0, lat: 0 },
-    zoomTo: (place) => view?.zoomTo(place),
+    zoomTo: (index) => view?.zoomTo(index),
     // Brings a chip into view, if it is not.
     reveal: (row) => view?.reveal(row),
-    zoomOrBack: (place) => (store.state.away ? view?.back() : view?.zoomTo(place)),
+    zoomOrBack: (index) => (store.state.away ? view?.back() : view?.zoomTo(index)),
     back: () => view?.back(),
     draw: (kind) => view?.drawing.begin(kind),
     box: () => view?.drawing, // drawn by keys
@@ -72,7 +72,7 @@ function drawMap(L, map, motion, context) {
     stops: [
       stopKeeping,
       drawing.end,
-      drawHeat(L, map, context),
+      drawHeatmap(L, map, context),
       drawGrid(L, map, context),
       drawCursor(L, map, store),
       drawFilter(L, map, store),

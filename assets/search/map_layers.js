@@ -98,10 +98,10 @@ export function drawHits(L, map, store) {
   const emphasise = ({ selected, hovered, shown, footprints, marks }) => {
     marked.clearLayers();
     if (!footprints) return;
-    for (const place of new Set([hovered, selected])) {
-      const hit = shown[place];
+    for (const index of new Set([hovered, selected])) {
+      const hit = shown[index];
       if (!hit) continue;
-      const weight = place === selected ? 4.5 : 3.5;
+      const weight = index === selected ? 4.5 : 3.5;
       const look = { weight, fill: 0 };
       marked.addLayer(outline(L, shapeOf(hit, footprints), WHITE, 'lk-hits', look));
       marked.addLayer(badge(L, hit, WHITE, footprints, marks));

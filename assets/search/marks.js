@@ -1,24 +1,24 @@
 // Good and bad examples: marks on results, Refine, several examples at once, and undo.
-import { nameOf } from '../shared/recipe.js';
+import { queryKey } from '../shared/recipe.js';
 
 const MOST_STEPS = 100;
 
-export function createMarks({ store, run, clear, link }) {
+export function createMarks({ store, runSearch, clear, updateAddress }) {
   const { state } = store;
 
   // What undo brings back, the present state included.
-  function past() {
+  function undoSteps() {
     const { query, good, bad, marks } = state;
     return [...state.past, { query, good, bad, marks }].slice(-MOST_STEPS);
   }
 
   // Marks a result, or takes the same mark away.
-  function mark(place, kind) {
-    const hit = state.shown[place];
+  function mark(index, kind) {
+    const hit = state.shown[index];
     if (!hit) return;
     const { [hit.id]: was, ...others } = state.marks;
-    store.set({ past: past(), marks: was === kind ? others : { ...others, [hit.id]: kind } });
-    link();
+    store.set({ past: undoSteps(), marks: was === kind ? others : { ...others, [hit.id]: kind } });
+    updateAddress();
   }
 
   const marked = (kind) => Object.keys(state.marks).filter((id) => state.marks[id] === kind);
@@ -26,25 +26,25 @@ export function createMarks({ store, run, clear, link }) {
   // The query moves towards what was marked good and away from what was marked bad.
   function refine() {
     if (!state.query || !isMarked(state)) return;
-    run({ good: marked('good'), bad: marked('bad'), past: past() }, { quiet: true });
+    runSearch({ good: marked('good'), bad: marked('bad'), past: undoSteps() }, { quiet: true });
   }
 
   // A chip joins the query as an example, or leaves it.
-  function example({ id, row, lon, lat }) {
-    if (state.query.chip === id) return leave(id);
-    if (state.good.includes(id) || state.bad.includes(id)) return leave(id);
+  function toggleExample({ id, row, lon, lat }) {
+    if (state.query.chip === id) return removeExample(id);
+    if (state.good.includes(id) || state.bad.includes(id)) return removeExample(id);
     const examples = new Map(state.examples).set(id, { id, row, lon, lat });
     const good = [...state.good, id];
     const marks = { ...state.marks, [id]: 'good' };
-    return run({ good, examples, marks, past: past() }, { quiet: true });
+    return runSearch({ good, examples, marks, past: undoSteps() }, { quiet: true });
   }
 
-  function leave(id) {
+  function removeExample(id) {
     const { [id]: _, ...marks } = state.marks;
     const [good, bad] = [state.good, state.bad].map((ids) => ids.filter((one) => one !== id));
     const query = state.query.chip === id ? { kind: 'examples' } : state.query;
     if (query.kind === 'examples' && !good.length) return clear();
-    return run({ query, good, bad, marks, past: past() }, { quiet: true });
+    return runSearch({ query, good, bad, marks, past: undoSteps() }, { quiet: true });
   }
 
   function undo() {
@@ -54,14 +54,14 @@ export function createMarks({ store, run, clear, link }) {
     const same = isSame(before, state);
     if (same) {
       store.set({ marks: before.marks, past: earlier });
-      return link();
+      return updateAddress();
     }
-    if (before.query) return run({ ...before, past: earlier }, { quiet: true });
+    if (before.query) return runSearch({ ...before, past: earlier }, { quiet: true });
     clear();
     return store.set({ past: earlier });
   }
 
-  return { example, mark, past, refine, removeExample: leave, undo };
+  return { toggleExample, mark, undoSteps, refine, removeExample, undo };
 }
 
 export const isMarked = ({ marks }) => Object.keys(marks).length > 0;
@@ -76,5 +76,5 @@ export function isRefinable({ query, marks, good, bad }) {
 
 // Files have no name that tells them apart; a picture has an id once its search is answered.
 function isSame(before, now) {
-  return nameOf(before) === nameOf(now) && before.query?.file === now.query?.file;
+  return queryKey(before) === queryKey(now) && before.query?.file === now.query?.file;
 }

@@ -28,10 +28,10 @@ export function listenToPointer(map, { store, actions }) {
   const onClick = ({ latlng, originalEvent }) => {
     if (store.state.drawing) return undefined;
     if (originalEvent.shiftKey) return actions.exampleAt(latlng.lng, latlng.lat);
-    const place = hitAt(latlng);
-    if (place < 0) return actions.searchAt(latlng.lng, latlng.lat);
-    if (place === store.state.selected) return actions.searchHit(place);
-    return actions.select(place);
+    const index = hitAt(latlng);
+    if (index < 0) return actions.searchAt(latlng.lng, latlng.lat);
+    if (index === store.state.selected) return actions.searchHit(index);
+    return actions.select(index);
   };
   map.on('mousemove', onMove).on('mouseout', onOut).on('click', onClick);
   return () => map.off('mousemove', onMove).off('mouseout', onOut).off('click', onClick);

@@ -4,10 +4,10 @@ import { formatCount, formatScore } from '../shared/format.js';
 import { isRefinable } from './marks.js';
 
 const KEYS = [
-  'query', 'summary', 'shown', 'hits', 'least', 'marks', 'good', 'bad', 'past', 'merged', 'sites', 'inside',
+  'query', 'summary', 'shown', 'hits', 'minScore', 'marks', 'good', 'bad', 'past', 'merged', 'sites', 'inside',
 ];
 
-export function createBar(bar, { store, actions }) {
+export function createRefineBar(bar, { store, actions }) {
   const said = h('p', { class: 'lk-summary', role: 'status' });
   const sites = toggle('sites', 'Sites', 'Overlapping results as one place (M)', () =>
     actions.merge(!store.state.merged),
@@ -43,14 +43,14 @@ function toggle(name, words, title, onclick) {
   return h('button', { ...look, onclick }, icon(name), words);
 }
 
-function summary({ summary: { eligible, seconds }, shown, hits, least, sites }) {
+function summary({ summary: { eligible, seconds }, shown, hits, minScore, sites }) {
   if (seconds === null) return `${formatCount(shown.length)} of ${formatCount(eligible)} chips, as saved`;
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   const hidden = hits.length - shown.length;
   if (sites) {
     return `${formatCount(shown.length)} ${shown.length === 1 ? 'site' : 'sites'} · ${time}`;
   }
-  const below = hidden ? ` · ${formatCount(hidden)} below ${formatScore(least)}` : '';
+  const below = hidden ? ` · ${formatCount(hidden)} below ${formatScore(minScore)}` : '';
   return `${formatCount(shown.length)} of ${formatCount(eligible)} chips${below} · ${time}`;
 }
 

@@ -2,21 +2,21 @@
 import { h } from '../shared/dom.js';
 import { formatDay } from '../shared/format.js';
 import { missingHits } from '../shared/missing_hits.js';
-import { shownOf } from '../shared/recipe.js';
+import { shownResults } from '../shared/recipe.js';
 
 // Marks that say what is right; skipped hits carry none here.
 const verdicts = (marks) =>
   Object.fromEntries(Object.entries(marks).filter(([, kind]) => kind !== 'skip'));
 
 // The state that shows what was saved.  What the address asks for beside it stays: marks, the cut.
-export function savedState(saved, { marks, least }) {
+export function savedState(saved, { marks, minScore }) {
   const { recipe, parameters, hits, eligible, total, changed, missing } = saved;
   const { within, scenes, since, until, max_nodata, min_sharpness, away } = recipe;
   const filters = { within, scenes, since, until, max_nodata, min_sharpness, away };
   const given = Object.entries(filters).filter(([, value]) => value !== undefined);
   const own = Math.max(0, recipe.threshold ?? 0);
   return {
-    reopened: { id: saved.id, name: saved.name, created: saved.created, least: own, changed, missing },
+    reopened: { id: saved.id, name: saved.name, created: saved.created, minScore: own, changed, missing },
     query: saved.start,
     examples: new Map(saved.examples.map((example) => [example.id, example])),
     good: recipe.good ?? [],
@@ -30,10 +30,10 @@ export function savedState(saved, { marks, least }) {
     },
     filters: Object.fromEntries(given),
     merged: false,
-    least, // nothing that was saved lies below the cut it was saved with
+    minScore, // nothing that was saved lies below the cut it was saved with
     hits,
     sites: null,
-    shown: shownOf({ hits, least }),
+    shown: shownResults({ hits, minScore }),
     summary: { eligible, total, seconds: null },
   };
 }

@@ -8,9 +8,9 @@ import { createControls } from './controls.js';
 import { createFilters } from './filters.js';
 import { createGallery } from './gallery.js';
 import { createHelp } from './help.js';
+import { createHints } from './hints.js';
 import { listenToKeys } from './keyboard.js';
 import { createMap } from './map.js';
-import { createTour } from './tour.js';
 
 const INITIAL = {
   footprints: null, // of every chip, see map/footprints.js
@@ -22,7 +22,7 @@ const INITIAL = {
   past: [], // queries and marks before, for undo
   hits: [], // as the server ranked them
   sites: null, // overlapping hits as places, if asked for
-  shown: [], // hits or sites at or above the least score
+  shown: [], // hits or sites of at least `minScore`
   page: 0, // of the gallery
   selected: -1, // place in `shown`
   hovered: -1, // place in `shown`
@@ -46,7 +46,7 @@ const INITIAL = {
   reopened: null, // the saved search whose hits are shown as they were, see reopened.js
   options: { k: 10, suppress: true, any_orientation: false, any_scale: false },
   filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
-  least: 0, // least score shown
+  minScore: 0, // the lowest score that is shown
 };
 
 export const mount = createMount('.lk-explorer', start, collectionKey);
@@ -68,7 +68,7 @@ function start(root, data, send) {
     createFilters(context),
     createGallery(context),
     createHelp(context),
-    createTour(context),
+    createHints(context),
     listenToKeys(context),
   ];
   context.actions.begin();

@@ -6,11 +6,11 @@ export function createZoom(map, store, motion) {
   const inTurn = createTurns(map, motion);
   let before = null; // where one was, once the map has left it
   return {
-    zoomTo(place) {
+    zoomTo(index) {
       const { shown, footprints } = store.state;
-      if (!shown[place] || !footprints) return;
-      const corners = ring(footprints, shown[place].row);
-      store.set({ selected: place, away: true });
+      if (!shown[index] || !footprints) return;
+      const corners = ring(footprints, shown[index].row);
+      store.set({ selected: index, away: true });
       inTurn(() => {
         before ??= { centre: map.getCenter(), zoom: map.getZoom() };
         const { x, y } = map.getSize();

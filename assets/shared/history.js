@@ -5,22 +5,21 @@
 // it is not the address of the page that is shown, or that has just been drawn.
 export const isPage = (page) => location.pathname.split('/').filter(Boolean).at(-1) === page;
 
-// Calls `travel` at each step to an address of this page that is `ours`.  Streamlit hears of a step
-// that leads elsewhere, and of one that leads back from there: this may still be shown, or about to
-// go.
-export function createTravel(page, travel, ours = () => true) {
+// Calls `onStep` at each step to an address of this page that `isOurs`.  Streamlit hears of a step that
+// leads elsewhere, and of one that leads back from there: this may still be shown, or about to go.
+export function createHistory(page, onStep, isOurs = () => true) {
   let left = false; // Streamlit has been asked for something else
-  const onTravel = (step) => {
+  const listen = (step) => {
     const back = left;
-    left = !isPage(page) || !ours();
+    left = !isPage(page) || !isOurs();
     if (left) return;
     if (!back) step.preventDefault();
-    travel();
+    onStep();
   };
-  window.addEventListener('lookalike:travel', onTravel);
+  window.addEventListener('lookalike:travel', listen);
   return {
-    here: () => !left && isPage(page), // whether the address is this page's to write
+    ownsAddress: () => !left && isPage(page), // whether this page may write the address
     leave: () => (left = true),
-    end: () => window.removeEventListener('lookalike:travel', onTravel),
+    stop: () => window.removeEventListener('lookalike:travel', listen),
   };
 }

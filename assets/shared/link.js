@@ -16,7 +16,7 @@ export function readLink(name, orLast = true) {
     fields = new URLSearchParams(sessionStorage.getItem(remembered(name)) || '');
   }
   const k = Number.parseInt(fields.get('k'), 10);
-  const least = Number.parseFloat(fields.get('min'));
+  const minScore = Number.parseFloat(fields.get('min'));
   const [good, bad] = [list(fields.get('good')), list(fields.get('bad'))];
   const read = {
     saved: fields.get('saved'), // id of a saved search to show as it was
@@ -30,7 +30,7 @@ export function readLink(name, orLast = true) {
       any_orientation: fields.get('turned') === '1',
       any_scale: fields.get('scaled') === '1',
     },
-    least: least > 0 && least <= 1 ? least : 0,
+    minScore: minScore > 0 && minScore <= 1 ? minScore : 0,
     page: Math.max(0, (Number.parseInt(fields.get('page'), 10) || 1) - 1),
     filters: filtersOf(fields),
   };
@@ -96,7 +96,7 @@ function placeText({ type, coordinates }) {
 
 // A new search is a step of the browser's history; what adjusts it changes the last step.
 export function writeLink(name, state, step = false) {
-  const { query, options, least, good, bad, marks, page, reopened } = state;
+  const { query, options, minScore, good, bad, marks, page, reopened } = state;
   const filters = reopened ? {} : state.filters;
   const fields = new URLSearchParams({ collection: name });
   const set = (field, value) => value && fields.set(field, value);
@@ -118,7 +118,7 @@ export function writeLink(name, state, step = false) {
     set('b', open('bad', bad).join());
   }
   if (!reopened && (query || options.k !== 10)) set('k', options.k);
-  if (least > 0) set('min', least.toFixed(2));
+  if (minScore > 0) set('min', minScore.toFixed(2));
   if (!reopened) {
     set('overlaps', !options.suppress && '1');
     set('turned', options.any_orientation && '1');

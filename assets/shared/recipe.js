@@ -1,16 +1,16 @@
 // From the state of the page to what the server takes, and from its answer to what is shown.
 
 // What to look for, among which chips: the body of every request about the query.
-export function recipeOf({ query, good, bad, options, filters, merged, least }) {
-  const recipe = { ...startOf(query), ...options, ...filters };
+export function recipeOf({ query, good, bad, options, filters, merged, minScore }) {
+  const recipe = { ...queryFields(query), ...options, ...filters };
   if (good.length) recipe.good = good;
   if (bad.length) recipe.bad = bad;
   // Sites are made of overlapping hits, of those that are good enough.
-  if (merged) Object.assign(recipe, { suppress: false }, least > 0 ? { threshold: least } : {});
+  if (merged) Object.assign(recipe, { suppress: false }, minScore > 0 ? { threshold: minScore } : {});
   return recipe;
 }
 
-function startOf({ chip, at, picture, box, file }) {
+function queryFields({ chip, at, picture, box, file }) {
   if (chip) return { chip };
   if (at) return { at };
   if (box) return { box };
@@ -19,17 +19,17 @@ function startOf({ chip, at, picture, box, file }) {
 }
 
 // The same as one word, to know whether something still belongs to the query.
-export const nameOf = ({ query, good, bad }) => JSON.stringify([query && startOf(query), good, bad]);
+export const queryKey = ({ query, good, bad }) => JSON.stringify([query && queryFields(query), good, bad]);
 
 // A cut at 0 cuts nothing, for a refined query's scores may lie below it.
-const isAbove = (least) => (one) => least <= 0 || one.score >= least;
+const isAbove = (minScore) => (one) => minScore <= 0 || one.score >= minScore;
 
 // What the map and the gallery list: hits, or sites with their best hit.
-export function shownOf({ hits, sites, least }) {
-  if (!sites) return hits.filter(isAbove(least));
+export function shownResults({ hits, sites, minScore }) {
+  if (!sites) return hits.filter(isAbove(minScore));
   const byId = new Map(hits.map((hit) => [hit.id, hit]));
   return sites
-    .filter(isAbove(least))
+    .filter(isAbove(minScore))
     .map(({ id, rank, count, chips, geometry }) => {
       const rows = chips.map((chip) => byId.get(chip).row);
       return { ...byId.get(id), rank, count, rows, outline: geometry };

@@ -12,46 +12,45 @@ export class Refusal extends Error {
 export function createService(base, name) {
   const root = `${location.origin}${base}/api/collections/${encodeURIComponent(name)}`;
   return {
-    describe: () => ask(root).then(json),
     // Answers once the index is in memory; asking twice costs nothing.
-    warm: () => ask(`${root}/index`).then(json),
+    warm: () => request(`${root}/index`).then(json),
     footprints: (version) =>
-      ask(`${root}/footprints.f64?v=${version}`).then(read('arrayBuffer')),
+      request(`${root}/footprints.f64?v=${version}`).then(readAs('arrayBuffer')),
     // Each chip's row, place in the embedding space and scene.
-    space: (version) => ask(`${root}/space.f32?v=${version}`).then(read('arrayBuffer')),
+    space: (version) => request(`${root}/space.f32?v=${version}`).then(readAs('arrayBuffer')),
     chip: (id, size, version) => `${root}/chips/${id}.png?size=${size}&v=${version}`,
     box: (box) => `${root}/box.png?${new URLSearchParams({ box })}`,
     picture: (id) => `${root}/pictures/${id}.png`,
     // With `sites`, overlapping hits come merged into places, and the recipe's k counts those.
     search: (recipe, sites, signal) =>
-      ask(`${root}/search${sites ? '?sites=1' : ''}`, { signal, ...sent(recipe) }).then(json),
+      request(`${root}/search${sites ? '?sites=1' : ''}`, { signal, ...posted(recipe) }).then(json),
     scores: (recipe, signal) =>
-      ask(`${root}/scores`, { signal, ...sent(recipe) }).then(read('arrayBuffer')),
+      request(`${root}/scores`, { signal, ...posted(recipe) }).then(readAs('arrayBuffer')),
     cells: (recipe, chips, signal) =>
-      ask(`${root}/cells`, { signal, ...sent({ ...recipe, chips }) }).then(json),
-    eligible: (filters) => ask(`${root}/eligible`, sent(filters)).then(json),
+      request(`${root}/cells`, { signal, ...posted({ ...recipe, chips }) }).then(json),
+    eligible: (filters) => request(`${root}/eligible`, posted(filters)).then(json),
     // Of a day, where scenes of several show the place.
     chipAt: (lon, lat, day) =>
-      ask(`${root}/chip?${new URLSearchParams({ lon, lat, ...(day && { day }) })}`).then(json),
-    changes: (recipe, signal) => ask(`${root}/changes`, { signal, ...sent(recipe) }).then(json),
+      request(`${root}/chip?${new URLSearchParams({ lon, lat, ...(day && { day }) })}`).then(json),
+    changes: (recipe, signal) => request(`${root}/changes`, { signal, ...posted(recipe) }).then(json),
     changesFile: (recipe) =>
-      ask(`${root}/changes?geojson=1`, sent(recipe)).then(read('blob')),
+      request(`${root}/changes?geojson=1`, posted(recipe)).then(readAs('blob')),
     // With `sites`, the hits that make up as many places as the recipe wants; marks are kept with
     // the hits they are of.
     save: (title, recipe, sites, marks) =>
-      ask(`${root}/searches${sites ? '?sites=1' : ''}`, sent({ ...recipe, name: title, marks })).then(
+      request(`${root}/searches${sites ? '?sites=1' : ''}`, posted({ ...recipe, name: title, marks })).then(
         json,
       ),
-    saved: (id) => ask(`${root}/searches/${encodeURIComponent(id)}`).then(json),
+    saved: (id) => request(`${root}/searches/${encodeURIComponent(id)}`).then(json),
     results: (id) => `${base}/results?${new URLSearchParams({ collection: name, search: id })}`,
   };
 }
 
 // Reads an answer as JSON, a buffer or a blob.
-export const read = (kind) => (answer) => during('an answer', answer[kind]());
-const json = read('json');
+export const readAs = (kind) => (answer) => during('an answer', answer[kind]());
+const json = readAs('json');
 
-function sent({ file, ...fields }) {
+function posted({ file, ...fields }) {
   if (!file) {
     const headers = { 'Content-Type': 'application/json' };
     return { method: 'POST', headers, body: JSON.stringify(fields) };
@@ -65,10 +64,10 @@ function sent({ file, ...fields }) {
 }
 
 // The answer to a request, or a Refusal in words.
-export async function ask(url, request) {
+export async function request(url, options) {
   let answer;
   try {
-    answer = await during('the server', fetch(url, request));
+    answer = await during('the server', fetch(url, options));
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Refusal({

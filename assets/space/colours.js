@@ -1,5 +1,5 @@
 // The colours of chips, by scene or by similarity.
-import { viridis } from '../shared/ramp.js';
+import { viridis } from '../shared/viridis.js';
 
 const SCENES = ['#3b9edd', '#e8a33d', '#35b184', '#c879b8', '#d8553f', '#8f9bb3', '#b8b13c'];
 

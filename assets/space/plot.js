@@ -78,7 +78,7 @@ const placing = (width, height) => (x, y) => [
 ];
 
 // A drag is a lasso; a click is one point, or away from all points an end to the choice.
-export function followLasso(canvas, store, choose, lookLike) {
+export function followLasso(canvas, store, choose, compareWith) {
   let drawing = null;
   const spot = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -97,12 +97,12 @@ export function followLasso(canvas, store, choose, lookLike) {
     if (!drawing) return;
     const path = drawing;
     drawing = null;
-    if (reach(path) < 6) {
+    if (farthest(path) < 6) {
       store.set({ lasso: [] });
       const row = pointAt(canvas, store.state.points, path[0]);
-      return row === null ? choose([]) : lookLike(row);
+      return row === null ? choose([]) : compareWith(row);
     }
-    return choose(within(canvas, store.state.points, path));
+    return choose(rowsInside(canvas, store.state.points, path));
   };
   const key = (event) => {
     if (event.key !== 'Escape') return;
@@ -116,7 +116,7 @@ export function followLasso(canvas, store, choose, lookLike) {
   };
 }
 
-function reach(path) {
+function farthest(path) {
   const [x, y] = path[0];
   return Math.max(...path.map(([a, b]) => Math.hypot(a - x, b - y)));
 }
@@ -132,16 +132,16 @@ function pointAt(canvas, points, [x, y]) {
   return best;
 }
 
-function within(canvas, points, path) {
+function rowsInside(canvas, points, path) {
   const place = placing(canvas.clientWidth, canvas.clientHeight);
   const rows = [];
   for (let at = 0; points && at < points.length; at += 4) {
-    if (inside(path, ...place(points[at + 1], points[at + 2]))) rows.push(points[at]);
+    if (isInside(path, ...place(points[at + 1], points[at + 2]))) rows.push(points[at]);
   }
   return rows;
 }
 
-function inside(path, x, y) {
+function isInside(path, x, y) {
   let odd = false;
   for (let i = 0, j = path.length - 1; i < path.length; j = i++) {
     const [xi, yi] = path[i];

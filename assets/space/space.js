@@ -26,14 +26,14 @@ function start(root, data) {
   const { name, version } = data.collection;
   const store = createStore(STATE);
   const service = createService(data.base, name);
-  const tell = h('p', { class: 'lk-space-note', role: 'status' });
-  root.querySelector('.lk-space-words').replaceChildren(tell);
+  const status = h('p', { class: 'lk-space-note', role: 'status' });
+  root.querySelector('.lk-space-words').replaceChildren(status);
   const canvas = root.querySelector('.lk-plot');
   const map = createSpaceMap({ root, store, data, colours: chipColours, onPick });
   const stops = [
     drawPoints(canvas, store),
-    store.watch(['shown', 'like', 'points', 'trouble'], (state) => (tell.textContent = words(state))),
-    followLasso(canvas, store, choose, lookLike),
+    store.watch(['shown', 'like', 'points', 'trouble'], (state) => (status.textContent = statusText(state))),
+    followLasso(canvas, store, choose, compareWith),
   ];
   load();
 
@@ -56,12 +56,12 @@ function start(root, data) {
   }
 
   function onPick(lon, lat) {
-    const row = nearestOf(store.state, lon, lat);
-    if (row !== null) lookLike(row);
+    const row = nearestChip(store.state, lon, lat);
+    if (row !== null) compareWith(row);
   }
 
   // Colours every point by its similarity to the chip of this row, or by scene again.
-  async function lookLike(row) {
+  async function compareWith(row) {
     if (row === null || store.state.like?.row === row) {
       return store.set({ like: null, query: null });
     }
@@ -86,7 +86,7 @@ function start(root, data) {
   };
 }
 
-function words({ shown, like, points, trouble }) {
+function statusText({ shown, like, points, trouble }) {
   if (trouble) return `${trouble.title ?? trouble.message}. ${trouble.remedy || ''}`;
   if (!points) return 'Laying out the chips…';
   const total = formatCount(points.length / 4);
@@ -98,7 +98,7 @@ function words({ shown, like, points, trouble }) {
         'click one to colour the others by how similar they are.';
 }
 
-function nearestOf({ points, footprints }, lon, lat) {
+function nearestChip({ points, footprints }, lon, lat) {
   if (!points || !footprints) return null;
   let [best, least] = [null, Infinity];
   for (let at = 0; at < points.length; at += 4) {

@@ -5,18 +5,18 @@ import test from 'node:test';
 import { L } from './page.mjs';
 import { h } from '../../assets/shared/dom.js';
 import { readFootprints } from '../../assets/map/footprints.js';
-import { drawHeat, spanOf } from '../../assets/search/heat.js';
+import { drawHeatmap, scoreRange } from '../../assets/search/heatmap.js';
 import { createStore } from '../../assets/shared/store.js';
 
 const floats = (...values) => Float32Array.from(values);
 
 test('there are no colours without scores', () => {
-  assert.equal(spanOf(floats()), null);
-  assert.equal(spanOf(floats(NaN, NaN)), null);
+  assert.equal(scoreRange(floats()), null);
+  assert.equal(scoreRange(floats(NaN, NaN)), null);
 });
 
 test('equal scores have a span that can be divided by', () => {
-  const { low, high } = spanOf(floats(0.5, 0.5));
+  const { low, high } = scoreRange(floats(0.5, 0.5));
   assert.equal(low, 0.5);
   assert.ok(high > low);
 });
@@ -25,13 +25,13 @@ test('the lowest twentieth and the query itself do not use up the colours', () =
   const scores = Float32Array.from({ length: 1000 }, (_, k) => 0.4 + k / 5000);
   scores.fill(-1, 0, 30);
   scores[999] = 1;
-  const { low, high } = spanOf(scores);
+  const { low, high } = scoreRange(scores);
   assert.ok(low > 0.4 && low < 0.42, String(low));
   assert.ok(high > 0.59 && high < 0.6, String(high));
 });
 
 test('scores below zero are ordered as numbers, and those filtered out are left aside', () => {
-  const { low, high } = spanOf(floats(NaN, -0.5, -0.25, NaN));
+  const { low, high } = scoreRange(floats(NaN, -0.5, -0.25, NaN));
   assert.deepEqual([low, high], [-0.5, -0.25]);
 });
 
@@ -45,7 +45,7 @@ function shown(state) {
   const pane = h('div');
   const root = { querySelector: () => pane };
   const map = { layers: [] };
-  const stop = drawHeat(L, map, { store, root, data: { collection: { stride: 256 } } });
+  const stop = drawHeatmap(L, map, { store, root, data: { collection: { stride: 256 } } });
   return { legend: pane.children[0], map, stop, store };
 }
 

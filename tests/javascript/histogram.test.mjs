@@ -7,9 +7,9 @@ import { h } from '../../assets/shared/dom.js';
 import { drawHistogram } from '../../assets/search/histogram.js';
 
 // Bars from left to right, each with its place, height and whether it is above the cut.
-function bars({ scores = null, hits = [], least = 0 }) {
+function bars({ scores = null, hits = [], minScore = 0 }) {
   strokes.length = 0;
-  drawHistogram(h('canvas'), { scores, hits, least });
+  drawHistogram(h('canvas'), { scores, hits, minScore });
   return strokes
     .filter(({ name }) => name === 'fillRect')
     .map(({ args: [x, , , tall], globalAlpha }) => ({ x, tall, kept: globalAlpha > 0.5 }));
@@ -36,7 +36,7 @@ test('the few best stay in sight beside the many', () => {
 });
 
 test('bars below the cut are pale', () => {
-  const drawn = bars({ scores: Float32Array.of(0.2, 0.8), least: 0.5 });
+  const drawn = bars({ scores: Float32Array.of(0.2, 0.8), minScore: 0.5 });
   assert.deepEqual(drawn.map(({ kept }) => kept), [false, true]);
 });
 

@@ -11,7 +11,7 @@ const EMPTY = {
   bad: [],
   marks: {},
   options: { k: 10, suppress: true, any_orientation: false, any_scale: false },
-  least: 0,
+  minScore: 0,
   page: 0,
   filters: {},
   merged: false,
@@ -43,7 +43,7 @@ test('a search from a chip opens again with its marks, options, filters and view
     bad: ['b1'],
     marks: { g1: 'good', g2: 'good', b1: 'bad', later: 'good', worse: 'bad' },
     options: { k: 250, suppress: false, any_orientation: true, any_scale: true },
-    least: 0.35,
+    minScore: 0.35,
     page: 2,
     filters: {
       scenes: ['s1', 's2'],
@@ -127,8 +127,8 @@ test('numbers out of their range are passed over', () => {
   for (const k of ['0', '-5', '1001', 'NaN', 'ten', '', 'Infinity']) {
     assert.equal(read(`chip=c&k=${k}`).options.k, 10, k);
   }
-  for (const least of ['-0.5', '0', '1.01', 'NaN', 'Infinity', 'x']) {
-    assert.equal(read(`chip=c&min=${least}`).least, 0, least);
+  for (const minScore of ['-0.5', '0', '1.01', 'NaN', 'Infinity', 'x']) {
+    assert.equal(read(`chip=c&min=${minScore}`).minScore, 0, minScore);
   }
   for (const page of ['0', '-3', 'NaN', 'x', '']) assert.equal(read(`page=${page}`).page, 0, page);
   for (const field of ['nodata', 'sharpness', 'away']) {
@@ -194,11 +194,11 @@ test('a saved search opens by its id with its marks and cut; the rest is kept wi
     marks: { a: 'good', b: 'bad' },
     options: { ...EMPTY.options, k: 99, suppress: false },
     filters: { away: 5 },
-    least: 0.5,
+    minScore: 0.5,
   });
   assert.equal(state.saved, 's7');
   assert.deepEqual(state.marks, { a: 'good', b: 'bad' });
-  assert.equal(state.least, 0.5);
+  assert.equal(state.minScore, 0.5);
   assert.equal(state.query, null);
   assert.deepEqual(state.filters, {});
   assert.deepEqual(state.options, EMPTY.options);

@@ -22,10 +22,10 @@ function page(changes = {}) {
     searches.push(changed);
   };
   const clear = () => {
-    store.set({ past: marks.past() });
+    store.set({ past: marks.undoSteps() });
     store.set({ query: null, good: [], bad: [], marks: {}, shown: [] });
   };
-  const marks = createMarks({ store, run, clear, link: () => (links += 1) });
+  const marks = createMarks({ store, runSearch: run, clear, updateAddress: () => (links += 1) });
   return { marks, searches, state: store.state, store, links: () => links };
 }
 
@@ -92,17 +92,17 @@ test('Refine is offered while marks and query differ, whatever their order', () 
 
 test('a chip joins the query as a good example and leaves it when it is chosen again', () => {
   const { marks, state, searches } = page();
-  marks.example(hit('x'));
+  marks.toggleExample(hit('x'));
   assert.deepEqual([state.good, state.marks], [['x'], { x: 'good' }]);
   assert.deepEqual(state.examples.get('x'), hit('x'));
-  marks.example(hit('x'));
+  marks.toggleExample(hit('x'));
   assert.deepEqual([state.good, state.marks, state.query], [[], {}, CHIP]);
   assert.equal(searches.length, 2);
 });
 
 test('a bad example that is chosen again leaves the query', () => {
   const { marks, state } = page({ good: ['a'], bad: ['b'], marks: { a: 'good', b: 'bad' } });
-  marks.example(hit('b'));
+  marks.toggleExample(hit('b'));
   assert.deepEqual([state.good, state.bad, state.marks], [['a'], [], { a: 'good' }]);
 });
 
@@ -124,7 +124,7 @@ test('without any good example left the search ends, and undo brings it back', (
 
 test('undo of the first search leads to the empty page', () => {
   const { marks, state, store } = page({ query: null, shown: [] });
-  store.set({ past: marks.past(), query: CHIP });
+  store.set({ past: marks.undoSteps(), query: CHIP });
   marks.undo();
   assert.deepEqual([state.query, state.past], [null, []]);
 });
@@ -134,7 +134,7 @@ test('undo during a search goes back to the search that it took the place of', (
   const files = ['one', 'other'].map((name) => ({ kind: 'picture', file: { name } }));
   for (const [first, second] of [places, files, [files[0], places[0]]]) {
     const { marks, state, searches, store } = page({ query: first, shown: [] });
-    store.set({ past: marks.past(), query: second });
+    store.set({ past: marks.undoSteps(), query: second });
     marks.undo();
     assert.deepEqual(state.query, first);
     assert.equal(searches.length, 1);

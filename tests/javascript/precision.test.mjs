@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import './page.mjs';
-import { cutAt, inWords, percent, precisionChart } from '../../assets/results/precision.js';
+import { cutAt, describePrecision, percent, precisionChart } from '../../assets/results/precision.js';
 
 // Highest threshold first, as the server sends them.
 const CUTS = [
@@ -29,26 +29,26 @@ test('above all thresholds, and for no number, the strictest cut holds', () => {
 
 test('without hits there is no cut, and the words say so', () => {
   assert.equal(cutAt([], 0.5), undefined);
-  assert.equal(inWords(undefined), 'There are no hits.');
+  assert.equal(describePrecision(undefined), 'There are no hits.');
 });
 
 test('words tell the estimate, its interval and what it rests on', () => {
   assert.equal(
-    plain(inWords(MIDDLE)),
+    plain(describePrecision(MIDDLE)),
     '1 200 hits score at least 0.70. About 75 % of them are right, between 41 % and 93 %, ' +
       'judging by 8 reviewed.',
   );
 });
 
 test('words claim nothing where nothing is reviewed', () => {
-  assert.equal(inWords(FIRST), '5 hits score at least 0.90. None of them is reviewed yet.');
+  assert.equal(describePrecision(FIRST), '5 hits score at least 0.90. None of them is reviewed yet.');
 });
 
 test('words give no interval where every hit is reviewed', () => {
   const all = { threshold: 0.8, hits: 1, reviewed: 1, estimate: 1, low: 0.2, high: 1 };
-  assert.equal(plain(inWords(all)), '1 hit scores at least 0.80. 100 % are right: all reviewed.');
+  assert.equal(plain(describePrecision(all)), '1 hit scores at least 0.80. 100 % are right: all reviewed.');
   const none = { ...all, estimate: 0 };
-  assert.equal(plain(inWords(none)), '1 hit scores at least 0.80. 0 % are right: all reviewed.');
+  assert.equal(plain(describePrecision(none)), '1 hit scores at least 0.80. 0 % are right: all reviewed.');
 });
 
 test('shares are whole per cents', () => {
@@ -69,7 +69,7 @@ test('the chart runs from strict to loose, its estimate within its range', () =>
 });
 
 test('the chart marks the cut, with a spot where there is an estimate', () => {
-  const spots = (least) => precisionChart(CUTS, least, () => {}).all('lk-spot').length;
+  const spots = (minScore) => precisionChart(CUTS, minScore, () => {}).all('lk-spot').length;
   assert.deepEqual([spots(0.7), spots(0.9)], [1, 0]);
   assert.equal(precisionChart(CUTS, 0.9, () => {}).all('lk-cut').length, 1);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { viridis } from '../../assets/shared/ramp.js';
+import { viridis } from '../../assets/shared/viridis.js';
 
 test('the ends are dark violet and yellow, and what lies beyond has their colours', () => {
   assert.deepEqual([0, -3, -Infinity].map(viridis), Array(3).fill('rgb(68 1 84)'));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { nameOf, recipeOf, shownOf } from '../../assets/shared/recipe.js';
+import { queryKey, recipeOf, shownResults } from '../../assets/shared/recipe.js';
 
 const state = {
   query: { kind: 'chip', chip: 'c1', row: 4, lon: 1, lat: 2, datetime: '2024-05-01' },
@@ -11,7 +11,7 @@ const state = {
   options: { k: 10, suppress: true, any_orientation: false, any_scale: false },
   filters: {},
   merged: false,
-  least: 0,
+  minScore: 0,
 };
 
 test('a search sends its start and options, and nothing else of what the page knows', () => {
@@ -53,17 +53,17 @@ test('filters and examples are sent where there are some', () => {
 });
 
 test('sites are asked for with overlapping hits, of those at or above the cut', () => {
-  const recipe = recipeOf({ ...state, merged: true, least: 0.4 });
+  const recipe = recipeOf({ ...state, merged: true, minScore: 0.4 });
   assert.equal(recipe.suppress, false);
   assert.equal(recipe.threshold, 0.4);
-  assert.ok(!('threshold' in recipeOf({ ...state, merged: true, least: 0 })));
-  assert.ok(!('threshold' in recipeOf({ ...state, merged: false, least: 0.4 })));
+  assert.ok(!('threshold' in recipeOf({ ...state, merged: true, minScore: 0 })));
+  assert.ok(!('threshold' in recipeOf({ ...state, merged: false, minScore: 0.4 })));
   assert.equal(state.options.suppress, true);
 });
 
 test('the same query has the same name whatever is shown of it, another has another', () => {
-  const name = nameOf(state);
-  assert.equal(nameOf({ ...state, page: 2, query: { kind: 'chip', chip: 'c1' } }), name);
+  const name = queryKey(state);
+  assert.equal(queryKey({ ...state, page: 2, query: { kind: 'chip', chip: 'c1' } }), name);
   const others = [
     { query: null },
     { query: { kind: 'chip', chip: 'c2' } },
@@ -71,7 +71,7 @@ test('the same query has the same name whatever is shown of it, another has anot
     { good: ['c1'] },
     { bad: ['c1'] },
   ];
-  const names = new Set([name, ...others.map((other) => nameOf({ ...state, ...other }))]);
+  const names = new Set([name, ...others.map((other) => queryKey({ ...state, ...other }))]);
   assert.equal(names.size, others.length + 1);
 });
 
@@ -83,11 +83,11 @@ const hits = [
 const ids = (shown) => shown.map(({ id }) => id);
 
 test('hits at or above the cut are shown; a cut at 0 hides none, not even those below 0', () => {
-  assert.deepEqual(ids(shownOf({ hits, sites: null, least: 0.5 })), ['a', 'b']);
-  assert.deepEqual(ids(shownOf({ hits, sites: null, least: 0.51 })), ['a']);
-  assert.deepEqual(ids(shownOf({ hits, sites: null, least: 0 })), ['a', 'b', 'c']);
-  assert.deepEqual(ids(shownOf({ hits, least: 1 })), []);
-  assert.deepEqual(shownOf({ hits: [], sites: null, least: 0 }), []);
+  assert.deepEqual(ids(shownResults({ hits, sites: null, minScore: 0.5 })), ['a', 'b']);
+  assert.deepEqual(ids(shownResults({ hits, sites: null, minScore: 0.51 })), ['a']);
+  assert.deepEqual(ids(shownResults({ hits, sites: null, minScore: 0 })), ['a', 'b', 'c']);
+  assert.deepEqual(ids(shownResults({ hits, minScore: 1 })), []);
+  assert.deepEqual(shownResults({ hits: [], sites: null, minScore: 0 }), []);
 });
 
 test('a site is shown as its best hit, with its own rank, its outline and all its chips', () => {
@@ -96,9 +96,9 @@ test('a site is shown as its best hit, with its own rank, its outline and all it
     { id: 'a', rank: 1, score: 0.9, count: 2, chips: ['a', 'b'], geometry },
     { id: 'c', rank: 2, score: -0.1, count: 1, chips: ['c'], geometry },
   ];
-  const [first, second] = shownOf({ hits, sites, least: 0 });
+  const [first, second] = shownResults({ hits, sites, minScore: 0 });
   assert.deepEqual(first, { ...hits[0], count: 2, rows: [0, 1], outline: geometry });
   assert.equal(second.rank, 2);
-  assert.deepEqual(ids(shownOf({ hits, sites, least: 0.2 })), ['a']);
-  assert.deepEqual(shownOf({ hits, sites: [], least: 0 }), []);
+  assert.deepEqual(ids(shownResults({ hits, sites, minScore: 0.2 })), ['a']);
+  assert.deepEqual(shownResults({ hits, sites: [], minScore: 0 }), []);
 });

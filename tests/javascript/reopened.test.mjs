@@ -25,7 +25,7 @@ const SAVED = {
   changed: false,
   missing: [],
 };
-const LINK = { marks: {}, least: 0 };
+const LINK = { marks: {}, minScore: 0 };
 
 test('hits, options, filters and examples are those that were saved', () => {
   const state = savedState(SAVED, LINK);
@@ -42,7 +42,7 @@ test('hits, options, filters and examples are those that were saved', () => {
 test('a search that was saved with little opens too', () => {
   const state = savedState({ ...SAVED, recipe: { chip: 'c1' }, examples: [], hits: [] }, LINK);
   assert.deepEqual([state.good, state.bad, state.filters, state.shown], [[], [], {}, []]);
-  assert.equal(state.reopened.least, 0);
+  assert.equal(state.reopened.minScore, 0);
 });
 
 test('verdicts of the review and examples are its marks; skipped hits carry none', () => {
@@ -54,12 +54,12 @@ test('marks of the link stand in place of the saved ones', () => {
 });
 
 test('the cut of the link holds; the one that was saved waits for the next search', () => {
-  const state = savedState(SAVED, { ...LINK, least: 0.5 });
-  assert.equal(state.least, 0.5);
+  const state = savedState(SAVED, { ...LINK, minScore: 0.5 });
+  assert.equal(state.minScore, 0.5);
   assert.deepEqual(state.shown, [hits[0]]);
-  assert.equal(state.reopened.least, 0.3);
+  assert.equal(state.reopened.minScore, 0.3);
   const below = { ...SAVED, recipe: { ...SAVED.recipe, threshold: -0.5 } };
-  assert.equal(savedState(below, LINK).reopened.least, 0);
+  assert.equal(savedState(below, LINK).reopened.minScore, 0);
 });
 
 test('hits that are gone are told in words, one as one', () => {

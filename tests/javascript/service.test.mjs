@@ -68,17 +68,17 @@ test("the server's own words are passed on", async () => {
   const words = { title: 'No such chip', detail: 'c9', remedy: 'Choose another' };
   server(() => Response.json(words, { status: 404 }));
   const { title: message, ...rest } = words;
-  await assert.rejects(service.describe(), refusal({ message, ...rest }));
+  await assert.rejects(service.warm(), refusal({ message, ...rest }));
   server(() => Response.json({}, { status: 500 }));
   const bare = { message: 'The server did not answer', detail: '', remedy: '' };
-  await assert.rejects(service.describe(), refusal(bare));
+  await assert.rejects(service.warm(), refusal(bare));
 });
 
 test('an answer that is not in words, as of a proxy, is put into some', async () => {
   server(() => new Response('<h1>Bad Gateway</h1>', { status: 502 }));
   const message = 'The server answered 502';
   await assert.rejects(
-    service.describe(),
+    service.warm(),
     refusal({ message, detail: '', remedy: 'Try again in a moment' }),
   );
 });
@@ -87,10 +87,10 @@ test('a server that cannot be reached is told so; a search that was given up is 
   server(() => {
     throw new TypeError('Failed to fetch');
   });
-  await assert.rejects(service.describe(), { message: 'The server cannot be reached' });
+  await assert.rejects(service.warm(), { message: 'The server cannot be reached' });
   const given = new DOMException('', 'AbortError');
   server(() => {
     throw given;
   });
-  await assert.rejects(service.describe(), (error) => error === given);
+  await assert.rejects(service.warm(), (error) => error === given);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { createTravel } from '../../assets/shared/history.js';
+import { createHistory } from '../../assets/shared/history.js';
 
 beforeEach(() => {
   globalThis.location = { pathname: '/search', search: '?collection=ponds' };
@@ -19,7 +19,7 @@ const stays = () => location.search.startsWith('?collection=ponds');
 
 test('a step within the page is kept and followed', () => {
   let followed = 0;
-  createTravel('search', () => followed++, stays);
+  createHistory('search', () => followed++, stays);
   assert.equal(lead('/search', '?collection=ponds&k=3'), true);
   assert.equal(lead('/search', '?collection=ponds'), true);
   assert.equal(followed, 2);
@@ -27,33 +27,33 @@ test('a step within the page is kept and followed', () => {
 
 test('Streamlit hears of what leads elsewhere, and of the way back, which is followed here too', () => {
   let followed = 0;
-  const steps = createTravel('search', () => followed++, stays);
+  const steps = createHistory('search', () => followed++, stays);
   assert.equal(lead('/'), false);
-  assert.equal(steps.here(), false);
+  assert.equal(steps.ownsAddress(), false);
   assert.equal(followed, 0);
   assert.equal(lead('/search', '?collection=ponds'), false);
   assert.equal(followed, 1);
   assert.equal(lead('/search', '?collection=ponds&k=3'), true);
   assert.equal(lead('/search', '?collection=fields'), false);
-  assert.equal(steps.here(), false);
+  assert.equal(steps.ownsAddress(), false);
   assert.equal(followed, 2);
 });
 
 test('once Streamlit has been asked for something else, it hears of the step that takes that back', () => {
   let followed = 0;
-  createTravel('search', () => followed++, stays).leave();
+  createHistory('search', () => followed++, stays).leave();
   assert.equal(lead('/search', '?collection=ponds&k=3'), false);
   assert.equal(followed, 1);
 });
 
 test('a page that is gone keeps nothing', () => {
-  createTravel('search', () => assert.fail('followed')).end();
+  createHistory('search', () => assert.fail('followed')).stop();
   assert.equal(lead('/search', '?collection=ponds&k=3'), false);
 });
 
 test('a page that is drawn after Back has led elsewhere does not take that address for its own', () => {
   location.pathname = '/base/';
-  assert.equal(createTravel('search', () => assert.fail('followed')).here(), false);
+  assert.equal(createHistory('search', () => assert.fail('followed')).ownsAddress(), false);
   location.pathname = '/base/search';
-  assert.equal(createTravel('search', () => assert.fail('followed')).here(), true);
+  assert.equal(createHistory('search', () => assert.fail('followed')).ownsAddress(), true);
 });

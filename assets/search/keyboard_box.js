@@ -1,15 +1,15 @@
 // A box drawn with keys alone: it begins in the middle of the map; arrows move it, Shift and arrows
 // size it.
-import { LINE } from '../map/colours.js';
+import { DRAWN } from '../map/colours.js';
 import { h } from '../shared/dom.js';
 import { formatExtent } from '../shared/format.js';
 
-const DASHED = { ...LINE, dashArray: '7 5', interactive: false };
+const DASHED = { ...DRAWN, dashArray: '7 5', interactive: false };
 const STEP = 12; // pixels of the screen
 const LEAST = 24;
 const HOW = 'Arrows move it, Shift and arrows size it. Enter searches, Esc cancels.';
 
-export function createKeyBox(map, pane) {
+export function createKeyboardBox(map, pane) {
   let shape = null;
   const size = h('b', {});
   const hint = h('div', { class: 'lk-pill lk-key-box', role: 'status', hidden: true }, size, ` ${HOW}`);

@@ -3,11 +3,11 @@ import { canvasGrid } from '../map/canvas_grid.js';
 import { inTile, trace } from '../map/footprints.js';
 import { h } from '../shared/dom.js';
 import { formatScore } from '../shared/format.js';
-import { viridis } from '../shared/ramp.js';
+import { viridis } from '../shared/viridis.js';
 
 const STEPS = 48; // colours; a tile is filled once for each
 
-export function drawHeat(L, map, { store, root, data }) {
+export function drawHeatmap(L, map, { store, root, data }) {
   const legend = h('div', { class: 'lk-legend', role: 'img' });
   root.querySelector('.lk-map-pane').append(legend);
   // A chip is 256 pixels wide; the next one starts a stride further.
@@ -16,8 +16,8 @@ export function drawHeat(L, map, { store, root, data }) {
   const draw = ({ heat, scores, footprints }) => {
     const before = layer;
     const ready = heat && scores && footprints;
-    const span = ready && spanOf(scores);
-    layer = span ? heatLayer(L, footprints, scores, span, share).addTo(map) : null;
+    const span = ready && scoreRange(scores);
+    layer = span ? heatmapLayer(L, footprints, scores, span, share).addTo(map) : null;
     before?.remove(); // after the new one is there: no blink
     legend.hidden = !span;
     if (span) drawLegend(legend, span);
@@ -31,7 +31,7 @@ export function drawHeat(L, map, { store, root, data }) {
 
 // From the lowest twentieth to the best but a few (the query itself is one): outliers must not use
 // up the colours.
-export function spanOf(scores) {
+export function scoreRange(scores) {
   const known = scores.filter((value) => !Number.isNaN(value)).sort();
   if (!known.length) return null;
   const low = known[Math.floor(known.length * 0.05)];
@@ -48,7 +48,7 @@ function drawLegend(legend, { low, high }) {
   legend.setAttribute('aria-label', `Similarity from ${formatScore(low)}, dark, to ${formatScore(high)}, yellow`);
 }
 
-function heatLayer(L, footprints, scores, span, share) {
+function heatmapLayer(L, footprints, scores, span, share) {
   const steps = stepsOf(scores, span);
   const draw = (pen, coords, size) => fill(pen, footprints, steps, coords, size, share);
   return canvasGrid(L, 'lk-heat', draw, 1); // soft areas, which gain nothing from sharper tiles

@@ -1,10 +1,10 @@
 // Where inside a result the match lies: what matches less is dimmed, softly, cell by cell.
-import { nameOf, recipeOf } from '../shared/recipe.js';
+import { queryKey, recipeOf } from '../shared/recipe.js';
 
 const BATCH = 6; // chips a request: each costs the server a pass of the network
 const NIGHT = [11, 18, 32];
 
-export function showInside(pane, list, { store, service, actions }) {
+export function showMatchOverlay(pane, list, { store, service, actions }) {
   let known = new Map(); // cells by chip id, of the query they belong to
   let owner = '';
   let asking = null;
@@ -17,7 +17,7 @@ export function showInside(pane, list, { store, service, actions }) {
   };
 
   function refresh(state) {
-    const name = state.query ? nameOf(state) : '';
+    const name = state.query ? queryKey(state) : '';
     if (name !== owner) {
       asking?.abort();
       asking = null;

@@ -16,7 +16,7 @@ const HINTS = [
   },
 ];
 
-export function createTour({ store, root }) {
+export function createHints({ store, root }) {
   let at = Number(localStorage.getItem(MEMORY) || 0);
   const note = h('aside', { class: 'lk-tour', 'aria-label': 'Hint' });
   root.querySelector('.lk-cards').before(note);
