@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from tests.browser.driver import (
     at_rest,
     chromium,
     held,
+    idle,
     linked,
     live,
     results,
@@ -163,6 +165,20 @@ def test_a_reviewed_search_says_so(app, saved, visit) -> None:
         page.keyboard.press("g")
     page.get_by_role("heading", name="All reviewed").wait_for()
     page.get_by_text("100\u202f% are right: all reviewed").wait_for()
+
+
+def test_a_last_mark_that_is_late_still_counts(app, saved, visit) -> None:
+    page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
+    for _ in range(7):
+        page.keyboard.press("g")
+    idle(page)  # all seven are kept
+    whole = page.get_by_text("are right: all reviewed")
+    with held(page, "/marks", lambda: page.keyboard.press("b")):
+        page.get_by_role("heading", name="All reviewed").wait_for()
+        expect(whole).to_have_count(0)
+    expect(whole).to_have_text(re.compile(r"\b88\W?%"))
+    marks = ask(app, f"/collections/ponds/searches/{saved['id']}")["marks"]
+    assert sorted(marks.values()) == ["bad", *["good"] * 7]
 
 
 def test_a_name_and_a_note_are_kept(app, saved, visit) -> None:
