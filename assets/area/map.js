@@ -42,7 +42,7 @@ function addTools(L, map, outline) {
     { role: 'toolbar', 'aria-label': 'Draw the area' },
     button('rectangle', 'Draw a rectangle', () => outline.draw('Rectangle')),
     button('polygon', 'Draw a polygon', () => outline.draw('Polygon')),
-    button('view', 'Take what the map shows', () => outline.takeView()),
+    button('view', 'Use map view', () => outline.takeView()),
     button('trash', 'Delete the area', () => outline.remove()),
   );
 }

@@ -72,7 +72,7 @@ function start(root, data, send) {
     },
     // Looks for what the picture on the map shows here.
     async pick(lon, lat) {
-      store.set({ busy: 'Looking…', trouble: null });
+      store.set({ busy: 'Finding the chip…', trouble: null });
       try {
         const chip = await service.chipAt(lon, lat, store.state.pictured);
         const query = { kind: 'chip', ...chip, chip: chip.id };

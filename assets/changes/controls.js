@@ -10,7 +10,7 @@ export function createChangesControls({ root, data, store, actions }) {
   const notes = createNotes({ root, store });
   const save = h(
     'button',
-    { class: 'lk-button', type: 'button', onclick: actions.download, title: 'All three as GeoJSON' },
+    { class: 'lk-button', type: 'button', onclick: actions.download, title: 'Download all three layers as GeoJSON' },
     icon('download'),
     'Export',
   );
@@ -51,7 +51,7 @@ function placeCount(store, actions) {
     actions.setOption({ k });
   });
   store.watch(['options'], ({ options }) => (field.value = options.k));
-  return h('label', { class: 'lk-field' }, h('span', {}, 'Of each at most'), field);
+  return h('label', { class: 'lk-field' }, h('span', {}, 'Max. per category'), field);
 }
 
 // From which score on a chip counts as showing the thing.
@@ -67,6 +67,6 @@ function thresholdField(store, actions) {
     range.value = level;
     return (value.textContent = formatScore(level));
   });
-  const title = 'A place shows the thing from this score on, relative to the mean of its date';
-  return h('label', { class: 'lk-field', title }, h('span', {}, 'Shows it from'), range, value);
+  const title = 'A place is a match at or above this score, relative to the mean of its date';
+  return h('label', { class: 'lk-field', title }, h('span', {}, 'Similarity threshold'), range, value);
 }

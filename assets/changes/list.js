@@ -29,8 +29,8 @@ function summaryText({ found }) {
   if (!found) return '';
   const { matched, unmatched, appeared, disappeared, persists } = found;
   const nothing = !appeared.length && !disappeared.length && !persists.length;
-  const bare = unmatched ? `; ${formatCount(unmatched)} chips are covered by one date only` : '';
-  const hint = nothing ? ' Nothing shows it: lower the score from which a place shows it.' : '';
+  const bare = unmatched ? `; ${formatCount(unmatched)} chips covered by only one date` : '';
+  const hint = nothing ? ' No matches: lower the similarity threshold.' : '';
   return `${formatCount(matched)} places compared${bare}.${hint}`;
 }
 
@@ -39,12 +39,12 @@ function queryCard({ query, good }, { service, data, actions }) {
     return h(
       'div',
       { class: 'lk-invitation' },
-      h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} a thing on the map`),
+      h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} something on the map`),
       h(
         'p',
         {},
-        'A pond, a building site, a clearing: see where such things appeared, disappeared or ' +
-          'stayed between the two dates. What you last searched for on the Search page is taken up.',
+        'A pond, a building site, a clearing: see where similar things appeared, disappeared or ' +
+          'stayed between the two dates. Your last search on the Search page is used here.',
       ),
     );
   }
@@ -58,27 +58,27 @@ function queryCard({ query, good }, { service, data, actions }) {
   const search = new URLSearchParams(location.search);
   for (const field of ['before', 'after', 'threshold', 'k']) search.delete(field);
   search.set('collection', name);
-  const title = query.kind === 'chip' ? 'Like this chip' : 'Like your query';
+  const title = query.kind === 'chip' ? 'Similar to this chip' : 'Similar to your query';
   return h(
     'div',
     { class: 'lk-query-card' },
-    h('img', { src: picture, alt: 'The query' }),
+    h('img', { src: picture, alt: 'Query' }),
     h(
       'div',
       { class: 'lk-query-words' },
       h('h2', {}, title),
       query.lon === undefined ? null : coordinates(query),
       query.datetime ? h('span', { class: 'lk-muted' }, formatDay(query.datetime)) : null,
-      h('a', { href: `${data.base}/search?${search}`, target: '_self' }, 'Search for it'),
+      h('a', { href: `${data.base}/search?${search}`, target: '_self' }, 'Open in Search'),
     ),
-    iconButton('clear', 'Clear the query', actions.clear, { title: 'Clear' }),
+    iconButton('clear', 'Clear query', actions.clear, { title: 'Clear' }),
   );
 }
 
 function gallery(kind, context) {
   const { store } = context;
   const { title, words, colour, dash } = KINDS[kind];
-  const shown = h('input', { type: 'checkbox', checked: true, 'aria-label': `${title} on the map` });
+  const shown = h('input', { type: 'checkbox', checked: true, 'aria-label': `Show on the map: ${title}` });
   shown.addEventListener('change', () => {
     const others = store.state.hidden.filter((one) => one !== kind);
     store.set({ hidden: shown.checked ? others : [...others, kind] });
@@ -142,7 +142,7 @@ function card(kind, change, at, { store, service, data, map }) {
       'div',
       { class: 'lk-card-words' },
       coordinates({ lon, lat }),
-      h('span', { class: 'lk-muted' }, `${formatDay(before.datetime)} and ${formatDay(after.datetime)}`),
+      h('span', { class: 'lk-muted' }, `${formatDay(before.datetime)} → ${formatDay(after.datetime)}`),
     ),
   );
 }

@@ -46,7 +46,7 @@ export function createChangesMap({ root, data, store, actions }) {
 
 // Which of the two days the map pictures.
 function pictureChoice(store) {
-  const element = h('div', { class: 'lk-days', role: 'group', 'aria-label': 'The map shows' });
+  const element = h('div', { class: 'lk-days', role: 'group', 'aria-label': 'Date shown on the map' });
   const stop = store.watch(['before', 'after', 'pictured'], ({ before, after, pictured }) => {
     const button = (day) =>
       h(

@@ -37,7 +37,7 @@ export function createBaseMap(
   }
 
   const drawn = leaflet.then(begin, (error) =>
-    fail({ title: 'The map library did not load', remedy: error.message }),
+    fail({ title: 'The map library failed to load', remedy: error.message }),
   );
   return {
     drawn, // resolves when all that is on it, or why it is not there

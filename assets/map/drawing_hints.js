@@ -1,5 +1,5 @@
 // How to draw, for fingers, which no tooltip follows.
 export const DRAWING_HINTS = {
-  Rectangle: 'Drag over it',
-  Polygon: 'Tap each corner, then the first one again',
+  Rectangle: 'Drag to draw a box',
+  Polygon: 'Tap each corner, then tap the first one again',
 };

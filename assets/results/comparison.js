@@ -32,9 +32,9 @@ export async function showComparison({ body, saved, go, asked, current }) {
 }
 
 function sentence(both, { agreement, first, second }, one, other) {
-  const places = both === 1 ? 'One place is' : `${formatCount(both)} places are`;
+  const places = both === 1 ? '1 place was' : `${formatCount(both)} places were`;
   return (
-    `${places} found by both, ${percent(agreement)} of all. ` +
+    `${places} found by both (${percent(agreement)} of all). ` +
     `${formatCount(first.length)} only by “${one.name}”, ${formatCount(second.length)} only by “${other.name}”.`
   );
 }

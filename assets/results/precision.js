@@ -13,22 +13,22 @@ export function cutAt(precision, minScore) {
 export function describePrecision(cut) {
   if (!cut) return 'There are no hits.';
   const hits = `${formatCount(cut.hits)} ${cut.hits === 1 ? 'hit scores' : 'hits score'}`;
-  const start = `${hits} at least ${formatScore(cut.threshold)}.`;
-  if (cut.estimate === null) return `${start} None of them is reviewed yet.`;
-  const share = `About ${percent(cut.estimate)} of them are right`;
-  if (cut.reviewed === cut.hits) return `${start} ${percent(cut.estimate)} are right: all reviewed.`;
+  const start = `${hits} ${formatScore(cut.threshold)} or higher`;
+  if (cut.estimate === null) return `${start}; none reviewed yet.`;
+  const share = `${percent(cut.estimate)} correct`;
+  if (cut.reviewed === cut.hits) return `${start}: ${share} (all reviewed).`;
   const range = `between ${percent(cut.low)} and ${percent(cut.high)}`;
-  return `${start} ${share}, ${range}, judging by ${formatCount(cut.reviewed)} reviewed.`;
+  return `${start}: about ${share}, ${range}, based on ${formatCount(cut.reviewed)} reviewed.`;
 }
 
-export const percent = (share) => `${Math.round(100 * share)}\u202f%`;
+export const percent = (share) => `${Math.round(100 * share)}%`;
 
 export function precisionChart(precision, minScore, onCut) {
   const svg = shape('svg', {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     class: 'lk-chart',
     role: 'img',
-    'aria-label': 'Estimated precision by least score',
+    'aria-label': 'Estimated precision by minimum score',
   });
   const scores = precision.map(({ threshold }) => threshold);
   const [high, low] = [Math.max(...scores), Math.min(...scores)];
@@ -42,7 +42,7 @@ export function precisionChart(precision, minScore, onCut) {
   }
   svg.append(text(LEFT, HEIGHT - 8, formatScore(high), 'start'));
   svg.append(text(WIDTH - RIGHT, HEIGHT - 8, formatScore(low), 'end'));
-  svg.append(text((LEFT + WIDTH) / 2, HEIGHT - 8, 'least score', 'middle'));
+  svg.append(text((LEFT + WIDTH) / 2, HEIGHT - 8, 'minimum score', 'middle'));
   const known = precision.filter(({ estimate }) => estimate !== null);
   if (known.length) {
     const upper = known.map((one) => `${x(one.threshold)},${y(one.high)}`);

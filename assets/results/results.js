@@ -98,14 +98,14 @@ function lost({ body, go, data }, refusal) {
       h(
         'p',
         { class: 'lk-muted' },
-        'Saved searches lie with their collection. If it was deleted, restoring it from the trash ' +
-          'brings its searches back.',
+        'Saved searches belong to their collection. If it was deleted, restore it from Trash to ' +
+          'bring its searches back.',
       ),
       h(
         'div',
         { class: 'lk-row' },
         h('button', { class: 'lk-button', type: 'button', onclick: () => go({}) }, 'All results'),
-        h('a', { class: 'lk-button', href: trash, target: '_self' }, 'Open the trash'),
+        h('a', { class: 'lk-button', href: trash, target: '_self' }, 'Open Trash'),
       ),
     ),
   );

@@ -24,7 +24,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
   const how = h(
     'select',
     { 'aria-label': 'Order' },
-    h('option', { value: 'spread' }, 'Spread over all ranks'),
+    h('option', { value: 'spread' }, 'Spread across ranks'),
     h('option', { value: 'rank' }, 'Best first'),
     h('option', { value: 'doubt' }, 'Worst first'),
   );
@@ -168,16 +168,16 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
       h(
         'figure',
         { class: 'lk-around' },
-        h('img', { src: saved.chip(search, hit.id, 512, 3), alt: 'Its surroundings', width: 512, height: 512 }),
+        h('img', { src: saved.chip(search, hit.id, 512, 3), alt: 'Surroundings', width: 512, height: 512 }),
         h('span', { class: 'lk-frame', 'aria-hidden': true }),
-        h('figcaption', {}, 'Around it'),
+        h('figcaption', {}, 'Surroundings'),
       ),
       search.picture
         ? h(
             'figure',
             { class: 'lk-wanted' },
-            h('img', { src: saved.picture(search), alt: 'What was looked for', width: 256, height: 256 }),
-            h('figcaption', {}, 'Looked for'),
+            h('img', { src: saved.picture(search), alt: 'Query', width: 256, height: 256 }),
+            h('figcaption', {}, 'Query'),
           )
         : null,
     );
@@ -199,7 +199,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     return h(
       'aside',
       { class: 'lk-panel lk-judge' },
-      h('div', {}, h('h2', {}, 'Is it what you look for?'), h('p', { class: 'lk-muted' }, facts(hit))),
+      h('div', {}, h('h2', {}, 'Is this a match?'), h('p', { class: 'lk-muted' }, facts(hit))),
       h(
         'div',
         { class: 'lk-verdicts' },
@@ -238,14 +238,14 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     return h(
       'section',
       { class: 'lk-blank' },
-      h('h2', {}, hits.length ? 'All reviewed' : 'There is nothing to review'),
+      h('h2', {}, hits.length ? 'All reviewed' : 'Nothing to review'),
       h('p', {}, describePrecision(cutAt(precision, -1))),
       h(
         'div',
         { class: 'lk-row' },
-        h('button', { class: 'lk-button lk-primary', type: 'button', onclick: leave }, 'See and export'),
+        h('button', { class: 'lk-button lk-primary', type: 'button', onclick: leave }, 'View and export'),
         given.length ? key('undo', 'Undo', 'U', undo, false) : null,
-        hits.length ? key('back', 'Look again', '', () => ((at = 0), draw()), false) : null,
+        hits.length ? key('back', 'Review again', '', () => ((at = 0), draw()), false) : null,
       ),
     );
   }

@@ -26,7 +26,7 @@ export async function showList({ body, data, saved, go, fail }) {
     if (searches.length < 2) return tools.replaceChildren();
     const ready = chosen.length === 2;
     const compare = { class: 'lk-button', type: 'button', disabled: !ready, onclick: openBoth };
-    const hint = ready ? '' : chosen.length ? 'Choose one more' : 'Choose two to compare';
+    const hint = ready ? '' : chosen.length ? 'Select one more' : 'Select two to compare';
     return tools.replaceChildren(
       h('span', { class: 'lk-muted lk-wide' }, hint),
       h('button', compare, 'Compare'),
@@ -81,7 +81,7 @@ export async function showList({ body, data, saved, go, fail }) {
   // Asks in place; nothing is deleted before the answer.
   function confirmDelete(item, search) {
     const before = [...item.childNodes];
-    const keep = h('button', { class: 'lk-button', type: 'button' }, 'Keep');
+    const keep = h('button', { class: 'lk-button', type: 'button' }, 'Cancel');
     keep.onclick = () => item.replaceChildren(...before);
     const remove = h('button', { class: 'lk-button lk-danger', type: 'button' }, 'Delete');
     remove.onclick = async () => {
@@ -98,7 +98,7 @@ export async function showList({ body, data, saved, go, fail }) {
     };
     const review = search.reviewed ? ` and its ${formatCount(search.reviewed)} marks` : '';
     item.replaceChildren(
-      h('span', { class: 'lk-saved-words lk-ask' }, `Delete “${search.name}”${review} for good?`),
+      h('span', { class: 'lk-saved-words lk-ask' }, `Delete “${search.name}”${review} permanently?`),
       keep,
       remove,
     );
@@ -113,7 +113,7 @@ function picture(search, saved) {
 }
 
 function facts({ collection_title: title, hits, created, name, query }) {
-  const like = name === query ? [] : [`like ${query}`];
+  const like = name === query ? [] : [`similar to ${query}`];
   return [title, ...like, hits === 1 ? '1 hit' : `${formatCount(hits)} hits`, formatDay(created)].join(' · ');
 }
 
@@ -133,12 +133,12 @@ function nothing({ base }) {
   return h(
     'section',
     { class: 'lk-blank' },
-    h('h2', {}, 'No saved search yet'),
+    h('h2', {}, 'No saved searches yet'),
     h(
       'p',
       {},
-      'Search for something, then press Save: the search is kept here with its hits, to be ' +
-        'reviewed, compared and exported.',
+      'Run a search, then press Save. Saved searches appear here with their hits, to review, ' +
+        'compare and export.',
     ),
     h(
       'a',
@@ -152,12 +152,12 @@ const refusal = ({ collection, title, remedy }) =>
   h('p', { class: 'lk-aside' }, `${collection}: ${title}. ${remedy ? `${remedy}.` : ''}`);
 
 function inTrash({ title, searches }, { base }) {
-  const these = searches === 1 ? 'One saved search lies' : `${formatCount(searches)} saved searches lie`;
+  const these = searches === 1 ? '1 saved search is' : `${formatCount(searches)} saved searches are`;
   return h(
     'p',
     { class: 'lk-aside' },
-    `${these} in the trash with ${title}. `,
-    h('a', { href: `${location.origin}${base}/collections`, target: '_self' }, 'Restore it'),
-    ' to see them again.',
+    `${these} in Trash with ${title}. `,
+    h('a', { href: `${location.origin}${base}/collections`, target: '_self' }, 'Restore the collection'),
+    ` to see ${searches === 1 ? 'it' : 'them'} again.`,
   );
 }

@@ -42,7 +42,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   function drawTrust() {
     const reviewed = Object.values(search.marks).filter((mark) => mark !== 'skip').length;
     trust.replaceChildren(
-      h('h2', {}, 'How many are right?'),
+      h('h2', {}, 'How many are correct?'),
       h('p', { class: 'lk-words', role: 'status' }, describePrecision(cutAt(search.precision, minScore))),
       search.precision.length > 1 ? precisionChart(search.precision, minScore, cut) : '',
       search.precision.length > 1 ? slider() : '',
@@ -50,7 +50,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
         'p',
         { class: 'lk-muted' },
         reviewed
-          ? 'Move the cut: what lies below it is left out of exports.'
+          ? 'Hits below this score are excluded from exports.'
           : 'Review a few: ten are enough for a first estimate.',
       ),
     );
@@ -65,7 +65,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
       min: 0,
       max: places.length - 1,
       step: 1,
-      'aria-label': 'Least score',
+      'aria-label': 'Minimum score',
     });
     range.value = places.indexOf(cutAt(places, minScore));
     range.addEventListener('input', () => {
@@ -84,7 +84,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
     const kept = search.hits.filter((hit) => hit.score >= minScore - 1e-9);
     const all = kept.length === search.hits.length;
     counted.textContent = all
-      ? `${formatCount(search.hits.length)} hits among ${formatCount(search.eligible)} chips`
+      ? `${formatCount(search.hits.length)} hits out of ${formatCount(search.eligible)} chips`
       : `${formatCount(kept.length)} of ${formatCount(search.hits.length)} hits at or above ${formatScore(minScore)}`;
     [...grid.children].forEach((item, at) =>
       item.classList.toggle('lk-below', search.hits[at].score < minScore - 1e-9),
@@ -123,7 +123,7 @@ function header({ search, saved, go, fail, here, data, searches }) {
     class: 'lk-title',
     value: search.name,
     maxlength: 120,
-    'aria-label': 'Name of the search',
+    'aria-label': 'Search name',
     spellcheck: 'false',
   });
   name.addEventListener('keydown', (event) => event.key === 'Enter' && name.blur());
@@ -158,7 +158,7 @@ function header({ search, saved, go, fail, here, data, searches }) {
     { class: 'lk-search-head' },
     backLink('All results', () => go({})),
     search.picture
-      ? h('img', { class: 'lk-query-picture', src: saved.picture(search), alt: 'What was looked for' })
+      ? h('img', { class: 'lk-query-picture', src: saved.picture(search), alt: 'Query' })
       : h('span', { class: 'lk-query-picture lk-skeleton' }),
     h(
       'div',
@@ -189,21 +189,21 @@ function header({ search, saved, go, fail, here, data, searches }) {
 function described({ collection_title: title, query, created, parameters }) {
   const words = {
     k: (value) => `${value} results`,
-    suppress: (value) => (value ? 'overlaps hidden' : 'with overlaps'),
-    threshold: (value) => `score at least ${formatScore(value)}`,
-    within: () => 'inside a polygon',
+    suppress: (value) => (value ? 'overlaps hidden' : 'overlaps shown'),
+    threshold: (value) => `minimum score ${formatScore(value)}`,
+    within: () => 'within a polygon',
     scenes: (value) => `${value.length} scene${value.length > 1 ? 's' : ''}`,
     since: (value) => `since ${value}`,
     until: (value) => `until ${value}`,
-    max_nodata: (value) => `at most ${value} % without data`,
-    min_sharpness: (value) => `sharpness at least ${value}`,
-    away: (value) => `${value} m away from the query`,
+    max_nodata: (value) => `max. ${value}% no-data`,
+    min_sharpness: (value) => `min. sharpness ${value}`,
+    away: (value) => `at least ${value} m from the query`,
     good: (value) => `${value.length} good examples`,
     any_orientation: () => 'any orientation',
     any_scale: () => 'any scale',
   };
   const asked = Object.entries(parameters).map(([key, value]) => words[key]?.(value));
-  return [title, `like ${query}`, ...asked, `saved ${formatDay(created)}`].filter(Boolean).join(' · ');
+  return [title, `similar to ${query}`, ...asked, `saved ${formatDay(created)}`].filter(Boolean).join(' · ');
 }
 
 // The Search page with this search, its hits as they were.
@@ -228,22 +228,25 @@ function warnings({ changed, missing, hits }) {
   const lines = [];
   if (missing.length) lines.push(missingHits(missing.length));
   if (changed) {
-    lines.push('The collection changed since; these are the hits as they were. Search again on the map to see what is new.');
+    lines.push(
+      'The collection has changed since. These are the original hits; search again on the map to ' +
+        'see what is new.',
+    );
   }
-  if (!hits.length && !missing.length) lines.push('This search found nothing.');
+  if (!hits.length && !missing.length) lines.push('This search found no hits.');
   return lines.map((line) => h('p', { class: 'lk-aside' }, line));
 }
 
 // Files: what to write, which of it, and one button a format.
 function exporting({ data, saved, search, fail, minScore }) {
-  const what = choice('What', [
-    ['sites', 'Sites', 'overlapping hits merged into places'],
-    ['hits', 'Hits', 'one outline a chip'],
+  const what = choice('Features', [
+    ['sites', 'Sites', 'Overlapping hits merged into one site'],
+    ['hits', 'Hits', 'One outline per chip'],
   ]);
-  const which = choice('Which', [
-    ['', 'All', 'above the cut'],
-    ['good,none,skip', 'Not bad', 'without those marked bad'],
-    ['good', 'Good', 'only those marked good'],
+  const which = choice('Marks', [
+    ['', 'All', 'All at or above the minimum score'],
+    ['good,none,skip', 'Not bad', 'Excludes hits marked bad'],
+    ['good', 'Good', 'Only hits marked good'],
   ]);
   const status = h('p', { class: 'lk-muted', role: 'status' });
   const buttons = data.formats.map((format) => {
@@ -260,7 +263,7 @@ function exporting({ data, saved, search, fail, minScore }) {
   // The first of a kind takes seconds: the button that was pressed says so, and none takes a second
   // press.
   async function write(format, pressed, about) {
-    about.textContent = 'Writing it…';
+    about.textContent = 'Writing…';
     pressed.setAttribute('aria-busy', 'true');
     status.textContent = `Writing ${format.title}…`;
     for (const button of buttons) button.disabled = true;
@@ -269,7 +272,7 @@ function exporting({ data, saved, search, fail, minScore }) {
       if (which.value()) fields.marks = which.value();
       const { file, name } = await saved.export(search, fields);
       download(file, name);
-      status.textContent = `${name} is downloaded.`;
+      status.textContent = `Downloaded ${name}.`;
     } catch (refusal) {
       status.textContent = '';
       fail(refusal);

@@ -76,7 +76,7 @@ export function createActions({ data, store, service, root }) {
   }
 
   async function warmIndex() {
-    const quick = later('the index', 150, () => running || store.set({ busy: 'Warming the index…' }));
+    const quick = later('the index', 150, () => running || store.set({ busy: 'Loading the index…' }));
     try {
       await service.warm();
       warmed = true;
@@ -91,7 +91,7 @@ export function createActions({ data, store, service, root }) {
   // A saved search with its hits as they were: nothing is searched.
   async function reopen(id) {
     const mine = beginRequest();
-    store.set({ busy: 'Opening the saved search…' });
+    store.set({ busy: 'Opening saved search…' });
     try {
       const saved = await service.saved(id);
       if (running !== mine || stopped) return;
@@ -134,7 +134,7 @@ export function createActions({ data, store, service, root }) {
       saved: null,
       reopened: null,
       trouble: null,
-      busy: warmed ? 'Searching…' : 'Warming the index, then searching…',
+      busy: warmed ? 'Searching…' : 'Loading the index, then searching…',
     });
     try {
       const answer = await service.search(recipeOf(state), state.merged, mine.signal);

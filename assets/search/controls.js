@@ -46,11 +46,11 @@ function minScoreField(store, actions) {
     value.textContent = formatScore(minScore);
   });
   store.watch(['minScore', 'scores', 'hits'], (state) => drawHistogram(chart, state));
-  const title = 'How many chips have which similarity; what lies left of the cut is not shown';
+  const title = 'Distribution of similarity scores; results below the minimum are hidden';
   return h(
     'label',
     { class: 'lk-field lk-cut', title },
-    h('span', {}, 'Least score'),
+    h('span', {}, 'Minimum score'),
     h('span', { class: 'lk-cut-box' }, chart, range),
     value,
   );
@@ -63,7 +63,7 @@ function overlaps(store, actions) {
     box.checked = options.suppress && !merged;
     box.disabled = merged; // sites are made of them
   });
-  const title = 'Leave out a result more than a quarter of which lies under a better one';
+  const title = 'Hide a result if a better one covers more than a quarter of it';
   return h('label', { class: 'lk-field', title }, box, h('span', {}, 'Hide overlaps'));
 }
 
@@ -74,7 +74,7 @@ function filterButton(store, actions) {
     {
       class: 'lk-button lk-toggle',
       type: 'button',
-      title: 'Where and among which chips to search (F)',
+      title: 'Limit the search to a location, scenes, dates or quality (F)',
       onclick: () => actions.toggle('panel'),
     },
     icon('filter'),
@@ -92,7 +92,7 @@ function filterButton(store, actions) {
 
 function helpButton(store) {
   const look = { class: 'lk-ghost lk-help-button' };
-  return iconButton('help', 'Keys and help (?)', () => store.set({ help: true }), look);
+  return iconButton('help', 'Keyboard shortcuts and help (?)', () => store.set({ help: true }), look);
 }
 
 function pictureButton(actions) {
@@ -101,14 +101,14 @@ function pictureButton(actions) {
     accept: 'image/*,.tif,.tiff',
     class: 'lk-offscreen',
     tabindex: -1,
-    'aria-label': 'Picture to search by',
+    'aria-label': 'Image to search by',
   });
   file.addEventListener('change', () => {
     if (file.files[0]) actions.searchPicture(file.files[0]);
     file.value = '';
   });
   const button = { class: 'lk-button', type: 'button', onclick: () => file.click() };
-  const words = h('span', {}, h('span', { class: 'lk-wide' }, 'Search by '), 'picture');
+  const words = h('span', {}, h('span', { class: 'lk-wide' }, 'Search by '), 'image');
   words.className = 'lk-capital';
   return h('span', { class: 'lk-picture' }, h('button', button, icon('picture'), words), file);
 }

@@ -11,13 +11,13 @@ export function createFilters({ root, store, actions, data, map }) {
     placeField(store, actions, collection, map),
     sceneField(store, actions, collection),
     ...dayFields(store, actions, collection),
-    numberField('No data at most', '%', 'max_nodata', { max: 100 }, store, actions),
+    numberField('Max. no-data', '%', 'max_nodata', { max: 100 }, store, actions),
     sharpnessField(store, actions, collection),
-    numberField('Away from the query', 'm', 'away', {}, store, actions),
+    numberField('At least', 'm from the query', 'away', {}, store, actions),
   ];
   const none = () =>
     actions.setFilters(Object.fromEntries(Object.keys(store.state.filters).map((key) => [key, null])));
-  const reset = h('button', { class: 'lk-button', type: 'button', onclick: none }, 'No filters');
+  const reset = h('button', { class: 'lk-button', type: 'button', onclick: none }, 'Clear filters');
   panel.replaceChildren(
     ...fields.filter(Boolean),
     h('span', { class: 'lk-push' }),
@@ -39,14 +39,14 @@ function placeField(store, actions, { area }, map) {
   const button = (name, words, title, onclick) =>
     h('button', { class: 'lk-button', type: 'button', title, onclick }, icon(name), words);
   const draw = button('polygon', 'Draw', 'Draw a polygon on the map', () => map.draw('polygon'));
-  const view = button('view', 'View', 'Only what the map shows', () =>
+  const view = button('view', 'View', 'Search only within the map view', () =>
     actions.setFilters({ within: map.outline() }),
   );
-  const whole = area && button('fit', 'Area', 'The area of the collection', () =>
+  const whole = area && button('fit', 'Area', 'Search only within the area of the collection', () =>
     actions.setFilters({ within: area }),
   );
   const everywhere = () => actions.setFilters({ within: null });
-  const remove = iconButton('clear', 'Take the place filter away', everywhere, {
+  const remove = iconButton('clear', 'Remove location filter', everywhere, {
     title: 'Search everywhere',
   });
   store.watch(['filters', 'drawing'], ({ filters, drawing }) => {
@@ -89,7 +89,7 @@ function dayFields(store, actions, { scenes }) {
   if (!days.length) return [];
   return [
     ['From', 'since'],
-    ['until', 'until'],
+    ['To', 'until'],
   ].map(([words, name]) => {
     const field = h('input', { type: 'date' });
     field.addEventListener('change', () => actions.setFilters({ [name]: field.value }));
@@ -118,8 +118,8 @@ function sharpnessField(store, actions, { sharpness }) {
   const select = h(
     'select',
     {},
-    h('option', { value: '' }, 'all'),
-    ...shares.map(([share, value]) => h('option', { value }, `without the blurriest ${share} %`)),
+    h('option', { value: '' }, 'any'),
+    ...shares.map(([share, value]) => h('option', { value }, `exclude blurriest ${share}%`)),
   );
   const other = h('option', {}, '');
   select.addEventListener('change', () => {
@@ -129,7 +129,7 @@ function sharpnessField(store, actions, { sharpness }) {
     other.remove();
     const known = least === undefined || shares.some(([, value]) => value === least);
     if (!known) {
-      [other.value, other.textContent] = [least, `of at least ${least}`];
+      [other.value, other.textContent] = [least, `at least ${least}`];
       select.append(other);
     }
     select.value = least === undefined ? '' : String(least);

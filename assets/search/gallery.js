@@ -16,7 +16,7 @@ export function createGallery(context) {
   const head = h('div', { class: 'lk-query' });
   const bar = h('div', { class: 'lk-refine' });
   const list = h('ol', { class: 'lk-cards', 'aria-label': 'Results, best first' });
-  const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Pages of results' });
+  const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Result pages' });
   pane.replaceChildren(head, bar, list, pager);
   const drop = acceptDrops(root, actions);
 
@@ -58,15 +58,15 @@ function invitation({ chips, title }) {
     h(
       'p',
       {},
-      `Lookalike compares it with all ${formatCount(chips)} chips of ${title} and shows the places that ` +
-        'look most like it, here and on the map.',
+      `Lookalike compares it with all ${formatCount(chips)} chips of ${title} and shows the most ` +
+        'similar places here and on the map.',
     ),
     h(
       'p',
       {},
       TOUCH
-        ? 'Or draw a box round it, or choose a picture, from any camera in the sky.'
-        : 'Or draw a box round it, or drop a picture here, from any camera in the sky.',
+        ? 'Or draw a box around it, or choose an image.'
+        : 'Or draw a box around it, or drop an image here.',
     ),
     TOUCH ? null : shortcuts(),
   );
@@ -78,10 +78,10 @@ function shortcuts() {
   return h(
     'dl',
     { class: 'lk-keys' },
-    row(['←', '↑', '↓', '→'], 'step through results, or move over the grid'),
-    row(['Enter'], 'search from the selected one'),
-    row(['G', 'B'], 'mark it good or bad'),
-    row(['?'], 'all keys'),
+    row(['←', '↑', '↓', '→'], 'step through results or chips'),
+    row(['Enter'], 'search from the selection'),
+    row(['G', 'B'], 'mark as good or bad'),
+    row(['?'], 'all shortcuts'),
   );
 }
 
@@ -104,7 +104,7 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
     h('canvas', { class: 'lk-inside', width: 8, height: 8, hidden: true }),
     rankMark(hit.rank, rankColour(hit.rank, total)),
     hit.count > 1 ? h('span', { class: 'lk-count' }, `${hit.count} hits`) : null,
-    h('span', { class: 'lk-score', title: 'Similarity: cosine, 1 is identical' }, formatScore(hit.score)),
+    h('span', { class: 'lk-score', title: 'Cosine similarity; 1 is identical' }, formatScore(hit.score)),
   );
   return h(
     'li',
@@ -118,10 +118,10 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
     h(
       'span',
       { class: 'lk-verdicts' },
-      verdict('good', `Good: result ${hit.rank} is what I look for (G)`, () =>
+      verdict('good', `Mark result ${hit.rank} as good (G)`, () =>
         actions.mark(at, 'good'),
       ),
-      verdict('bad', `Bad: result ${hit.rank} is something else (B)`, () =>
+      verdict('bad', `Mark result ${hit.rank} as bad (B)`, () =>
         actions.mark(at, 'bad'),
       ),
     ),
@@ -159,7 +159,7 @@ function drawPager(pager, state, actions) {
     return button;
   };
   return pager.replaceChildren(
-    turn(page - 1, 'Page before'),
+    turn(page - 1, 'Previous page'),
     h('span', { role: 'status' }, `${formatCount(first + 1)}–${formatCount(last)} of ${formatCount(shown.length)}`),
     turn(page + 1, 'Next page', true),
   );

@@ -45,7 +45,7 @@ function drawLegend(legend, { low, high }) {
   bar.style.background = `linear-gradient(90deg, ${stops})`;
   const ends = [h('span', {}, formatScore(low)), bar, h('span', {}, formatScore(high))];
   legend.replaceChildren(h('span', { class: 'lk-wide' }, 'Similarity'), ...ends);
-  legend.setAttribute('aria-label', `Similarity from ${formatScore(low)}, dark, to ${formatScore(high)}, yellow`);
+  legend.setAttribute('aria-label', `Similarity from ${formatScore(low)} (dark) to ${formatScore(high)} (yellow)`);
 }
 
 function heatmapLayer(L, footprints, scores, span, share) {

@@ -2,18 +2,18 @@
 import { h, iconButton } from '../shared/dom.js';
 
 const KEYS = [
-  [['←', '↑', '↓', '→'], 'Step through results; before a search, move over the grid'],
-  [['Enter'], 'Search from the selected result, or the chip under the cursor'],
-  [['E'], 'Add it to the query as one more example, or take it out (or Shift and click)'],
-  [['G'], 'Mark the result good'],
-  [['B'], 'Mark the result bad'],
-  [['R'], 'Refine: search again; what is good comes first, then what is likest to good and least to bad'],
+  [['←', '↑', '↓', '→'], 'Step through results, or through chips before a search'],
+  [['Enter'], 'Search from the selected result or the chip under the cursor'],
+  [['E'], 'Add it to the query as an example, or remove it (also Shift+click)'],
+  [['G'], 'Mark the result as good'],
+  [['B'], 'Mark the result as bad'],
+  [['R'], 'Refine: search again; good results come first, then those most similar to good and least to bad'],
   [['U'], 'Undo the last mark or search'],
-  [['X'], 'Draw a box to search by: arrows move it, Shift and arrows size it, Enter searches'],
-  [['Z'], 'Zoom to the result, and back'],
+  [['X'], 'Draw a search box: arrows move it, Shift+arrows resize it, Enter searches'],
+  [['Z'], 'Zoom to the result and back'],
   [['H'], 'Similarity heatmap'],
-  [['I'], 'Where inside each result the match lies'],
-  [['M'], 'Overlapping results as sites'],
+  [['I'], 'Highlight the match inside each result'],
+  [['M'], 'Merge overlapping results into sites'],
   [['F'], 'Filters'],
   [['S'], 'Save the search'],
   [['Esc'], 'Clear'],
@@ -27,7 +27,7 @@ export function createHelp({ store, root }) {
     h(
       'div',
       { class: 'lk-row' },
-      h('h2', { id: 'lk-help-title' }, 'Keys'),
+      h('h2', { id: 'lk-help-title' }, 'Keyboard shortcuts'),
       h('span', { class: 'lk-push' }),
       iconButton('clear', 'Close', close, { title: null }),
     ),
@@ -41,11 +41,11 @@ export function createHelp({ store, root }) {
     h(
       'p',
       { class: 'lk-muted' },
-      'Scores say how similar a place is to the query, 1 being identical. After Refine the order ' +
-        'follows your marks: scores and the heatmap are then measured against the query moved ' +
-        'towards good and away from bad, so they no longer fall evenly.',
+      'Scores say how similar a place is to the query; 1 is identical. After Refine, the order ' +
+        'follows your marks: scores and the heatmap are measured against the query moved towards ' +
+        'good and away from bad examples, so scores need not decrease down the list.',
     ),
-    h('p', { class: 'lk-muted' }, 'Double-click a result to zoom to it. The address is a link to the whole search.'),
+    h('p', { class: 'lk-muted' }, 'Double-click a result to zoom to it. The address of the page is a link to the whole search.'),
   );
   dialog.addEventListener('click', (event) => event.target === dialog && close());
   root.append(dialog);

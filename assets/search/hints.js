@@ -5,14 +5,14 @@ const MEMORY = 'lookalike:tour';
 const HINTS = [
   {
     words:
-      `Mark results good or bad${TOUCH ? '' : ' (G, B)'}, then Refine: the search moves towards ` +
+      `Mark good or bad results${TOUCH ? '' : ' (G, B)'}, then Refine to move the search towards ` +
       'the good ones.',
     done: ({ good, bad }) => good.length + bad.length > 0,
   },
   {
     words:
-      'The flame on the map colours everything by similarity. Filters say where to look.' +
-      (TOUCH ? '' : ' ? lists the keys.'),
+      'The flame button on the map colours everything by similarity. Filters limit where to ' +
+      `search.${TOUCH ? '' : ' Press ? for keyboard shortcuts.'}`,
   },
 ];
 
@@ -40,7 +40,7 @@ export function createHints({ store, root }) {
         { class: 'lk-button', type: 'button', onclick: () => go(at + 1) },
         last ? 'Done' : 'Next',
       ),
-      iconButton('clear', 'No more hints', () => go(HINTS.length)),
+      iconButton('clear', 'Hide hints', () => go(HINTS.length)),
     );
   }
 

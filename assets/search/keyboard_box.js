@@ -7,7 +7,7 @@ import { formatExtent } from '../shared/format.js';
 const DASHED = { ...DRAWN, dashArray: '7 5', interactive: false };
 const STEP = 12; // pixels of the screen
 const LEAST = 24;
-const HOW = 'Arrows move it, Shift and arrows size it. Enter searches, Esc cancels.';
+const HOW = 'Arrows move it, Shift+arrows resize it, Enter searches, Esc cancels.';
 
 export function createKeyboardBox(map, pane) {
   let shape = null;

@@ -101,14 +101,14 @@ const asHtml = (text) => h('span', {}, text).innerHTML;
 
 function addTools(L, map, { store, actions, data }, drawing) {
   const button = (name, label, onclick) => iconButton(name, label, onclick, { class: null });
-  const box = button('box', 'Search by a box: draw it (X)', (event) => {
+  const box = button('box', 'Draw a search box (X)', (event) => {
     // Pressed by key there is no pointer to draw with.
     if (event.detail) drawing.begin('box');
     else drawing.beginKeys();
   });
   const grid = button('grid', 'Chip grid', () => store.set({ grid: !store.state.grid }));
   const heat = button('heat', 'Similarity heatmap (H)', () => actions.toggle('heat'));
-  const all = button('fit', 'Show everything', () => fit(map, data.collection.bounds));
+  const all = button('fit', 'Show the whole collection', () => fit(map, data.collection.bounds));
   store.watch(['drawing'], (state) =>
     box.setAttribute('aria-pressed', ['box', 'keys'].includes(state.drawing)),
   );

@@ -8,9 +8,9 @@ import { drawReopened } from './reopened.js';
 const MANY = 12; // examples shown; of more only their number
 
 const TITLES = {
-  picture: 'Like your picture',
-  box: 'Like this box',
-  examples: 'Like these examples',
+  picture: 'Similar to your image',
+  box: 'Similar to this box',
+  examples: 'Similar to these examples',
 };
 
 export function createQueryCard(head, invitation, context) {
@@ -40,7 +40,7 @@ function shown(state, context) {
 function queryCard({ query, good, reopened }, { service, data, actions, store }) {
   const { version } = data.collection;
   const ask = () => store.set({ saved: { state: 'asking', name: '' } });
-  const words = h('h2', {}, TITLES[query.kind] || 'Like this chip');
+  const words = h('h2', {}, TITLES[query.kind] || 'Similar to this chip');
   const detail = query.lon === undefined ? boxSize(query) : coordinates(query);
   const dated = query.lon !== undefined && h('span', { class: 'lk-muted' }, formatDay(query.datetime));
   return h(
@@ -52,8 +52,8 @@ function queryCard({ query, good, reopened }, { service, data, actions, store })
       'div',
       { class: 'lk-query-tools' },
       // A reopened search is saved already.
-      ...(reopened ? [] : [iconButton('save', 'Save this search (S)', ask)]),
-      iconButton('clear', 'Clear the search', actions.clear, { title: 'Clear (Esc)' }),
+      ...(reopened ? [] : [iconButton('save', 'Save search (S)', ask)]),
+      iconButton('clear', 'Clear search', actions.clear, { title: 'Clear (Esc)' }),
     ),
   );
 }
@@ -61,13 +61,13 @@ function queryCard({ query, good, reopened }, { service, data, actions, store })
 function picture(query, good, service, version) {
   const one = (src, alt) => h('img', { src, alt });
   if (query.kind === 'picture' && query.picture) {
-    return one(service.picture(query.picture), 'Your picture');
+    return one(service.picture(query.picture), 'Your image');
   }
-  if (query.kind === 'box' && query.corners) return one(service.box(query.box), 'The box');
+  if (query.kind === 'box' && query.corners) return one(service.box(query.box), 'Search box');
   if (query.kind === 'examples' && good.length) {
-    return one(service.chip(good[0], 128, version), 'The first example');
+    return one(service.chip(good[0], 128, version), 'First example');
   }
-  if (query.lon !== undefined) return one(service.chip(query.chip, 128, version), 'The query chip');
+  if (query.lon !== undefined) return one(service.chip(query.chip, 128, version), 'Query chip');
   return h('div', { class: 'lk-skeleton lk-query-blank' });
 }
 
@@ -103,7 +103,7 @@ function drawSaving(form, { saved, query }, { actions, store, service }) {
   form.hidden = !saved || !query;
   if (form.hidden) return form.replaceChildren();
   if (saved.state === 'done') {
-    const link = h('a', { href: service.results(saved.id) }, 'Review and export it in Results');
+    const link = h('a', { href: service.results(saved.id) }, 'Review and export in Results');
     const words = h('p', { role: 'status' }, `Saved as “${saved.name}”. `, link);
     return form.replaceChildren(words);
   }
@@ -111,8 +111,8 @@ function drawSaving(form, { saved, query }, { actions, store, service }) {
   const name = h('input', {
     type: 'text',
     maxlength: 120,
-    placeholder: 'Name, such as salt ponds',
-    'aria-label': 'Name of the search',
+    placeholder: 'Name, e.g. salt ponds',
+    'aria-label': 'Search name',
     disabled: busy,
   });
   name.value = saved.name;

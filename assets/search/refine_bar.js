@@ -9,16 +9,16 @@ const KEYS = [
 
 export function createRefineBar(bar, { store, actions }) {
   const said = h('p', { class: 'lk-summary', role: 'status' });
-  const sites = toggle('sites', 'Sites', 'Overlapping results as one place (M)', () =>
+  const sites = toggle('sites', 'Sites', 'Merge overlapping results into sites (M)', () =>
     actions.merge(!store.state.merged),
   );
-  const inside = toggle('inside', 'Inside', 'Where inside each result the match lies (I)', () =>
+  const inside = toggle('inside', 'Highlight match', 'Highlight the match inside each result (I)', () =>
     actions.toggle('inside'),
   );
   const marked = h('span', { class: 'lk-marked', role: 'status' });
   const refine = h(
     'button',
-    { class: 'lk-button lk-primary', type: 'button', title: 'Search again, towards the good ones and away from the bad ones (R)', onclick: actions.refine },
+    { class: 'lk-button lk-primary', type: 'button', title: 'Search again, towards good and away from bad results (R)', onclick: actions.refine },
     'Refine',
   );
   const undo = iconButton('undo', 'Undo', actions.undo, { title: 'Undo (U)' });
@@ -59,6 +59,6 @@ function tally({ marks, query }) {
   const kinds = Object.values(marks);
   const good = kinds.filter((kind) => kind === 'good').length;
   const bad = kinds.length - good;
-  if (!kinds.length) return 'Mark results good or bad to refine';
+  if (!kinds.length) return 'Mark good or bad results, then Refine';
   return [good && `${good} good`, bad && `${bad} bad`].filter(Boolean).join(' · ');
 }

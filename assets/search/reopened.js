@@ -48,12 +48,12 @@ export function drawReopened(note, { reopened }, { actions, service }) {
   note.hidden = !reopened;
   if (!reopened) return note.replaceChildren();
   const { id, name, created, changed, missing } = reopened;
-  const link = h('a', { href: service.results(id) }, 'Review and export it in Results');
+  const link = h('a', { href: service.results(id) }, 'Review and export in Results');
   const lines = [h('p', { role: 'status' }, `“${name}” as saved on ${formatDay(created)}. `, link)];
   if (missing.length) lines.push(h('p', {}, missingHits(missing.length)));
   if (changed) {
     const again = { class: 'lk-button', type: 'button', onclick: actions.searchAgain };
-    const words = 'The collection has changed since; these are the hits as they were.';
+    const words = 'The collection has changed since. These are the original hits.';
     lines.push(h('p', {}, words), h('button', again, 'Search again'));
   }
   return note.replaceChildren(...lines);

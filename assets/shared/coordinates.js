@@ -16,7 +16,7 @@ export function coordinates({ lon, lat }) {
     {
       class: 'lk-copy',
       type: 'button',
-      title: 'Copy latitude, longitude',
+      title: 'Copy latitude and longitude',
       'aria-label': `Copy ${place}`,
       onclick: copy,
     },

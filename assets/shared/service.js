@@ -3,7 +3,7 @@ import { during } from './idle.js';
 
 export class Refusal extends Error {
   constructor(problem) {
-    super(problem.title || 'The server did not answer');
+    super(problem.title || 'The server did not respond');
     this.detail = problem.detail || '';
     this.remedy = problem.remedy || '';
   }
@@ -82,5 +82,5 @@ export async function request(url, options) {
 async function problem(answer) {
   const type = answer.headers.get('Content-Type') || '';
   if (type.includes('json')) return json(answer);
-  return { title: `The server answered ${answer.status}`, remedy: 'Try again in a moment' };
+  return { title: `The server returned status ${answer.status}`, remedy: 'Try again in a moment' };
 }

@@ -2,15 +2,15 @@
 import { h } from './dom.js';
 
 const VIEWS = [
-  ['any_orientation', 'Any orientation', 'Also find it turned or mirrored: all eight ways are searched'],
-  ['any_scale', 'Any scale', 'Also find it smaller or larger: half and twice its ground are searched'],
+  ['any_orientation', 'Any orientation', 'Also match rotated and mirrored views (eight in all)'],
+  ['any_scale', 'Any scale', 'Also match at half and double scale'],
 ];
 
 export function viewChoice({ actions, store }) {
   const labels = VIEWS.map(([name, words, what]) => {
     const box = h('input', { type: 'checkbox', name });
     box.addEventListener('change', () => actions.setOption({ [name]: box.checked }));
-    const title = `${what}. Its imagery is read again, which takes a moment`;
+    const title = `${what}. The imagery is read again, which takes a moment`;
     return h('label', { class: 'lk-field', title }, box, h('span', {}, words));
   });
   const element = h('div', { class: 'lk-row lk-views' }, ...labels);

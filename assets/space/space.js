@@ -88,14 +88,14 @@ function start(root, data) {
 
 function statusText({ shown, like, points, trouble }) {
   if (trouble) return `${trouble.title ?? trouble.message}. ${trouble.remedy || ''}`;
-  if (!points) return 'Laying out the chips…';
+  if (!points) return 'Loading the visual map…';
   const total = formatCount(points.length / 4);
-  const colour = like ? ' Colour: similarity to the chip you chose.' : '';
-  if (shown.size) return `${formatCount(shown.size)} of ${total} chips are on the map.${colour}`;
+  const colour = like ? ' Coloured by similarity to the selected chip.' : '';
+  if (shown.size) return `${formatCount(shown.size)} of ${total} chips are shown on the map.${colour}`;
   return like
-    ? `Colour: similarity to the chip you chose. Click it again for the scenes’ colours.`
-    : `${total} chips; near ones look alike. Draw a loop around some to see them on the map, or ` +
-        'click one to colour the others by how similar they are.';
+    ? 'Coloured by similarity to the selected chip. Click it again to colour by scene.'
+    : `${total} chips; similar ones are close together. Lasso some to show them on the map, or click ` +
+        'one to colour the others by similarity.';
 }
 
 function nearestChip({ points, footprints }, lon, lat) {

@@ -228,7 +228,7 @@ def test_what_was_just_drawn_outlives_a_reload_at_once(app: App, visit: Visit) -
         at_rest(page)
         now = page.evaluate("() => lookalike.outline.geometry()")
         assert _near(now, json.loads(drawn))
-        page.get_by_role("button", name="Take what the map shows").click()
+        page.get_by_role("button", name="Use map view").click()
 
 
 def test_back_leads_off_the_page_whatever_its_map_still_tells(app: App, visit: Visit) -> None:
@@ -237,7 +237,7 @@ def test_back_leads_off_the_page_whatever_its_map_still_tells(app: App, visit: V
     page.get_by_role("link", name="Area", exact=True).first.click()
     wait(page, READY)
     at_rest(page)
-    take = page.get_by_role("button", name="Take what the map shows")
+    take = page.get_by_role("button", name="Use map view")
     with ran(page):
         take.evaluate(
             "(button) => { addEventListener('popstate', () => setTimeout(() => button.click()));"
@@ -407,7 +407,7 @@ def test_an_address_inside_the_network_is_refused(app: App, visit: Visit) -> Non
 
 def test_on_a_phone_the_panel_lies_under_the_map(app: App, visit: Visit) -> None:
     page = opened(app, visit, size=PHONE)
-    page.get_by_role("button", name="Take what the map shows").click()
+    page.get_by_role("button", name="Use map view").click()
     wait(page, KM2)
 
     def stacked() -> None:

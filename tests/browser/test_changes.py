@@ -52,7 +52,7 @@ def app(module_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> None:
     page = visit(f"{app.url}/changes")
-    page.get_by_role("heading", name="Click a thing on the map").wait_for()
+    page.get_by_role("heading", name="Click something on the map").wait_for()
     wait(page, READY)
     corner = page.evaluate("() => Array.from(lookalike.store.state.footprints.centres)")
     (lon, lat) = corner[16:18]  # the ninth of nine chips of either date
@@ -103,13 +103,13 @@ def test_a_search_keeps_to_the_dates_and_scenes_chosen(app: App, visit: Visit) -
     expect(eligible).to_contain_text("9 of 18 chips eligible")
     assert days() == {"2016-08-16"}
     page.get_by_label("From", exact=True).fill("")
-    page.get_by_label("until", exact=True).fill("2009-08-18")  # that day is among them
+    page.get_by_label("To", exact=True).fill("2009-08-18")  # that day is among them
     expect(eligible).to_contain_text("8 of 18 chips eligible")  # without the query's own
     assert days() == {"2009-08-18"}
     page.get_by_label("From", exact=True).fill("2010-01-01")
     expect(eligible).to_contain_text("0 of 18 chips eligible")
     assert days() == set()
-    page.get_by_role("button", name="No filters").click()
+    page.get_by_role("button", name="Clear filters").click()
     expect(eligible).to_contain_text("17 of 18")
     page.get_by_text("All scenes").click()
     page.locator(".lk-choices").get_by_label("field_20090818").uncheck()

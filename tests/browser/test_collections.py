@@ -43,7 +43,7 @@ def on_plot(page, share_x: float, share_y: float) -> tuple[float, float]:
 def test_facts_and_the_embedding_space_are_shown(app, visit) -> None:
     page = open_page(app, visit)
     expect(page.locator(".lk-about")).to_contain_text("49")
-    page.get_by_text("49 chips; near ones look alike").wait_for()
+    page.get_by_text("49 chips; similar ones are close together").wait_for()
 
 
 @pytest.mark.usefixtures("own_ponds")
@@ -92,12 +92,12 @@ def test_a_lasso_shows_its_chips_on_the_map_and_escape_ends_it(app, visit) -> No
     for corner in ((0.5, 0.99), (0.99, 0.99), (0.99, 0.01)):
         page.mouse.move(*on_plot(page, *corner), steps=4)
     page.mouse.up()
-    page.get_by_text("of 49 chips are on the map").wait_for()
+    page.get_by_text("of 49 chips are shown on the map").wait_for()
     held = page.evaluate("() => lookalike.store.state.shown.size")
     assert 0 < held < 49
     page.locator(".lk-plot").focus()
     page.keyboard.press("Escape")
-    page.get_by_text("49 chips; near ones look alike").wait_for()
+    page.get_by_text("49 chips; similar ones are close together").wait_for()
 
 
 def test_a_click_colours_by_similarity(app, visit) -> None:
@@ -110,7 +110,7 @@ def test_a_click_colours_by_similarity(app, visit) -> None:
         " return (size / 2 + (i ? -v : v) * (size / 2 - 18)) / size; }); }"
     )
     page.mouse.click(*on_plot(page, *place))
-    page.get_by_text("Colour: similarity to the chip you chose").wait_for()
+    page.get_by_text("Coloured by similarity to the selected chip").wait_for()
     best = page.evaluate("() => Math.max(...lookalike.store.state.like.scores)")
     assert best == pytest.approx(1, abs=0.01)
 

@@ -85,7 +85,7 @@ def stop_clock(page: Page) -> None:
 
 def test_without_a_saved_search_it_says_what_to_do(app: App, visit: Visit) -> None:
     page = open_page(app, visit)
-    page.get_by_role("heading", name="No saved search yet").wait_for()
+    page.get_by_role("heading", name="No saved searches yet").wait_for()
     page.locator(".lk-blank").get_by_role("link", name="Search").click()
     page.wait_for_url("**/search*")
 
@@ -119,7 +119,7 @@ def test_a_saved_search_opens_on_the_map_with_its_hits_as_they_were(
         live(page)
         page.get_by_text("“Round ponds” as saved on").wait_for()
         page.get_by_text("6 of 48 chips, as saved").wait_for()
-        page.get_by_text("One hit is gone").wait_for()
+        page.get_by_text("1 hit is missing").wait_for()
         shown = state(page, "shown")
         assert [hit["id"] for hit in shown] == [chip for chip, _ in hits]
         assert shown[0] | as_saved == shown[0]
@@ -133,14 +133,14 @@ def test_a_saved_search_opens_on_the_map_with_its_hits_as_they_were(
 
 def test_review_by_key_is_kept_and_estimates_precision(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
-    page.get_by_alt_text("Its surroundings").wait_for()
+    page.get_by_alt_text("Surroundings").wait_for()
     for key in "ggbsg":
         page.keyboard.press(key)
     page.keyboard.press("u")
     page.get_by_text("4 of 8 · 2 good, 1 bad").wait_for()
     page.keyboard.press("Escape")
     page.locator(".lk-results[data-view=search][data-state=live]").wait_for()
-    page.get_by_text("judging by 3 reviewed").wait_for()
+    page.get_by_text("based on 3 reviewed").wait_for()
     kept = ask(app, f"/collections/ponds/searches/{saved['id']}")
     assert sorted(kept["marks"].values()) == ["bad", "good", "good", "skip"]
     assert kept["precision"][-1]["estimate"] == pytest.approx(2 / 3)
@@ -164,7 +164,7 @@ def test_a_reviewed_search_says_so(app, saved, visit) -> None:
     for _ in range(8):
         page.keyboard.press("g")
     page.get_by_role("heading", name="All reviewed").wait_for()
-    page.get_by_text("100\u202f% are right: all reviewed").wait_for()
+    page.get_by_text("100% correct (all reviewed)").wait_for()
 
 
 def test_a_last_mark_that_is_late_still_counts(app, saved, visit) -> None:
@@ -172,11 +172,11 @@ def test_a_last_mark_that_is_late_still_counts(app, saved, visit) -> None:
     for _ in range(7):
         page.keyboard.press("g")
     idle(page)  # all seven are kept
-    whole = page.get_by_text("are right: all reviewed")
+    whole = page.get_by_text("correct (all reviewed)")
     with held(page, "/marks", lambda: page.keyboard.press("b")):
         page.get_by_role("heading", name="All reviewed").wait_for()
         expect(whole).to_have_count(0)
-    expect(whole).to_have_text(re.compile(r"\b88\W?%"))
+    expect(whole).to_have_text(re.compile(r"\b88%"))
     marks = ask(app, f"/collections/ponds/searches/{saved['id']}")["marks"]
     assert sorted(marks.values()) == ["bad", *["good"] * 7]
 
@@ -185,7 +185,7 @@ def test_a_name_and_a_note_are_kept(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"])
     word = page.get_by_text("Saved", exact=True)
     stop_clock(page)  # the word is soon gone
-    page.get_by_label("Name of the search").fill("Ponds by the road")
+    page.get_by_label("Search name").fill("Ponds by the road")
     page.keyboard.press("Enter")
     word.wait_for()
     page.clock.run_for(1500)
@@ -204,7 +204,7 @@ def test_an_export_is_downloaded(app, visit, saved, tmp_path) -> None:
         pressed = page.get_by_role("button", name=title)
         asked = f"/export?format={suffix}"
         with page.expect_download() as started, held(page, asked, pressed.click):
-            expect(pressed).to_contain_text("Writing it…")  # while it is made, and not twice
+            expect(pressed).to_contain_text("Writing…")  # while it is made, and not twice
             expect(pressed).to_be_disabled()
         expect(pressed).to_be_enabled()
         assert started.value.suggested_filename == f"round-ponds-sites.{suffix}"
@@ -221,7 +221,7 @@ def test_what_lies_below_the_cut_or_is_bad_is_left_out(app, saved, visit) -> Non
     page = open_page(app, visit, collection="ponds", search=saved["id"])
     above = saved["precision"][0]["hits"]
     assert 1 < above < 8
-    page.get_by_role("slider", name="Least score").fill("0")
+    page.get_by_role("slider", name="Minimum score").fill("0")
     page.get_by_text(f"{above} of 8 hits at or above").wait_for()
     expect(page.locator(".lk-hit.lk-below")).to_have_count(8 - above)
     page.get_by_text("Hits", exact=True).click()
@@ -238,13 +238,13 @@ def test_two_searches_are_compared(app, saved, visit) -> None:
         page.get_by_label(f"Compare {name}").check()
     page.get_by_role("button", name="Compare", exact=True).click()
     page.get_by_role("heading", name="Both: 5").wait_for()
-    page.get_by_text("5 places are found by both, 63\u202f% of all").wait_for()
+    page.get_by_text("5 places were found by both (63% of all)").wait_for()
 
 
 def test_a_search_is_deleted_after_a_question(app, saved, visit) -> None:
     page = open_page(app, visit)
     page.get_by_role("button", name="Delete Fewer ponds").click()
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Delete Fewer ponds").click()
     page.get_by_role("button", name="Delete", exact=True).dblclick()
     expect(page.locator(".lk-saved-row")).to_have_count(1)

@@ -95,9 +95,9 @@ def test_a_search_is_saved_and_leads_to_its_results(app, visit) -> None:
     page, _ = searched(app, visit)
     for key in ("ArrowRight", "g", "s"):
         page.keyboard.press(key)
-    page.get_by_label("Name of the search").fill("Round ponds")
+    page.get_by_label("Search name").fill("Round ponds")
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="Review and export it in Results").click()
+    page.get_by_role("link", name="Review and export in Results").click()
     page.locator(".lk-hit").nth(9).wait_for()
     linked(page, "/results?collection=ponds&search=")
     expect(page.locator(".lk-hit.lk-is-good")).to_have_count(1)
@@ -241,7 +241,7 @@ def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
 
 def test_a_drawn_box_is_searched(app, visit) -> None:
     page = opened(app, visit)
-    page.get_by_role("button", name="Search by a box").click()
+    page.get_by_role("button", name="Draw a search box").click()
     until(page, "s.drawing === 'box'")
     page.mouse.move(*spot(page, *share(page, 0.7, 0.6)))
     page.mouse.down()
@@ -282,7 +282,7 @@ def test_a_box_is_drawn_and_searched_by_keys_alone(app, visit) -> None:
     until(page, "s.query?.kind === 'box' && s.summary && !s.busy")
     assert len(results(page)) == 10
     page.keyboard.press("?")
-    page.get_by_text("Draw a box to search by").wait_for()
+    page.get_by_text("Draw a search box").wait_for()
 
 
 def test_heatmap_sites_and_inside(app, visit) -> None:
@@ -307,7 +307,7 @@ def test_heatmap_sites_and_inside(app, visit) -> None:
 def test_the_keys_are_listed_and_escape_only_closes_the_list(app, visit) -> None:
     page, ids = searched(app, visit)
     page.keyboard.press("?")
-    page.get_by_role("heading", name="Keys").wait_for()
+    page.get_by_role("heading", name="Keyboard shortcuts").wait_for()
     page.keyboard.press("Escape")
     until(page, "!s.help")
     assert results(page) == ids
@@ -316,10 +316,10 @@ def test_the_keys_are_listed_and_escape_only_closes_the_list(app, visit) -> None
 def test_the_hints_come_once(app, visit) -> None:
     page, _ = searched(app, visit, size=PHONE)
     tour = page.locator(".lk-tour")
-    expect(tour).to_contain_text("1 of 2 Mark results good or bad, then")  # no keys on a phone
+    expect(tour).to_contain_text("1 of 2 Mark good or bad results, then")  # no keys on a phone
     below = page.locator(".lk-map").bounding_box()
     assert tour.bounding_box()["y"] >= below["y"] + below["height"]
-    page.get_by_role("button", name="No more hints").click()
+    page.get_by_role("button", name="Hide hints").click()
     expect(page.locator(".lk-tour")).to_be_hidden()
     page.reload()
     live(page)

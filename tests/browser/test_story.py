@@ -51,7 +51,7 @@ POND_COUNTRY = ((6.466, 46.384), (6.466, 46.478), (6.537, 46.478), (6.537, 46.38
 STANDING = re.compile(r"^Embedding · (\d+) of (\d+) chips")
 HITS = "s.shown.map(({ id, score, lon, lat }) => ({ id, score, lon, lat }))"
 
-JUDGED = re.compile("between .* and .*, judging by 5 reviewed")
+JUDGED = re.compile("between .* and .*, based on 5 reviewed")
 
 Hits = list[dict[str, Any]]
 
@@ -279,8 +279,8 @@ def refine(person: Person, found: Hits) -> None:
     """Two are good, the last is bad: it goes."""
     page = person.page
     if person.phone:
-        for rank, verdict in ((1, "Good"), (2, "Good"), (10, "Bad")):
-            person.press(re.compile(f"^{verdict}: result {rank} "))
+        for rank, verdict in ((1, "good"), (2, "good"), (10, "bad")):
+            person.press(re.compile(f"^Mark result {rank} as {verdict}"))
     else:
         for key in ("ArrowRight", "g", "ArrowRight", "g", *["ArrowRight"] * 8, "b"):
             page.keyboard.press(key)
@@ -317,10 +317,10 @@ def narrow(person: Person) -> Hits:
 
 def save(person: Person, name: str) -> None:
     page = person.page
-    person.press("Save this search (S)")
-    page.get_by_label("Name of the search").fill(f"{name}: ponds")
+    person.press("Save search (S)")
+    page.get_by_label("Search name").fill(f"{name}: ponds")
     person.press("Save", exact=True)
-    person.press("Review and export it in Results", "link")
+    person.press("Review and export in Results", "link")
     page.locator(".lk-hit").first.wait_for()
 
 
@@ -329,7 +329,7 @@ def review(person: Person, hits: int) -> None:
     page = person.page
     assert page.locator(".lk-hit").count() == hits
     person.press("Review", exact=True)
-    page.get_by_alt_text("Its surroundings").wait_for()
+    page.get_by_alt_text("Surroundings").wait_for()
     for letter, verdict in (("g", "Good"), ("g", "Good"), ("b", "Bad"), ("s", "Skip")):
         if person.phone:
             person.press(re.compile(f"^{verdict}"))

@@ -60,7 +60,7 @@ test('chips with a score are filled, also beyond the antimeridian', () => {
 test('the legend says the span in words and goes with the heatmap', () => {
   const { legend, map, store } = shown();
   assert.equal(legend.hidden, false);
-  assert.match(legend.attributes['aria-label'], /from 0\.10, dark, to 0\.90, yellow/);
+  assert.match(legend.attributes['aria-label'], /from 0\.10 \(dark\) to 0\.90 \(yellow\)/);
   store.set({ heat: false });
   assert.equal(legend.hidden, true);
   assert.equal(map.layers[0].removed, true);

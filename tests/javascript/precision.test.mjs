@@ -12,7 +12,7 @@ const CUTS = [
   { threshold: 0.5, hits: 2000, reviewed: 10, estimate: 0.6, low: 0.31, high: 0.83 },
 ];
 const [FIRST, MIDDLE, LAST] = CUTS;
-const plain = (words) => words.replace(/[\u2009\u202f]/g, ' ');
+const plain = (words) => words.replaceAll('\u2009', ' ');
 
 test('the cut at a score is the loosest that admits no hit below it', () => {
   assert.equal(cutAt(CUTS, 0.7), MIDDLE);
@@ -35,24 +35,23 @@ test('without hits there is no cut, and the words say so', () => {
 test('words tell the estimate, its interval and what it rests on', () => {
   assert.equal(
     plain(describePrecision(MIDDLE)),
-    '1 200 hits score at least 0.70. About 75 % of them are right, between 41 % and 93 %, ' +
-      'judging by 8 reviewed.',
+    '1 200 hits score 0.70 or higher: about 75% correct, between 41% and 93%, based on 8 reviewed.',
   );
 });
 
 test('words claim nothing where nothing is reviewed', () => {
-  assert.equal(describePrecision(FIRST), '5 hits score at least 0.90. None of them is reviewed yet.');
+  assert.equal(describePrecision(FIRST), '5 hits score 0.90 or higher; none reviewed yet.');
 });
 
 test('words give no interval where every hit is reviewed', () => {
   const all = { threshold: 0.8, hits: 1, reviewed: 1, estimate: 1, low: 0.2, high: 1 };
-  assert.equal(plain(describePrecision(all)), '1 hit scores at least 0.80. 100 % are right: all reviewed.');
+  assert.equal(plain(describePrecision(all)), '1 hit scores 0.80 or higher: 100% correct (all reviewed).');
   const none = { ...all, estimate: 0 };
-  assert.equal(plain(describePrecision(none)), '1 hit scores at least 0.80. 0 % are right: all reviewed.');
+  assert.equal(plain(describePrecision(none)), '1 hit scores 0.80 or higher: 0% correct (all reviewed).');
 });
 
 test('shares are whole per cents', () => {
-  assert.deepEqual([0, 0.005, 0.994, 1].map(percent).map(plain), ['0 %', '1 %', '99 %', '100 %']);
+  assert.deepEqual([0, 0.005, 0.994, 1].map(percent), ['0%', '1%', '99%', '100%']);
 });
 
 const pairs = ({ attributes }) => attributes.points.split(' ').map((at) => at.split(',').map(Number));

@@ -62,7 +62,7 @@ test('the cut of the link holds; the one that was saved waits for the next searc
   assert.equal(savedState(below, LINK).reopened.minScore, 0);
 });
 
-test('hits that are gone are told in words, one as one', () => {
-  assert.match(missingHits(1), /^One hit is gone: its chip/);
-  assert.match(missingHits(1200), /^1\u2009200 hits are gone: their chips/);
+test('hits whose chips are gone are told in words, one as one', () => {
+  assert.match(missingHits(1), /^1 hit is missing: its chip/);
+  assert.match(missingHits(1200), /^1\u2009200 hits are missing: their chips/);
 });

@@ -70,13 +70,13 @@ test("the server's own words are passed on", async () => {
   const { title: message, ...rest } = words;
   await assert.rejects(service.warm(), refusal({ message, ...rest }));
   server(() => Response.json({}, { status: 500 }));
-  const bare = { message: 'The server did not answer', detail: '', remedy: '' };
+  const bare = { message: 'The server did not respond', detail: '', remedy: '' };
   await assert.rejects(service.warm(), refusal(bare));
 });
 
 test('an answer that is not in words, as of a proxy, is put into some', async () => {
   server(() => new Response('<h1>Bad Gateway</h1>', { status: 502 }));
-  const message = 'The server answered 502';
+  const message = 'The server returned status 502';
   await assert.rejects(
     service.warm(),
     refusal({ message, detail: '', remedy: 'Try again in a moment' }),
