@@ -27,7 +27,7 @@ function start(root, data, send) {
     basemap: data.basemap,
     options: { minZoom: 1, worldCopyJump: true },
     // A map begun in a box without size shows another place than it is told.
-    leaflet: Promise.all([loadDraw(), sized(element)]).then(([L]) => L),
+    leaflet: Promise.all([loadDraw(), whenSized(element)]).then(([L]) => L),
     resize: (leaflet) => leaflet.invalidateSize({ animate: false }),
     draw(L, leaflet) {
       area = drawArea(L, leaflet, latest, changed);
@@ -55,7 +55,7 @@ function start(root, data, send) {
   };
 }
 
-function sized(element) {
+function whenSized(element) {
   return new Promise((settled) => {
     const observer = new ResizeObserver(() => {
       if (element.clientHeight < 100 || element.clientWidth < 100) return;

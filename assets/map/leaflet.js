@@ -19,14 +19,14 @@ export function loadDraw() {
     Promise.all([
       stylesheet('leaflet-draw/leaflet.draw.css'),
       script('leaflet-draw/leaflet.draw.js'),
-    ]).then(() => byClicks(L)),
+    ]).then(() => takeClicksOnly(L)),
   );
   return drawing;
 }
 
 // leaflet-draw takes the touch for a corner, and then the click that the browser makes of it, which
 // adds a second one or, after the last, is taken for a search.  Clicks are enough.
-function byClicks(L) {
+function takeClicksOnly(L) {
   const { prototype } = L.Draw.Polyline;
   prototype._onTouch = () => {};
   // It ignores corners for 50 ms after each, because of those second ones; there are none now.
@@ -37,18 +37,18 @@ function byClicks(L) {
 const vendored = (file) => new URL(`../vendor/${file}`, import.meta.url).href;
 
 function script(file) {
-  return added(h('script', { src: vendored(file) }), file);
+  return appendToHead(h('script', { src: vendored(file) }), file);
 }
 
 function stylesheet(file) {
-  return added(h('link', { rel: 'stylesheet', href: vendored(file) }), file);
+  return appendToHead(h('link', { rel: 'stylesheet', href: vendored(file) }), file);
 }
 
-function added(element, file) {
-  const added = new Promise((loaded, failed) => {
-    element.onload = loaded;
-    element.onerror = () => failed(new Error(`${file} is missing: run make setup`));
+function appendToHead(element, file) {
+  const loaded = new Promise((resolve, reject) => {
+    element.onload = resolve;
+    element.onerror = () => reject(new Error(`${file} is missing: run make setup`));
     document.head.append(element);
   });
-  return during(file, added);
+  return during(file, loaded);
 }

@@ -33,13 +33,13 @@ function start(root, data) {
     const asked = readAddress();
     root.dataset.state = 'loading';
     root.dataset.view = asked.view;
-    const showNothing = later('the view', 150, () => mine === turn && waiting(body));
+    const showNothing = later('the view', 150, () => mine === turn && showLoading(body));
     try {
       const left = await VIEWS[asked.view]({ ...context, asked, current: () => mine === turn });
       if (mine === turn) leave = left || leave;
       else left?.();
     } catch (refusal) {
-      if (mine === turn) lost(context, refusal);
+      if (mine === turn) showMissing(context, refusal);
     } finally {
       showNothing();
       if (mine === turn) root.dataset.state = 'live';
@@ -87,7 +87,7 @@ function address(fields) {
 }
 
 // A search, or its collection, that is no longer there.
-function lost({ body, go, data }, refusal) {
+function showMissing({ body, go, data }, refusal) {
   const trash = `${location.origin}${data.base}/collections`;
   body.replaceChildren(
     h(
@@ -111,7 +111,7 @@ function lost({ body, go, data }, refusal) {
   );
 }
 
-function waiting(body) {
+function showLoading(body) {
   const row = () => h('div', { class: 'lk-skeleton lk-waiting-row', 'aria-hidden': true });
   body.replaceChildren(h('p', { class: 'lk-offscreen', role: 'status' }, 'Loading'), row(), row());
 }

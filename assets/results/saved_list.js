@@ -15,9 +15,9 @@ export async function showList({ body, data, saved, go, fail }) {
   function draw() {
     list.replaceChildren(...searches.map(row));
     rest.replaceChildren(
-      ...(searches.length ? [] : [nothing(data)]),
+      ...(searches.length ? [] : [emptyList(data)]),
       ...refused.map(refusal),
-      ...trashed.map((gone) => inTrash(gone, data)),
+      ...trashed.map((gone) => trashNote(gone, data)),
     );
     drawTools();
   }
@@ -129,7 +129,7 @@ function progress({ reviewed, hits }) {
   );
 }
 
-function nothing({ base }) {
+function emptyList({ base }) {
   return h(
     'section',
     { class: 'lk-blank' },
@@ -151,7 +151,7 @@ function nothing({ base }) {
 const refusal = ({ collection, title, remedy }) =>
   h('p', { class: 'lk-aside' }, `${collection}: ${title}. ${remedy ? `${remedy}.` : ''}`);
 
-function inTrash({ title, searches }, { base }) {
+function trashNote({ title, searches }, { base }) {
   const these = searches === 1 ? '1 saved search is' : `${formatCount(searches)} saved searches are`;
   return h(
     'p',

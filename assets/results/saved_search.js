@@ -20,7 +20,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   const trust = h('section', { class: 'lk-panel' });
   const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, best first' });
   const counted = h('p', { class: 'lk-muted', role: 'status' });
-  const files = exporting({ data, saved, search, fail, minScore: () => minScore });
+  const files = exportPanel({ data, saved, search, fail, minScore: () => minScore });
   body.replaceChildren(
     header({ search, saved, go, fail, here, data, searches }),
     h(
@@ -31,15 +31,15 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
     ),
   );
   drawHits();
-  drawTrust();
+  drawPrecision();
 
   function cut(threshold) {
     minScore = threshold;
-    drawTrust();
+    drawPrecision();
     markHits();
   }
 
-  function drawTrust() {
+  function drawPrecision() {
     const reviewed = Object.values(search.marks).filter((mark) => mark !== 'skip').length;
     trust.replaceChildren(
       h('h2', {}, 'How many are correct?'),
@@ -164,7 +164,7 @@ function header({ search, saved, go, fail, here, data, searches }) {
       'div',
       { class: 'lk-search-words' },
       h('div', { class: 'lk-row' }, name, kept),
-      h('p', { class: 'lk-muted' }, described(search)),
+      h('p', { class: 'lk-muted' }, describeSearch(search)),
       note,
     ),
     h(
@@ -181,12 +181,12 @@ function header({ search, saved, go, fail, here, data, searches }) {
         'Review',
       ),
       h('a', { class: 'lk-button', href: mapLink(search, data), target: '_self' }, 'Open on the map'),
-      others.length ? comparing(others, go, here) : null,
+      others.length ? compareChoice(others, go, here) : null,
     ),
   );
 }
 
-function described({ collection_title: title, query, created, parameters }) {
+function describeSearch({ collection_title: title, query, created, parameters }) {
   const words = {
     k: (value) => `${value} results`,
     suppress: (value) => (value ? 'overlaps hidden' : 'overlaps shown'),
@@ -211,7 +211,7 @@ function mapLink({ collection, id }, { base }) {
   return `${location.origin}${base}/search?${new URLSearchParams({ collection, saved: id })}`;
 }
 
-function comparing(others, go, here) {
+function compareChoice(others, go, here) {
   const pick = h(
     'select',
     { 'aria-label': 'Compare with another search' },
@@ -238,7 +238,7 @@ function warnings({ changed, missing, hits }) {
 }
 
 // Files: what to write, which of it, and one button a format.
-function exporting({ data, saved, search, fail, minScore }) {
+function exportPanel({ data, saved, search, fail, minScore }) {
   const what = choice('Features', [
     ['sites', 'Sites', 'Overlapping hits merged into one site'],
     ['hits', 'Hits', 'One outline per chip'],

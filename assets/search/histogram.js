@@ -9,7 +9,7 @@ export function drawHistogram(canvas, { scores, hits, minScore }) {
   const pen = penOf(canvas, width, height);
   pen.clearRect(0, 0, width, height);
   const all = scores && scoreRange(scores) ? scores : hits.map((hit) => hit.score);
-  const bins = counted(all);
+  const bins = countBins(all);
   const most = Math.max(...bins);
   if (!most) return;
   const look = getComputedStyle(canvas);
@@ -24,7 +24,7 @@ export function drawHistogram(canvas, { scores, hits, minScore }) {
   });
 }
 
-function counted(scores) {
+function countBins(scores) {
   const bins = new Array(BINS).fill(0);
   for (const value of scores) {
     if (Number.isNaN(value)) continue;
