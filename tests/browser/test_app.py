@@ -178,8 +178,8 @@ def test_number_of_results_least_score_and_overlaps(app, visit) -> None:
     linked(page, "k=3")
     middle = state(page, "hits")[1]["score"]
     page.get_by_label("Minimum score").fill(f"{middle - 0.005:.2f}")
-    until(page, "s.least > 0")
-    assert all(hit["score"] >= state(page, "least") for hit in state(page, "shown"))
+    until(page, "s.minScore > 0")
+    assert all(hit["score"] >= state(page, "minScore") for hit in state(page, "shown"))
     page.get_by_label("Minimum score").fill("0")
     page.get_by_label("Hide overlaps").uncheck()
     until(page, "s.options.suppress === false")
