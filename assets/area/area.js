@@ -28,7 +28,7 @@ function start(root, data, send) {
     options: { minZoom: 1, worldCopyJump: true },
     // A map begun in a box without size shows another place than it is told.
     leaflet: Promise.all([loadDraw(), whenSized(element)]).then(([L]) => L),
-    resize: (leaflet) => leaflet.invalidateSize({ animate: false }),
+    followSize: (leaflet) => () => leaflet.invalidateSize({ animate: false }),
     draw(L, leaflet) {
       area = drawArea(L, leaflet, latest, changed);
       area.update(latest);

@@ -15,10 +15,11 @@ const OPTIONS = {
 };
 
 // Answers at once.  When Leaflet is there, `draw(L, map, motion)` puts on the map what the page shows and
-// returns what to call at the end; `fail(trouble)` is told if Leaflet does not come.
+// returns what to call at the end; `fail(trouble)` is told if Leaflet does not come.  What
+// `followSize(map)` returns is called whenever the map's box has another size.
 export function createBaseMap(
   element,
-  { basemap, draw, fail, options = {}, leaflet = loadLeaflet(), resize = keepCorner },
+  { basemap, draw, fail, options = {}, leaflet = loadLeaflet(), followSize = keepCorner },
 ) {
   let map = null;
   let stops = [];
@@ -31,8 +32,9 @@ export function createBaseMap(
     L.control.zoom({ position: 'topleft' }).addTo(map);
     L.control.scale({ imperial: false, position: 'bottomleft' }).addTo(map);
     const motion = followMap(map);
-    const observer = new ResizeObserver(() => resize(map));
-    stops = [...draw(L, map, motion), () => observer.disconnect(), motion.stop];
+    stops = [...draw(L, map, motion), motion.stop];
+    const observer = new ResizeObserver(followSize(map));
+    stops.push(() => observer.disconnect());
     observer.observe(element);
   }
 
@@ -51,7 +53,7 @@ export function createBaseMap(
 }
 
 // The upper left corner stays where it is.
-const keepCorner = (map) => map.invalidateSize({ pan: false });
+const keepCorner = (map) => () => map.invalidateSize({ pan: false });
 
 // How the map moves by itself: at once for who wants no motion.
 export const gently = () => ({ animate: !STILL.matches, duration: 0.2 });

@@ -21,7 +21,7 @@ export function createMap(context) {
       boxZoom: false, // Shift and a click add an example
       keyboard: false, // arrows step through results; see keyboard.js
     },
-    resize: keepGround(element),
+    followSize: keepGround,
     draw(L, map, motion) {
       view = drawMap(L, map, motion, context);
       return view.stops;
@@ -118,10 +118,10 @@ function addTools(L, map, { store, actions, data }, drawing) {
 }
 
 // When the pane grows or shrinks at its upper or left edge, what is in sight stays where it is.
-function keepGround(element) {
-  const corner = () => element.getBoundingClientRect();
+function keepGround(map) {
+  const corner = () => map.getContainer().getBoundingClientRect();
   let before = corner();
-  return (map) => {
+  return () => {
     const now = corner();
     map.invalidateSize({ pan: false });
     const [x, y] = [now.left - before.left, now.top - before.top];

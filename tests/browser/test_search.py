@@ -20,6 +20,7 @@ from tests.browser.driver import (
     click_map,
     eventually,
     held,
+    idle,
     linked,
     live,
     ran,
@@ -237,6 +238,19 @@ def test_filters_come_first_and_the_map_stays_where_it_is(app, visit) -> None:
     page.reload()
     live(page)
     assert results(page) == ids
+
+
+def test_a_link_with_open_filters_shows_the_whole_collection(app, visit) -> None:
+    page = opened(app, visit, "&filters=1", size=PHONE)
+    page.locator(".lk-filters").wait_for()
+    idle(page)
+    bounds = page.evaluate(
+        "() => { const b = lookalike.map.leaflet().getBounds();"
+        " return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()]; }"
+    )
+    (west, south), (east, north) = share(page, 0, 0), share(page, 1, 1)
+    assert bounds[0] < west < east < bounds[2]
+    assert bounds[1] < south < north < bounds[3]
 
 
 def test_a_drawn_box_is_searched(app, visit) -> None:
