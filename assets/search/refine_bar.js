@@ -12,7 +12,7 @@ export function createRefineBar(bar, { store, actions }) {
   const sites = toggle('sites', 'Sites', 'Merge overlapping results into sites (M)', () =>
     actions.merge(!store.state.merged),
   );
-  const inside = toggle('inside', 'Highlight match', 'Highlight the match inside each result (I)', () =>
+  const inside = toggle('inside', 'Highlight', 'Highlight the match inside each result (I)', () =>
     actions.toggle('inside'),
   );
   const marked = h('span', { class: 'lk-marked', role: 'status' });
