@@ -44,7 +44,7 @@ function queryCard({ query, good }, { service, data, actions }) {
         'p',
         {},
         'A pond, a building site, a clearing: see where similar things appeared, disappeared or ' +
-          'stayed between the two dates. Your last search on the Search page is used here.',
+          'stayed between the two dates. Your last search on the Search page carries over.',
       ),
     );
   }

@@ -4,7 +4,7 @@ import { h, iconButton } from '../shared/dom.js';
 const KEYS = [
   [['←', '↑', '↓', '→'], 'Step through results, or through chips before a search'],
   [['Enter'], 'Search from the selected result or the chip under the cursor'],
-  [['E'], 'Add it to the query as an example, or remove it (also Shift+click)'],
+  [['E'], 'Add the result to the query as an example, or remove it (also Shift+click)'],
   [['G'], 'Mark the result as good'],
   [['B'], 'Mark the result as bad'],
   [['R'], 'Refine: search again; good results come first, then those most similar to good and least to bad'],
