@@ -1,4 +1,4 @@
-"""The Results page's component (`assets/results/results.js`): saved searches, through our REST routes."""
+"""The Results page's component (`assets/results/results.js`): saved searches, through REST."""
 
 from __future__ import annotations
 

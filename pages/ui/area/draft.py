@@ -2,8 +2,8 @@
 
 Every choice is a value in the session under a key with our prefix.  Streamlit forgets widgets that
 a page does not show, unless they say `persist_state="session"`, as all of ours do.  A reload begins
-a new session: the browser then sends back the draft that it kept (`assets/area/draft.js`), and `restore`
-takes it in.
+a new session: the browser then sends back the draft that it kept (`assets/area/draft.js`), and
+`restore` takes it in.
 
 A value is assigned only where it changes.  Streamlit sends an assigned value to the browser, where
 it would undo what the user chose meanwhile.
