@@ -101,14 +101,14 @@ function pictureButton(actions) {
     accept: 'image/*,.tif,.tiff',
     class: 'lk-offscreen',
     tabindex: -1,
-    'aria-label': 'Image to search by',
+    'aria-label': 'Picture to search by',
   });
   file.addEventListener('change', () => {
     if (file.files[0]) actions.searchPicture(file.files[0]);
     file.value = '';
   });
   const button = { class: 'lk-button', type: 'button', onclick: () => file.click() };
-  const words = h('span', {}, h('span', { class: 'lk-wide' }, 'Search by '), 'image');
+  const words = h('span', {}, h('span', { class: 'lk-wide' }, 'Search by '), 'picture');
   words.className = 'lk-capital';
   return h('span', { class: 'lk-picture' }, h('button', button, icon('picture'), words), file);
 }

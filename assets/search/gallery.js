@@ -65,8 +65,8 @@ function invitation({ chips, title }) {
       'p',
       {},
       TOUCH
-        ? 'Or draw a box around it, or choose an image.'
-        : 'Or draw a box around it, or drop an image here.',
+        ? 'Or draw a box around it, or choose a picture.'
+        : 'Or draw a box around it, or drop a picture here.',
     ),
     TOUCH ? null : shortcuts(),
   );

@@ -8,7 +8,7 @@ import { drawReopened } from './reopened.js';
 const MANY = 12; // examples shown; of more only their number
 
 const TITLES = {
-  picture: 'Similar to your image',
+  picture: 'Similar to your picture',
   box: 'Similar to this box',
   examples: 'Similar to these examples',
 };
@@ -61,7 +61,7 @@ function queryCard({ query, good, reopened }, { service, data, actions, store })
 function picture(query, good, service, version) {
   const one = (src, alt) => h('img', { src, alt });
   if (query.kind === 'picture' && query.picture) {
-    return one(service.picture(query.picture), 'Your image');
+    return one(service.picture(query.picture), 'Your picture');
   }
   if (query.kind === 'box' && query.corners) return one(service.box(query.box), 'Search box');
   if (query.kind === 'examples' && good.length) {

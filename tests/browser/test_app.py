@@ -222,11 +222,11 @@ def test_an_uploaded_picture_is_searched_and_its_link_reopens(app, visit, tmp_pa
     picture = tmp_path / "pond.png"
     Image.fromarray(ponds()[:, 256:512, 640:896].transpose(1, 2, 0)).save(picture)
     page = live(visit(f"{app.url}/search?collection=ponds"))
-    page.get_by_label("Image to search by").set_input_files(picture)
+    page.get_by_label("Picture to search by").set_input_files(picture)
     until(page, "s.query?.picture")
     ids = results(page)
     assert len(ids) == 10
-    page.get_by_role("img", name="Your image").wait_for()
+    page.get_by_role("img", name="Your picture").wait_for()
     linked(page, "picture=")
     assert results(live(visit(address(page)))) == ids
 
@@ -235,7 +235,7 @@ def test_a_text_file_named_png_is_refused_in_words(app, visit, tmp_path) -> None
     page = live(visit(f"{app.url}/search?collection=ponds", expect="400"))
     fake = tmp_path / "notes.png"
     fake.write_text("these are only words")
-    page.get_by_label("Image to search by").set_input_files(fake)
+    page.get_by_label("Picture to search by").set_input_files(fake)
     expect(page.get_by_role("alert")).to_contain_text("not a picture")
     expect(page.get_by_role("alert")).to_contain_text("notes.png")
     page.get_by_role("button", name="Dismiss").click()
