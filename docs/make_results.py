@@ -1,26 +1,40 @@
 """Make `docs/reverse_visual_search.ipynb` and `docs/results.md` (`make docs`).
 
-The notebook is written from the cells below and `telling_queries.py`, executed, and then read: the
-page takes its words from the notebook's text cells and its pictures from the outputs, so the two
-cannot disagree.  It needs the two sample collections.
+The notebook is written from the cells below and `result_queries.py`, then executed.  The page takes
+its text from the notebook's text cells and its pictures from the outputs, so that the two cannot
+disagree.
+
+The two sample collections are built for it in `.cache/results`, chip by chip: the comments in
+`result_queries.py` are about these vectors, while `make sample` takes the dense mode, the default
+at stride 64.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from telling_queries import CLOSING, OPENING, QUERIES, Telling
+from result_queries import CLOSING, OPENING, QUERIES, ResultQuery
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from pipeline.build.build import build, sample_requests
+from pipeline.collection.library import Library
+from pipeline.model.weights.cache import cache_path
+from pipeline.settings import settings
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = DOCS / "results"
 NOTEBOOK = DOCS / "reverse_visual_search.ipynb"
+HOME = DOCS.parent / ".cache" / "results"
 PAGE = DOCS / "results.md"
 LARGEST_PICTURE = 300_000
 
@@ -94,7 +108,7 @@ def scores(hits):
 
 
 def sheet(picture, hits, origin=None):
-    """The query, its hits with scores, and where they lie.
+    """The query, its hits with scores, and their locations.
 
     `origin` is the query's own (collection, row), to be marked on the map.
     """
@@ -138,10 +152,10 @@ for collection in (bay, lake):
 CHIPS = """\
 for collection in (bay, lake):
     chips, manifest = collection.chips, collection.manifest
-    left = ", ".join(f"{n} left out for {why}" for why, n in manifest.left_out.items())
+    skipped = ", ".join(f"{n} skipped ({why})" for why, n in manifest.left_out.items())
     display(Markdown(
         f"**{manifest.title}**: {len(chips)} chips at stride {manifest.stride}"
-        f"{'; ' + left if left else ''}. The first one: `{chips.ids[0].decode()}`, pixels "
+        f"{'; ' + skipped if skipped else ''}. The first one: `{chips.ids[0].decode()}`, pixels "
         f"{chips.cols[0]}, {chips.rows[0]}, upper left corner {chips.corners[0, 0].round(5)}"
     ))
 
@@ -168,7 +182,7 @@ pairs = vectors @ vectors.T
 cosines = pairs[np.triu_indices(len(vectors), 1)]
 display(Markdown(
     "Cosine of two chips of the Bay: "
-    + ", ".join(f"{p} % are below {np.percentile(cosines, p):.2f}" for p in (5, 50, 95))
+    + ", ".join(f"{p}% are below {np.percentile(cosines, p):.2f}" for p in (5, 50, 95))
     + "."
 ))"""
 
@@ -184,7 +198,7 @@ def notebook() -> nbformat.NotebookNode:
         _code(SCENES, "scene"),
         new_markdown_cell("## The chips\n\n" + OPENING["chips"]),
         _code(CHIPS, "chips"),
-        new_markdown_cell("## The features\n\n" + OPENING["features"]),
+        new_markdown_cell("## The embeddings\n\n" + OPENING["features"]),
         _code(FEATURES, "features"),
         new_markdown_cell("## The queries\n\n" + OPENING["queries"]),
     ]
@@ -203,7 +217,7 @@ def _code(source: str, picture: str, title: str = "") -> nbformat.NotebookNode:
     return new_code_cell(source, metadata={"picture": picture, "title": title or picture})
 
 
-def _query_code(query: Telling) -> str:
+def _query_code(query: ResultQuery) -> str:
     searched = ", ".join(query.searched or (query.collection,))
     if query.picture:
         return (
@@ -221,6 +235,13 @@ def _query_code(query: Telling) -> str:
     )
 
 
+def build_samples() -> None:
+    """Build the sample collections chip by chip in `HOME`, or continue an interrupted build."""
+    library = Library(HOME)
+    for request in sample_requests():
+        build(replace(request, mode="chip"), library)
+
+
 def execute(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Run all cells in a kernel of this Python, in the repository's root."""
     client = NotebookClient(
@@ -231,10 +252,13 @@ def execute(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
         record_timing=False,
         resources={"metadata": {"path": str(DOCS.parent)}},
     )
-    client.execute()
+    weights = settings().weights or cache_path(settings().home)
+    client.execute(
+        env={**os.environ, "LOOKALIKE_HOME": str(HOME), "LOOKALIKE_WEIGHTS": str(weights)}
+    )
     for cell in book.cells:
         if cell.cell_type == "code":
-            # TensorFlow's words about the machine are of no use to a reader.
+            # TensorFlow's messages about the machine are of no use to a reader.
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     book.metadata.pop("language_info", None)
     return book
@@ -270,6 +294,7 @@ def _block(data: dict[str, Any], name: str, title: str) -> str:
 
 def main() -> None:
     """Write the notebook, run it, and make the page of it."""
+    build_samples()
     book = execute(notebook())
     nbformat.validate(book)
     NOTEBOOK.write_text(nbformat.writes(book) + "\n")

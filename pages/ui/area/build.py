@@ -67,7 +67,8 @@ def button(
 def _summary(result: Preflight) -> str:
     if not result.ready:
         return escape(result.findings[0].what)
-    facts = [plural(result.chips, "chip"), build_time(result), size(result.disk)]
+    disk = size(result.disk).replace(" ", "\xa0")
+    facts = [plural(result.chips, "chip"), build_time(result), disk]
     warnings = [finding for finding in result.findings if finding.level == "warning"]
     first = "".join(f"<span>{escape(finding.what)}</span>" for finding in warnings[:1])
     return escape(" · ".join(facts)) + first
