@@ -152,7 +152,7 @@ QUERIES = (
         "A query for nothing returns nothing, with great confidence: scores up to 0.99, the "
         "highest on this page. Among chips without structure, sensor noise and a slow change of "
         "colour decide the ranking, and the open ocean, as much water as the Bay, comes only at "
-        "0.79 because its blue is darker and faintly striped. The eighth hit has a bridge across "
+        "0.78 because its blue is darker and faintly striped. The eighth hit has a bridge across "
         "it. A high score says that two chips look alike to the network. It does not say that "
         "there was anything to see.",
         at=(-122.3072, 37.6781),
