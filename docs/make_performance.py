@@ -1,9 +1,9 @@
 """Run the benchmarks and write their figures into the documentation (`make bench`).
 
     python docs/make_performance.py               all of them, about half an hour on two cores
-    python docs/make_performance.py index load    some; the others keep the figures they have
-    python docs/make_performance.py --quick       smaller cases, printed and not written down
-    python docs/make_performance.py --render      write the pages anew from the figures there are
+    python docs/make_performance.py index load    some; the others keep their figures
+    python docs/make_performance.py --quick       smaller cases, printed only
+    python docs/make_performance.py --render      write the pages again from the figures on disk
 
 Figures go to `docs/performance/figures.json`, the tables made of them into `docs/performance.md`
 between its `<!-- name -->` marks, the plots beside them, and the headline figures into the README.
@@ -35,7 +35,7 @@ TWO_MORE = ((0.1, 0.1, 0.1), (0.6, 0.8, 0.2))
 
 
 def main() -> int:
-    """Run what was asked for and write it down."""
+    """Run the benchmarks asked for and write their figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="smaller cases, nothing is written")

@@ -1,12 +1,12 @@
-"""The HTML document of every page: Streamlit's own, told where it lives.
+"""The HTML document of every page: Streamlit's own, with the base path and the title set.
 
 On a deep link Streamlit's front end guesses the server's base from the address and probes
-`/search/_stcore/…` first; the two 404s are noise in every console.  Naming the base avoids them.
+`/search/_stcore/…` first; setting the base avoids two 404s in every console.
 The title and icon are ours from the first byte, and a font we do not use is not preloaded.
 
 A component hears of Back and Forward before Streamlit does, as `lookalike:travel`, and may keep a
 step to itself.  Chromium calls the listeners of a window in the order of their registration, and
-Streamlit's is there before any component: the listener that asks has to stand in the document.
+Streamlit's is there before any component, so our listener has to be in the document.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PATHS = ("/", "/area", "/search", "/changes", "/results", "/collections", "/qual
 
 
 class Name(Convertor[str]):
-    """One part of an address, as pages have it: no file, and not where a sign-in comes back to."""
+    """One part of a URL path, as pages have: no file, and not the address a sign-in returns to."""
 
     regex = "(?!oauth2callback$)[^/.]+"
 
@@ -49,7 +49,7 @@ register_url_convertor("name", Name())
 
 
 def routes(base_path: str) -> list[Route]:
-    """One route a page, and what answers below it, where nothing is."""
+    """One route per page, and one that answers 404 below it."""
 
     def page(request: Request) -> HTMLResponse:
         return HTMLResponse(_html(base_path), headers={"Cache-Control": "no-cache"})
@@ -65,7 +65,7 @@ def routes(base_path: str) -> list[Route]:
 
 
 def lost(base_path: str) -> Route:
-    """What answers instead of Home under a name that no page has; comes after every other route."""
+    """A 404 instead of Home under a name that no page has; comes after every other route."""
 
     def answer(request: Request) -> Response:
         return not_found.answer(request, base_path)

@@ -63,7 +63,7 @@ def steps() -> None:
         '<ol class="lk-steps">'
         "<li><b>Draw and build</b> Choose imagery, draw an area and build it into a searchable "
         "collection.</li>"
-        "<li><b>Search</b> Click what you are looking for, or drop an image. Mark good or bad "
+        "<li><b>Search</b> Click what you are looking for, or drop a picture. Mark good or bad "
         "results, then refine.</li>"
         "<li><b>Review and export</b> Save the search, review its hits to see how many are right, "
         "and export them to a file.</li></ol>"

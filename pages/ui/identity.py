@@ -1,4 +1,4 @@
-"""Who uses the app: Streamlit's sign-in (OIDC), read by the pages and by our routes alike."""
+"""Who uses the app: Streamlit's sign-in (OIDC), for pages and our routes alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.web.access import Access
 
 @lru_cache(maxsize=1)
 def access() -> Access:
-    """The rules of this server."""
+    """The access rules of this server."""
     return Access.of(settings(), sign_in=sign_in_configured(), session=session)
 
 
@@ -27,9 +27,9 @@ def sign_in_configured() -> bool:
 
 
 def session(cookies: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """The user that Streamlit's signed cookie names; None without one, or with a forged one.
+    """The user named by Streamlit's signed cookie; None without a cookie, or with a forged one.
 
-    Streamlit guards its own connection only and offers no public way to read the cookie elsewhere.
+    Streamlit guards only its own connection and has no public function that reads the cookie.
     """
     from streamlit.web.server.server_util import AUTH_COOKIE_NAME
     from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
@@ -45,12 +45,12 @@ def session(cookies: Mapping[str, str]) -> Mapping[str, Any] | None:
 
 
 def gate() -> None:
-    """Let the page go on only for somebody who may use it; called before any page runs."""
+    """Stop the run unless this user may use the app; called before any page runs."""
     rules = access()
     if not rules.required:
         return
     if not rules.sign_in:
-        st.info("This server answers programs only. Its interface is described at /api/docs.")
+        st.info("This server has no pages, only a REST interface for programs: see /api/docs.")
         st.stop()
     if not st.user.is_logged_in:
         st.title("Lookalike")
@@ -60,7 +60,7 @@ def gate() -> None:
     if not rules.may_sign_in(st.user.get("email")):
         st.error(
             f"{st.user.get('email') or 'This account'} may not use this server. "
-            "Ask its operator to add the address to LOOKALIKE_USERS."
+            "Ask the operator to add the address to LOOKALIKE_USERS."
         )
         st.button("Sign out", on_click=st.logout)
         st.stop()

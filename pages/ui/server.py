@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAINT_SECONDS = 1.5
-#: Their modules import one another: two threads that begin to load one at once get halves of it.
+#: Loaded at start: two threads that begin to import one of these at once get half-loaded modules.
 _LOADED_BEFORE_THREADS = ("pyproj", "rasterio", "shapely")
 
 
 @lru_cache(maxsize=1)
 def open_collections() -> OpenCollections:
-    """The collections this server holds open; one for the pages and the routes together."""
+    """The collections this server holds open, shared by pages and routes."""
     return OpenCollections(Library(settings().home))
 
 
 @lru_cache(maxsize=1)
 def previews() -> Previews:
-    """The rasters this server shows before anything is built from them."""
+    """The rasters this server shows before a collection is built from them."""
     return Previews(settings().home)
 
 
 @lru_cache(maxsize=1)
 def jobs() -> Jobs:
-    """The builds of this home."""
+    """The jobs of this home."""
     return Jobs(settings().home)
 
 
 def base_path() -> str:
-    """The prefix under which the app is served ("" or "/lookalike"), as a proxy may want it."""
+    """The prefix under which the app is served, behind a proxy for instance: "" or "/lookalike"."""
     prefix = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{prefix}" if prefix else ""
 
@@ -57,7 +57,7 @@ def base_path() -> str:
 def our_routes() -> list[BaseRoute]:
     """Every route of ours, under the base path: Streamlit does not prefix them itself.
 
-    All but the empty document of a page, which leads to the sign-in, stand behind the wall.
+    All are protected but the empty document of a page, which leads to the sign-in.
     """
     for package in _LOADED_BEFORE_THREADS:
         import_module(package)
@@ -69,7 +69,7 @@ def our_routes() -> list[BaseRoute]:
 
 
 def _below(prefix: str, route: BaseRoute) -> BaseRoute:
-    """The route under a prefix.  One `Mount` for all would also swallow Streamlit's own routes."""
+    """The route under a prefix.  One `Mount` for all would also catch Streamlit's own routes."""
     from starlette.routing import Mount, Route
 
     if isinstance(route, Mount):
@@ -80,9 +80,9 @@ def _below(prefix: str, route: BaseRoute) -> BaseRoute:
 
 @lru_cache(maxsize=1)
 def warm_soon() -> None:
-    """Resume what was interrupted, and load the newest index, once the first page was painted.
+    """Resume interrupted jobs and load the newest index, once the first page was painted.
 
-    The libraries behind it take seconds to import; begun earlier they would delay that paint.
+    Their libraries take seconds to import and would delay that paint.
     """
     timer = threading.Timer(_PAINT_SECONDS, _warm_newest)
     timer.daemon = True
@@ -92,10 +92,8 @@ def warm_soon() -> None:
 def _warm_newest() -> None:
     try:
         jobs().start_runner()
-        opened = [
-            open_collections().collection(name) for name in open_collections().library.names()
-        ]
+        opened, _ = open_collections().library.open_all()
         if opened:
-            open_collections().index(max(opened, key=lambda found: found.manifest.updated).name)
+            open_collections().index(max(opened, key=lambda one: one.manifest.updated).name)
     except LookalikeError as error:
-        log.warning("not warmed: %s", error)
+        log.warning("The newest index is not loaded: %s", error)

@@ -1,4 +1,4 @@
-"""Our style sheets, each set with the names of `shared/tokens.css` before it."""
+"""Our style sheets, each preceded by the variables of `shared/tokens.css`."""
 
 from __future__ import annotations
 
