@@ -49,7 +49,7 @@ def _list() -> None:
         return
     active = [job for job in reversed(every) if job.active]
     ended = [job for job in every if not job.active]
-    st.caption(_headline(active, len(ended)))
+    st.caption(headline(active, len(ended)))
     for ahead, job in enumerate(active):
         card.show(job, ahead)
     shown = st.session_state.setdefault("jobs-shown", SHOWN)
@@ -63,7 +63,7 @@ def _show_more() -> None:
     st.session_state["jobs-shown"] = st.session_state.get("jobs-shown", SHOWN) + 20
 
 
-def _headline(active: list[Job], finished: int) -> str:
+def headline(active: list[Job], finished: int) -> str:
     """ "1 job running, 2 waiting; they continue if you close this page"."""
     if not active:
         return f"No jobs running · {finished} finished"
