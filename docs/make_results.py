@@ -48,7 +48,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.collection.library import Library
 from pipeline.index.index import Index
 from pipeline.imagery.reader import SceneReader
-from pipeline.search.search import by_picture, by_point, search
+from pipeline.search.queries import by_picture, by_point
+from pipeline.search.search import search
 from pipeline.settings import settings
 
 library = Library(settings().home)

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.index.index import Index
-from pipeline.search.search import by_point, search
+from pipeline.search.queries import by_point
+from pipeline.search.search import search
 from pipeline.settings import settings
 
 if TYPE_CHECKING:

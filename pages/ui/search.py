@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pages.ui import component
-from pipeline.search.search import MAX_K
+from pipeline.search.recipe import MAX_K
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection

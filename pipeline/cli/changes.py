@@ -12,7 +12,7 @@ from pipeline.collection.library import Library
 from pipeline.errors import QueryError
 from pipeline.index.index import Index
 from pipeline.search.changes import KINDS, between, compare
-from pipeline.search.search import by_chip, by_point
+from pipeline.search.queries import by_chip, by_point
 from pipeline.settings import settings
 
 

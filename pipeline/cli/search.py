@@ -18,14 +18,15 @@ from pipeline.index.index import Index
 from pipeline.model import loader
 from pipeline.search import queries
 from pipeline.search.picture import load
-from pipeline.search.recipe import Recipe, query_of, refined
-from pipeline.search.search import MAX_K
+from pipeline.search.queries import query_of, refined
+from pipeline.search.recipe import MAX_K, Recipe
 from pipeline.search.search import search as find
 from pipeline.settings import settings
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
-    from pipeline.search.search import Query, Result
+    from pipeline.search.queries import Query
+    from pipeline.search.search import Result
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,23 @@ class ChipTable:
         """Row of the chip with this id, or None."""
         return self._by_id.get(chip.encode("utf-8", "replace"))
 
+    def id_of(self, row: int) -> str:
+        """Id of the chip in a row."""
+        chip: bytes = self.ids[row]
+        return chip.decode()
+
+    def scene_id_of(self, row: int) -> str:
+        """Id of the scene that the chip in a row was cut from."""
+        return self.scene_ids[int(self.scene[row])]
+
+    def datetime_of(self, row: int) -> str | None:
+        """Acquisition time of that scene, ISO 8601, or None."""
+        return self.datetimes[int(self.scene[row])]
+
+    def corner_of(self, row: int) -> tuple[int, int]:
+        """Column and row, in that scene, of the chip's upper left pixel."""
+        return int(self.cols[row]), int(self.rows[row])
+
     def row_of(self, chip: str) -> int:
         """Row of the chip with this id.
 

@@ -65,6 +65,10 @@ class Collection:
         """The scenes by id, in the order they were added."""
         return {scene: load_scene(self.scenes_folder, scene) for scene in self.manifest.scenes}
 
+    def scene_of(self, row: int) -> Scene:
+        """The scene that the chip in a row of the table was cut from."""
+        return self.scenes[self.chips.scene_id_of(row)]
+
     def part_files(self, scene_id: str) -> list[Path]:
         """The Parquet files of one scene, in row order."""
         return sorted((self.path / "chips" / scene_id).glob("block-*.parquet"))

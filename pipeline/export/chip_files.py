@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.collection.chip_pictures import read_chips
 from pipeline.errors import QueryError
 from pipeline.export.chip_zip import references
 from pipeline.export.tables import safe_cell
 from pipeline.files import replacing
-from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.render import encoded
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search.search import polygon
@@ -108,7 +108,7 @@ def export(
     _check_format(format)
     wanted = _wanted(collection, chips)
     written = 0
-    for done, (chip, pixels) in enumerate(_read(_missing(wanted, folder, format))):
+    for done, (chip, pixels) in enumerate(_read(collection, _missing(wanted, folder, format))):
         progress(Progress("Writing chips", done, len(wanted), "chips", chip.id))
         for name, content in _files(chip, pixels, format):
             with replacing(folder / name) as temporary:
@@ -150,7 +150,7 @@ def archive(
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as whole:
         for name, content in _manifest(collection, wanted, format):
             whole.writestr(f"{collection.name}/{name}", content, zipfile.ZIP_DEFLATED)
-        for done, (chip, pixels) in enumerate(_read(wanted)):
+        for done, (chip, pixels) in enumerate(_read(collection, wanted)):
             progress(Progress("Writing chips", done, len(wanted), "chips", chip.id))
             for name, content in _files(chip, pixels, format):
                 whole.writestr(f"{collection.name}/{name}", content)
@@ -166,16 +166,10 @@ def _check_format(format: str) -> None:
 
 
 def _wanted(collection: Collection, ids: Sequence[str]) -> list[_Chip]:
-    table, scenes = collection.chips, collection.scenes
+    table = collection.chips
     rows = [table.row_of(chip) for chip in ids] if ids else range(len(table))
     return [
-        _Chip(
-            row,
-            table.ids[row].decode(),
-            scenes[table.scene_ids[int(table.scene[row])]],
-            int(table.cols[row]),
-            int(table.rows[row]),
-        )
+        _Chip(row, table.id_of(row), collection.scene_of(row), *table.corner_of(row))
         for row in rows
     ]
 
@@ -192,21 +186,10 @@ def _missing(wanted: Sequence[_Chip], folder: Path, format: str) -> list[_Chip]:
     return [chip for chip in wanted if not (folder / _names(chip, format)[-1]).exists()]
 
 
-def _read(wanted: Sequence[_Chip]) -> Iterator[tuple[_Chip, np.ndarray]]:
+def _read(collection: Collection, wanted: Sequence[_Chip]) -> Iterator[tuple[_Chip, np.ndarray]]:
     """Chips, scene by scene, with their pixels uint8 (256, 256, 3)."""
     left = sorted(wanted, key=lambda chip: (chip.scene.id, chip.line, chip.col))
-    reader: SceneReader | None = None
-    scene = ""
-    try:
-        for chip in left:
-            if reader is None or chip.scene.id != scene:
-                if reader is not None:
-                    reader.close()
-                reader, scene = SceneReader(chip.scene), chip.scene.id
-            yield chip, reader.read(chip.col, chip.line, SIDE, SIDE)[0]
-    finally:
-        if reader is not None:
-            reader.close()
+    yield from zip(left, read_chips(collection, [chip.row for chip in left], SIDE), strict=True)
 
 
 def _files(chip: _Chip, pixels: np.ndarray, format: str) -> Iterator[tuple[str, bytes]]:

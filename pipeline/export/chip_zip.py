@@ -41,8 +41,8 @@ def world_file(findings: Findings, item: Finding) -> str:
     A world file names the centre of the upper left pixel, an affine transform its corner.
     """
     a, b, c, d, e, f = findings.scene_of(item).transform[:6]
-    table = findings.collection.chips
-    col, row = int(table.cols[item.hit.row]) + 0.5, int(table.rows[item.hit.row]) + 0.5
+    left, top = findings.collection.chips.corner_of(item.hit.row)
+    col, row = left + 0.5, top + 0.5
     x, y = a * col + b * row + c, d * col + e * row + f
     return "".join(f"{value!r}\n" for value in (a, d, b, e, float(x), float(y)))
 

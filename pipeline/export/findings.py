@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
+from pipeline.collection.chip_pictures import read_chips
 from pipeline.dates import now
-from pipeline.imagery.reader import SceneReader
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search.sites import Site
 
@@ -229,13 +228,8 @@ class Findings:
         self, progress: OnProgress = silent, size: int = 256
     ) -> Iterator[tuple[Finding, np.ndarray]]:
         """Each finding with its chip as displayed: uint8 RGB (size, size, 3)."""
-        table = self.collection.chips
-        with ExitStack() as opened:
-            readers: dict[str, SceneReader] = {}
-            for done, item in enumerate(self.items, 1):
-                scene = self.scene_of(item)
-                if scene.id not in readers:
-                    readers[scene.id] = opened.enter_context(SceneReader(scene))
-                col, row = int(table.cols[item.hit.row]), int(table.rows[item.hit.row])
-                yield item, readers[scene.id].picture(col, row, 256, 256, size)
-                progress(Progress("Exporting", done, len(self.items), "pictures"))
+        rows = [item.hit.row for item in self.items]
+        pictures = read_chips(self.collection, rows, size)
+        for done, (item, picture) in enumerate(zip(self.items, pictures, strict=True), 1):
+            yield item, picture
+            progress(Progress("Exporting", done, len(self.items), "pictures"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.imagery.reader import SceneReader
+from pipeline.collection.chip_pictures import read_chip
 from pipeline.model.resnet import CELL
 from pipeline.vectors import normalise
 
@@ -45,7 +45,8 @@ def cell_scores(
         DamagedError: If the imagery cannot be read.
     """
     margin = MARGIN if collection.manifest.model.mode == "dense" else 0
-    pixels = np.stack([_read(collection, chip, margin) for chip in chips])
+    table = collection.chips
+    pixels = np.stack([read_chip(collection, table.row_of(chip), margin) for chip in chips])
     inside = slice(margin // CELL, margin // CELL + SIDE)
     return compared(network.maps(pixels)[:, inside, inside], vector)
 
@@ -55,13 +56,3 @@ def compared(maps: np.ndarray, vector: np.ndarray) -> np.ndarray:
     flat = normalise(maps.reshape(-1, maps.shape[-1]).astype(np.float32))
     scores = (flat @ normalise(np.atleast_2d(vector)).T).max(axis=1)
     return scores.reshape(maps.shape[:3]).astype(np.float32)
-
-
-def _read(collection: Collection, chip: str, margin: int) -> np.ndarray:
-    table = collection.chips
-    row = table.row_of(chip)
-    scene = collection.scenes[table.scene_ids[int(table.scene[row])]]
-    side = CHIP + 2 * margin
-    left, top = int(table.cols[row]) - margin, int(table.rows[row]) - margin
-    with SceneReader(scene) as reader:
-        return reader.picture(left, top, side, side, side)

@@ -16,7 +16,8 @@ import numpy as np
 
 from pipeline.dates import Dates
 from pipeline.errors import NotFoundError, QueryError
-from pipeline.search.search import Hit, Query, check_model, polygon, unsuppressed
+from pipeline.search.queries import Query
+from pipeline.search.search import Hit, check_model, polygon, unsuppressed
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:

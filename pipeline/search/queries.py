@@ -1,28 +1,185 @@
-"""Starts: the queries that need imagery and the model, and the views they are searched in."""
+"""Queries: what a search looks for, made from a chip, a point, a box, a picture or examples.
+
+A query has one vector, or one for each of its views (`pipeline.search.views`): then a chip's score
+is its best one's.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.errors import DamagedError, QueryError
+from pipeline.index.exact import best
 from pipeline.search import boxes, uploads, views
-from pipeline.search.search import by_examples, by_picture, by_point
+from pipeline.search.feedback import Marks
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from pipeline.collection.chip_table import ChipTable
     from pipeline.collection.collection import Collection
     from pipeline.index.index import Index
+    from pipeline.index.rows import Eligible
     from pipeline.model.embedder import Embedder
+    from pipeline.model.identity import ModelIdentity
     from pipeline.search.recipe import Recipe
-    from pipeline.search.search import Query
 
 #: Each is read and embedded in up to 24 views.
-MOST_EXAMPLES = 8
+MOST_VIEWED = 8
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        vector: Float32 (2048,) of any length, or (m, 2048) of m views, the query's own first.
+        model: Model that made it.
+        chips: Ids of the chips it was made of, none for a picture; they are never hits.
+        corners: Float64 (m, 4, 2) lon/lat footprints of those chips or of the drawn box.
+        label: How the user would call it.
+        marks: By which its hits are ordered, or None for the order of their scores.
+    """
+
+    vector: np.ndarray
+    model: ModelIdentity
+    chips: tuple[str, ...] = ()
+    corners: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 2)))
+    label: str = ""
+    marks: Marks | None = field(default=None, repr=False)
+
+    def rows_in(self, table: ChipTable) -> list[int]:
+        """Rows of the chips that it was made of, as far as a table has them."""
+        return sorted({row for chip in self.chips if (row := table.find(chip)) is not None})
+
+    def best(
+        self, index: Index, k: int, eligible: Eligible | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and cosines of the k best chips: as `Index.search`, of several views the best."""
+        if self.vector.ndim == 1:
+            return index.search(self.vector, k, eligible)
+        views = [index.search(view, k, eligible) for view in self.vector]
+        rows, scores = (np.concatenate(each) for each in zip(*views, strict=True))
+        order = np.lexsort((-scores, rows))
+        rows, first = np.unique(rows[order], return_index=True)
+        # What is among the k best by its best view is among that view's k best: none is missed.
+        return best(rows, scores[order][first], k)
+
+
+def by_chip(collection: Collection, index: Index, chip: str) -> Query:
+    """The query for one chip of a collection.
+
+    Raises:
+        NotFoundError: If there is no such chip.
+    """
+    return by_examples(collection, index, [chip])
+
+
+def by_point(collection: Collection, index: Index, lon: float, lat: float) -> Query:
+    """The query for the chip whose centre is nearest to a point on the imagery, EPSG:4326.
+
+    Raises:
+        QueryError: If the numbers are not a longitude and a latitude.
+        NotFoundError: If no chip covers the point.
+    """
+    if not (-360 <= lon <= 360 and -90 <= lat <= 90):
+        raise QueryError(
+            "This is not a longitude and a latitude",
+            where=f"{lon}, {lat}",
+            remedy="Give longitude first: --at=-122.05,37.5",
+        )
+    chips = collection.chips
+    return by_chip(collection, index, chips.ids[chips.row_at(lon, lat)].decode())
+
+
+def by_examples(collection: Collection, index: Index, chips: Sequence[str]) -> Query:
+    """The query for the mean of several chips' unit vectors.
+
+    Raises:
+        NotFoundError: If one of them does not exist.
+        QueryError: If there is none.
+    """
+    if not chips:
+        raise QueryError("There is nothing to search from", remedy="Choose a chip first")
+    table = collection.chips
+    rows = [table.row_of(chip) for chip in chips]
+    vector = normalise(index.vectors[rows]).mean(axis=0)
+    label = chips[0] if len(chips) == 1 else f"{len(chips)} examples"
+    return Query(vector, collection.manifest.model, tuple(chips), table.corners[rows], label)
+
+
+def by_picture(pixels: np.ndarray, embedder: Embedder, *, label: str = "picture") -> Query:
+    """The query for a picture: uint8 (256, 256, 3), as `picture.load` returns it."""
+    vector = embedder.embed(pixels[None])[0]
+    return Query(vector, embedder.identity, label=label)
+
+
+def query_of(
+    recipe: Recipe,
+    collection: Collection,
+    index: Index,
+    start_from: Callable[[Recipe], Query],
+) -> Query:
+    """The query of a recipe.
+
+    Args:
+        recipe: What to look for.
+        collection: Where its chips are.
+        index: The collection's index.
+        start_from: Makes the query of a box, a picture, or anything in several views, which need
+            imagery and the model (`pipeline.search.queries`).
+    """
+    start: Query | None = None
+    if recipe.has_views or recipe.box or recipe.picture:
+        start = start_from(recipe)
+    elif recipe.chip:
+        start = by_chip(collection, index, recipe.chip)
+    elif recipe.at:
+        start = by_point(collection, index, *recipe.at)
+    elif not recipe.good:
+        start = start_from(recipe)
+    if not (recipe.good or recipe.bad) and start is not None:
+        return start
+    return refined(collection, index, start, recipe.good, recipe.bad)
+
+
+def refined(
+    collection: Collection,
+    index: Index,
+    start: Query | None,
+    good: tuple[str, ...],
+    bad: tuple[str, ...],
+) -> Query:
+    """The query moved towards good and away from bad examples: 2·mean(good) − mean(bad).
+
+    After Rocchio, as Earth Index and GeoVibes do it.  What the search started from counts as one
+    more good example.  Bad examples are never hits; good ones stay, they are answers.  That is
+    what scores are measured against; the hits' order is that of the marks (see
+    `pipeline.search.feedback`).  Of a start with several views each one is moved.
+
+    Raises:
+        NotFoundError: If one of the chips does not exist.
+        QueryError: If there is neither a start nor a good example.
+    """
+    if start is None and not good:
+        raise QueryError("There is no good example", remedy="Mark at least one result as good")
+    table = collection.chips
+    liked, disliked = ([table.row_of(chip) for chip in chips] for chips in (good, bad))
+    towards = normalise(index.vectors[liked])
+    views = towards[:0] if start is None else normalise(np.atleast_2d(start.vector))
+    if start is None:
+        vector = towards.mean(axis=0)
+    else:
+        vector = (views + towards.sum(axis=0)) / (1 + len(liked))
+        vector = vector.reshape(start.vector.shape)
+    if bad:
+        vector = 2 * vector - normalise(index.vectors[disliked]).mean(axis=0)
+    base = start or Query(vector, collection.manifest.model, label=f"{len(good)} examples")
+    marks = Marks(views, tuple(liked), tuple(disliked))
+    return replace(base, vector=vector, chips=(*base.chips, *bad), marks=marks)
 
 
 def query(collection: Collection, index: Index, recipe: Recipe, embedder: Embedder) -> Query:
@@ -53,9 +210,9 @@ def query(collection: Collection, index: Index, recipe: Recipe, embedder: Embedd
         start = by_point(collection, index, *recipe.at)
     else:
         start = by_examples(collection, index, (recipe.chip,) if recipe.chip else recipe.good)
-    if recipe.has_views and len(start.chips) > MOST_EXAMPLES:
+    if recipe.has_views and len(start.chips) > MOST_VIEWED:
         raise QueryError(
-            f"Any orientation and any scale take at most {MOST_EXAMPLES} examples",
+            f"Any orientation and any scale take at most {MOST_VIEWED} examples",
             where=f"{len(start.chips)} examples",
             remedy="Start from one chip and mark the others good",
         )

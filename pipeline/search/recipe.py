@@ -8,16 +8,13 @@ are read by these declarations or made from them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import numpy as np
-
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.area import Area
-from pipeline.search.feedback import Marks
 from pipeline.search.filters import Filters
 from pipeline.search.parameters import (
     START,
@@ -31,15 +28,13 @@ from pipeline.search.parameters import (
     Text,
     Whole,
 )
-from pipeline.search.search import MAX_K, Query, by_chip, by_point
-from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
-    from pipeline.collection.collection import Collection
-    from pipeline.index.index import Index
 
+MAX_K = 1_000
 POINT = Degrees(("longitude", "latitude"), (-122, 37.5))
+COUNT = Whole(1, MAX_K)
 BOX = Degrees(("west", "south", "east", "north"), (-122.2, 37.4, -122, 37.6))
 #: The Earth's circumference in metres: no two places are farther apart.
 FARTHEST = 40_100_000
@@ -70,7 +65,7 @@ class Recipe:
     bad: Annotated[
         tuple[str, ...], Parameter(Ids(), "Chips that are bad examples: never hits.")
     ] = ()
-    k: Annotated[int, Parameter(Whole(1, MAX_K), f"Number of hits, 1 to {MAX_K}.")] = 10
+    k: Annotated[int, Parameter(COUNT, f"Number of hits, 1 to {MAX_K}.")] = 10
     suppress: Annotated[
         bool,
         Parameter(
@@ -144,15 +139,19 @@ class Recipe:
         return self.any_orientation or self.any_scale
 
     @property
+    def from_examples(self) -> bool:
+        """Whether the good examples are the start, and nothing else is."""
+        return not (self.chip or self.at or self.box or self.picture)
+
+    @property
     def start(self) -> Recipe:
         """Only what the search starts from and in which views; can be hashed."""
-        alone = not (self.chip or self.at or self.box or self.picture)
         return Recipe(
             chip=self.chip,
             at=self.at,
             box=self.box,
             picture=self.picture,
-            good=self.good if alone else (),
+            good=self.good if self.from_examples else (),
             any_orientation=self.any_orientation,
             any_scale=self.any_scale,
         )
@@ -173,7 +172,7 @@ class Recipe:
         except NotFoundError:
             return self.label
         lon, lat = table.centres[row].tolist()
-        taken = table.datetimes[int(table.scene[row])]
+        taken = table.datetime_of(row)
         place = f"{abs(lat):.4f}° {'SN'[lat >= 0]} {abs(lon):.4f}° {'WE'[lon >= 0]}"
         return self._called(f"the chip at {place}" + (f", {taken[:10]}" if taken else ""))
 
@@ -246,68 +245,3 @@ HOW = (
     "picture (an id), image (a file) or good (a list of ids); and, if you like, "
     + ", ".join(name for name in PARAMETERS if name not in STARTS)
 )
-
-
-def refined(
-    collection: Collection,
-    index: Index,
-    start: Query | None,
-    good: tuple[str, ...],
-    bad: tuple[str, ...],
-) -> Query:
-    """The query moved towards good and away from bad examples: 2·mean(good) − mean(bad).
-
-    After Rocchio, as Earth Index and GeoVibes do it.  What the search started from counts as one
-    more good example.  Bad examples are never hits; good ones stay, they are answers.  That is
-    what scores are measured against; the hits' order is that of the marks (see
-    `pipeline.search.feedback`).  Of a start with several views each one is moved.
-
-    Raises:
-        NotFoundError: If one of the chips does not exist.
-        QueryError: If there is neither a start nor a good example.
-    """
-    if start is None and not good:
-        raise QueryError("There is no good example", remedy="Mark at least one result as good")
-    table = collection.chips
-    liked, disliked = ([table.row_of(chip) for chip in chips] for chips in (good, bad))
-    towards = normalise(index.vectors[liked])
-    views = towards[:0] if start is None else normalise(np.atleast_2d(start.vector))
-    if start is None:
-        vector = towards.mean(axis=0)
-    else:
-        vector = (views + towards.sum(axis=0)) / (1 + len(liked))
-        vector = vector.reshape(start.vector.shape)
-    if bad:
-        vector = 2 * vector - normalise(index.vectors[disliked]).mean(axis=0)
-    base = start or Query(vector, collection.manifest.model, label=f"{len(good)} examples")
-    marks = Marks(views, tuple(liked), tuple(disliked))
-    return replace(base, vector=vector, chips=(*base.chips, *bad), marks=marks)
-
-
-def query_of(
-    recipe: Recipe,
-    collection: Collection,
-    index: Index,
-    start_from: Callable[[Recipe], Query],
-) -> Query:
-    """The query of a recipe.
-
-    Args:
-        recipe: What to look for.
-        collection: Where its chips are.
-        index: The collection's index.
-        start_from: Makes the query of a box, a picture, or anything in several views, which need
-            imagery and the model (`pipeline.search.queries`).
-    """
-    start: Query | None = None
-    if recipe.has_views or recipe.box or recipe.picture:
-        start = start_from(recipe)
-    elif recipe.chip:
-        start = by_chip(collection, index, recipe.chip)
-    elif recipe.at:
-        start = by_point(collection, index, *recipe.at)
-    elif not recipe.good:
-        start = start_from(recipe)
-    if not (recipe.good or recipe.bad) and start is not None:
-        return start
-    return refined(collection, index, start, recipe.good, recipe.bad)

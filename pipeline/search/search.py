@@ -4,58 +4,31 @@ A query is a vector and the place it came from, if any.  The chip it came from i
 With suppression on, a hit is dropped when more than a quarter of its footprint lies under a better
 hit or under the query itself: greedy non-maximum suppression, best first.
 
-A query has one vector, or one for each of its views (`pipeline.search.views`): then a chip's score
-is its best one's.  With marks, the nearest chips are put in the order of
-`pipeline.search.feedback`; their scores stay cosines, so that a threshold and the heatmap mean what
-they always mean.
+With marks, the nearest chips are put in the order of `pipeline.search.reranking`; their scores stay
+cosines, so that a threshold and the heatmap mean what they always mean.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.errors import ModelMismatchError, QueryError
-from pipeline.index.exact import best
-from pipeline.index.index import Index
-from pipeline.index.rows import Eligible
-from pipeline.search import feedback
 from pipeline.search.filters import Filters, admitted
-from pipeline.vectors import normalise
+from pipeline.search.recipe import MAX_K
+from pipeline.search.reranking import reranked
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
     from pipeline.collection.collection import Collection
-    from pipeline.model.embedder import Embedder
-    from pipeline.model.identity import ModelIdentity
+    from pipeline.index.index import Index
+    from pipeline.search.queries import Query
 
-MAX_K = 1_000
 OVERLAP = 0.25
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is looked for.
-
-    Attributes:
-        vector: Float32 (2048,) of any length, or (m, 2048) of m views, the query's own first.
-        model: Model that made it.
-        chips: Ids of the chips it was made of, none for a picture; they are never hits.
-        corners: Float64 (m, 4, 2) lon/lat footprints of those chips or of the drawn box.
-        label: How the user would call it.
-        marks: By which its hits are ordered, or None for the order of their scores.
-    """
-
-    vector: np.ndarray
-    model: ModelIdentity
-    chips: tuple[str, ...] = ()
-    corners: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 2)))
-    label: str = ""
-    marks: feedback.Marks | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,13 +56,12 @@ class Hit:
     @classmethod
     def of(cls, table: ChipTable, row: int, score: float, rank: int) -> Hit:
         """The chip in a row of a collection's table, as a hit."""
-        scene = int(table.scene[row])
         return cls(
             rank,
-            table.ids[row].decode(),
+            table.id_of(row),
             score,
-            table.scene_ids[scene],
-            table.datetimes[scene],
+            table.scene_id_of(row),
+            table.datetime_of(row),
             row,
             table.corners[row],
         )
@@ -143,54 +115,6 @@ def polygon(corners: np.ndarray) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
 
 
-def by_chip(collection: Collection, index: Index, chip: str) -> Query:
-    """The query for one chip of a collection.
-
-    Raises:
-        NotFoundError: If there is no such chip.
-    """
-    return by_examples(collection, index, [chip])
-
-
-def by_point(collection: Collection, index: Index, lon: float, lat: float) -> Query:
-    """The query for the chip whose centre is nearest to a point on the imagery, EPSG:4326.
-
-    Raises:
-        QueryError: If the numbers are not a longitude and a latitude.
-        NotFoundError: If no chip covers the point.
-    """
-    if not (-360 <= lon <= 360 and -90 <= lat <= 90):
-        raise QueryError(
-            "This is not a longitude and a latitude",
-            where=f"{lon}, {lat}",
-            remedy="Give longitude first: --at=-122.05,37.5",
-        )
-    chips = collection.chips
-    return by_chip(collection, index, chips.ids[chips.row_at(lon, lat)].decode())
-
-
-def by_examples(collection: Collection, index: Index, chips: Sequence[str]) -> Query:
-    """The query for the mean of several chips' unit vectors.
-
-    Raises:
-        NotFoundError: If one of them does not exist.
-        QueryError: If there is none.
-    """
-    if not chips:
-        raise QueryError("There is nothing to search from", remedy="Choose a chip first")
-    table = collection.chips
-    rows = [table.row_of(chip) for chip in chips]
-    vector = normalise(index.vectors[rows]).mean(axis=0)
-    label = chips[0] if len(chips) == 1 else f"{len(chips)} examples"
-    return Query(vector, collection.manifest.model, tuple(chips), table.corners[rows], label)
-
-
-def by_picture(pixels: np.ndarray, embedder: Embedder, *, label: str = "picture") -> Query:
-    """The query for a picture: uint8 (256, 256, 3), as `picture.load` returns it."""
-    vector = embedder.embed(pixels[None])[0]
-    return Query(vector, embedder.identity, label=label)
-
-
 def search(
     collection: Collection,
     index: Index,
@@ -216,7 +140,7 @@ def search(
         threshold: Least cosine, or None.
         filters: What may be a hit.
         most: Largest k that is allowed.
-        first: `refined` of this query and these filters, remembered by who asks for several k.
+        first: `reranked` of this query and these filters, remembered by who asks for several k.
 
     Raises:
         QueryError: If k is out of range.
@@ -229,16 +153,17 @@ def search(
     check_model(query, collection)
     started = time.perf_counter()
     table = collection.chips
-    own, among = _admitted(table, query, filters)
+    own = query.rows_in(table)
+    among = admitted(table, filters, query.corners) if filters else None
     available = len(table) - len(own)
     if among is not None:
         available = among.count - int(np.count_nonzero(among.mask[own]))
     wanted = min(k, available)
     reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
-    foremost, cosines = first() if first else refined(collection, index, query, filters)
+    foremost, cosines = first() if first else reranked(collection, index, query, filters)
     reach = max(reach, len(foremost) + len(own))
     while True:
-        rows, scores = nearest(index, query.vector, min(reach, len(table)), among)
+        rows, scores = query.best(index, min(reach, len(table)), among)
         new = ~np.isin(rows, [*own, *foremost])
         rows = np.concatenate([foremost, rows[new]])
         scores = np.concatenate([cosines, scores[new]])
@@ -270,43 +195,6 @@ def check_model(query: Query, collection: Collection) -> None:
             where=collection.name,
             remedy="Build both with the same version and mode of Lookalike",
         )
-
-
-def nearest(
-    index: Index, vector: np.ndarray, k: int, eligible: Eligible | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """As `Index.search`, for a query of one vector (2048,) or of several (m, 2048)."""
-    if vector.ndim == 1:
-        return index.search(vector, k, eligible)
-    found = [index.search(one, k, eligible) for one in vector]
-    rows, scores = (np.concatenate(each) for each in zip(*found, strict=True))
-    order = np.lexsort((-scores, rows))
-    rows, at = np.unique(rows[order], return_index=True)
-    # What is among the k best by its best view is among that view's k best: nothing is missed.
-    return best(rows, scores[order][at], k)
-
-
-def refined(
-    collection: Collection, index: Index, query: Query, filters: Filters | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and cosines of the nearest chips in the order of the marks; none without marks."""
-    if query.marks is None:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    own, among = _admitted(collection.chips, query, filters)
-    reach = min(feedback.CANDIDATES + len(own), len(index))
-    rows, scores = nearest(index, query.vector, reach, among)
-    keep = np.flatnonzero(~np.isin(rows, own))[: feedback.CANDIDATES]
-    rows, scores = rows[keep], scores[keep]
-    order = feedback.ranked(index.vectors, rows, query.marks)
-    return rows[order], scores[order]
-
-
-def _admitted(
-    table: ChipTable, query: Query, filters: Filters | None
-) -> tuple[list[int], Eligible | None]:
-    """The query's own rows, which are never hits, and the rows that the filters admit."""
-    own = sorted({row for chip in query.chips if (row := table.find(chip)) is not None})
-    return own, admitted(table, filters, query.corners) if filters else None
 
 
 def unsuppressed(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndarray:

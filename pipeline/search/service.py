@@ -1,4 +1,4 @@
-"""Search as one use case: the pages, REST, the command line and exports all ask here."""
+"""Search as one use case: REST, the command line, exports and pages all ask here."""
 
 from __future__ import annotations
 
@@ -6,36 +6,66 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from pipeline.errors import QueryError
 from pipeline.search import queries, uploads
-from pipeline.search.recipe import Recipe, query_of
-from pipeline.search.search import MAX_K, refined, search
+from pipeline.search.changes import MARGIN, between, compare
+from pipeline.search.picture import load
+from pipeline.search.recipe import COUNT, MAX_K
+from pipeline.search.reranking import reranked
+from pipeline.search.search import search
 from pipeline.search.sites import MOST_HITS, gather
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
-    from pipeline.index.index import Index
+    from pipeline.search.changes import Changes
     from pipeline.search.open_collections import OpenCollections
-    from pipeline.search.search import Query, Result
+    from pipeline.search.queries import Query
+    from pipeline.search.recipe import Recipe
+    from pipeline.search.search import Result
     from pipeline.search.sites import Site
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An uploaded picture: its bytes and what the file was called."""
+    """A picture to search from.
+
+    Attributes:
+        content: The file's bytes.
+        name: What the file is called.
+        keep: Whether it is kept with the collection, so that the search can be repeated.
+    """
 
     content: bytes
     name: str
+    keep: bool = True
 
 
 @dataclass(frozen=True)
-class Found:
-    """A search that was run: where, how to repeat it, and what came of it."""
+class Answer:
+    """A search that was run.
+
+    Attributes:
+        collection: Where.
+        recipe: How to repeat it.
+        query: What was looked for.
+        result: The hits.
+        sites: The sites that the hits make up, if they were asked for.
+    """
 
     collection: Collection
     recipe: Recipe
     query: Query
     result: Result
     sites: tuple[Site, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChangesAnswer:
+    """A comparison of two dates that was run: where, what was looked for, what changed."""
+
+    collection: Collection
+    query: Query
+    changes: Changes
 
 
 def find(
@@ -45,26 +75,27 @@ def find(
     upload: Upload | None = None,
     *,
     sites: bool = False,
-) -> Found:
-    """Run a search; an uploaded picture is kept and becomes part of the recipe.
+    origin: str | None = None,
+) -> Answer:
+    """Run a search.
 
     Args:
         open_collections: Where the collections are.
         name: The collection to search.
         recipe: What to look for.
-        upload: The picture to start from.
-        sites: Whether the recipe's k counts places; the hits are then those that make them up.
+        upload: The picture to start from; if it is kept, the answer's recipe names it.
+        sites: Whether the recipe's k counts sites; the hits are then those that make them up.
+        origin: The collection of the chip, point or box to start from, if it is another.
 
     Raises:
         NotFoundError: If there is no such collection, chip or picture.
         InputError: If the search cannot be run as it is.
     """
     collection, index = open_collections.collection(name), open_collections.index(name)
-    if upload:
-        recipe = replace(recipe, picture=uploads.keep(collection, upload.content, upload.name))
-    query = query_for(open_collections, collection, index, recipe)
+    recipe, upload = _keep(collection, recipe, upload)
+    query = query_for(open_collections, name, recipe, upload, origin)
     filters = recipe.filters()
-    first = cache(lambda: refined(collection, index, query, filters))  # the same for every k
+    first = cache(lambda: reranked(collection, index, query, filters))  # the same for every k
 
     def look(k: int) -> Result:
         return search(
@@ -80,28 +111,108 @@ def find(
         )
 
     if not sites:
-        return Found(collection, recipe, query, look(recipe.k))
+        return Answer(collection, recipe, query, look(recipe.k))
     result, places = gather(look, recipe.k)
-    return Found(collection, recipe, query, result, places)
+    return Answer(collection, recipe, query, result, places)
+
+
+def find_changes(
+    open_collections: OpenCollections,
+    name: str,
+    recipe: Recipe,
+    upload: Upload | None = None,
+    *,
+    before: str | None = None,
+    after: str | None = None,
+    margin: float = MARGIN,
+) -> ChangesAnswer:
+    """Compare two dates: where what a recipe looks for appeared, disappeared or persists.
+
+    Args:
+        open_collections: Where the collections are.
+        name: The collection, with scenes of both dates.
+        recipe: What to look for; its k counts places of each kind.
+        upload: The picture to start from.
+        before: Earlier date, by default the collection's first.
+        after: Later date, by default the last.
+        margin: By how much a score must change.
+
+    Raises:
+        NotFoundError: If there is no such collection, chip or picture.
+        QueryError: If the dates cannot be compared, or the recipe has filters.
+    """
+    if recipe.filters():
+        raise QueryError(
+            "Changes are looked for among all chips of two dates", remedy="Leave the filters out"
+        )
+    COUNT.check("k", recipe.k)
+    collection, index = open_collections.collection(name), open_collections.index(name)
+    recipe, upload = _keep(collection, recipe, upload)
+    query = query_for(open_collections, name, recipe, upload)
+    first, last = between(collection)
+    changes = compare(
+        collection,
+        index,
+        query,
+        before or first,
+        after or last,
+        threshold=recipe.threshold,
+        margin=margin,
+        k=recipe.k,
+    )
+    return ChangesAnswer(collection, query, changes)
 
 
 def query_for(
-    open_collections: OpenCollections, collection: Collection, index: Index, recipe: Recipe
+    open_collections: OpenCollections,
+    name: str,
+    recipe: Recipe,
+    upload: Upload | None = None,
+    origin: str | None = None,
 ) -> Query:
-    """The query of a recipe; imagery is read and embedded once and remembered."""
+    """The query of a recipe; the arguments are those of `find`.
 
-    def start(recipe: Recipe) -> Query:
-        return _start(open_collections, collection.name, collection.version, recipe.start)
+    Imagery is read and embedded once and remembered.
+    """
+    origin = name if origin is None or recipe.from_examples else origin
+    collection = open_collections.collection(name)
+    source, source_index = open_collections.collection(origin), open_collections.index(origin)
 
-    return query_of(recipe, collection, index, start)
+    def start_from(recipe: Recipe) -> Query:
+        return _start(open_collections, origin, source.version, recipe.start, name)
+
+    if upload:
+        pixels = load(upload.content, name=upload.name)
+        embedder = open_collections.embedder(name)
+        start = queries.picture_query(pixels, recipe, embedder, label=upload.name)
+    elif origin == name:
+        return queries.query_of(recipe, collection, source_index, start_from)
+    else:
+        alone = replace(recipe, good=(), bad=())
+        start = queries.query_of(alone, source, source_index, start_from)
+    if not (recipe.good or recipe.bad):
+        return start
+    index = open_collections.index(name)
+    return queries.refined(collection, index, start, recipe.good, recipe.bad)
+
+
+def _keep(
+    collection: Collection, recipe: Recipe, upload: Upload | None
+) -> tuple[Recipe, Upload | None]:
+    """The recipe of a picture that is kept, and nothing left to upload; or both as they are."""
+    if not (upload and upload.keep):
+        return recipe, upload
+    return replace(recipe, picture=uploads.keep(collection, upload.content, upload.name)), None
 
 
 @lru_cache(maxsize=64)
-def _start(open_collections: OpenCollections, name: str, version: str, start: Recipe) -> Query:
+def _start(
+    open_collections: OpenCollections, name: str, version: str, start: Recipe, model_of: str
+) -> Query:
     """The query that imagery and the model make; `version` is part of the key alone."""
     return queries.query(
         open_collections.collection(name),
         open_collections.index(name),
         start,
-        open_collections.embedder(name),
+        open_collections.embedder(model_of),
     )

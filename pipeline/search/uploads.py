@@ -1,25 +1,29 @@
-"""Query pictures kept with a collection, so that a link or a saved search can reopen them.
+"""Query pictures: those that users upload, and how any query looks.
 
-What is kept is the 256×256 picture the query was made from, under the checksum of its pixels.
+An uploaded picture is kept with the collection, so that a link or a saved search can reopen it:
+256×256 pixels, as the query was made from it, under their checksum.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.collection.chip_pictures import chip_png
 from pipeline.errors import NotFoundError
 from pipeline.files import replacing
+from pipeline.imagery.render import encoded
 from pipeline.search import picture
+from pipeline.search.boxes import cut_out
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.collection.collection import Collection
+    from pipeline.search.recipe import Recipe
 
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -39,16 +43,12 @@ def keep(collection: Collection, content: bytes, name: str) -> str:
         PictureError: If it cannot be used.
         StorageError: If it cannot be written.
     """
-    from PIL import Image
-
     pixels = picture.load(content, name=name)
     identity = hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
     path = _path(collection, identity)
     if not path.exists():
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG")
         with replacing(path) as temporary:
-            temporary.write_bytes(buffer.getvalue())
+            temporary.write_bytes(encoded(pixels, "PNG"))
     return identity
 
 
@@ -73,6 +73,23 @@ def pixels(collection: Collection, identity: str) -> np.ndarray:
         NotFoundError: If there is none of this id.
     """
     return picture.load(png(collection, identity), name=identity)
+
+
+def query_png(collection: Collection, recipe: Recipe) -> bytes | None:
+    """The picture of a recipe's start, 256×256, or None where it starts from nothing one can see.
+
+    Raises:
+        NotFoundError: If the chip, the place or the kept picture is gone.
+    """
+    if recipe.picture:
+        return png(collection, recipe.picture)
+    if recipe.box:
+        return encoded(cut_out(collection, recipe.box).pixels, "PNG")
+    table = collection.chips
+    if recipe.at:
+        return chip_png(collection, table.row_at(*recipe.at))
+    chip = recipe.chip or next(iter(recipe.good), None)
+    return chip_png(collection, table.row_of(chip)) if chip else None
 
 
 def _path(collection: Collection, identity: str) -> Path:

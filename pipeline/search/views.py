@@ -48,10 +48,8 @@ def of_chip(collection: Collection, chip: str) -> Read:
     Raises:
         NotFoundError: If there is no such chip.
     """
-    table = collection.chips
-    row = table.row_of(chip)
-    scene = collection.scenes[table.scene_ids[int(table.scene[row])]]
-    return of_window(scene, int(table.cols[row]), int(table.rows[row]), CHIP)
+    row = collection.chips.row_of(chip)
+    return of_window(collection.scene_of(row), *collection.chips.corner_of(row), CHIP)
 
 
 def of_window(scene: Scene, col: int, row: int, side: int) -> Read:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from pipeline.collection.collection import Collection
     from pipeline.search.open_collections import OpenCollections
-    from pipeline.search.search import Hit, Query, Result
+    from pipeline.search.queries import Query
+    from pipeline.search.search import Hit, Result
 
 log = logging.getLogger(__name__)
 
@@ -224,11 +225,11 @@ def chip_facts(collection: Collection, row: int) -> dict[str, Any]:
     table = collection.chips
     lon, lat = table.centres[row].tolist()
     return {
-        "id": table.ids[row].decode(),
+        "id": table.id_of(row),
         "row": row,
         "lon": lon,
         "lat": lat,
-        "datetime": table.datetimes[int(table.scene[row])],
+        "datetime": table.datetime_of(row),
     }
 
 

@@ -19,12 +19,11 @@ from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryEr
 from pipeline.export import chip_files
 from pipeline.export.findings import Findings
 from pipeline.export.formats import FORMATS, export
-from pipeline.search import query_picture
+from pipeline.search import uploads
 from pipeline.search.boxes import square
-from pipeline.search.recipe import Recipe
+from pipeline.search.recipe import MAX_K, Recipe
 from pipeline.search.review import MARKS, precision_at, review_order
 from pipeline.search.saved import Searches, compare
-from pipeline.search.search import MAX_K
 from pipeline.search.service import find
 from pipeline.search.sites import merge
 from pipeline.web.collections import chip_facts, guarded, hit_facts
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from pipeline.search.review import Precision
     from pipeline.search.saved import Reopened, Saved
     from pipeline.search.search import Hit
-    from pipeline.search.service import Found
+    from pipeline.search.service import Answer
     from pipeline.search.sites import Site
 
 log = logging.getLogger(__name__)
@@ -352,13 +351,13 @@ def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:
 def _picture(collection: Collection, recipe: Recipe) -> bytes | None:
     """What was looked for; a search is kept without it where the imagery is gone."""
     try:
-        return query_picture.png(collection, recipe)
+        return uploads.query_png(collection, recipe)
     except (DamagedError, NotFoundError) as error:
         log.warning("a search is saved without its picture: %s", error)
         return None
 
 
-def _settled(found: Found) -> Recipe:
+def _settled(found: Answer) -> Recipe:
     """The recipe that finds these hits again.
 
     A point becomes the chip it meant, which stays when the collection grows; a number of sites

@@ -11,12 +11,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import QueryError
-from pipeline.search import query_picture
+from pipeline.search import uploads
 from pipeline.search.cells import cell_scores
 from pipeline.search.changes import MARGIN, between, chip_on, compare
 from pipeline.search.filters import admitted
-from pipeline.search.recipe import Recipe
-from pipeline.search.search import MAX_K
+from pipeline.search.recipe import MAX_K, Recipe
 from pipeline.search.service import query_for
 from pipeline.web.collections import chip_facts, guarded, shown
 from pipeline.web.jobs import posted
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pipeline.search.open_collections import OpenCollections
-    from pipeline.search.search import Query
+    from pipeline.search.queries import Query
 
 MOST_CHIPS = 16
 
@@ -96,7 +95,7 @@ def routes(open_collections: OpenCollections) -> list[Route]:
     def box_picture(request: Request) -> Response:
         collection = open_collections.collection(request.path_params["name"])
         recipe = Recipe.from_fields({"box": request.query_params.get("box", "")})
-        content = query_picture.png(collection, recipe)
+        content = uploads.query_png(collection, recipe)
         return Response(content, media_type="image/png", headers={"Cache-Control": BRIEF})
 
     root = "/api/collections/{name}"
@@ -116,7 +115,7 @@ def _asked(
     recipe = Recipe.from_fields(body)
     name = request.path_params["name"]
     collection, index = open_collections.collection(name), open_collections.index(name)
-    return collection, index, query_for(open_collections, collection, index, recipe), recipe
+    return collection, index, query_for(open_collections, name, recipe), recipe
 
 
 def _number(fields: Mapping[str, str], name: str) -> float:

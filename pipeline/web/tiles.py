@@ -13,9 +13,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pipeline.collection.chip_pictures import chip_png
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.frontend import ASSETS
-from pipeline.imagery.render import age_of, empty_png, scene_preview, tile_png, window_png
+from pipeline.imagery.render import age_of, empty_png, scene_preview, tile_png
 from pipeline.web.collections import guarded
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def routes(open_collections: OpenCollections) -> list[BaseRoute]:
 
     def chip(request: Request) -> Response:
         collection = _collection(open_collections, request)
-        chip = request.path_params["chip"]
-        content = chip_png(collection, chip, _size(request), _around(request))
+        row = collection.chips.row_of(request.path_params["chip"])
+        content = chip_png(collection, row, _size(request), _around(request))
         return _answer(request, content, "image/png")
 
     def preview(request: Request) -> Response:
@@ -93,28 +94,6 @@ def preview_png(collection: Collection) -> bytes:
     """A small picture of a collection: its first scene."""
     scenes = list(collection.scenes.values())
     return scene_preview(scenes[0], age_of(scenes[0])) if scenes else empty_png()
-
-
-def chip_png(collection: Collection, chip: str, size: int = 256, around: int = 1) -> bytes:
-    """The picture of one chip, `size` pixels a side.
-
-    Args:
-        collection: Where the chip is.
-        chip: Its id.
-        size: Pixels a side.
-        around: How many chips wide the picture is, the chip in its middle: 3 shows its
-            surroundings; what lies outside the scene is filled.
-
-    Raises:
-        NotFoundError: If the collection has no such chip.
-    """
-    table = collection.chips
-    row = table.row_of(chip)
-    scene = collection.scenes[table.scene_ids[int(table.scene[row])]]
-    extent = collection.manifest.chip_size
-    margin = (around - 1) * extent // 2
-    window = (int(table.cols[row]) - margin, int(table.rows[row]) - margin)
-    return window_png(scene, age_of(scene), window, extent * around, size)
 
 
 def _scene(collection: Collection, scene_id: str) -> Scene:

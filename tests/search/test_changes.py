@@ -16,7 +16,7 @@ from pipeline.errors import NotFoundError, QueryError
 from pipeline.files import write_json
 from pipeline.index.index import Index
 from pipeline.search.changes import between, compare, days
-from pipeline.search.search import by_chip
+from pipeline.search.queries import by_chip
 from tests.cli.test_app import run
 from tests.factories import synthetic
 

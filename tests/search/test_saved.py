@@ -10,7 +10,8 @@ from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive
 from pipeline.search.filters import Filters
-from pipeline.search.recipe import Recipe, query_of, refined
+from pipeline.search.queries import query_of, refined
+from pipeline.search.recipe import Recipe
 from pipeline.search.review import precision_at, review_order, wilson
 from pipeline.search.saved import Searches, compare
 from pipeline.search.search import Hit, Result

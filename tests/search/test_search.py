@@ -18,8 +18,8 @@ from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
 from pipeline.index.index import Index
 from pipeline.search import feedback
 from pipeline.search.filters import Filters, admitted, metres_from
-from pipeline.search.recipe import refined
-from pipeline.search.search import Query, by_chip, by_examples, by_point, search
+from pipeline.search.queries import Query, by_chip, by_examples, by_point, refined
+from pipeline.search.search import search
 from tests.factories import synthetic
 
 

@@ -13,8 +13,9 @@ from pipeline.errors import DamagedError, QueryError
 from pipeline.imagery.reader import SceneReader
 from pipeline.index.index import Index
 from pipeline.search import queries, views
-from pipeline.search.recipe import Recipe, query_of
-from pipeline.search.search import by_chip, search
+from pipeline.search.queries import by_chip, query_of
+from pipeline.search.recipe import Recipe
+from pipeline.search.search import search
 from pipeline.vectors import normalise
 from tests.factories import pictured
 from tests.factories.synthetic import MODEL

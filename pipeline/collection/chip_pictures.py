@@ -1,0 +1,71 @@
+"""Chips as pictures: red, green and blue after their scene's stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from pipeline.imagery.reader import SceneReader
+from pipeline.imagery.render import age_of, window_png
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.collection.collection import Collection
+
+#: Scenes that are read by turns; a process may hold only so many files.
+MOST_OPEN = 16
+
+
+def chip_png(collection: Collection, row: int, size: int = 256, around: int = 1) -> bytes:
+    """One chip as PNG; recent ones are remembered.
+
+    Args:
+        collection: Where the chip is.
+        row: Its row in the table.
+        size: Pixels a side.
+        around: How many chips wide the picture is, the chip in its middle: 3 shows its
+            surroundings; what lies outside the scene is black.
+
+    Raises:
+        DamagedError: If the scene's file cannot be read.
+    """
+    scene = collection.scene_of(row)
+    extent = collection.manifest.chip_size
+    col, line = collection.chips.corner_of(row)
+    margin = (around - 1) * extent // 2
+    return window_png(scene, age_of(scene), (col - margin, line - margin), extent * around, size)
+
+
+def read_chip(collection: Collection, row: int, margin: int = 0) -> np.ndarray:
+    """One chip with `margin` pixels around it: uint8 (side, side, 3), black beyond the scene.
+
+    Raises:
+        DamagedError: If the scene's file cannot be read.
+    """
+    side = collection.manifest.chip_size + 2 * margin
+    col, line = collection.chips.corner_of(row)
+    with SceneReader(collection.scene_of(row)) as reader:
+        return reader.picture(col - margin, line - margin, side, side, side)
+
+
+def read_chips(
+    collection: Collection, rows: Iterable[int], size: int = 256
+) -> Iterator[np.ndarray]:
+    """Chips one after another, uint8 (size, size, 3); scenes stay open from chip to chip.
+
+    Raises:
+        DamagedError: If a scene's file cannot be read.
+    """
+    side = collection.manifest.chip_size
+    with ExitStack() as opened:
+        readers: dict[str, SceneReader] = {}
+        for row in rows:
+            scene = collection.scene_of(row)
+            if scene.id not in readers:
+                if len(readers) == MOST_OPEN:
+                    opened.close()
+                    readers.clear()
+                readers[scene.id] = opened.enter_context(SceneReader(scene))
+            yield readers[scene.id].picture(*collection.chips.corner_of(row), side, side, size)

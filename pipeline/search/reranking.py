@@ -1,0 +1,35 @@
+"""Reranking: of a query with marks, the nearest chips in the order of the marks.
+
+What the order is made of, `pipeline.search.feedback` says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.search import feedback
+from pipeline.search.filters import admitted
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+    from pipeline.index.index import Index
+    from pipeline.search.filters import Filters
+    from pipeline.search.queries import Query
+
+
+def reranked(
+    collection: Collection, index: Index, query: Query, filters: Filters | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and cosines of the nearest chips in the order of the marks; none without marks."""
+    if query.marks is None:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    own = query.rows_in(collection.chips)
+    among = admitted(collection.chips, filters, query.corners) if filters else None
+    reach = min(feedback.CANDIDATES + len(own), len(index))
+    rows, scores = query.best(index, reach, among)
+    keep = np.flatnonzero(~np.isin(rows, own))[: feedback.CANDIDATES]
+    rows, scores = rows[keep], scores[keep]
+    order = feedback.ranked(index.vectors, rows, query.marks)
+    return rows[order], scores[order]
