@@ -12,7 +12,8 @@
     │   └── NewerError                      a file that a newer version wrote
     ├── UnavailableError           exit 5   something that must be installed or fetched is missing
     │   ├── WeightsError                    the ImageNet weights
-    │   └── ServiceError                    an outside service refused or failed
+    │   └── ServiceError           exit 7   an outside service refused or failed
+    │       └── AddressError       exit 2   a web address that may not be requested
     ├── StorageError               exit 6   the disk is full or not writable
     └── Cancelled                  exit 130 the user stopped it; finished work is kept
 
@@ -140,6 +141,8 @@ class ServiceError(UnavailableError):
     ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.status, self.reason = status, reason
+
+    exit_code = 7
 
 
 class AddressError(ServiceError):

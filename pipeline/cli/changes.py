@@ -1,19 +1,20 @@
-"""`python -m pipeline changes`: where a thing appeared, disappeared or persists."""
+"""`python -m pipeline changes`: where something appeared, disappeared or persists."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.search import lon_lat
-from pipeline.cli.terminal import Json, Name, count, print_json, print_table
-from pipeline.collection.library import Library
-from pipeline.errors import QueryError
-from pipeline.index.index import Index
-from pipeline.search.changes import KINDS, between, compare
-from pipeline.search.queries import by_chip, by_point
-from pipeline.settings import settings
+from pipeline.cli.search import Asked, with_search_options
+from pipeline.cli.terminal import GeoJson, Json, Name, count, library, print_json, print_table
+from pipeline.search.changes import KINDS
+from pipeline.search.filters import FILTERS
+from pipeline.search.open_collections import OpenCollections
+from pipeline.search.service import find_changes
+
+if TYPE_CHECKING:
+    from pipeline.search.changes import Changes
 
 
 def register(app: typer.Typer) -> None:
@@ -21,58 +22,61 @@ def register(app: typer.Typer) -> None:
     app.command()(changes)
 
 
+@with_search_options(without=(*FILTERS, "suppress", "threshold", "k"))
 def changes(
     name: Name,
-    chip: Annotated[str | None, typer.Option(help="Look for what this chip shows.")] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Look for what is at LON,LAT.", metavar="LON,LAT")
+    asked: Asked,
+    before: Annotated[
+        str | None, typer.Option(help="Earlier date; by default the first.", metavar="DATE")
     ] = None,
-    before: Annotated[str | None, typer.Option(help="Earlier date; default the first.")] = None,
-    after: Annotated[str | None, typer.Option(help="Later date; default the last.")] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Later date; by default the last.", metavar="DATE")
+    ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Score from which on a chip shows the thing.")
+        float | None, typer.Option(help="Minimum score of a chip that shows the object.")
     ] = None,
-    k: Annotated[int, typer.Option(min=1, max=1000, help="Most places of each kind.")] = 10,
-    geojson: Annotated[bool, typer.Option("--geojson", help="Print a FeatureCollection.")] = False,
+    k: Annotated[
+        int, typer.Option(min=1, max=1000, help="Maximum number of places of each kind.")
+    ] = 10,
+    geojson: GeoJson = False,
     as_json: Json = False,
 ) -> None:
-    """Compare two dates: where did the thing appear, disappear, persist?"""
-    if (chip is None) == (at is None):
-        raise QueryError("Say what to look for", remedy="Give one of --chip, --at")
-    collection = Library(settings().home).open(name)
-    first, last = between(collection)
-    index = Index.open(collection)
-    if chip is not None:
-        query = by_chip(collection, index, chip)
-    else:
-        query = by_point(collection, index, *lon_lat(at or ""))
-    found = compare(
-        collection, index, query, before or first, after or last, threshold=threshold, k=k
-    )
+    """Compare two dates: where did something appear, disappear or persist?"""
+    found = find_changes(
+        OpenCollections(library()),
+        name,
+        asked.recipe("look for", threshold=threshold, k=k),
+        asked.upload(keep=False),
+        before=before,
+        after=after,
+    ).changes
     if geojson:
         print_json(found.to_geojson())
-        return
-    if as_json:
+    elif as_json:
         print_json(found.to_dict())
-        return
+    else:
+        _print(found)
+
+
+def _print(found: Changes) -> None:
     print_table(
-        ["What", "Rank", "Before", "After", "Longitude", "Latitude", "Chip"],
+        ["Change", "Rank", "Before", "After", "Longitude", "Latitude", "Chip"],
         [
             (
-                one.kind,
-                str(one.rank),
-                f"{one.before.score:.2f}",
-                f"{one.after.score:.2f}",
-                f"{one.shown.centre[0]:.5f}",
-                f"{one.shown.centre[1]:.5f}",
-                one.shown.id,
+                change.kind,
+                str(change.rank),
+                f"{change.before.score:.2f}",
+                f"{change.after.score:.2f}",
+                f"{change.shown.centre[0]:.5f}",
+                f"{change.shown.centre[1]:.5f}",
+                change.shown.id,
             )
             for kind in KINDS
-            for one in getattr(found, kind)
+            for change in getattr(found, kind)
         ],
         right=frozenset({1, 2, 3}),
     )
     typer.echo(
         f"{found.before} → {found.after}: {count(found.matched)} places compared, "
-        f"{count(found.unmatched)} seen on one date only, threshold {found.threshold:.2f}."
+        f"{count(found.unmatched)} covered on one date only, threshold {found.threshold:.2f}."
     )

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli.terminal import Json, Name, count, print_json, progress
-from pipeline.collection.library import Library
+from pipeline.cli.terminal import Json, Name, count, library, print_json, print_table, progress
 from pipeline.export import chip_files
-from pipeline.settings import settings
+from pipeline.search.search import polygon
 from pipeline.sources.google.files import Drive
+
+#: Rows of a table if no limit is given.
+SHOWN = 40
 
 
 class ListByDefault(TyperGroup):
@@ -33,24 +35,67 @@ chips_app = typer.Typer(
 )
 
 
+def register(app: typer.Typer) -> None:
+    """Add the `chips` commands to the command line."""
+    app.add_typer(chips_app, name="chips")
+
+
+@chips_app.command("list")
+def list_chips(
+    name: Name,
+    as_json: Json = False,
+    limit: Annotated[
+        int,
+        typer.Option(
+            help=f"Maximum number of chips; 0 for all in JSON and {SHOWN} in a table.", min=0
+        ),
+    ] = 0,
+) -> None:
+    """List a collection's chips with their footprints."""
+    table = library().open(name).chips
+    total = min(limit, len(table)) if limit else len(table)
+    rows = [
+        {
+            "id": table.id_of(row),
+            "scene_id": table.scene_id_of(row),
+            "row": int(table.rows[row]),
+            "col": int(table.cols[row]),
+            "lon": round(float(table.centres[row, 0]), 7),
+            "lat": round(float(table.centres[row, 1]), 7),
+            "gsd": round(float(table.gsd[row]), 4),
+            "nodata_percent": round(float(table.nodata_percent[row]), 2),
+            "sharpness": round(float(table.sharpness[row]), 2),
+            "geometry": polygon(table.corners[row]),
+        }
+        for row in range(total)
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    keys = ["id", "scene_id", "col", "row", "lon", "lat", "nodata_percent", "sharpness"]
+    print_table(keys, [tuple(str(row[key]) for key in keys) for row in rows[: limit or SHOWN]])
+    if total > SHOWN and not limit:
+        typer.echo(f"{count(total)} chips; --limit N shows more, --json all.")
+
+
 @chips_app.command()
 def export(
     name: Name,
     to: Annotated[Path, typer.Option(help="Folder for the files.")],
-    format: Annotated[str, typer.Option(help="png, jpeg or geotiff.")] = "png",
+    format: Annotated[str, typer.Option(help="File format: png, jpeg or geotiff.")] = "png",
     chip: Annotated[
-        list[str] | None, typer.Option(help="Id of a chip; may be given several times.")
+        list[str] | None,
+        typer.Option(help="Export only this chip, by id; may be given several times."),
     ] = None,
     drive: Annotated[
-        str | None, typer.Option(help="Upload them to this Google Drive folder as well.")
+        str | None, typer.Option(help="Upload the files to this Google Drive folder, too.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Write chips as PNG, JPEG or GeoTIFF files with world files and a manifest."""
-    collection = Library(settings().home).open(name)
     with progress() as report:
-        made = chip_files.export(
-            collection,
+        files = chip_files.export(
+            library().open(name),
             to,
             format=format,
             chips=chip or (),
@@ -59,8 +104,8 @@ def export(
         )
     if as_json:
         print_json(
-            {"folder": str(made.folder), "chips": made.chips, "written": made.written,
-             "uploaded": made.uploaded}
+            {"folder": str(files.folder), "chips": files.chips, "written": files.written,
+             "uploaded": files.uploaded}
         )  # fmt: skip
     else:
-        typer.echo(f"{count(made.chips)} chips in {made.folder}, {count(made.written)} new")
+        typer.echo(f"{count(files.chips)} chips in {files.folder}, {count(files.written)} new")

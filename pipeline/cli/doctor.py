@@ -1,37 +1,72 @@
-"""What this machine has, what is missing and how to get it."""
+"""`python -m pipeline doctor|weights`: what this machine has, what it lacks and how to get it."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
+import os
 import platform
 import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from pipeline.cli.terminal import Json, escaped, print_json, print_table, progress
+from pipeline.errors import UnavailableError
 from pipeline.frontend import VENDOR
-from pipeline.model.weights.cache import cache_path
-from pipeline.settings import Settings
+from pipeline.model.weights.cache import cache_path, find
+from pipeline.settings import Settings, settings
 
 PACKAGES = (
     "streamlit", "leafmap", "earthengine-api", "geemap", "rasterio", "patchify", "tensorflow",
     "scann", "numpy", "scipy", "shapely", "pyarrow", "geopandas", "rio-tiler", "rio-cogeo",
     "distributed", "pystac-client", "localtileserver", "openvino",
 )  # fmt: skip
+#: Bytes that must be free for a build of some size.
 ROOM = 2 * 10**9
 
 
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(weights)
+    app.command()(doctor)
+
+
+def weights(
+    source: Annotated[
+        Path | None, typer.Option("--from", help="File or folder that holds the weights.")
+    ] = None,
+) -> None:
+    """Fetch and verify the ImageNet weights of ResNet-50."""
+    with progress() as report:
+        path = find(source, progress=report)
+    typer.echo(f"The weights are ready: {path}")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Show what is installed, what is missing and how to get it."""
+    checks = examine(settings())
+    if as_json:
+        print_json({"ok": all(c.ok for c in checks), "checks": [c.to_dict() for c in checks]})
+    else:
+        marks = {True: "[green]ok[/]", False: "[red]missing[/]"}
+        rows = [(c.name, marks[c.ok], escaped(c.found), escaped(c.remedy)) for c in checks]
+        print_table(["What", "", "Found", "What to do"], rows)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(UnavailableError.exit_code)
+
+
 @dataclass(frozen=True)
-class Finding:
-    """One thing looked at.
+class Check:
+    """One requirement.
 
     Attributes:
-        name: What.
-        ok: Whether Lookalike can work with it.
+        name: What is required.
+        ok: Whether it is met.
         found: What is there.
-        remedy: What to do if it is not right.
+        remedy: What to do if it is not met.
     """
 
     name: str
@@ -44,8 +79,8 @@ class Finding:
         return asdict(self)
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at Python, the packages, the weights, the home folder and the front end.
+def examine(settings: Settings) -> list[Check]:
+    """Check Python, the packages, the weights, the home folder and the front end.
 
     Nothing heavy is imported and nothing is fetched.
     """
@@ -58,46 +93,44 @@ def examine(settings: Settings) -> list[Finding]:
     ]
 
 
-def _python() -> Finding:
+def _python() -> Check:
     good = (3, 10) <= sys.version_info < (3, 13)
     remedy = "" if good else "Use Python 3.10, 3.11 or 3.12 and run `make setup`"
-    return Finding("python", good, platform.python_version(), remedy)
+    return Check("python", good, platform.python_version(), remedy)
 
 
-def _package(name: str) -> Finding:
+def _package(name: str) -> Check:
     try:
-        return Finding(name, True, importlib.metadata.version(name))
+        return Check(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, False, "not installed", "Run `make setup`")
+        return Check(name, False, "not installed", "Run `make setup`")
 
 
-def _weights(settings: Settings) -> Finding:
+def _weights(settings: Settings) -> Check:
     path = settings.weights or cache_path(settings.home)
     if path.exists():
-        return Finding("weights", True, str(path))
-    return Finding("weights", False, "not fetched", "Run `python -m pipeline weights`")
+        return Check("weights", True, str(path))
+    return Check("weights", False, "not fetched", "Run `python -m pipeline weights`")
 
 
-def _home(settings: Settings) -> Finding:
+def _home(settings: Settings) -> Check:
     folder = settings.home
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     found = f"{settings.home}, {free / 1e9:.1f} GB free"
     if not _writable(folder):
-        return Finding("home", False, f"{settings.home} is not writable", "Set LOOKALIKE_HOME")
+        return Check("home", False, f"{settings.home} is not writable", "Set LOOKALIKE_HOME")
     if free < ROOM:
-        return Finding("home", False, found, "Free some space, or set LOOKALIKE_HOME")
-    return Finding("home", True, found)
+        return Check("home", False, found, "Free some space, or set LOOKALIKE_HOME")
+    return Check("home", True, found)
 
 
 def _writable(folder: Path) -> bool:
-    import os
-
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _front_end() -> Finding:
+def _front_end() -> Check:
     if (VENDOR / "leaflet" / "leaflet.js").exists():
-        return Finding("front end", True, "Leaflet is in place")
-    return Finding("front end", False, "Leaflet is missing", "Run `make setup`")
+        return Check("front end", True, "Leaflet is in place")
+    return Check("front end", False, "Leaflet is missing", "Run `make setup`")

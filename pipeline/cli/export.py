@@ -1,24 +1,26 @@
-"""`python -m pipeline export …`: findings as files, and the searches that are saved."""
+"""`python -m pipeline export|searches`: hits or sites as files, and the searches that are saved."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.search import Asked, with_options
-from pipeline.cli.terminal import Json, Name, print_json, print_table, progress
-from pipeline.collection.library import Library
+from pipeline.cli.search import Asked, Sites, with_search_options
+from pipeline.cli.terminal import Json, Name, library, print_json, print_table, progress
 from pipeline.errors import QueryError
 from pipeline.export.findings import Findings
-from pipeline.export.formats import FORMATS
+from pipeline.export.formats import FORMATS, Format
 from pipeline.export.formats import export as write
+from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.saved import Searches
-from pipeline.search.service import Upload, find
+from pipeline.search.service import find
 from pipeline.search.sites import merge
-from pipeline.settings import settings
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
 
 
 def register(app: typer.Typer) -> None:
@@ -27,69 +29,86 @@ def register(app: typer.Typer) -> None:
     app.command()(searches)
 
 
-@with_options
+@with_search_options(k=100)
 def export(
     name: Name,
-    to: Annotated[Path, typer.Option(help="File to write; its suffix says the format.")],
+    to: Annotated[Path, typer.Option(help="File to write; its suffix chooses the format.")],
     asked: Asked,
-    saved: Annotated[str | None, typer.Option(help="Id of a saved search instead.")] = None,
-    k: Annotated[int, typer.Option(help="How many hits, or sites, 1 to 1000.")] = 100,
-    sites: Annotated[
-        bool, typer.Option("--sites", help="Merge overlapping hits into places; --k counts those.")
-    ] = False,
+    saved: Annotated[
+        str | None, typer.Option(help="Export this saved search, by id, instead of searching.")
+    ] = None,
+    sites: Sites = False,
 ) -> None:
-    """Write what a search finds, or found, as a file for a GIS, a spreadsheet or a browser."""
-    made = next((one for one in FORMATS.values() if to.name.endswith(one.suffix)), None)
-    if made is None:
-        known = ", ".join(one.suffix for one in FORMATS.values())
-        raise QueryError("No format has this suffix", where=to.name, remedy=f"Use one of {known}")
-    starts = asked.starts + (saved is not None)
-    if starts > 1 or not (starts or asked.good):
-        raise QueryError("Say what to export", remedy="Give one of --chip, --at, --image, --saved")
-    open_collections = OpenCollections(Library(settings().home))
-    collection = open_collections.collection(name)
-    marks: dict[str, str] = {}
-    notes: dict[str, str] = {}
-    if saved is not None:
-        reopened = Searches(collection).reopen(saved)
-        recipe, hits = reopened.saved.recipe, reopened.result.hits
-        places = merge(hits) if sites else ()
-        marks, notes = dict(reopened.saved.marks), dict(reopened.saved.notes)
+    """Write the hits of a search as a file for a GIS, a spreadsheet or a browser."""
+    format = _format_of(to)
+    open_collections = OpenCollections(library())
+    if saved is None:
+        recipe = asked.recipe("export")
+        outcome = find(open_collections, name, recipe, asked.upload(keep=True), sites=sites)
+        findings = Findings.of(
+            outcome.collection,
+            outcome.sites if sites else outcome.result.hits,
+            query=outcome.recipe.label,
+            recipe=outcome.recipe.to_dict(),
+            parameters=outcome.recipe.parameters,
+        )
     else:
-        image = asked.image
-        upload = Upload(image.read_bytes(), image.name) if image else None
-        found = find(open_collections, name, asked.recipe(k), upload, sites=sites)
-        recipe, hits, places = found.recipe, found.result.hits, found.sites
-    findings = Findings.of(
-        collection,
-        places if sites else hits,
-        query=recipe.label,
-        recipe=recipe.to_dict(),
-        parameters=recipe.parameters,
-        marks=marks,
-        notes=notes,
-    )
+        _check_alone(asked)
+        findings = _saved(open_collections.collection(name), saved, sites)
     with progress() as report:
-        write(findings, made.name, to, report)
+        write(findings, format.name, to, report)
     typer.echo(f"Wrote {len(findings.items)} {'sites' if sites else 'hits'} to {to}")
 
 
 def searches(name: Name, as_json: Json = False) -> None:
     """List the saved searches of a collection."""
-    found = Searches(Library(settings().home).open(name)).all()
     rows = [
         {
-            "id": one.id,
-            "name": one.name,
-            "created": one.created,
-            "hits": len(one.hits),
-            "reviewed": one.reviewed,
-            "query": one.query,
+            "id": saved.id,
+            "name": saved.name,
+            "created": saved.created,
+            "hits": len(saved.hits),
+            "reviewed": saved.reviewed,
+            "query": saved.query,
         }
-        for one in found
+        for saved in Searches(library().open(name)).all()
     ]
     if as_json:
         print_json(rows)
         return
     keys = ["id", "name", "created", "hits", "reviewed", "query"]
     print_table(keys, [tuple(str(row[key]) for key in keys) for row in rows])
+
+
+def _format_of(path: Path) -> Format:
+    for format in FORMATS.values():
+        if path.name.endswith(format.suffix):
+            return format
+    known = ", ".join(format.suffix for format in FORMATS.values())
+    raise QueryError("No format has this suffix", where=path.name, remedy=f"Use one of {known}")
+
+
+def _check_alone(asked: Asked) -> None:
+    """Refuse options that would start or filter a search beside one that was saved."""
+    if asked.starts:
+        raise QueryError("Say what to export", remedy="Give --saved or a start, not both")
+    if filters := [name for name in FILTERS if name in asked.fields]:
+        raise QueryError(
+            "A saved search is exported as it was saved",
+            where=", ".join(filters),
+            remedy="Leave the filters out, or search again with them",
+        )
+
+
+def _saved(collection: Collection, search: str, sites: bool) -> Findings:
+    reopened = Searches(collection).reopen(search)
+    saved, hits = reopened.saved, reopened.result.hits
+    return Findings.of(
+        collection,
+        merge(hits) if sites else hits,
+        query=saved.recipe.label,
+        recipe=saved.recipe.to_dict(),
+        parameters=saved.recipe.parameters,
+        marks=saved.marks,
+        notes=saved.notes,
+    )

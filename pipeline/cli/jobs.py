@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.terminal import Json, print_json, print_table
+from pipeline.cli.terminal import Json, print_json, print_note, print_table
 from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import work_through
 from pipeline.settings import settings
@@ -76,6 +76,7 @@ def show(job: JobId, as_json: Json = False) -> None:
         typer.echo(f"{found.error['what']}: {found.error['where']}. {found.error['remedy']}.")
     for failure in found.failures:
         typer.echo(f"  {failure['block']}, {failure['tries']} tries: {failure['reason']}")
+    _print_notes(found)
 
 
 @jobs_app.command()
@@ -98,6 +99,7 @@ def follow(job: JobId) -> None:
             status.update(f"{found.state}: {_progress(found)} {_left(found)}".rstrip())
             time.sleep(0.5)
     typer.echo(f"{found.collection} is {found.state}.")
+    _print_notes(found)
     if found.error:
         typer.echo(f"{found.error['what']}: {found.error['where']}. {found.error['remedy']}.")
         raise typer.Exit(1)
@@ -138,6 +140,11 @@ def _progress(job: Job) -> str:
     if not job.total:
         return job.stage
     return f"{job.stage} {job.done} of {job.total} {job.unit} ({job.share:.0%})"
+
+
+def _print_notes(job: Job) -> None:
+    for note in (job.summary or {}).get("notes", ()):
+        print_note(note)
 
 
 def _left(job: Job) -> str:

@@ -1,9 +1,9 @@
-"""`python -m pipeline search`: what a search starts from and which hits it gives."""
+"""`python -m pipeline search`, and the search options of every command that has them."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,96 +11,169 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.terminal import Json, Name, count, print_json, print_table
-from pipeline.collection.library import Library
+from pipeline.cli.terminal import (
+    GeoJson,
+    Json,
+    Name,
+    area_of_text,
+    count,
+    library,
+    print_json,
+    print_table,
+)
 from pipeline.errors import QueryError
-from pipeline.index.index import Index
-from pipeline.model import loader
-from pipeline.search import queries
-from pipeline.search.picture import load
-from pipeline.search.queries import query_of, refined
-from pipeline.search.recipe import MAX_K, Recipe
-from pipeline.search.search import search as find
-from pipeline.settings import settings
+from pipeline.search import parameters as kinds
+from pipeline.search.open_collections import OpenCollections
+from pipeline.search.picture import bytes_of
+from pipeline.search.recipe import COUNT, PARAMETERS, STARTS, Recipe
+from pipeline.search.service import Outcome, Upload, find
 
 if TYPE_CHECKING:
-    from pipeline.collection.collection import Collection
-    from pipeline.search.queries import Query
-    from pipeline.search.search import Result
+    from pipeline.search.parameters import Parameter
+    from pipeline.search.search import Hit
+    from pipeline.search.sites import Site
+
+Sites = Annotated[
+    bool,
+    typer.Option("--sites", help="Merge overlapping hits into sites; --k then counts sites."),
+]
+Image = Annotated[Path | None, typer.Option(help="Search from this image file.")]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What to search from and how, each field an option; their help is their description."""
+    """What the search options of a command ask for.
 
-    chip: Annotated[str | None, typer.Option(help="Search from this chip.")] = None
-    at: Annotated[
-        str | None, typer.Option(help="Search from the chip nearest to LON,LAT.", metavar="LON,LAT")
-    ] = None
-    image: Annotated[Path | None, typer.Option(help="Search from a picture file.")] = None
-    good: Annotated[
-        list[str] | None,
-        typer.Option(help="Chip that is a good example; may be given several times."),
-    ] = None
-    bad: Annotated[
-        list[str] | None,
-        typer.Option(help="Chip that is a bad example; may be given several times."),
-    ] = None
-    threshold: Annotated[float | None, typer.Option(help="Least score, -1 to 1.")] = None
-    no_suppress: Annotated[
-        bool, typer.Option("--no-suppress", help="Keep hits that overlap better ones.")
-    ] = False
-    any_orientation: Annotated[
-        bool, typer.Option("--any-orientation", help="Also as it looks turned or mirrored.")
-    ] = False
-    any_scale: Annotated[
-        bool, typer.Option("--any-scale", help="Also with half and twice the ground in sight.")
-    ] = False
+    Attributes:
+        fields: Values of search parameters, as a JSON body has them.
+        image: An image file to start from, or None.
+    """
+
+    fields: Mapping[str, Any]
+    image: Path | None = None
 
     @property
     def starts(self) -> int:
-        """How many things it starts from, examples aside."""
-        return sum(given is not None for given in (self.chip, self.at, self.image))
+        """How many starts they name, good examples not counted."""
+        named = [name for name in STARTS if name != "good" and name in self.fields]
+        return len(named) + (self.image is not None)
 
-    def recipe(self, k: int) -> Recipe:
-        """The recipe that they ask for.
+    def recipe(self, purpose: str = "search from", **more: Any) -> Recipe:
+        """The recipe of the options.
+
+        Args:
+            purpose: What the start is for, for the message if there is none.
+            more: Further parameters.
 
         Raises:
-            QueryError: If there is not one start, or an option is out of range.
+            QueryError: If there is not exactly one start, or an option is out of range.
         """
-        if self.starts > 1 or not (self.starts or self.good):
-            raise QueryError("Say what to search from", remedy="Give one of --chip, --at, --image")
-        fields = {
-            "chip": self.chip,
-            "at": lon_lat(self.at) if self.at is not None else None,
-            "good": self.good,
-            "bad": self.bad,
-            "k": k,
-            "threshold": self.threshold,
-            "suppress": not self.no_suppress,
-            "any_orientation": self.any_orientation,
-            "any_scale": self.any_scale,
-        }
-        return Recipe.from_fields(fields, image=self.image is not None)
+        if self.starts > 1 or not (self.starts or "good" in self.fields):
+            raise QueryError(
+                f"Say what to {purpose}",
+                remedy="Give one of --chip, --at, --box, --picture, --image, or --good",
+            )
+        recipe = Recipe.from_fields({**self.fields, **more}, image=self.image is not None)
+        COUNT.check("k", recipe.k)
+        return recipe
+
+    def upload(self, *, keep: bool) -> Upload | None:
+        """The image file, read.
+
+        Args:
+            keep: Whether it is kept with the collection that is searched.
+
+        Raises:
+            PictureError: If it cannot be read.
+        """
+        return Upload(bytes_of(self.image), self.image.name, keep) if self.image else None
 
 
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the options of `Asked` in the place of its parameter `asked`."""
-    options = inspect.signature(Asked, eval_str=True).parameters
-    parameters: list[inspect.Parameter] = []
-    for own in inspect.signature(command, eval_str=True).parameters.values():
-        parameters += options.values() if own.name == "asked" else [own]
+def with_search_options(
+    *, without: Collection[str] = (), **defaults: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command with an option for each search parameter in the place of its parameter `asked`.
 
-    @wraps(command)
-    def called(**given: Any) -> None:
-        asked = Asked(**{name: given.pop(name) for name in options})
-        command(asked=asked, **given)
+    Args:
+        without: Search parameters that the command does not take.
+        defaults: Defaults that differ from those of `pipeline.search.recipe`.
+    """
+    options = [_option(p, defaults) for name, p in PARAMETERS.items() if name not in without]
+    options.insert(len(STARTS) - 1, _keyword("image", Image, None))
 
-    # What Typer reads; mypy does not know that a function may have a signature of its own.
-    called.__annotations__ = {one.name: one.annotation for one in parameters}
-    named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
-    called.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-    return called
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        signature = inspect.Signature(
+            [
+                option
+                for parameter in own
+                for option in (
+                    options
+                    if parameter.name == "asked"
+                    else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+                )
+            ]
+        )
+
+        @wraps(command)
+        def called(**given: Any) -> None:
+            asked = _asked({option.name: given.pop(option.name) for option in options})
+            command(asked=asked, **given)
+
+        # What Typer reads; mypy does not know that a function may have a signature of its own.
+        called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        called.__signature__ = signature  # type: ignore[attr-defined]
+        return called
+
+    return decorate
+
+
+def _option(parameter: Parameter, defaults: Mapping[str, Any]) -> inspect.Parameter:
+    """The option of a search parameter."""
+    kind, name, help = parameter.kind, parameter.name, parameter.help
+    default = defaults.get(name, parameter.default)
+    metavar: str | None = None
+    type_: Any = str | None
+    if isinstance(kind, kinds.Flag):
+        type_ = bool
+        if default:
+            name, help, default = f"no_{name}", kind.off, False
+    elif isinstance(kind, kinds.Whole):
+        type_ = int
+    elif isinstance(kind, kinds.Number):
+        type_ = float | None
+    elif isinstance(kind, kinds.Ids):
+        type_, default = list[str] | None, None
+        metavar, help = "ID", f"{help} Separate ids by commas, or repeat the option."
+    elif isinstance(kind, kinds.Degrees):
+        metavar = ",".join(kind.names).upper()
+    elif isinstance(kind, kinds.Day):
+        metavar = "DATE"
+    elif isinstance(kind, kinds.Polygon):
+        metavar, help = "FILE|WKT|GEOJSON", f"{help} A file, WKT or GeoJSON."
+    flag = "--" + name.replace("_", "-")
+    return _keyword(name, Annotated[type_, typer.Option(flag, help=help, metavar=metavar)], default)
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _asked(given: Mapping[str, Any]) -> Asked:
+    """Options as fields of a JSON body, those that are not given left out."""
+    fields: dict[str, Any] = {}
+    for name, parameter in PARAMETERS.items():
+        value = given.get(name)
+        if given.get(f"no_{name}"):
+            fields[name] = False
+        elif isinstance(parameter.kind, kinds.Ids) and value:
+            fields[name] = ",".join(value)
+        elif isinstance(parameter.kind, kinds.Polygon) and value:
+            fields[name] = area_of_text(value).to_geojson()["geometry"]
+        elif not (value is None or value is False or value == []):  # 0 is a value
+            fields[name] = value
+    return Asked(fields, given["image"])
 
 
 def register(app: typer.Typer) -> None:
@@ -108,91 +181,83 @@ def register(app: typer.Typer) -> None:
     app.command()(search)
 
 
-@with_options
+@with_search_options()
 def search(
     name: Name,
     asked: Asked,
     source: Annotated[
-        str | None, typer.Option("--from", help="Collection of the chip or point, if another.")
+        str | None,
+        typer.Option("--from", help="Collection of the chip, point or box, if it is another."),
     ] = None,
-    k: Annotated[int, typer.Option(help="How many hits, 1 to 1000.")] = 10,
-    geojson: Annotated[bool, typer.Option("--geojson", help="Print a FeatureCollection.")] = False,
+    sites: Sites = False,
+    geojson: GeoJson = False,
     as_json: Json = False,
 ) -> None:
-    """Find the places that look like a chip, a point or a picture."""
-    if not 1 <= k <= MAX_K:
-        raise QueryError(f"k must be between 1 and {MAX_K}", where=k, remedy="Try --k 10")
-    recipe = asked.recipe(k)
-    library = Library(settings().home)
-    collection = library.open(name)
-    index = Index.open(collection)
-    start = library.open(source) if source else collection
-    query = _query(recipe, collection, index, start, asked.image)
-    result = find(
-        collection, index, query, k=k, suppress=recipe.suppress, threshold=recipe.threshold
+    """Find the places that look like a chip, a point, a box or a picture."""
+    outcome = find(
+        OpenCollections(library()),
+        name,
+        asked.recipe(),
+        asked.upload(keep=False),
+        sites=sites,
+        origin=source,
     )
+    found: tuple[Hit, ...] | tuple[Site, ...] = outcome.sites if sites else outcome.result.hits
     if geojson:
-        print_json(_feature_collection(collection, result))
+        print_json(_feature_collection(name, [each.to_dict() for each in found]))
     elif as_json:
-        print_json([hit.to_dict() for hit in result.hits])
+        print_json([each.to_dict() for each in found])
+    elif sites:
+        _print_sites(outcome)
     else:
-        _hits_table(collection, query, result)
+        _print_hits(outcome)
 
 
-def _query(
-    recipe: Recipe, collection: Collection, index: Index, source: Collection, image: Path | None
-) -> Query:
-    """The query; its start may lie in another collection, its examples lie in the one searched."""
-    from dataclasses import replace
-
-    def start(recipe: Recipe) -> Query:
-        embedder = loader.resnet50(collection.manifest.model.mode)
-        if image is not None:
-            return queries.picture_query(load(image), recipe, embedder, label=image.name)
-        return queries.query(source, origin, recipe, embedder)
-
-    origin = index if source is collection else Index.open(source)
-    alone = replace(recipe, good=(), bad=())
-    if not (image or alone.chip or alone.at):
-        return query_of(recipe, collection, index, start)
-    query = query_of(alone, source, origin, start)
-    if not (recipe.good or recipe.bad):
-        return query
-    return refined(collection, index, query, recipe.good, recipe.bad)
+def _print_hits(outcome: Outcome) -> None:
+    print_table(
+        ["#", "Score", "Chip", "Lon, lat", "Scene", "Date"],
+        [_cells(hit, hit.rank, hit.score, hit.centre) for hit in outcome.result.hits],
+        right=frozenset({0, 1}),
+    )
+    typer.echo(f"{len(outcome.result.hits)} of {_summary(outcome)}")
 
 
-def lon_lat(text: str) -> tuple[float, float]:
-    """The point that an option names.
-
-    Raises:
-        QueryError: If it is none.
-    """
-    try:
-        lon, lat = (float(number) for number in text.split(","))
-    except ValueError:
-        raise QueryError(
-            "This is not LON,LAT", where=text, remedy="For instance --at=-122.05,37.5"
-        ) from None
-    return lon, lat
-
-
-def _hits_table(collection: Collection, query: Query, result: Result) -> None:
+def _print_sites(outcome: Outcome) -> None:
     rows = [
-        (str(h.rank), f"{h.score:.2f}", h.id, f"{h.centre[0]:.5f}, {h.centre[1]:.5f}",
-         h.scene_id, (h.datetime or "")[:10])
-        for h in result.hits
-    ]  # fmt: skip
-    print_table(["#", "Score", "Chip", "Lon, lat", "Scene", "Date"], rows, right=frozenset({0, 1}))
-    typer.echo(
-        f"{len(result.hits)} of {count(result.eligible)} eligible chips like {query.label} "
-        f"in {collection.manifest.title}, {result.seconds * 1000:.0f} ms"
+        (*_cells(site.best, site.rank, site.score, site.centre), str(site.count))
+        for site in outcome.sites
+    ]
+    print_table(
+        ["#", "Score", "Best chip", "Lon, lat", "Scene", "Date", "Hits"],
+        rows,
+        right=frozenset({0, 1, 6}),
+    )
+    hits = len(outcome.result.hits)
+    typer.echo(f"{len(outcome.sites)} sites, made up of {hits} of {_summary(outcome)}")
+
+
+def _cells(hit: Hit, rank: int, score: float, centre: tuple[float, float]) -> tuple[str, ...]:
+    return (
+        str(rank),
+        f"{score:.2f}",
+        hit.id,
+        f"{centre[0]:.5f}, {centre[1]:.5f}",
+        hit.scene_id,
+        (hit.datetime or "")[:10],
     )
 
 
-def _feature_collection(collection: Collection, result: Result) -> dict[str, Any]:
-    features = []
-    for hit in result.hits:
-        properties = hit.to_dict()
-        geometry = properties.pop("geometry")
-        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
-    return {"type": "FeatureCollection", "name": collection.name, "features": features}
+def _summary(outcome: Outcome) -> str:
+    result = outcome.result
+    return (
+        f"{count(result.eligible)} eligible chips like {outcome.query.label} "
+        f"in {outcome.collection.manifest.title}, {result.seconds * 1000:.0f} ms"
+    )
+
+
+def _feature_collection(name: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    features = [
+        {"type": "Feature", "geometry": properties.pop("geometry"), "properties": properties}
+        for properties in found
+    ]
+    return {"type": "FeatureCollection", "name": name, "features": features}

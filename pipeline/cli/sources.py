@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.build.build import BuildRequest, SceneInput, agreed
-from pipeline.cli.terminal import Json, count, print_json, print_table, progress
-from pipeline.collection.library import Library
+from pipeline.cli import build
+from pipeline.cli.terminal import (
+    Aoi,
+    Json,
+    area_of_file,
+    count,
+    library,
+    print_json,
+    print_note,
+    print_table,
+    progress,
+)
 from pipeline.dates import Dates
 from pipeline.errors import AreaError, NotFoundError, QueryError, ServiceError, storage_errors
 from pipeline.geo.area import Area
-from pipeline.jobs.runner import build_attended
 from pipeline.settings import settings
 from pipeline.sources.earth_engine.catalogue import CATALOGUE
 from pipeline.sources.earth_engine.client import check
@@ -35,9 +44,6 @@ Kind = Annotated[
         metavar="SOURCE",
         show_default=False,
     ),
-]
-Aoi = Annotated[
-    Path | None, typer.Option(help="Area: GeoJSON, KML, zipped Shapefile or GeoPackage.")
 ]
 Bbox = Annotated[
     str | None, typer.Option(help="Area as WEST,SOUTH,EAST,NORTH degrees.", metavar="W,S,E,N")
@@ -148,7 +154,7 @@ def _check(as_json: bool) -> None:
     else:
         typer.echo(outcome.message)
     if not outcome.ok:
-        raise typer.Exit(5)
+        raise typer.Exit(ServiceError.exit_code)
 
 
 def _earth_engine(as_json: bool) -> None:
@@ -314,7 +320,7 @@ def _options(source: str, **given: Any) -> dict[str, Any]:
 def _check_collection(name: str | None, stride: int | None) -> None:
     """Refuse what a build of the imagery would refuse, before any of it is fetched."""
     if name is not None:
-        agreed(BuildRequest(name, stride=stride), Library(settings().home))
+        agreed(BuildRequest(name, stride=stride), library())
     elif stride is not None:
         raise QueryError("The stride is that of a collection", remedy="Give --name, too")
 
@@ -331,7 +337,7 @@ def _wish(
     source = open_source(name, **options)
     if aoi and bbox:
         raise AreaError("There are two areas", remedy="Give --aoi or --bbox, not both")
-    area = Area.from_file(aoi) if aoi else Area.from_bbox_text(bbox) if bbox else None
+    area = area_of_file(aoi) if aoi else Area.from_bbox_text(bbox) if bbox else None
     span = Dates.parse(dates) if dates else None
     return Wish(source, area, span, source.search(area, span, cloud=cloud, limit=limit))
 
@@ -364,6 +370,7 @@ def _build(name: str, fetched: Sequence[Fetched], area: Area | None, stride: int
         stride=stride,
         area=area.to_geojson() if area else None,
     )
-    with progress() as report:
-        summary = build_attended(request, settings(), report)
+    summary = build.run(request)
     typer.echo(f"{summary.name}: {count(summary.chips)} chips", err=True)
+    for note in summary.notes:
+        print_note(note)

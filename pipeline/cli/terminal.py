@@ -4,20 +4,65 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pipeline.collection.library import Library
 from pipeline.errors import Cancelled, LookalikeError
+from pipeline.geo.area import Area
 from pipeline.progress import OnProgress, Progress
 from pipeline.settings import settings
 
 Name = Annotated[str, typer.Argument(help="Name of a collection.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+GeoJson = Annotated[bool, typer.Option("--geojson", help="Print a GeoJSON FeatureCollection.")]
+Aoi = Annotated[
+    Path | None,
+    typer.Option(help="Area of interest: GeoJSON, KML, zipped Shapefile or GeoPackage."),
+]
+
+
+def library() -> Library:
+    """The collections of this machine."""
+    return Library(settings().home)
+
+
+def area_of_file(path: Path | str) -> Area:
+    """The area that a file outlines; what was changed in it is printed.
+
+    Raises:
+        AreaError: If it cannot be used.
+    """
+    return _noted(Area.from_file(path))
+
+
+def area_of_text(text: str) -> Area:
+    """The area that GeoJSON, WKT, or a file of that name outlines; changes to it are printed.
+
+    Raises:
+        AreaError: If it cannot be used.
+    """
+    if re.match(r"\s*(\{|(SRID=\d+;)?\s*(MULTI)?POLYGON[\sZM]*\()", text, re.IGNORECASE):
+        return _noted(Area.from_text(text))
+    return area_of_file(text)
+
+
+def _noted(area: Area) -> Area:
+    for note in area.notes:
+        print_note(note)
+    return area
+
+
+def print_note(note: str) -> None:
+    """Print what a stage noticed, beside the answer: on standard error."""
+    typer.echo(f"Note: {note}", err=True)
 
 
 def fail(error: Exception) -> None:

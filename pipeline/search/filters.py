@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -45,6 +45,9 @@ class Filters:
     min_sharpness: float | None = None
     away: float | None = None
 
+
+#: Names of the search parameters that filter.
+FILTERS = tuple(field.name for field in fields(Filters))
 
 _admitted_by: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDictionary()
 _admitting = threading.Lock()

@@ -35,7 +35,7 @@ def load(source: Path | bytes, *, name: str = "picture") -> np.ndarray:
 
     if isinstance(source, Path):
         name = source.name
-        source = _bytes_of(source)
+        source = bytes_of(source)
     if len(source) > MAX_BYTES:
         raise PictureError(
             f"This picture is larger than {MAX_BYTES >> 20} MB",
@@ -63,7 +63,12 @@ def load(source: Path | bytes, *, name: str = "picture") -> np.ndarray:
     return np.asarray(fitted, np.uint8)
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a picture file.
+
+    Raises:
+        PictureError: If it cannot be opened, or is too large.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise PictureError(

@@ -41,7 +41,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Outcome:
     """A search that was run.
 
     Attributes:
@@ -58,9 +58,23 @@ class Answer:
     result: Result
     sites: tuple[Site, ...] = ()
 
+    @property
+    def repeatable(self) -> Recipe:
+        """The recipe that finds these hits again, also after the collection grew.
+
+        A point becomes the chip it meant; a number of sites becomes the number of hits that make
+        them up.
+        """
+        recipe = self.recipe
+        if self.sites:
+            recipe = replace(recipe, k=min(len(self.result.hits), MAX_K))
+        if not recipe.at:
+            return recipe
+        return replace(recipe, at=None, chip=self.query.chips[0])
+
 
 @dataclass(frozen=True)
-class ChangesAnswer:
+class ChangesOutcome:
     """A comparison of two dates that was run: where, what was looked for, what changed."""
 
     collection: Collection
@@ -76,14 +90,14 @@ def find(
     *,
     sites: bool = False,
     origin: str | None = None,
-) -> Answer:
+) -> Outcome:
     """Run a search.
 
     Args:
         open_collections: Where the collections are.
         name: The collection to search.
         recipe: What to look for.
-        upload: The picture to start from; if it is kept, the answer's recipe names it.
+        upload: The picture to start from; if it is kept, the outcome's recipe names it.
         sites: Whether the recipe's k counts sites; the hits are then those that make them up.
         origin: The collection of the chip, point or box to start from, if it is another.
 
@@ -111,9 +125,9 @@ def find(
         )
 
     if not sites:
-        return Answer(collection, recipe, query, look(recipe.k))
+        return Outcome(collection, recipe, query, look(recipe.k))
     result, places = gather(look, recipe.k)
-    return Answer(collection, recipe, query, result, places)
+    return Outcome(collection, recipe, query, result, places)
 
 
 def find_changes(
@@ -125,7 +139,7 @@ def find_changes(
     before: str | None = None,
     after: str | None = None,
     margin: float = MARGIN,
-) -> ChangesAnswer:
+) -> ChangesOutcome:
     """Compare two dates: where what a recipe looks for appeared, disappeared or persists.
 
     Args:
@@ -160,7 +174,7 @@ def find_changes(
         margin=margin,
         k=recipe.k,
     )
-    return ChangesAnswer(collection, query, changes)
+    return ChangesOutcome(collection, query, changes)
 
 
 def query_for(

@@ -21,7 +21,7 @@ from pipeline.export.findings import Findings
 from pipeline.export.formats import FORMATS, export
 from pipeline.search import uploads
 from pipeline.search.boxes import square
-from pipeline.search.recipe import MAX_K, Recipe
+from pipeline.search.recipe import Recipe
 from pipeline.search.review import MARKS, precision_at, review_order
 from pipeline.search.saved import Searches, compare
 from pipeline.search.service import find
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pipeline.search.review import Precision
     from pipeline.search.saved import Reopened, Saved
     from pipeline.search.search import Hit
-    from pipeline.search.service import Answer
     from pipeline.search.sites import Site
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def routes(open_collections: OpenCollections) -> list[Route]:
         recipe = Recipe.from_fields(fields)
         sites = request.query_params.get("sites") == "1"
         found = find(open_collections, searches.collection.name, recipe, sites=sites)
-        kept = _settled(found)
+        kept = found.repeatable
         picture = _picture(found.collection, kept)
         saved = searches.save(name, kept, found.result, picture, marks)
         return JSONResponse(_whole(searches, searches.reopen(saved.id)), 201)
@@ -355,20 +354,6 @@ def _picture(collection: Collection, recipe: Recipe) -> bytes | None:
     except (DamagedError, NotFoundError) as error:
         log.warning("a search is saved without its picture: %s", error)
         return None
-
-
-def _settled(found: Answer) -> Recipe:
-    """The recipe that finds these hits again.
-
-    A point becomes the chip it meant, which stays when the collection grows; a number of sites
-    becomes the number of hits that make them up.
-    """
-    recipe = found.recipe
-    if found.sites:
-        recipe = replace(recipe, k=min(len(found.result.hits), MAX_K))
-    if not recipe.at:
-        return recipe
-    return replace(recipe, at=None, chip=found.query.chips[0])
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

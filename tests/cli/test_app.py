@@ -177,7 +177,7 @@ def test_delete_can_be_undone(home: Path) -> None:
         (("search", "none", "--chip", "x"), 3, "no collection of this name"),
         (("search", "made", "--chip", "ffffffffffffffff"), 3, "No such chip"),
         (("search", "made", "--at", "100,10"), 3, "No chip covers this point"),
-        (("search", "made", "--at", "here"), 2, "not LON,LAT"),
+        (("search", "made", "--at", "here"), 2, "longitude first"),
         (("search", "made", "--chip", "x", "--k", "0"), 2, "between 1 and 1000"),
         (("search", "made"), 2, "Say what to search from"),
         (("search", "made", "--image", "gone.png"), 2, "cannot be opened"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from pipeline.errors import ServiceError
 from tests.cli.test_app import answer, run
 from tests.factories.rasters import ground, write
 from tests.loopback.fixtures import MANHATTAN, Google, google
@@ -37,7 +38,7 @@ def test_sources_tell_what_they_need_and_who_is_signed_in(server: Google) -> Non
 def test_a_failed_check_has_its_exit_code(server: Google) -> None:
     server.tokens.revoked = True
     done = run("sources", "--check")
-    assert done.returncode == 5
+    assert done.returncode == ServiceError.exit_code == 7
     assert "Make a new key" in done.stdout
 
 

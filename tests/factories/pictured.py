@@ -11,15 +11,18 @@ from pipeline.collection.library import Library
 from pipeline.collection.manifest import Manifest
 from pipeline.collection.parquet import write_part
 from pipeline.imagery.ingest import ingest
+from pipeline.model.identity import ModelIdentity
 from tests.factories.rasters import ground, write
 from tests.factories.synthetic import MODEL, chips_of
 
 
-def collection(home: Path, *, title: str = "bay", size: int = 640) -> Collection:
+def collection(
+    home: Path, *, title: str = "bay", size: int = 640, model: ModelIdentity = MODEL
+) -> Collection:
     """A collection named bay, 16 chips of one dated and licensed scene near Lake Geneva."""
     home.mkdir(exist_ok=True)
     raster = write(home / "bay.tif", ground(size, size))
-    made = Library(home).create(Manifest("bay", "The Bay", 128, MODEL))
+    made = Library(home).create(Manifest("bay", "The Bay", 128, model))
     scene = ingest(
         raster,
         made.scenes_folder,
@@ -31,5 +34,5 @@ def collection(home: Path, *, title: str = "bay", size: int = 640) -> Collection
     made.write(scenes=(scene.id,), complete=True, chips=len(chips.ids))
     vectors = np.random.default_rng(1).normal(size=(len(chips.ids), 2048)).astype(np.float32)
     part = made.path / "chips" / scene.id / "block-r0000-c0000-all.parquet"
-    write_part(part, scene, chips, vectors, MODEL, stride=128)
+    write_part(part, scene, chips, vectors, model, stride=128)
     return Library(home).open("bay")

@@ -135,12 +135,11 @@ def test_dates_that_cannot_be_compared_are_refused(series: Collection, home: Pat
 
 
 def test_the_command_line_shows_all_three(series: Collection) -> None:
-    from pipeline.cli.changes import changes
-
-    with pytest.raises(QueryError, match="Say what to look for"):
-        changes("wetlands")
-    with pytest.raises(NotFoundError):
-        changes("wetlands", chip="0" * 16, k=5)
+    without_start = run("changes", "wetlands")
+    assert without_start.returncode == QueryError.exit_code
+    assert "Say what to look for" in without_start.stderr
+    no_chip = run("changes", "wetlands", "--chip", "0" * 16, "--k", "5")
+    assert no_chip.returncode == NotFoundError.exit_code
 
 
 def test_changes_over_rest_name_their_query_and_refuse_in_words(

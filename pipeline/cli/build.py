@@ -1,0 +1,116 @@
+"""`python -m pipeline build|sample`: from rasters to a collection."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.build.build import BuildRequest, SceneInput, describe_left_out, sample_requests
+from pipeline.cli import jobs
+from pipeline.cli.terminal import Aoi, Json, area_of_file, count, print_json, print_table, progress
+from pipeline.errors import InputError
+from pipeline.jobs.runner import build_attended
+from pipeline.settings import settings
+
+if TYPE_CHECKING:
+    from pipeline.build.build import BuildSummary
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(build)
+    app.command()(sample)
+
+
+def build(
+    name: Annotated[
+        str, typer.Option(help="Name of the collection to create, continue or enlarge.")
+    ],
+    scene: Annotated[
+        list[Path] | None, typer.Option(help="Raster to build from; may be given several times.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Chip spacing in pixels: a multiple of 32, up to 256.")
+    ] = None,
+    aoi: Aoi = None,
+    bands: Annotated[
+        str | None, typer.Option(help="Bands shown as red, green, blue, for instance 4,3,2.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the collection, any text.")] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="Acquisition date, if neither the rasters nor their names state it."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="Embedding mode: chip or dense.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Number of worker processes on this machine; 0 for none.")
+    ] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Build on this Dask scheduler, tcp://…")
+    ] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Queue the build as a job and return at once.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make rasters searchable.  If interrupted, the same command continues."""
+    rgb = _bands(bands)
+    area = area_of_file(aoi) if aoi else None
+    request = BuildRequest(
+        name=name,
+        scenes=tuple(SceneInput(path, bands=rgb, datetime=date) for path in scene or []),
+        stride=stride,
+        area=area.to_geojson() if area else None,
+        mode=mode,
+        title=title,
+    )
+    if background:
+        jobs.submit(request, as_json)
+    else:
+        report(run(request, workers, scheduler), as_json)
+
+
+def sample(as_json: Json = False) -> None:
+    """Build the two sample collections, San Francisco Bay and Great Salt Lake."""
+    for request in sample_requests():
+        report(run(request), as_json)
+
+
+def run(request: BuildRequest, workers: int = 0, scheduler: str | None = None) -> BuildSummary:
+    """Build here, with progress bars on standard error."""
+    with progress() as on_progress:
+        engine = replace(settings(), workers=workers, scheduler=scheduler)
+        return build_attended(request, engine, on_progress)
+
+
+def report(summary: BuildSummary, as_json: bool) -> None:
+    """Print what a build made."""
+    if as_json:
+        print_json(asdict(summary))
+        return
+    print_table(
+        ["", summary.name],
+        [
+            ("Chips", count(summary.chips)),
+            ("Left out", describe_left_out(summary.left_out) or "none"),
+            ("Scenes", ", ".join(summary.scenes)),
+            ("Blocks", f"{summary.blocks_made} made, {summary.blocks_kept} already finished"),
+            ("Time", f"{summary.seconds:.1f} s"),
+            *(("Note", note) for note in summary.notes),
+        ],
+    )
+
+
+def _bands(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if len(numbers) != 3 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        raise InputError(
+            "--bands needs three band numbers", where=text, remedy="For instance --bands 3,2,1"
+        )
+    red, green, blue = (int(n) for n in numbers)
+    return red, green, blue

@@ -1,0 +1,146 @@
+"""`python -m pipeline collections|info|rename|describe|delete|restore`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.build.build import describe_left_out
+from pipeline.cli.terminal import Json, Name, count, library, print_json, print_table
+from pipeline.errors import LookalikeError
+from pipeline.jobs.queue import Jobs
+from pipeline.jobs.renaming import rename as rename_collection
+from pipeline.settings import settings
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+    from pipeline.collection.library import Library
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("collections")(list_collections)
+    for command in (info, delete, restore, rename, describe):
+        app.command()(command)
+
+
+def list_collections(as_json: Json = False) -> None:
+    """List the collections."""
+    present = library()
+    rows = [_summary(present, name) for name in present.names()]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        typer.echo("No collections. Make one: python -m pipeline build --scene FILE --name NAME")
+        return
+    cells = [
+        (
+            row["name"],
+            row["title"],
+            count(row["chips"]),
+            str(row["stride"] or ""),
+            row["state"],
+            row["updated"],
+        )
+        for row in rows
+    ]
+    print_table(
+        ["Name", "Title", "Chips", "Stride", "State", "Updated"], cells, right=frozenset({2, 3})
+    )
+
+
+def info(name: Name, as_json: Json = False) -> None:
+    """Show what a collection contains and how it was made."""
+    collection = library().open(name)
+    if as_json:
+        print_json(
+            {
+                **asdict(collection.manifest),
+                "scenes": [scene.to_item() for scene in collection.scenes.values()],
+                "bytes": collection.disk_bytes(),
+                "path": str(collection.path),
+                "state": _state(collection),
+            }
+        )
+        return
+    manifest = collection.manifest
+    model = manifest.model
+    rows = [
+        ("Title", manifest.title),
+        ("State", _state(collection)),
+        ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
+        ("Left out", describe_left_out(manifest.left_out) or "none"),
+        ("Model", f"{model.name}, {model.mode} mode, {model.weights_sha256[:12]}…"),
+        ("Disk", f"{collection.disk_bytes() / 1e6:.1f} MB in {collection.path}"),
+        ("Built", f"{manifest.updated}, {manifest.seconds:.0f} s"),
+    ]
+    rows += [
+        (
+            f"Scene {number}",
+            f"{scene.title}: {scene.width}×{scene.height} px, {scene.gsd:.2f} m, "
+            f"{scene.datetime or 'no date'}",
+        )
+        for number, scene in enumerate(collection.scenes.values(), 1)
+    ]
+    print_table(["", name], rows)
+
+
+def delete(
+    name: Name,
+    now: Annotated[bool, typer.Option("--now", help="Delete permanently.")] = False,
+) -> None:
+    """Move a collection to the trash, from which it can be restored for a week."""
+    token = library().delete(name, keep=not now)
+    typer.echo(f"Deleted {name}." + (f" Undo: python -m pipeline restore {token}" if token else ""))
+
+
+def restore(token: Annotated[str, typer.Argument(help="The token that `delete` printed.")]) -> None:
+    """Restore a deleted collection."""
+    typer.echo(f"Restored {library().restore(token).name}.")
+
+
+def rename(name: Name, new_name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
+    """Rename a collection."""
+    renamed = rename_collection(library(), Jobs(settings().home), name, new_name)
+    typer.echo(f"{name} is now {renamed.name}.")
+
+
+def describe(
+    name: Name,
+    title: Annotated[str | None, typer.Option(help="New title.")] = None,
+    description: Annotated[str | None, typer.Option(help="New description.")] = None,
+) -> None:
+    """Change a collection's title or description."""
+    library().describe(name, title=title, description=description)
+    typer.echo(f"Described {name}.")
+
+
+def _summary(present: Library, name: str) -> dict[str, Any]:
+    try:
+        collection = present.open(name)
+    except LookalikeError as error:
+        return {
+            "name": name, "title": "", "chips": 0, "stride": 0, "scenes": [], "model": {},
+            "state": "damaged", "updated": "", "error": str(error),
+        }  # fmt: skip
+    manifest = collection.manifest
+    return {
+        "name": name,
+        "title": manifest.title,
+        "chips": manifest.chips,
+        "stride": manifest.stride,
+        "scenes": list(manifest.scenes),
+        "model": manifest.model.to_dict(),
+        "state": _state(collection),
+        "created": manifest.created,
+        "updated": manifest.updated,
+    }
+
+
+def _state(collection: Collection) -> str:
+    if collection.busy:
+        return "building"
+    return "complete" if collection.manifest.complete else "unfinished"
