@@ -200,7 +200,7 @@ def refined(vectors: np.ndarray, good: list[int], bad: list[int]) -> np.ndarray:
     rows = np.setdiff1d(
         two_good_minus_bad(vectors, good, bad)[: feedback.CANDIDATES], [start, *bad]
     )
-    return rows[feedback.ranked(vectors, rows, marks)]
+    return rows[feedback.rank(vectors, rows, marks)]
 
 
 RANKINGS = {"2·good − bad": two_good_minus_bad, "Refine": refined}
@@ -292,7 +292,7 @@ def viewed(
         scores: dict[str, list[np.ndarray]] = {option: [] for option in OPTIONS}
         for query in queries:
             read = views.of_picture(changed(pixels[query]))
-            seen = views.seen(read, any_orientation=True, any_scale=True)
+            seen = views.render(read, any_orientation=True, any_scale=True)
             cosines = vectors @ normalise(pooled(network, seen)).T
             # Eight orientations of each of three scales, the plain one first.
             each = cosines.reshape(len(vectors), 3, 8)

@@ -1,1 +1,4 @@
-"""From a question to ranked places in a collection; no HTTP, and no files for other programs."""
+"""From a query to ranked chips, sites and changes of a collection.
+
+No HTTP, and no files for other programs.
+"""

@@ -1,4 +1,4 @@
-"""Boxes: a drawn rectangle as a query, read again from the imagery at its own scale."""
+"""Boxes: a drawn rectangle as a query, read from the imagery at its own scale."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from pipeline.imagery.scene import Scene
 
 CHIP = 256
-#: A smaller box holds nothing to recognise, in pixels of the imagery.
+#: Minimum side of a box in pixels of the imagery; less shows nothing recognisable.
 LEAST_SIDE = 16
-#: A larger one is not one thing, in pixels of the imagery.
+#: Maximum side in pixels of the imagery; more is not one object.
 MOST_SIDE = 4096
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """What lies in a box.
+    """The imagery of a box.
 
     Attributes:
         scene_id: The scene it was read from.
@@ -44,16 +44,16 @@ class Cutout:
 
 
 def cut_out(collection: Collection, box: tuple[float, float, float, float]) -> Cutout:
-    """The imagery under a box, as the square around it, resized to a chip.
+    """The imagery of a box: the square around it, resized to a chip.
 
-    The square keeps shapes as they are: a long box gets surroundings, not a squeeze.
+    A square keeps shapes as they are: a long box gets surroundings instead of being squeezed.
 
     Args:
-        collection: Whose imagery; of several scenes under the box the one with the finest pixels.
+        collection: Whose imagery; of several scenes at the box, the one with the finest pixels.
         box: West, south, east, north in EPSG:4326.
 
     Raises:
-        QueryError: If the box is empty, or too small or too large to be one thing.
+        QueryError: If the box is empty, too small or too large.
         NotFoundError: If no scene covers its centre.
     """
     scene, left, top, side = _square(collection, box)
@@ -82,11 +82,11 @@ def _square(
         )
     scene = _scene_under(collection, (west + east) / 2, (south + north) / 2)
     col, row, width, height = _window(scene, box)
-    if not max(width, height) <= MOST_SIDE:  # nor is it where the projection ends
+    if not max(width, height) <= MOST_SIDE:  # refuses NaN, too: a box beyond the projection
         raise QueryError(
             f"The box is more than {MOST_SIDE} pixels wide",
             where=scene.title,
-            remedy="Draw it round one thing",
+            remedy="Draw it around one object",
         )
     side = round(max(width, height))
     if side < LEAST_SIDE:
@@ -101,18 +101,18 @@ def _square(
 def _scene_under(collection: Collection, lon: float, lat: float) -> Scene:
     import shapely
 
-    found = [
+    scenes = [
         scene
         for scene in collection.scenes.values()
         if any(shapely.intersects_xy(scene.footprint, lon + turn, lat) for turn in (-360, 0, 360))
     ]
-    if not found:
+    if not scenes:
         raise NotFoundError(
             "No imagery lies under the middle of the box",
             where=f"{lon:.5f}, {lat:.5f} (longitude, latitude)",
             remedy="Draw it on a scene",
         )
-    return min(found, key=lambda scene: scene.gsd)
+    return min(scenes, key=lambda scene: scene.gsd)
 
 
 def _window(
@@ -127,9 +127,9 @@ def _window(
     lon = np.array([west, east, east, west, (west + east) / 2, (west + east) / 2])
     lat = np.array([north, north, south, south, north, south])
     x, y = to_scene.transform(lon, lat)
-    back = ~Affine(*scene.transform[:6])
-    cols = back.a * x + back.b * y + back.c
-    rows = back.d * x + back.e * y + back.f
+    to_pixels = ~Affine(*scene.transform[:6])
+    cols = to_pixels.a * x + to_pixels.b * y + to_pixels.c
+    rows = to_pixels.d * x + to_pixels.e * y + to_pixels.f
     return (
         float(cols.min()),
         float(rows.min()),

@@ -1,7 +1,7 @@
-"""Cells: where inside a chip the match lies.
+"""Cells: which part of a chip matches.
 
-The last feature map of ResNet-50 has one 2048-vector for every 32×32 pixels, 8×8 of them a chip,
-and a chip's vector is their mean.  So each cell can be compared with a query as the chip is.
+The last feature map of ResNet-50 has a vector of 2048 numbers for every 32×32 pixels: 8×8 cells a
+chip, whose mean is the chip's vector.  So a cell is compared with a query as a chip is.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 CHIP = 256
 SIDE = CHIP // CELL
-#: Pixels around a chip of a dense collection: its cells were made with their surroundings in view.
+#: Pixels read around a chip of a dense collection, whose cells were embedded with surroundings.
 MARGIN = 2 * CELL
 
 
 def cell_scores(
     collection: Collection, network: Network, chips: Sequence[str], vector: np.ndarray
 ) -> np.ndarray:
-    """Cosine of every cell of some chips to a query.
+    """Cosine of every cell of several chips to a query.
 
     Args:
         collection: Where the chips are.
-        network: What runs ResNet-50.
+        network: Runs ResNet-50.
         chips: Their ids.
         vector: The query's vector (2048,), or those of its views (q, 2048).
 
@@ -48,11 +48,11 @@ def cell_scores(
     table = collection.chips
     pixels = np.stack([read_chip(collection, table.row_of(chip), margin) for chip in chips])
     inside = slice(margin // CELL, margin // CELL + SIDE)
-    return compared(network.maps(pixels)[:, inside, inside], vector)
+    return cosines(network.maps(pixels)[:, inside, inside], vector)
 
 
-def compared(maps: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Float32 (n, h, w): cosines of feature maps (n, h, w, 2048) to a query, its best view's."""
+def cosines(maps: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Float32 (n, h, w): cosines of feature maps (n, h, w, 2048) to a query's best view."""
     flat = normalise(maps.reshape(-1, maps.shape[-1]).astype(np.float32))
     scores = (flat @ normalise(np.atleast_2d(vector)).T).max(axis=1)
     return scores.reshape(maps.shape[:3]).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Changes: where a thing appeared, disappeared or persists between two dates.
+"""Changes: where the object of a query appeared, disappeared or persists between two dates.
 
-Chips of the two dates are matched by their footprints, and each pair has two scores to the query.
-Pictures of two dates differ in light, season and camera before anything changes on the ground; so
-each date's vectors are taken relative to their mean over the places that both dates show, and what
-remains of a score is what is there.
+Chips of the two dates are matched by their footprints, and both chips of a pair are scored against
+the query.  Images of two dates differ in light, season and sensor even where nothing changed on the
+ground.  So the vectors of each date are centred on their mean over the ground that both dates
+cover, which removes what the whole image has in common.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.dates import Dates
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.search.queries import Query
-from pipeline.search.search import Hit, check_model, polygon, unsuppressed
+from pipeline.search.search import Hit, check_model, polygon, suppress_overlaps
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from pipeline.index.index import Index
 
 KINDS = ("appeared", "disappeared", "persists")
-SHARED = 0.5  # part of the smaller footprint that a pair has in common
-BEST = 0.05  # part of all chips that counts as showing the thing, if no threshold is given
-MARGIN = 0.05  # by which a score must change for the change to count
+#: Share of the smaller footprint that both chips of a pair must cover.
+SHARED = 0.5
+#: Share of all chips taken to show the object, if no threshold is given.
+BEST = 0.05
+#: Minimum difference of scores that counts as a change.
+MARGIN = 0.05
+#: Vectors that are widened to float32 at once.
 ROWS = 32_768
 
 
@@ -39,7 +43,7 @@ class Day:
     Attributes:
         day: `YYYY-MM-DD`.
         scenes: Ids of its scenes.
-        chips: Chips of these.
+        chips: Number of their chips.
     """
 
     day: str
@@ -70,7 +74,7 @@ class Change:
 
     @property
     def shown(self) -> Hit:
-        """The chip that shows the thing."""
+        """The chip that shows the object."""
         return self.before if self.kind == "disappeared" else self.after
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,17 +91,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened to the thing that a query shows.
+    """What happened to the object of a query.
 
     Attributes:
-        before: The earlier days.
-        after: The later days.
-        threshold: Score from which on a chip shows the thing.
-        appeared: Places where it is later and was not earlier, the clearest first.
-        disappeared: Places where it was earlier and is not later.
-        persists: Places where it is on both dates.
-        matched: Pairs of chips compared.
-        unmatched: Chips of either date that the other does not cover.
+        before: The earlier date.
+        after: The later date.
+        threshold: Minimum score of a chip that shows the object.
+        appeared: Places that show it on the later date only, the clearest first.
+        disappeared: Places that show it on the earlier date only.
+        persists: Places that show it on both dates.
+        matched: Number of pairs of chips compared.
+        unmatched: Number of chips of either date that the other does not cover.
     """
 
     before: str
@@ -115,39 +119,39 @@ class Changes:
             "before": self.before, "after": self.after, "threshold": round(self.threshold, 6),
             "matched": self.matched, "unmatched": self.unmatched,
         }  # fmt: skip
-        return plain | {kind: [one.to_dict() for one in getattr(self, kind)] for kind in KINDS}
+        return plain | {kind: [each.to_dict() for each in getattr(self, kind)] for kind in KINDS}
 
     def to_geojson(self) -> dict[str, Any]:
         """One FeatureCollection of all three kinds, for a GIS."""
         features = []
-        for one in (*self.appeared, *self.disappeared, *self.persists):
-            told = {
-                "kind": one.kind,
-                "rank": one.rank,
-                "difference": round(one.difference, 4),
-                "score_before": round(one.before.score, 4),
-                "score_after": round(one.after.score, 4),
-                "date_before": one.before.datetime,
-                "date_after": one.after.datetime,
-                "chip_before": one.before.id,
-                "chip_after": one.after.id,
+        for change in (*self.appeared, *self.disappeared, *self.persists):
+            properties = {
+                "kind": change.kind,
+                "rank": change.rank,
+                "difference": round(change.difference, 4),
+                "score_before": round(change.before.score, 4),
+                "score_after": round(change.after.score, 4),
+                "date_before": change.before.datetime,
+                "date_after": change.after.datetime,
+                "chip_before": change.before.id,
+                "chip_after": change.after.id,
             }
-            outline = polygon(one.shown.corners)
-            features.append({"type": "Feature", "geometry": outline, "properties": told})
+            outline = polygon(change.shown.corners)
+            features.append({"type": "Feature", "geometry": outline, "properties": properties})
         return {"type": "FeatureCollection", "features": features}
 
 
 def days(collection: Collection) -> list[Day]:
-    """The dates of a collection, oldest first; undated scenes are left out."""
+    """The dates of a collection, the earliest first; scenes without a date are left out."""
     table = collection.chips
     counts = np.bincount(table.scene, minlength=len(table.scene_ids))
-    found: dict[str, list[int]] = {}
-    for number, moment in enumerate(table.datetimes):
-        if moment:
-            found.setdefault(moment[:10], []).append(number)
+    scenes: dict[str, list[int]] = {}
+    for number, acquired in enumerate(table.datetimes):
+        if acquired:
+            scenes.setdefault(acquired[:10], []).append(number)
     return [
         Day(day, tuple(table.scene_ids[n] for n in numbers), int(counts[numbers].sum()))
-        for day, numbers in sorted(found.items())
+        for day, numbers in sorted(scenes.items())
     ]
 
 
@@ -162,7 +166,7 @@ def compare(
     margin: float = MARGIN,
     k: int = 50,
 ) -> Changes:
-    """Where the thing a query shows appeared, disappeared or persists.
+    """Where the object of a query appeared, disappeared or persists.
 
     Args:
         collection: Holds scenes of both dates over the same ground.
@@ -170,14 +174,14 @@ def compare(
         query: What to look for.
         before: Earlier date or dates, as `Dates.parse` reads them.
         after: Later date or dates.
-        threshold: Score, relative to each date's mean, from which on a chip shows the thing; by
-            default the best twentieth of all chips compared has it.
-        margin: A score must change by more than this for the thing to have come or gone.
-        k: Most places of each kind.
+        threshold: Minimum score, relative to each date's mean, of a chip that shows the object; by
+            default the score that the best twentieth of all chips compared reaches.
+        margin: Minimum difference of scores where it appeared or disappeared.
+        k: Maximum number of places of each kind.
 
     Raises:
         QueryError: If a date has no scene, the dates are the same, or share no ground.
-        ModelMismatchError: If the query was made by another model.
+        ModelMismatchError: If the query was embedded by another model.
     """
     check_model(query, collection)
     table = collection.chips
@@ -189,7 +193,7 @@ def compare(
     pairs = _pairs(table, earlier, later)
     if not len(pairs):
         raise QueryError(
-            "Scenes of these two dates show no ground in common",
+            "Scenes of these two dates do not overlap",
             where=f"{before}, {after}",
             remedy="Choose dates whose scenes overlap",
         )
@@ -205,7 +209,7 @@ def compare(
     }
     for kind in ("appeared", "disappeared"):
         strength[kind][strength[kind] <= margin] = -np.inf
-    found = {kind: _ranked(table, kind, pairs, scores, strength[kind], k) for kind in KINDS}
+    places = {kind: _strongest(table, kind, pairs, scores, strength[kind], k) for kind in KINDS}
     covered = len(np.unique(pairs[:, 0])) + len(np.unique(pairs[:, 1]))
     return Changes(
         before=before,
@@ -213,7 +217,7 @@ def compare(
         threshold=limit,
         matched=len(pairs),
         unmatched=len(earlier) + len(later) - covered,
-        **found,
+        **places,
     )
 
 
@@ -230,9 +234,9 @@ def chip_on(collection: Collection, day: str, lon: float, lat: float) -> int:
     near = rows[shapely.intersects_xy(shapely.polygons(table.corners[rows]), lon, lat)]
     if not len(near):
         raise NotFoundError(
-            "There is no chip of this date here",
-            where=f"{lon:.5f}, {lat:.5f} on {day}",
-            remedy="Choose a place on its imagery",
+            "No chip of this date covers this point",
+            where=f"{lon:.5f}, {lat:.5f} (longitude, latitude) on {day}",
+            remedy="Choose a point on the imagery of that date",
         )
     away = (table.centres[near] - (lon, lat)) * (np.cos(np.radians(lat)), 1.0)
     return int(near[np.argmin((away**2).sum(axis=1))])
@@ -241,7 +245,7 @@ def chip_on(collection: Collection, day: str, lon: float, lat: float) -> int:
 def _rows(collection: Collection, text: str) -> np.ndarray:
     """Rows of the chips whose scenes were taken at a date."""
     span, table = Dates.parse(text), collection.chips
-    wanted = [bool(moment) and span.holds(moment) for moment in table.datetimes]
+    wanted = [bool(acquired) and span.holds(acquired) for acquired in table.datetimes]
     rows = np.flatnonzero(np.array(wanted, bool)[table.scene])
     if not len(rows):
         known = ", ".join(day.day for day in days(collection)) or "none"
@@ -258,7 +262,7 @@ def _pairs(table: ChipTable, earlier: np.ndarray, later: np.ndarray) -> np.ndarr
     import shapely
 
     centres = table.centres.copy()
-    # Degrees of longitude as long as those of latitude, so that near means near.
+    # A degree of longitude is made as long as one of latitude, so that distances compare.
     centres[:, 0] *= np.cos(np.radians(centres[np.r_[earlier, later], 1].mean()))
     old, new = shapely.points(centres[earlier]), shapely.points(centres[later])
     forth = np.column_stack([earlier, later[shapely.STRtree(new).nearest(old)]])
@@ -277,11 +281,11 @@ def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> 
     origin = np.mean(means, axis=0)
     for side in (0, 1):
         if rows and np.isin(rows, pairs[:, side]).all():
-            origin = means[side]  # the query's own date: its light is that of this mean
+            origin = means[side]  # the query is of this date, and has its light
     target = target - origin
     target /= np.maximum(np.linalg.norm(target, axis=1, keepdims=True), 1e-12)
     return np.column_stack(
-        [_centred(index, pairs[:, side], means[side], target) for side in (0, 1)]
+        [_centred_cosines(index, pairs[:, side], means[side], target) for side in (0, 1)]
     )
 
 
@@ -293,8 +297,10 @@ def _mean(index: Index, rows: np.ndarray) -> np.ndarray:
     return mean
 
 
-def _centred(index: Index, rows: np.ndarray, mean: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Best cosine of each vector less the mean to the targets (m, d); 0 for the mean itself."""
+def _centred_cosines(
+    index: Index, rows: np.ndarray, mean: np.ndarray, target: np.ndarray
+) -> np.ndarray:
+    """Cosine of each centred vector to its best target of (m, d); 0 for the mean itself."""
     scores = np.empty(len(rows))
     for start in range(0, len(rows), ROWS):
         part = index.vectors[rows[start : start + ROWS]].astype(np.float32) - mean
@@ -303,7 +309,7 @@ def _centred(index: Index, rows: np.ndarray, mean: np.ndarray, target: np.ndarra
     return scores
 
 
-def _ranked(
+def _strongest(
     table: ChipTable,
     kind: str,
     pairs: np.ndarray,
@@ -315,7 +321,7 @@ def _ranked(
     order = np.argsort(-strength, kind="stable")[: int(np.isfinite(strength).sum())]
     side = 0 if kind == "disappeared" else 1
     corners = table.corners[pairs[order, side]]
-    kept = order[unsuppressed(corners, np.empty((0, 4, 2)), k)]
+    kept = order[suppress_overlaps(corners, np.empty((0, 4, 2)), k)]
     return tuple(
         Change(
             kind,
@@ -333,11 +339,11 @@ def between(collection: Collection) -> Sequence[str]:
     Raises:
         QueryError: If it has scenes of fewer than two dates.
     """
-    found = days(collection)
-    if len(found) < 2:
+    present = days(collection)
+    if len(present) < 2:
         raise QueryError(
             "This collection has scenes of fewer than two dates",
             where=collection.name,
             remedy="Add a scene of another date on the Collections page, or with `build --name`",
         )
-    return found[0].day, found[-1].day
+    return present[0].day, present[-1].day

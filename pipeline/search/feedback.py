@@ -1,15 +1,15 @@
-"""Refine: from a few marks, good and bad, to a better ranking.
+"""Relevance feedback: from a few marks, good and bad, to a better ranking.
 
 A first approximation moves the query to 2·good − bad (Rocchio, as Earth Index and GeoVibes do) and
-fetches the chips nearest to it.  Those are ranked anew by the sum of two rankings, each
-standardised over them:
+fetches the chips nearest to it.  They are re-ranked by the sum of two scores, each standardised
+over these chips:
 
-- a logistic model over the marks and a few weak random negatives, on vectors joined by their
-  neighbours: it learns which directions tell good from bad;
-- label propagation on the graph of nearest neighbours (Zhou et al., NIPS 2003): good marks light
-  up what is near them along the data, bad ones darken it.
+- a logistic model trained on the marks and a few weak random negatives, on vectors averaged with
+  their neighbours: it learns which directions separate good from bad;
+- label propagation on the graph of nearest neighbours (Zhou et al., NIPS 2003): good marks raise
+  the scores of the chips connected to them, bad marks lower them.
 
-On a simulated analyst the sum beats either one, and both beat 2·good − bad; docs/quality.md has
+With a simulated analyst the sum beats either score, and both beat 2·good − bad; docs/quality.md has
 the figures.
 """
 
@@ -22,25 +22,28 @@ import numpy as np
 from pipeline.model import pooling
 from pipeline.vectors import normalise, widen
 
-#: Chips that are ranked anew; bounds the cost whatever the collection's size.
+#: Chips that are re-ranked; bounds the cost whatever the collection's size.
 CANDIDATES = 2000
-#: Share of the logistic model in the sum.
+#: Weight of the logistic model in the sum; the rest is that of label propagation.
 LOGISTIC = 0.3
+#: Random chips taken for bad ones, and what they weigh together where a bad mark weighs 1.
 _WEAK = 20
 _WEAK_WEIGHT = 0.2
+#: Factor on unit vectors, so that the logistic model can be sure of itself.
 _STEEPNESS = 5.0
+#: L2 regularisation of the logistic model.
 _PENALTY = 0.01
-#: Vectors of which there must be more for a graph or a projection to mean anything.
+#: Up to this many vectors a graph or a projection means nothing.
 _FEW = 8
 
 
 @dataclass(frozen=True)
 class Marks:
-    """What a search started from and what was said about its hits.
+    """What a search started from, and the marks on its hits.
 
     Attributes:
-        start: Float32 (m, d), unit vectors of the start or of its views, together as much worth as
-            one good mark; none if the search started from the marks alone.
+        start: Float32 (m, d), unit vectors of the start or of its views, which weigh together as
+            much as one good mark; none if the search started from the marks alone.
         good: Rows marked good.
         bad: Rows marked bad.
     """
@@ -50,71 +53,71 @@ class Marks:
     bad: tuple[int, ...] = ()
 
 
-def ranked(vectors: np.ndarray, rows: np.ndarray, marks: Marks) -> np.ndarray:
-    """Places of candidates in a better order: those marked good, then the likeliest.
+def rank(vectors: np.ndarray, rows: np.ndarray, marks: Marks) -> np.ndarray:
+    """Order of candidates by the marks: those marked good first, then the most similar.
 
     Args:
         vectors: Vectors (n, d) of the collection; may be a float16 memory map.
         rows: Int (m,), the candidates, none of them marked bad.
-        marks: At least a start or a good mark.  They take part whether candidates or not.
+        marks: At least a start or a good mark.  Marked chips count whether candidates or not.
 
     Returns:
-        Int (m,), indices into `rows`, best first; always the same for the same input.
+        Int (m,), indices into `rows`, best first; deterministic.
     """
     marked = np.array(marks.good + marks.bad, np.int64)
     rng = np.random.default_rng(0)
     weak = np.setdiff1d(rng.choice(len(vectors), min(_WEAK, len(vectors)), replace=False), marked)
     pool = np.concatenate([rows, np.setdiff1d(np.concatenate([marked, weak]), rows)])
-    near = normalise(widen(np.asarray(vectors[pool], np.float16)))
-    space = np.concatenate([near, marks.start])
-    place = {row: at for at, row in enumerate(pool.tolist())}
-    says = np.zeros(len(space), np.float32)
-    says[[place[row] for row in marks.good]] = 1
-    says[len(pool) :] = 1 / max(len(marks.start), 1)
-    says /= says.sum()
-    says[[place[row] for row in marks.bad]] = -1 / max(len(marks.bad), 1)
-    scores = _scores(space, says, np.array([place[row] for row in weak.tolist()], np.int64))
+    pool_vectors = normalise(widen(np.asarray(vectors[pool], np.float16)))
+    space = np.concatenate([pool_vectors, marks.start])
+    position = {row: i for i, row in enumerate(pool.tolist())}
+    judged = np.zeros(len(space), np.float32)
+    judged[[position[row] for row in marks.good]] = 1
+    judged[len(pool) :] = 1 / max(len(marks.start), 1)
+    judged /= judged.sum()
+    judged[[position[row] for row in marks.bad]] = -1 / max(len(marks.bad), 1)
+    scores = _scores(space, judged, np.array([position[row] for row in weak.tolist()], np.int64))
     return np.lexsort((-scores[: len(rows)], ~np.isin(rows, marks.good)))
 
 
-def _scores(space: np.ndarray, says: np.ndarray, weak: np.ndarray) -> np.ndarray:
-    """Summed standardised scores (n,) of a space (n, d).
+def _scores(space: np.ndarray, judged: np.ndarray, weak: np.ndarray) -> np.ndarray:
+    """Sum of the two standardised scores (n,) of a space (n, d).
 
     Args:
         space: Unit vectors.
-        says: Weight of each good mark, positive and 1 together, of each bad one, negative and -1
-            together; 0 for the rest.
-        weak: Places of the random negatives.
+        judged: Weight of each vector: good marks are positive and sum to 1, bad ones are negative
+            and sum to -1, the rest is 0.
+        weak: Indices of the random negatives.
     """
     if len(space) <= _FEW:
-        return space @ (np.where(says > 0, 2 * says, says) @ space)
+        return space @ (np.where(judged > 0, 2 * judged, judged) @ space)
     vectors = pooling.joined(pooling.Projection.learn(space)(space))
-    lit = pooling.walked(pooling.graph(vectors), says)
-    learned = vectors @ _logistic(vectors, says, weak)
-    return LOGISTIC * _standard(learned) + (1 - LOGISTIC) * _standard(lit)
+    propagated = pooling.walked(pooling.graph(vectors), judged)
+    logistic = vectors @ _logistic(vectors, judged, weak)
+    return LOGISTIC * _standardise(logistic) + (1 - LOGISTIC) * _standardise(propagated)
 
 
-def _standard(scores: np.ndarray) -> np.ndarray:
+def _standardise(scores: np.ndarray) -> np.ndarray:
     return (scores - scores.mean()) / max(float(scores.std()), 1e-12)
 
 
-def _logistic(vectors: np.ndarray, says: np.ndarray, weak: np.ndarray) -> np.ndarray:
-    """Direction (d,) of a penalised logistic model: good against bad and weak random others."""
+def _logistic(vectors: np.ndarray, judged: np.ndarray, weak: np.ndarray) -> np.ndarray:
+    """Direction (d,) of a regularised logistic model: good against bad and random negatives."""
     from scipy.optimize import minimize
 
-    marked = np.flatnonzero(says)
+    marked = np.flatnonzero(judged)
     examples = _STEEPNESS * vectors[np.concatenate([marked, weak])]
-    truth = np.concatenate([says[marked] > 0, np.zeros(len(weak))])
-    weights = np.concatenate([abs(says[marked]), np.full(len(weak), _WEAK_WEIGHT / _WEAK)])
+    truth = np.concatenate([judged[marked] > 0, np.zeros(len(weak))])
+    weights = np.concatenate([abs(judged[marked]), np.full(len(weak), _WEAK_WEIGHT / _WEAK)])
 
-    def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
-        logits = examples @ at[:-1] + at[-1]
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = examples @ x[:-1] + x[-1]
         miss = np.logaddexp(0, logits) - truth * logits
         slope = weights * (1 / (1 + np.exp(-logits)) - truth)
-        value = float(weights @ miss + _PENALTY * at[:-1] @ at[:-1])
-        gradient = np.append(examples.T @ slope + 2 * _PENALTY * at[:-1], slope.sum())
+        value = float(weights @ miss + _PENALTY * x[:-1] @ x[:-1])
+        gradient = np.append(examples.T @ slope + 2 * _PENALTY * x[:-1], slope.sum())
         return value, gradient
 
     start = np.zeros(vectors.shape[1] + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60})
-    return np.asarray(found.x[:-1], np.float32)
+    solution = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    return np.asarray(solution.x[:-1], np.float32)

@@ -1,4 +1,4 @@
-"""Filters: which chips may be a hit.  They are applied before a search, never after it."""
+"""Filters: which chips are eligible.  They are applied before a search, so k hits stay k."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
     from pipeline.collection.chip_table import ChipTable
 
-#: Sets of filters whose eligible chips are remembered for each table.
+#: Sets of filters whose eligible chips are cached for each table.
 REMEMBERED = 4
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What may be a hit; applied before the search.
+    """Which chips are eligible.
 
     Attributes:
-        within: Polygon in EPSG:4326; a chip is eligible if its centre lies inside.
+        within: Polygon in EPSG:4326 that must contain a chip's centre.
         scenes: Scene ids, or empty for all.
-        since: First acquisition day; scenes without a date are not eligible then.
-        until: Last acquisition day.
-        max_nodata: Largest share of pixels without data, percent.
-        min_sharpness: Least sharpness.
-        away: Metres that a hit's centre must keep from the query's.
+        since: First acquisition day; excludes scenes without a date.
+        until: Last acquisition day; excludes scenes without a date.
+        max_nodata: Maximum share of pixels without data, in percent.
+        min_sharpness: Minimum sharpness.
+        away: Minimum distance of a chip's centre from the query's, in metres.
     """
 
     within: BaseGeometry | None = None
@@ -49,39 +49,39 @@ class Filters:
 #: Names of the search parameters that filter.
 FILTERS = tuple(field.name for field in fields(Filters))
 
-_admitted_by: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDictionary()
-_admitting = threading.Lock()
+_cache: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDictionary()
+_cache_lock = threading.Lock()
 
 
-def admitted(table: ChipTable, filters: Filters, places: np.ndarray | None = None) -> Eligible:
-    """The chips that the filters admit; remembered, as one searches on under the same filters.
+def admitted(table: ChipTable, filters: Filters, footprints: np.ndarray | None = None) -> Eligible:
+    """The chips that pass filters; cached, because searches often follow with the same filters.
 
     Args:
-        table: The collection's.
-        filters: Any.
-        places: Float64 (m, 4, 2), the query's footprints, from which `filters.away` counts; without
-            any that one is left out.
+        table: Chips of the collection.
+        filters: The filters.
+        footprints: Float64 (m, 4, 2), the query's, from which `filters.away` is measured; without
+            them it does not apply.
     """
     fixed = replace(filters, away=None)
-    with _admitting:
-        known = _admitted_by.setdefault(table, OrderedDict())
-        found = known.get(fixed)
-    found = found or Eligible(_passing(table, fixed))
-    with _admitting:
-        known[fixed] = found
+    with _cache_lock:
+        known = _cache.setdefault(table, OrderedDict())
+        eligible = known.get(fixed)
+    eligible = eligible or Eligible(_passing(table, fixed))
+    with _cache_lock:
+        known[fixed] = eligible
         known.move_to_end(fixed)
         while len(known) > REMEMBERED:
             known.popitem(last=False)
-    if not filters.away or places is None or not len(places):
-        return found
-    mask = found.mask.copy()
-    for lon, lat in places.mean(axis=1):
+    if not filters.away or footprints is None or not len(footprints):
+        return eligible
+    mask = eligible.mask.copy()
+    for lon, lat in footprints.mean(axis=1):
         mask &= metres_from(table.centres, lon, lat) >= filters.away
     return Eligible(mask)
 
 
 def _passing(table: ChipTable, filters: Filters) -> np.ndarray:
-    """Bool (n,): the chips that the filters admit, wherever the query is."""
+    """Bool (n,): the chips that pass the filters, `away` not counted."""
     mask = np.ones(len(table), bool)
     if filters.max_nodata is not None:
         mask &= table.nodata_percent <= filters.max_nodata
@@ -100,7 +100,7 @@ def _passing(table: ChipTable, filters: Filters) -> np.ndarray:
 
 
 def metres_from(points: np.ndarray, lon: float, lat: float) -> np.ndarray:
-    """Great-circle metres of points (n, 2) in lon/lat from one place (haversine, mean radius)."""
+    """Great-circle distance in metres of points (n, 2) from a place (haversine, mean radius)."""
     x, y = np.radians(points[:, 0]), np.radians(points[:, 1])
     x0, y0 = np.radians(lon), np.radians(lat)
     a = np.sin((y - y0) / 2) ** 2 + np.cos(y) * np.cos(y0) * np.sin((x - x0) / 2) ** 2
@@ -112,8 +112,8 @@ def _scene_passes(table: ChipTable, scene: int, filters: Filters) -> bool:
         return False
     if not (filters.since or filters.until):
         return True
-    when = table.datetimes[scene]
-    if when is None:
+    acquired = table.datetimes[scene]
+    if acquired is None:
         return False
-    day = date.fromisoformat(when[:10])
+    day = date.fromisoformat(acquired[:10])
     return (filters.since or date.min) <= day <= (filters.until or date.max)

@@ -1,4 +1,4 @@
-"""The collections a server holds open, each index loaded once and kept while it is current."""
+"""Open collections: each index is loaded once and kept while it is current."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from pipeline.model.embedder import Embedder
     from pipeline.model.resnet import Network
 
+#: Indexes kept open.
 KEPT = 8
 
 
 class OpenCollections:
-    """Open collections and their indexes, for many requests at once.
+    """Open collections and their indexes, for concurrent requests.
 
-    The library already gives the same `Collection` while nothing on disk changed; this adds the
-    index of that state.  Two requests for one index wait for a single load.
+    The library returns the same `Collection` while nothing on disk changed; this adds its index.
+    Concurrent requests for one index wait for a single load.
 
     Args:
         library: Where the collections are.
@@ -43,7 +44,7 @@ class OpenCollections:
         return self.library.open(name)
 
     def index(self, name: str) -> Index:
-        """The open index of a collection; loads it, or waits for the request that does.
+        """The open index of a collection; loads it, or waits for the request that loads it.
 
         Raises:
             NotFoundError: If there is no collection of this name.
@@ -56,12 +57,12 @@ class OpenCollections:
         with loading:
             index = self._indexes.get(key)
             if index is None:
-                index = _opened(collection)
+                index = _open(collection)
             self._keep(key, index)
             return index
 
     def _keep(self, key: tuple[str, str], index: Index) -> None:
-        """Keep it as the one used last, in the place of the collection's earlier ones."""
+        """Keep an index as the most recently used; drop the collection's earlier ones."""
         with self._mutex:
             outdated = [other for other in self._indexes if other[0] == key[0]]
             for other in outdated:
@@ -71,28 +72,29 @@ class OpenCollections:
                 self._indexes.popitem(last=False)
 
     def embedder(self, name: str) -> Embedder:
-        """The model that made a collection, to embed a query picture the same way.
+        """The model of a collection, to embed a query picture in the same way.
 
         Raises:
             WeightsError: If the weights are missing.
         """
-        with _starting:
+        with _loading_network:
             return loader.resnet50(self.collection(name).manifest.model.mode)
 
     def network(self) -> Network:
-        """ResNet-50 itself, for what lies inside a chip.
+        """ResNet-50 itself, for the cells of a chip.
 
         Raises:
             WeightsError: If the weights are missing.
         """
-        with _starting:
+        with _loading_network:
             return loader.this_network()
 
 
-_starting = threading.Lock()  # the network: it takes seconds, and memory each time it is begun
+#: Held while the network is loaded, which takes seconds, and memory each time.
+_loading_network = threading.Lock()
 
 
-def _opened(collection: Collection) -> Index:
+def _open(collection: Collection) -> Index:
     index = Index.open(collection)
-    _ = collection.chips.centres  # the table is wanted with the first search; read it now
+    _ = collection.chips.centres  # the first search needs the table: read it with the index
     return index

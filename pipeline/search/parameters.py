@@ -18,7 +18,7 @@ LONGEST_TEXT = 200
 MOST_IDS = 1_000
 #: Of a parameter that a search can start from.
 START = True
-OPTIONAL = "Leave it out"
+_OPTIONAL = "Leave it out, or give such a number"
 
 
 class Kind(ABC):
@@ -107,7 +107,7 @@ class Degrees(Kind):
 
     Attributes:
         names: What each number is.
-        example: For whoever gave something else.
+        example: Shown in the message about a wrong value.
     """
 
     names: tuple[str, ...]
@@ -141,8 +141,8 @@ class Degrees(Kind):
 class Whole(Kind):
     """A whole number of a range.
 
-    The range is checked where the number is used: whoever asks for too many hits of a chip that
-    does not exist hears of the chip first.
+    The range is checked when the number is used: a search for too many hits of a chip that does not
+    exist is first of all not found.
     """
 
     least: int
@@ -188,7 +188,7 @@ class Number(Kind):
                 if self.most == math.inf
                 else f"between {self.least:g} and {self.most:,.9g}"
             )
-            raise _refusal(f"{name} must be a number {span}", value, OPTIONAL)
+            raise _refusal(f"{name} must be a number {span}", value, _OPTIONAL)
         return number
 
     def schema(self) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class Flag(Kind):
     """Yes or no.
 
     Attributes:
-        off: What "no" means, for the option `--no-NAME` of a flag that is on by default.
+        off: Help of the option `--no-NAME`, for a flag that is on by default.
     """
 
     off: str = ""
@@ -213,7 +213,7 @@ class Flag(Kind):
             return value
         if str(value).lower() in ("true", "1", "false", "0"):
             return str(value).lower() in ("true", "1")
-        raise _refusal(f"{name} must be true or false", value, OPTIONAL)
+        raise _refusal(f"{name} must be true or false", value, "Leave it out, or give one of these")
 
     def schema(self) -> dict[str, Any]:
         """As `Kind.schema`."""
@@ -221,7 +221,7 @@ class Flag(Kind):
 
 
 class Day(Kind):
-    """A day, ISO 8601; of a time the day is taken."""
+    """A day, ISO 8601; the time of day is dropped."""
 
     def read(self, name: str, value: Any) -> str:
         """As `Kind.read`."""
@@ -236,7 +236,7 @@ class Day(Kind):
 
 
 class Polygon(Kind):
-    """A polygon as GeoJSON, or as its text; whether it can be used, `Recipe.filters` checks."""
+    """A polygon as GeoJSON, parsed or as text; `Recipe.filters` checks whether it can be used."""
 
     def read(self, name: str, value: Any) -> dict[str, Any]:
         """As `Kind.read`."""

@@ -1,4 +1,4 @@
-"""Query pictures: any picture a user drops becomes 256×256 RGB, or a message says why not."""
+"""Query pictures: an image file in any usual format becomes 256×256 RGB pixels."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 64 * 2**20
+#: Minimum width and height in pixels.
 LEAST_SIDE = 16
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
 
@@ -24,12 +25,12 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
 def load(source: Path | bytes, *, name: str = "picture") -> np.ndarray:
     """A picture as uint8 (256, 256, 3) RGB: its central square, resized.
 
-    CMYK, palette, grey, 16-bit, transparent and animated pictures are converted (of an animation
-    the first frame; transparency over black, as chips show pixels without data).  The size is
-    judged from the header, before anything is decoded.
+    CMYK, palette, grey, 16-bit, transparent and animated pictures are converted: of an animation
+    the first frame, transparency over black, as chips show pixels without data.  The size is
+    checked in the header, before anything is decoded.
 
     Raises:
-        PictureError: If it is not a picture, is damaged, too small or too large.
+        PictureError: If the file is no picture, is damaged, too small or too large.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -40,7 +41,7 @@ def load(source: Path | bytes, *, name: str = "picture") -> np.ndarray:
         raise PictureError(
             f"This picture is larger than {MAX_BYTES >> 20} MB",
             where=name,
-            remedy="Crop it to the thing you look for",
+            remedy="Crop it to the object you are looking for",
         )
     try:
         with warnings.catch_warnings():
@@ -51,7 +52,7 @@ def load(source: Path | bytes, *, name: str = "picture") -> np.ndarray:
             square = _eight_bit(ImageOps.exif_transpose(image))
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise PictureError(
-            "This is not a picture that can be read",
+            "This file cannot be read as an image",
             where=name,
             remedy="Use PNG, JPEG, WebP, TIFF, GIF or BMP",
         ) from error
@@ -74,7 +75,7 @@ def bytes_of(path: Path) -> bytes:
             raise PictureError(
                 f"This picture is larger than {MAX_BYTES >> 20} MB",
                 where=path.name,
-                remedy="Crop it to the thing you look for",
+                remedy="Crop it to the object you are looking for",
             )
         return path.read_bytes()
     except OSError as error:
@@ -90,7 +91,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
             f"This picture has {width}×{height} pixels, more than "
             f"{MAX_PIXELS // 1_000_000} megapixels",
             where=name,
-            remedy="Crop it to the thing you look for",
+            remedy="Crop it to the object you are looking for",
         )
     if min(width, height) < LEAST_SIDE:
         raise PictureError(
@@ -102,7 +103,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """An 8-bit RGB version of a picture of any mode."""
+    """A picture of any mode as 8-bit RGB."""
     from PIL import Image
 
     if image.mode.startswith(("I", "F")):

@@ -1,7 +1,7 @@
 """Queries: what a search looks for, made from a chip, a point, a box, a picture or examples.
 
-A query has one vector, or one for each of its views (`pipeline.search.views`): then a chip's score
-is its best one's.
+A query has one vector, or one for each of its views (`pipeline.search.views`); then the score of a
+chip is that of its best view.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from pipeline.model.identity import ModelIdentity
     from pipeline.search.recipe import Recipe
 
-#: Each is read and embedded in up to 24 views.
+#: Maximum number of examples in several views: each is read and embedded in up to 24.
 MOST_VIEWED = 8
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for.
+    """What a search looks for.
 
     Attributes:
-        vector: Float32 (2048,) of any length, or (m, 2048) of m views, the query's own first.
-        model: Model that made it.
+        vector: Float32 (2048,), not normalised, or (m, 2048) of m views, the unchanged one first.
+        model: Model that embedded it.
         chips: Ids of the chips it was made of, none for a picture; they are never hits.
         corners: Float64 (m, 4, 2) lon/lat footprints of those chips or of the drawn box.
-        label: How the user would call it.
-        marks: By which its hits are ordered, or None for the order of their scores.
+        label: What the user would call it.
+        marks: Marks that order the hits, or None to order them by score.
     """
 
     vector: np.ndarray
@@ -52,20 +52,20 @@ class Query:
     marks: Marks | None = field(default=None, repr=False)
 
     def rows_in(self, table: ChipTable) -> list[int]:
-        """Rows of the chips that it was made of, as far as a table has them."""
+        """Rows of the chips that it was made of; those that a table does not have are left out."""
         return sorted({row for chip in self.chips if (row := table.find(chip)) is not None})
 
     def best(
         self, index: Index, k: int, eligible: Eligible | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and cosines of the k best chips: as `Index.search`, of several views the best."""
+        """Rows and cosines of the k best chips by their best view; see `Index.search`."""
         if self.vector.ndim == 1:
             return index.search(self.vector, k, eligible)
         views = [index.search(view, k, eligible) for view in self.vector]
         rows, scores = (np.concatenate(each) for each in zip(*views, strict=True))
         order = np.lexsort((-scores, rows))
         rows, first = np.unique(rows[order], return_index=True)
-        # What is among the k best by its best view is among that view's k best: none is missed.
+        # A chip among the k best overall is among the k best of its best view: none is missed.
         return best(rows, scores[order][first], k)
 
 
@@ -89,7 +89,7 @@ def by_point(collection: Collection, index: Index, lon: float, lat: float) -> Qu
         raise QueryError(
             "This is not a longitude and a latitude",
             where=f"{lon}, {lat}",
-            remedy="Give longitude first: --at=-122.05,37.5",
+            remedy="Give longitude first, for instance -122.05,37.5",
         )
     chips = collection.chips
     return by_chip(collection, index, chips.ids[chips.row_at(lon, lat)].decode())
@@ -129,8 +129,8 @@ def query_of(
         recipe: What to look for.
         collection: Where its chips are.
         index: The collection's index.
-        start_from: Makes the query of a box, a picture, or anything in several views, which need
-            imagery and the model (`pipeline.search.queries`).
+        start_from: Makes the query of a box, a picture, or anything in several views, which needs
+            imagery and the model (see `start_query`).
     """
     start: Query | None = None
     if recipe.has_views or recipe.box or recipe.picture:
@@ -143,10 +143,10 @@ def query_of(
         start = start_from(recipe)
     if not (recipe.good or recipe.bad) and start is not None:
         return start
-    return refined(collection, index, start, recipe.good, recipe.bad)
+    return refine(collection, index, start, recipe.good, recipe.bad)
 
 
-def refined(
+def refine(
     collection: Collection,
     index: Index,
     start: Query | None,
@@ -155,10 +155,9 @@ def refined(
 ) -> Query:
     """The query moved towards good and away from bad examples: 2·mean(good) − mean(bad).
 
-    After Rocchio, as Earth Index and GeoVibes do it.  What the search started from counts as one
-    more good example.  Bad examples are never hits; good ones stay, they are answers.  That is
-    what scores are measured against; the hits' order is that of the marks (see
-    `pipeline.search.feedback`).  Of a start with several views each one is moved.
+    After Rocchio, as Earth Index and GeoVibes do it.  The start counts as one more good example.
+    Bad examples are never hits; good ones can be.  Scores are cosines to the moved query, while the
+    marks order the hits (see `pipeline.search.feedback`).  Of several views each one is moved.
 
     Raises:
         NotFoundError: If one of the chips does not exist.
@@ -182,18 +181,18 @@ def refined(
     return replace(base, vector=vector, chips=(*base.chips, *bad), marks=marks)
 
 
-def query(collection: Collection, index: Index, recipe: Recipe, embedder: Embedder) -> Query:
-    """The query of a recipe's start, in the views that it asks for.
+def start_query(collection: Collection, index: Index, recipe: Recipe, embedder: Embedder) -> Query:
+    """The query of a recipe's start, in the views that the recipe asks for.
 
     Args:
-        collection: Where its chips and imagery are.
+        collection: Where the chips and the imagery are.
         index: The collection's index.
-        recipe: Of which only the start counts; examples are one only where nothing else is.
-        embedder: The model that made the collection.
+        recipe: Only its start is used; examples are one only if there is no other.
+        embedder: The collection's model.
 
     Raises:
-        NotFoundError: If the chip, the place or the kept picture is gone.
-        DamagedError: If the imagery is.
+        NotFoundError: If the chip, the place or the kept picture does not exist.
+        DamagedError: If the imagery cannot be read.
         QueryError: If the start cannot be used.
     """
     if recipe.picture:
@@ -203,7 +202,7 @@ def query(collection: Collection, index: Index, recipe: Recipe, embedder: Embedd
         start = by_picture(cut.pixels, embedder, label="a drawn box")
         start = replace(start, corners=cut.corners[None])
         scene = collection.scenes[cut.scene_id]
-        return _viewed(
+        return _with_views(
             start, [views.of_window(scene, cut.col, cut.row, cut.side)], recipe, embedder
         )
     if recipe.at:
@@ -217,8 +216,8 @@ def query(collection: Collection, index: Index, recipe: Recipe, embedder: Embedd
             remedy="Start from one chip and mark the others good",
         )
     reads = [views.of_chip(collection, chip) for chip in start.chips]
-    start = _viewed(start, reads, recipe, embedder)
-    # Examples are answers too; a chip that is searched from is none.
+    start = _with_views(start, reads, recipe, embedder)
+    # Examples can be hits; a chip that is searched from cannot.
     return (
         start if recipe.chip or recipe.at else replace(start, chips=(), corners=start.corners[:0])
     )
@@ -229,23 +228,25 @@ def picture_query(
 ) -> Query:
     """The query of a picture, uint8 (256, 256, 3), in the views that a recipe asks for."""
     start = by_picture(pixels, embedder, label=label)
-    return _viewed(start, [views.of_picture(pixels)], recipe, embedder)
+    return _with_views(start, [views.of_picture(pixels)], recipe, embedder)
 
 
-def _viewed(start: Query, reads: Sequence[views.Read], recipe: Recipe, embedder: Embedder) -> Query:
-    """A query with the vectors of its other views after its own; means, if it is of several."""
+def _with_views(
+    start: Query, reads: Sequence[views.Read], recipe: Recipe, embedder: Embedder
+) -> Query:
+    """A query with a vector for each further view; of several examples each view's mean."""
     if not recipe.has_views:
         return start
     try:
-        seen = [
-            views.seen(read, any_orientation=recipe.any_orientation, any_scale=recipe.any_scale)
+        rendered = [
+            views.render(read, any_orientation=recipe.any_orientation, any_scale=recipe.any_scale)
             for read in reads
         ]
     except DamagedError as error:
         raise DamagedError(
-            "The imagery of the query cannot be read, so it cannot be turned or rescaled",
+            "The imagery of the query cannot be read, so it cannot be rotated or rescaled",
             where=error.where,
-            remedy="Put the file back, or search without any orientation and any scale",
+            remedy="Restore the file, or search without any orientation and any scale",
         ) from error
-    others = np.stack([normalise(embedder.embed(each[1:])) for each in seen]).mean(axis=0)
+    others = np.stack([normalise(embedder.embed(each[1:])) for each in rendered]).mean(axis=0)
     return replace(start, vector=np.concatenate([normalise(start.vector[None]), others]))

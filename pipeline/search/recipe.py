@@ -101,15 +101,16 @@ class Recipe:
     def from_fields(
         cls, fields: Mapping[str, Any], *, image: bool = False, start: bool = True
     ) -> Recipe:
-        """Check the fields of a JSON body, a form or a saved search.
+        """The recipe in a JSON body, a form, options or a saved search.
 
         Args:
-            fields: By name; lists and points may also be text with commas.
-            image: Whether the bytes of a picture come along, as the start.
-            start: Whether there must be a start; without one a recipe only filters.
+            fields: Values by name; lists and points may also be text with commas.
+            image: Whether an uploaded picture is the start.
+            start: Whether a start is required; without one a recipe only filters.
 
         Raises:
-            QueryError: If one is unknown, of the wrong kind or out of range, or there is no start.
+            QueryError: If a parameter is unknown, of the wrong kind or out of range, or if there is
+                not exactly one start.
         """
         given = {name: value for name, value in fields.items() if value not in (None, "")}
         unknown = sorted(set(given) - set(PARAMETERS))
@@ -128,24 +129,24 @@ class Recipe:
         return {"type": "object", "properties": properties, "additionalProperties": False}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form without what is at its default; `from_fields` reads it back."""
+        """JSON form without default values; `from_fields` reads it back."""
         default = Recipe()
         kept = {k: v for k, v in asdict(self).items() if v != getattr(default, k)}
         return dict(json.loads(json.dumps(kept)))
 
     @property
     def has_views(self) -> bool:
-        """Whether the start is searched in more than one view."""
+        """Whether the query has more than one view."""
         return self.any_orientation or self.any_scale
 
     @property
     def from_examples(self) -> bool:
-        """Whether the good examples are the start, and nothing else is."""
+        """Whether good examples are the only start."""
         return not (self.chip or self.at or self.box or self.picture)
 
     @property
     def start(self) -> Recipe:
-        """Only what the search starts from and in which views; can be hashed."""
+        """The start and its views alone; hashable."""
         return Recipe(
             chip=self.chip,
             at=self.at,
@@ -158,11 +159,11 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """What the start is called where a chip's id says which one it is."""
-        return self._called(f"chip {self.chip}")
+        """The start in words, a chip by its id."""
+        return self._label(f"chip {self.chip}")
 
     def words(self, table: ChipTable) -> str:
-        """What a person would call the start: of a chip its place and day, while it is there.
+        """The start in words, a chip by its place and date while it exists.
 
         Args:
             table: Chips of the collection that is searched.
@@ -172,11 +173,11 @@ class Recipe:
         except NotFoundError:
             return self.label
         lon, lat = table.centres[row].tolist()
-        taken = table.datetime_of(row)
+        acquired = table.datetime_of(row)
         place = f"{abs(lat):.4f}° {'SN'[lat >= 0]} {abs(lon):.4f}° {'WE'[lon >= 0]}"
-        return self._called(f"the chip at {place}" + (f", {taken[:10]}" if taken else ""))
+        return self._label(f"the chip at {place}" + (f", {acquired[:10]}" if acquired else ""))
 
-    def _called(self, chip: str) -> str:
+    def _label(self, chip: str) -> str:
         marks = [
             f"{len(ids)} {name}" for name, ids in (("good", self.good), ("bad", self.bad)) if ids
         ]
@@ -195,7 +196,7 @@ class Recipe:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The part that is not the start: what an export records beside it."""
+        """Everything but the start and the examples, as an export records it."""
         return {
             name: value
             for name, value in {"k": self.k, "suppress": self.suppress, **self.to_dict()}.items()
@@ -203,7 +204,7 @@ class Recipe:
         }
 
     def filters(self) -> Filters | None:
-        """What may be a hit, or None for everything.
+        """The filters, or None if there are none.
 
         Raises:
             AreaError: If the polygon cannot be used.
@@ -234,7 +235,7 @@ class Recipe:
             )
 
 
-#: By name, in the order in which they are declared, read and described.
+#: Every search parameter by name, in the order of declaration.
 PARAMETERS: dict[str, Parameter] = {
     name: replace(hint.__metadata__[0], name=name, default=getattr(Recipe, name))
     for name, hint in get_type_hints(Recipe, include_extras=True).items()

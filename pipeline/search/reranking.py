@@ -1,6 +1,6 @@
-"""Reranking: of a query with marks, the nearest chips in the order of the marks.
+"""Re-ranking: the chips nearest to a query with marks, in the order that the marks give them.
 
-What the order is made of, `pipeline.search.feedback` says.
+`pipeline.search.feedback` computes that order.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pipeline.search.queries import Query
 
 
-def reranked(
+def rerank(
     collection: Collection, index: Index, query: Query, filters: Filters | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and cosines of the nearest chips in the order of the marks; none without marks."""
+    """Rows and cosines of the nearest chips, ordered by the marks; none without marks."""
     if query.marks is None:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     own = query.rows_in(collection.chips)
@@ -31,5 +31,5 @@ def reranked(
     rows, scores = query.best(index, reach, among)
     keep = np.flatnonzero(~np.isin(rows, own))[: feedback.CANDIDATES]
     rows, scores = rows[keep], scores[keep]
-    order = feedback.ranked(index.vectors, rows, query.marks)
+    order = feedback.rank(index.vectors, rows, query.marks)
     return rows[order], scores[order]

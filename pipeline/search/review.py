@@ -1,4 +1,4 @@
-"""Review: what marks on some of a search's hits say about all of them."""
+"""Review: precision of all hits of a search, estimated from marks on some of them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 MARKS = (GOOD, BAD, SKIP)
-#: 97.5th percentile of the normal distribution: intervals hold 95 %.
+#: 97.5th percentile of the normal distribution, for 95% intervals.
 Z = 1.959964
 
 
 @dataclass(frozen=True)
 class Precision:
-    """How many of the hits above a threshold are right, as far as the review tells.
+    """Estimated precision of the hits above a threshold.
 
     Attributes:
-        threshold: Least score.
-        hits: Hits at or above it.
-        reviewed: Of those, how many were marked good or bad.
-        good: Of those, how many were marked good.
-        estimate: Share of good ones, 0 to 1, or None without a review.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
+        threshold: Minimum score.
+        hits: Number of hits at or above it.
+        reviewed: How many of them are marked good or bad.
+        good: How many of them are marked good.
+        estimate: Share of good ones among the reviewed, 0 to 1, or None if none is.
+        low: Lower end of the 95% interval.
+        high: Upper end of it.
     """
 
     threshold: float
@@ -42,13 +42,13 @@ class Precision:
 
 
 def wilson(good: int, n: int, population: int | None = None) -> tuple[float, float]:
-    """95 % interval of a share, after Wilson (1927).
+    """95% confidence interval of a share, after Wilson (1927).
 
     Args:
-        good: Successes.
-        n: Trials.
-        population: What the trials were drawn from without putting back; once everything was
-            looked at nothing is left to guess and the interval closes.
+        good: Number of successes.
+        n: Number of trials.
+        population: Number that the trials were drawn from without replacement; the interval closes
+            once all are drawn (finite population correction).
     """
     if n == 0:
         return 0.0, 1.0
@@ -70,14 +70,13 @@ def precision_at(
 ) -> list[Precision]:
     """Estimated precision at each threshold, highest threshold first.
 
-    Skipped hits count as not reviewed.  The estimate is fair if the reviewed hits are spread evenly
-    over the ranks, as `review_order` proposes them.
+    Skipped hits count as not reviewed.  The estimate is unbiased if the reviewed hits are spread
+    evenly over the ranks, as `review_order` proposes them.
 
     Args:
         hits: Best first.
         marks: By chip id.
-        thresholds: Scores to cut at; by default some twenty of the hits' own, so that cuts
-            lie where hits are.
+        thresholds: Scores; by default about twenty of the hits' own.
     """
     scores = np.array([hit.score for hit in hits])
     judged = np.array([marks.get(hit.id) in (GOOD, BAD) for hit in hits], bool)
@@ -85,22 +84,23 @@ def precision_at(
     if thresholds is None:
         ranked, step = sorted(scores, reverse=True), max(1, len(hits) // 20)
         thresholds = {*ranked[step - 1 :: step], *ranked[-1:]}
-    found = []
+    estimates = []
     for threshold in sorted(map(float, thresholds), reverse=True):
         above = scores >= threshold
         count, n, right = int(above.sum()), int((above & judged).sum()), int((above & good).sum())
         low, high = wilson(right, n, count)
-        found.append(Precision(threshold, count, n, right, right / n if n else None, low, high))
-    return found
+        share = right / n if n else None
+        estimates.append(Precision(threshold, count, n, right, share, low, high))
+    return estimates
 
 
 def review_order(count: int) -> list[int]:
-    """Positions of `count` ranked hits in an order whose every beginning is spread over all ranks.
+    """Order in which to review `count` ranked hits: any first part of it covers all ranks evenly.
 
-    The bits of the position reversed (van der Corput): stopping early still gives a fair sample.
+    Positions by their reversed bits (van der Corput), so that stopping early leaves a fair sample.
     """
     if count < 1:
         return []
     bits = max((count - 1).bit_length(), 1)
-    turned = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(1 << bits))
-    return [position for position in turned if position < count]
+    reversed_bits = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(1 << bits))
+    return [position for position in reversed_bits if position < count]

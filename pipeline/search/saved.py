@@ -1,10 +1,10 @@
 """Saved searches and their review.
 
-    collections/<name>/searches/<id>.json    recipe, hits as they were, marks, notes
-    collections/<name>/searches/<id>.png     what was looked for
+    collections/<name>/searches/<id>.json    recipe, hits, marks, notes
+    collections/<name>/searches/<id>.png     picture of the query
 
-The hits are kept, not only the recipe: a saved search reopens exactly, also after the collection
-grew.
+The hits are kept, not only the recipe, so that a saved search reopens unchanged even after the
+collection grew.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ class Saved:
 
     Attributes:
         id: Twelve hex digits.
-        name: What the user called it.
+        name: Given by the user.
         recipe: How to repeat it.
         query: What it looked for, in words.
-        hits: Chip id and score of each hit, best first, as they were.
-        eligible: Chips the filters admitted then.
-        total: Chips in the collection then.
+        hits: Chip id and score of each hit when it was saved, best first.
+        eligible: Number of chips that passed the filters then.
+        total: Number of chips in the collection then.
         version: The collection's version then.
         created: ISO 8601 UTC.
         updated: ISO 8601 UTC.
-        note: About the search.
+        note: Note on the search.
         marks: "good", "bad" or "skip" by chip id, in the order of marking.
-        notes: By chip id.
+        notes: Notes on hits, by chip id.
     """
 
     id: str
@@ -72,19 +72,19 @@ class Saved:
 
     @property
     def reviewed(self) -> int:
-        """How many hits were marked good or bad."""
+        """Number of hits marked good or bad."""
         return sum(mark != SKIP for mark in self.marks.values())
 
 
 @dataclass(frozen=True)
 class Reopened:
-    """A saved search against the collection as it now is.
+    """A saved search in the present collection.
 
     Attributes:
         saved: The search.
-        result: Its hits as they were, those whose chip still exists.
-        missing: Ids of hits whose chip is gone.
-        changed: Whether the collection changed since, so that searching again may find more.
+        result: The saved hits whose chips still exist.
+        missing: Ids of hits whose chips no longer exist.
+        changed: Whether the collection changed since, so that a new search may find more.
     """
 
     saved: Saved
@@ -98,9 +98,9 @@ class Comparison:
     """Two searches side by side.
 
     Attributes:
-        both: Pairs of hits, one of each search, that show the same place.
-        first: Hits of the first alone.
-        second: Hits of the second alone.
+        both: Pairs of hits, one of each search, at the same place.
+        first: Hits of the first search only.
+        second: Hits of the second search only.
     """
 
     both: tuple[tuple[Hit, Hit], ...]
@@ -109,7 +109,7 @@ class Comparison:
 
     @property
     def agreement(self) -> float:
-        """Shared places among all, 0 to 1 (Jaccard)."""
+        """Share of all places that both found, 0 to 1 (Jaccard index)."""
         everything = len(self.both) + len(self.first) + len(self.second)
         return len(self.both) / everything if everything else 1.0
 
@@ -122,7 +122,7 @@ class Searches:
 
     @property
     def folder(self) -> Path:
-        """Where they are kept."""
+        """Folder of the saved searches."""
         return self.collection.path / "searches"
 
     def save(
@@ -133,23 +133,23 @@ class Searches:
         picture: bytes | None = None,
         marks: Mapping[str, str] | None = None,
     ) -> Saved:
-        """Keep a search.
+        """Save a search.
 
         Args:
-            name: What to call it; what it looks for if empty.
+            name: Its name; if empty, what it looks for.
             recipe: How to repeat it.
-            result: What it found.
-            picture: What was looked for, as PNG.
-            marks: Given already, by chip id; those of chips that are no hits are left out.
+            result: The hits.
+            picture: Picture of the query, PNG.
+            marks: Marks by chip id; those of chips that are not hits are dropped.
 
         Raises:
-            QueryError: If the name is too long or there is no such mark.
+            QueryError: If the name is too long or a mark is unknown.
             NotFoundError: If the collection was deleted meanwhile.
             StorageError: If it cannot be written.
         """
         words = recipe.words(self.collection.chips)
-        found, given = {hit.id for hit in result.hits}, dict(marks or {})
-        for mark in given.values():
+        hits, marks = {hit.id for hit in result.hits}, dict(marks or {})
+        for mark in marks.values():
             _check_mark(mark)
         saved = Saved(
             id=secrets.token_hex(6),
@@ -162,7 +162,7 @@ class Searches:
             version=self.collection.version,
             created=now(),
             updated=now(),
-            marks={chip: mark for chip, mark in given.items() if chip in found},
+            marks={chip: mark for chip, mark in marks.items() if chip in hits},
         )
         with self._changing():
             if picture is not None:
@@ -173,20 +173,20 @@ class Searches:
 
     def all(self) -> list[Saved]:
         """All saved searches, the latest first; damaged ones are left out."""
-        found = []
+        searches = []
         for path in self.folder.glob("*.json"):
             if _ID.fullmatch(path.stem):
                 try:
-                    found.append(self.get(path.stem))
+                    searches.append(self.get(path.stem))
                 except (DamagedError, NotFoundError):
                     continue
-        return sorted(found, key=lambda saved: (saved.created, saved.id), reverse=True)
+        return sorted(searches, key=lambda saved: (saved.created, saved.id), reverse=True)
 
     def get(self, search_id: str) -> Saved:
         """One saved search.
 
         Raises:
-            NotFoundError: If there is none of this id.
+            NotFoundError: If no saved search has this id.
             NewerError: If a newer version wrote it.
             DamagedError: If its file cannot be read.
         """
@@ -198,7 +198,7 @@ class Searches:
             recipe = Recipe.from_fields(content["recipe"])
             return Saved(
                 **{
-                    "query": recipe.label,  # kept in words only since searches say a chip's place
+                    "query": recipe.label,  # files of early versions lack it
                     **content,
                     "recipe": recipe,
                     "hits": tuple((str(chip), float(score)) for chip, score in content["hits"]),
@@ -210,15 +210,15 @@ class Searches:
             ) from error
 
     def picture(self, search_id: str) -> Path | None:
-        """The query's picture, if one was kept."""
+        """File of the query's picture, if there is one."""
         path = self._path(search_id).with_suffix(".png")
         return path if path.is_file() else None
 
     def reopen(self, search_id: str) -> Reopened:
-        """A saved search with its hits exactly as they were.
+        """A saved search with its hits as they were saved.
 
         Raises:
-            NotFoundError: If there is none of this id.
+            NotFoundError: If no saved search has this id.
         """
         saved = self.get(search_id)
         table = self.collection.chips
@@ -235,24 +235,24 @@ class Searches:
         return Reopened(saved, result, tuple(missing), changed)
 
     def rename(self, search_id: str, name: str) -> Saved:
-        """Call it something else.
+        """Rename a saved search.
 
         Raises:
             QueryError: If the name is empty or too long.
         """
         if not _name(name):
-            raise QueryError("A saved search needs a name", remedy="Write one")
+            raise QueryError("A saved search needs a name", remedy="Give one")
         return self._change(search_id, lambda saved: replace(saved, name=_name(name)))
 
     def describe(self, search_id: str, note: str) -> Saved:
-        """Keep a note about the search."""
+        """Set the note on a saved search."""
         return self._change(search_id, lambda saved: replace(saved, note=_note(note)))
 
     def mark(self, search_id: str, chip: str, mark: str | None) -> Saved:
-        """Mark a hit good, bad or skipped; None takes the mark away.
+        """Mark a hit good, bad or skipped; None removes the mark.
 
         Raises:
-            QueryError: If the mark is none of these or the chip is not a hit.
+            QueryError: If the mark is unknown or the chip is not a hit.
         """
         if mark is not None:
             _check_mark(mark)
@@ -265,7 +265,7 @@ class Searches:
         return self._change(search_id, change)
 
     def note(self, search_id: str, chip: str, text: str) -> Saved:
-        """Keep a note about a hit; an empty one takes it away.
+        """Set the note on a hit; an empty one removes it.
 
         Raises:
             QueryError: If the chip is not a hit or the note is too long.
@@ -279,10 +279,10 @@ class Searches:
         return self._change(search_id, change)
 
     def delete(self, search_id: str) -> None:
-        """Delete it.
+        """Delete a saved search.
 
         Raises:
-            NotFoundError: If there is none of this id.
+            NotFoundError: If no saved search has this id.
         """
         with self._changing():
             path = self._path(search_id)
@@ -293,9 +293,9 @@ class Searches:
         path = self.folder / f"{search_id}.json"
         if not (_ID.fullmatch(search_id) and path.is_file()):
             raise NotFoundError(
-                "There is no saved search of this id",
+                "No saved search has this id",
                 where=search_id[:40],
-                remedy="It may have been deleted; the Results page lists those there are",
+                remedy="It may have been deleted; the Results page lists all saved searches",
             )
         return path
 
@@ -307,7 +307,7 @@ class Searches:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Held while something is written or deleted, so that nothing deleted comes back."""
+        """Lock for writing and deleting, so that no write restores what was deleted."""
         if not self.collection.path.is_dir():
             raise NotFoundError("The collection was deleted meanwhile", where=self.collection.name)
         with exclusive(self.folder / ".mutex"):
@@ -319,12 +319,12 @@ class Searches:
 
 
 def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) -> Comparison:
-    """Which places two searches share.
+    """Which places two searches have in common.
 
     Args:
-        first: Hits of one, best first.
+        first: Hits of one search, best first.
         second: Hits of the other.
-        share: Part of a footprint that must coincide for two hits to show the same place.
+        share: Minimum share of a footprint in common of two hits at the same place.
     """
     import shapely
 
@@ -343,7 +343,7 @@ def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) ->
             both.append((hit, second[match]))
         else:
             alone.append(hit)
-    rest = tuple(hit for place, hit in enumerate(second) if place not in taken)
+    rest = tuple(hit for i, hit in enumerate(second) if i not in taken)
     return Comparison(tuple(both), tuple(alone), rest)
 
 
@@ -361,11 +361,13 @@ def _check_hit(saved: Saved, chip: str) -> None:
 
 def _name(text: str) -> str:
     if len(text.strip()) > LONGEST_NAME:
-        raise QueryError(f"The name is longer than {LONGEST_NAME} letters", remedy="Shorten it")
+        raise QueryError(f"The name is longer than {LONGEST_NAME} characters", remedy="Shorten it")
     return text.strip()
 
 
 def _note(text: str) -> str:
     if len(text) > LONGEST_NOTE:
-        raise QueryError(f"The note is longer than {LONGEST_NOTE:,} letters", remedy="Shorten it")
+        raise QueryError(
+            f"The note is longer than {LONGEST_NOTE:,} characters", remedy="Shorten it"
+        )
     return text.strip()

@@ -1,11 +1,11 @@
-"""Search: a query becomes ranked hits.
+"""Search: from a query to ranked hits.
 
-A query is a vector and the place it came from, if any.  The chip it came from is never a hit.
-With suppression on, a hit is dropped when more than a quarter of its footprint lies under a better
-hit or under the query itself: greedy non-maximum suppression, best first.
+The chip that a query was made of is never a hit.  With suppression, a hit is dropped if a better
+hit, or the query itself, covers more than a quarter of its footprint: greedy non-maximum
+suppression, best first.
 
-With marks, the nearest chips are put in the order of `pipeline.search.reranking`; their scores stay
-cosines, so that a threshold and the heatmap mean what they always mean.
+With marks, `pipeline.search.reranking` orders the nearest chips.  Their scores stay cosines, so
+that a threshold and the heatmap keep their meaning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.search.filters import Filters, admitted
 from pipeline.search.recipe import MAX_K
-from pipeline.search.reranking import reranked
+from pipeline.search.reranking import rerank
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
@@ -28,18 +28,19 @@ if TYPE_CHECKING:
     from pipeline.index.index import Index
     from pipeline.search.queries import Query
 
+#: Share of a footprint that may lie under a better hit before suppression drops it.
 OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One answer.
+    """A chip found by a search.
 
     Attributes:
         rank: 1 for the best.
         id: Chip id.
         score: Cosine to the query, or to its best view, -1 to 1.
-        scene_id: Scene it lies in.
+        scene_id: Scene that the chip was cut from.
         datetime: Acquisition time of that scene, ISO 8601, or None.
         row: Row in the collection's table.
         corners: Float64 (4, 2), lon/lat of its footprint.
@@ -78,7 +79,7 @@ class Hit:
         return polygon(self.corners)
 
     def to_dict(self) -> dict[str, Any]:
-        """The form of the command line and the REST interface."""
+        """JSON form, as the command line and REST print it."""
         return {
             "rank": self.rank,
             "id": self.id,
@@ -91,13 +92,13 @@ class Hit:
 
 @dataclass(frozen=True)
 class Result:
-    """The hits of one search and how they came about.
+    """The hits of one search.
 
     Attributes:
         hits: Best first.
-        eligible: Chips that the filters admit, the query's own not counted.
-        total: Chips in the collection.
-        seconds: Time the search took.
+        eligible: Number of chips that pass the filters, without the query's own.
+        total: Number of chips in the collection.
+        seconds: Duration of the search.
     """
 
     hits: tuple[Hit, ...]
@@ -127,24 +128,25 @@ def search(
     most: int = MAX_K,
     first: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Result:
-    """The chips of a collection most similar to a query; with marks, the likeliest to be meant.
+    """The chips of a collection most similar to a query, or, with marks, ranked by the marks.
 
-    The hits of a smaller k are the first of those of a larger one.
+    The hits of a smaller k are the first hits of a larger one.
 
     Args:
         collection: Where to search.
         index: Its open index.
         query: What to look for.
-        k: Hits wanted, 1 to 1,000.  As many come back as exist after filters and suppression.
-        suppress: Drop hits more than a quarter of which lies under a better one.
-        threshold: Least cosine, or None.
-        filters: What may be a hit.
-        most: Largest k that is allowed.
-        first: `reranked` of this query and these filters, remembered by who asks for several k.
+        k: Number of hits, 1 to 1,000; fewer if fewer are left after filters and suppression.
+        suppress: Whether hits that overlap better ones are dropped.
+        threshold: Minimum score, or None.
+        filters: Which chips are eligible, or None for all.
+        most: Maximum k.
+        first: Result of `rerank` for this query and these filters, cached by callers that search
+            for several k.
 
     Raises:
         QueryError: If k is out of range.
-        ModelMismatchError: If the query was made by another model than the collection.
+        ModelMismatchError: If the query was embedded by another model than the collection.
     """
     if not 1 <= k <= most:
         raise QueryError(
@@ -160,7 +162,7 @@ def search(
         available = among.count - int(np.count_nonzero(among.mask[own]))
     wanted = min(k, available)
     reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
-    foremost, cosines = first() if first else reranked(collection, index, query, filters)
+    foremost, cosines = first() if first else rerank(collection, index, query, filters)
     reach = max(reach, len(foremost) + len(own))
     while True:
         rows, scores = query.best(index, min(reach, len(table)), among)
@@ -174,7 +176,7 @@ def search(
         else:
             below = False
         chosen = (
-            unsuppressed(table.corners[rows], query.corners, wanted)
+            suppress_overlaps(table.corners[rows], query.corners, wanted)
             if suppress
             else np.arange(min(wanted, len(rows)))
         )
@@ -188,7 +190,7 @@ def search(
 
 
 def check_model(query: Query, collection: Collection) -> None:
-    """Raise `ModelMismatchError` where a query was made by another model than a collection."""
+    """Raise `ModelMismatchError` if another model embedded the query than the collection."""
     if query.model != collection.manifest.model:
         raise ModelMismatchError(
             "The query was embedded by another model than this collection",
@@ -197,13 +199,13 @@ def check_model(query: Query, collection: Collection) -> None:
         )
 
 
-def unsuppressed(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndarray:
-    """Positions of the hits that survive suppression, at most `wanted`.
+def suppress_overlaps(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndarray:
+    """Indices of the hits that survive suppression, at most `wanted`.
 
     Args:
-        corners: Float64 (n, 4, 2), footprints best first.
-        query: Float64 (m, 4, 2), the query's own footprints, better than any hit.
-        wanted: Stop after so many.
+        corners: Float64 (n, 4, 2), footprints, best first.
+        query: Float64 (m, 4, 2), the query's own footprints, which count as better than any hit.
+        wanted: Number of hits after which to stop.
     """
     import shapely
 

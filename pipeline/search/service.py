@@ -1,4 +1,4 @@
-"""Search as one use case: REST, the command line, exports and pages all ask here."""
+"""The search service: REST, the command line, exports and pages search through it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.search import queries, uploads
 from pipeline.search.changes import MARGIN, between, compare
 from pipeline.search.picture import load
 from pipeline.search.recipe import COUNT, MAX_K
-from pipeline.search.reranking import reranked
+from pipeline.search.reranking import rerank
 from pipeline.search.search import search
 from pipeline.search.sites import MOST_HITS, gather
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture to search from.
+    """An image file to search from.
 
     Attributes:
         content: The file's bytes.
-        name: What the file is called.
+        name: The file's name.
         keep: Whether it is kept with the collection, so that the search can be repeated.
     """
 
@@ -47,9 +47,9 @@ class Outcome:
     Attributes:
         collection: Where.
         recipe: How to repeat it.
-        query: What was looked for.
+        query: What it looked for.
         result: The hits.
-        sites: The sites that the hits make up, if they were asked for.
+        sites: The sites that the hits make up, if they were requested.
     """
 
     collection: Collection
@@ -60,10 +60,10 @@ class Outcome:
 
     @property
     def repeatable(self) -> Recipe:
-        """The recipe that finds these hits again, also after the collection grew.
+        """The recipe that finds these hits again, even after the collection grew.
 
-        A point becomes the chip it meant; a number of sites becomes the number of hits that make
-        them up.
+        A point is replaced by the chip nearest to it, and the number of sites by the number of hits
+        that make them up.
         """
         recipe = self.recipe
         if self.sites:
@@ -75,7 +75,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ChangesOutcome:
-    """A comparison of two dates that was run: where, what was looked for, what changed."""
+    """A comparison of two dates that was run.
+
+    Attributes:
+        collection: Where.
+        query: What it looked for.
+        changes: What changed.
+    """
 
     collection: Collection
     query: Query
@@ -97,19 +103,19 @@ def find(
         open_collections: Where the collections are.
         name: The collection to search.
         recipe: What to look for.
-        upload: The picture to start from; if it is kept, the outcome's recipe names it.
+        upload: Image file to start from; if it is kept, the outcome's recipe contains its id.
         sites: Whether the recipe's k counts sites; the hits are then those that make them up.
-        origin: The collection of the chip, point or box to start from, if it is another.
+        origin: Collection that the chip, point or box to start from lies in, if it is another.
 
     Raises:
         NotFoundError: If there is no such collection, chip or picture.
-        InputError: If the search cannot be run as it is.
+        InputError: If the recipe or the upload cannot be used.
     """
     collection, index = open_collections.collection(name), open_collections.index(name)
     recipe, upload = _keep(collection, recipe, upload)
     query = query_for(open_collections, name, recipe, upload, origin)
     filters = recipe.filters()
-    first = cache(lambda: reranked(collection, index, query, filters))  # the same for every k
+    first = cache(lambda: rerank(collection, index, query, filters))  # does not depend on k
 
     def look(k: int) -> Result:
         return search(
@@ -120,14 +126,14 @@ def find(
             suppress=recipe.suppress,
             threshold=recipe.threshold,
             filters=filters,
-            most=MAX_K if k == recipe.k else MOST_HITS,  # more hits than sites are wanted
+            most=MAX_K if k == recipe.k else MOST_HITS,  # k sites take more than k hits
             first=first,
         )
 
     if not sites:
         return Outcome(collection, recipe, query, look(recipe.k))
-    result, places = gather(look, recipe.k)
-    return Outcome(collection, recipe, query, result, places)
+    result, merged = gather(look, recipe.k)
+    return Outcome(collection, recipe, query, result, merged)
 
 
 def find_changes(
@@ -140,16 +146,16 @@ def find_changes(
     after: str | None = None,
     margin: float = MARGIN,
 ) -> ChangesOutcome:
-    """Compare two dates: where what a recipe looks for appeared, disappeared or persists.
+    """Compare two dates: where the object of a recipe appeared, disappeared or persists.
 
     Args:
         open_collections: Where the collections are.
         name: The collection, with scenes of both dates.
-        recipe: What to look for; its k counts places of each kind.
-        upload: The picture to start from.
+        recipe: What to look for; its k is the maximum number of places of each kind.
+        upload: Image file to start from.
         before: Earlier date, by default the collection's first.
         after: Later date, by default the last.
-        margin: By how much a score must change.
+        margin: Minimum difference of scores that counts as a change.
 
     Raises:
         NotFoundError: If there is no such collection, chip or picture.
@@ -157,7 +163,8 @@ def find_changes(
     """
     if recipe.filters():
         raise QueryError(
-            "Changes are looked for among all chips of two dates", remedy="Leave the filters out"
+            "Changes cannot be filtered: all chips of the two dates are compared",
+            remedy="Leave the filters out",
         )
     COUNT.check("k", recipe.k)
     collection, index = open_collections.collection(name), open_collections.index(name)
@@ -186,7 +193,7 @@ def query_for(
 ) -> Query:
     """The query of a recipe; the arguments are those of `find`.
 
-    Imagery is read and embedded once and remembered.
+    Queries that need imagery and the model are cached.
     """
     origin = name if origin is None or recipe.from_examples else origin
     collection = open_collections.collection(name)
@@ -207,13 +214,13 @@ def query_for(
     if not (recipe.good or recipe.bad):
         return start
     index = open_collections.index(name)
-    return queries.refined(collection, index, start, recipe.good, recipe.bad)
+    return queries.refine(collection, index, start, recipe.good, recipe.bad)
 
 
 def _keep(
     collection: Collection, recipe: Recipe, upload: Upload | None
 ) -> tuple[Recipe, Upload | None]:
-    """The recipe of a picture that is kept, and nothing left to upload; or both as they are."""
+    """Keep an upload that is to be kept: the recipe then has its id, and no upload is left."""
     if not (upload and upload.keep):
         return recipe, upload
     return replace(recipe, picture=uploads.keep(collection, upload.content, upload.name)), None
@@ -223,8 +230,8 @@ def _keep(
 def _start(
     open_collections: OpenCollections, name: str, version: str, start: Recipe, model_of: str
 ) -> Query:
-    """The query that imagery and the model make; `version` is part of the key alone."""
-    return queries.query(
+    """The query of a start that needs imagery and the model; `version` is only part of the key."""
+    return queries.start_query(
         open_collections.collection(name),
         open_collections.index(name),
         start,

@@ -1,4 +1,4 @@
-"""Sites: hits that overlap are one place on the ground, with one outline."""
+"""Sites: overlapping hits merged into one place, with one outline."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
     from pipeline.search.search import Hit, Result
 
-#: Share of the smaller footprint two hits must have in common; mere neighbours have none.
+#: Minimum share of the smaller footprint that two hits of a site have in common; hits that only
+#: touch are two sites.
 LEAST_SHARED = 0.01
-#: Most hits that are merged to find as many sites as were asked for.
+#: Maximum number of hits that are merged to find the requested number of sites.
 MOST_HITS = 10_000
 
 
 @dataclass(frozen=True)
 class Site:
-    """One place.
+    """One place on the ground.
 
     Attributes:
         rank: 1 for the site with the best hit.
@@ -36,22 +37,22 @@ class Site:
 
     @property
     def best(self) -> Hit:
-        """The hit of the best rank."""
+        """The hit with the best rank."""
         return self.hits[0]
 
     @property
     def id(self) -> str:
-        """The id of its best chip: the same place keeps it from one search to the next."""
+        """Id of the best chip: a place keeps it from one search to the next."""
         return self.best.id
 
     @property
     def score(self) -> float:
-        """The highest score, which after marks need not be that of the best rank."""
+        """The highest score; with marks, another hit may have the best rank."""
         return max(hit.score for hit in self.hits)
 
     @property
     def count(self) -> int:
-        """How many hits were merged."""
+        """Number of hits merged."""
         return len(self.hits)
 
     @property
@@ -61,7 +62,7 @@ class Site:
         return float(point.x), float(point.y)
 
     def to_dict(self) -> dict[str, Any]:
-        """The form of the command line and the REST interface."""
+        """JSON form, as the command line and REST print it."""
         from shapely.geometry import mapping
 
         return {
@@ -87,9 +88,9 @@ def merge(hits: Sequence[Hit]) -> tuple[Site, ...]:
         return ()
     shapes = _shapes(hits)
     groups: dict[int, list[int]] = {}
-    for place, root in enumerate(_joined(shapes)[0]):
-        groups.setdefault(root, []).append(place)
-    # Members are in rank order, so groups are already ordered by their best hit.
+    for i, root in enumerate(_groups(shapes)[0]):
+        groups.setdefault(root, []).append(i)
+    # Members are in rank order, so the groups are ordered by their best hit already.
     return tuple(
         Site(rank, tuple(hits[i] for i in members), shapely.union_all(shapes[members]))
         for rank, members in enumerate(groups.values(), 1)
@@ -97,17 +98,17 @@ def merge(hits: Sequence[Hit]) -> tuple[Site, ...]:
 
 
 def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, ...]]:
-    """A search for k sites: the fewest hits that make up k of them, and those sites.
+    """Search for k sites: the fewest hits that make up k of them, and those sites.
 
-    As hits are added, best first, places come up and places grow together.  Where there are never
-    k at a time, the hits are those that make up the most.
+    Each further hit makes a new site, joins one, or merges several.  If the number of sites never
+    reaches k, the hits are those that make up the most sites.
 
     Args:
-        look: The search for so many hits, the best first.
-        k: Sites wanted.
+        look: Searches for a number of hits; returns the best first.
+        k: Number of sites.
 
     Returns:
-        The search's result with the hits of these sites alone, and the sites.
+        The result with the hits of these sites alone, and the sites.
     """
     started = time.perf_counter()
     reach = k
@@ -127,10 +128,10 @@ def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, .
 
 
 def _counts(hits: Sequence[Hit]) -> np.ndarray:
-    """Int (n,): how many sites the first, the first two, … of the hits make up."""
+    """Int (n,): number of sites that the first 1, 2, …, n hits make up."""
     if not hits:
         return np.empty(0, np.int64)
-    return np.arange(1, len(hits) + 1) - np.cumsum(_joined(_shapes(hits))[1])
+    return np.arange(1, len(hits) + 1) - np.cumsum(_groups(_shapes(hits))[1])
 
 
 def _shapes(hits: Sequence[Hit]) -> np.ndarray:
@@ -139,8 +140,8 @@ def _shapes(hits: Sequence[Hit]) -> np.ndarray:
     return np.asarray(shapely.polygons(np.stack([hit.corners for hit in hits])))
 
 
-def _joined(shapes: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """The first member of each footprint's group, and how many groups each one brought together."""
+def _groups(shapes: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Per footprint: the first member of its group, and how many groups it merged (union-find)."""
     import shapely
 
     areas = shapely.area(shapes)
@@ -151,7 +152,7 @@ def _joined(shapes: np.ndarray) -> tuple[list[int], np.ndarray]:
     overlap = shared > LEAST_SHARED * np.minimum(areas[first], areas[second])
     order = np.argsort(second[overlap], kind="stable")
     parent = list(range(len(shapes)))
-    brought = np.zeros(len(shapes), np.int64)
+    merged = np.zeros(len(shapes), np.int64)
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -164,5 +165,5 @@ def _joined(shapes: np.ndarray) -> tuple[list[int], np.ndarray]:
         low, high = sorted((root(a), root(b)))
         if low != high:
             parent[high] = low
-            brought[b] += 1
-    return [root(i) for i in range(len(shapes))], brought
+            merged[b] += 1
+    return [root(i) for i in range(len(shapes))], merged

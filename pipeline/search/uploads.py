@@ -1,7 +1,7 @@
-"""Query pictures: those that users upload, and how any query looks.
+"""Query pictures: uploaded ones are kept, and any query can be shown as one.
 
-An uploaded picture is kept with the collection, so that a link or a saved search can reopen it:
-256×256 pixels, as the query was made from it, under their checksum.
+An uploaded picture is kept with its collection, so that a link or a saved search can reopen it: the
+256×256 pixels that were embedded, under their checksum.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def keep(collection: Collection, content: bytes, name: str) -> str:
     """Keep an uploaded picture.
 
     Args:
-        collection: The collection it is to be looked for in.
+        collection: The collection to search with it.
         content: The uploaded file.
-        name: What the file was called.
+        name: The file's name, for messages.
 
     Returns:
         Its id, the same for the same pixels.
@@ -56,7 +56,7 @@ def png(collection: Collection, identity: str) -> bytes:
     """The kept picture as PNG.
 
     Raises:
-        NotFoundError: If there is none of this id.
+        NotFoundError: If no picture has this id.
     """
     path = _path(collection, identity) if _ID.fullmatch(identity) else None
     if path is None or not path.is_file():
@@ -70,16 +70,17 @@ def pixels(collection: Collection, identity: str) -> np.ndarray:
     """The kept picture as uint8 (256, 256, 3).
 
     Raises:
-        NotFoundError: If there is none of this id.
+        NotFoundError: If no picture has this id.
     """
     return picture.load(png(collection, identity), name=identity)
 
 
 def query_png(collection: Collection, recipe: Recipe) -> bytes | None:
-    """The picture of a recipe's start, 256×256, or None where it starts from nothing one can see.
+    """A recipe's start as PNG, 256×256, or None if it has none.
 
     Raises:
-        NotFoundError: If the chip, the place or the kept picture is gone.
+        NotFoundError: If the chip, the place or the kept picture does not exist.
+        DamagedError: If the imagery cannot be read.
     """
     if recipe.picture:
         return png(collection, recipe.picture)

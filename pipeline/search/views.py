@@ -1,9 +1,9 @@
-"""Views of a query: the same place turned, mirrored, and with half or twice the ground in sight.
+"""Views of a query: the same place rotated, mirrored, and at half and double scale.
 
-A network tells a plane that points north from one that points east, and a house from the same house
-twice as large.  "Any orientation" searches the eight ways a picture can be turned and mirrored,
-"any scale" half, all and twice the ground around the same centre; both together 24 views.  A chip
-scores what its best view scores.
+The network distinguishes a plane that points north from one that points east, and a house from one
+twice as large.  "Any orientation" searches the eight rotations and reflections of a picture, "any
+scale" half, all and twice the ground around the same centre; both together are 24 views.  The score
+of a chip is that of its best view.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
 
-#: Ground in sight beside that of the query itself, whose share is 1.
+#: How much ground each view shows, as a factor; 1 is the query itself.
 SCALES = (1.0, 0.5, 2.0)
 
-#: Reads the place with a share of its ground in sight: uint8 (256, 256, 3).
+#: Reads the query's place at a scale: uint8 (256, 256, 3).
 Read = Callable[[float], np.ndarray]
 
 
-def seen(read: Read, *, any_orientation: bool, any_scale: bool) -> np.ndarray:
-    """All views, uint8 (m, 256, 256, 3), the query as it is first; m is 1, 3, 8 or 24."""
-    each = [read(scale) for scale in (SCALES if any_scale else SCALES[:1])]
-    return np.concatenate([turned(one) if any_orientation else one[None] for one in each])
+def render(read: Read, *, any_orientation: bool, any_scale: bool) -> np.ndarray:
+    """All views, uint8 (m, 256, 256, 3), the unchanged query first; m is 1, 3, 8 or 24."""
+    scaled = [read(scale) for scale in (SCALES if any_scale else SCALES[:1])]
+    return np.concatenate([symmetries(view) if any_orientation else view[None] for view in scaled])
 
 
-def turned(pixels: np.ndarray) -> np.ndarray:
-    """The eight rotations and reflections (8, h, h, 3) of a square picture, itself first."""
+def symmetries(pixels: np.ndarray) -> np.ndarray:
+    """The eight rotations and reflections (8, h, h, 3) of a square picture, unchanged first."""
     mirrored = pixels[:, ::-1]
     return np.concatenate(
         [*pooling.orientations(pixels[None]), *pooling.orientations(mirrored[None])]
@@ -43,7 +43,7 @@ def turned(pixels: np.ndarray) -> np.ndarray:
 
 
 def of_chip(collection: Collection, chip: str) -> Read:
-    """How a chip is read.
+    """Reads a chip.
 
     Raises:
         NotFoundError: If there is no such chip.
@@ -53,9 +53,10 @@ def of_chip(collection: Collection, chip: str) -> Read:
 
 
 def of_window(scene: Scene, col: int, row: int, side: int) -> Read:
-    """How a square of a scene's pixels is read; beyond its border the scene is mirrored.
+    """Reads a square of a scene; beyond its border the scene is mirrored.
 
-    Black there would be a look of its own.  Reading raises DamagedError if the imagery is gone.
+    Black pixels there would change what the network sees.  Reading raises DamagedError if the
+    imagery is gone.
     """
 
     def read(scale: float) -> np.ndarray:
@@ -65,14 +66,16 @@ def of_window(scene: Scene, col: int, row: int, side: int) -> Read:
             pixels = reader.picture(left, top, wide, wide, CHIP)
         x0, x1 = _inside(left, wide, scene.width)
         y0, y1 = _inside(top, wide, scene.height)
-        return _mirrored(pixels[y0:y1, x0:x1], (y0, CHIP - y1), (x0, CHIP - x1))
+        return _pad(pixels[y0:y1, x0:x1], (y0, CHIP - y1), (x0, CHIP - x1))
 
     return read
 
 
 def of_picture(pixels: np.ndarray) -> Read:
-    """How a picture, uint8 (256, 256, 3), is read: nobody knows what lies around it, so twice the
-    ground is the picture at half its size, mirrored outwards.
+    """Reads a picture, uint8 (256, 256, 3).
+
+    What lies around it is unknown, so double scale is the picture at half its size, mirrored
+    outwards.
     """
 
     def read(scale: float) -> np.ndarray:
@@ -88,17 +91,17 @@ def of_picture(pixels: np.ndarray) -> Read:
         small = round(CHIP / scale)
         around = ((CHIP - small) // 2, CHIP - small - (CHIP - small) // 2)
         resized = image.resize((small, small), Image.Resampling.LANCZOS)
-        return _mirrored(np.asarray(resized), around, around)
+        return _pad(np.asarray(resized), around, around)
 
     return read
 
 
 def _inside(start: int, wide: int, limit: int) -> tuple[int, int]:
-    """The pixels of a view that lie on the scene, along one side."""
+    """First and last pixel, along one axis, of the part of a view that lies on the scene."""
     low, high = (round((edge - start) * CHIP / wide) for edge in (0, limit))
     first = min(max(low, 0), CHIP - 1)
     return first, max(min(high, CHIP), first + 1)
 
 
-def _mirrored(pixels: np.ndarray, rows: tuple[int, int], cols: tuple[int, int]) -> np.ndarray:
+def _pad(pixels: np.ndarray, rows: tuple[int, int], cols: tuple[int, int]) -> np.ndarray:
     return np.pad(pixels, (rows, cols, (0, 0)), mode="symmetric")

@@ -115,7 +115,7 @@ def test_refining_by_marks_beats_the_first_ranking() -> None:
         good, bad = first[:10][right], first[:10][~right]
         marks = Marks(vectors[[query]], tuple(good), tuple(bad))
         rows = np.setdiff1d(first, bad)
-        ranked = rows[feedback.ranked(vectors, rows, marks)]
+        ranked = rows[feedback.rank(vectors, rows, marks)]
         assert set(ranked[: len(good)]) == set(good)
         before.append((labels[first[10:30]] == labels[query]).mean())
         after.append((labels[ranked[len(good) :][:20]] == labels[query]).mean())
@@ -131,8 +131,8 @@ def test_refining_is_repeatable_whatever_the_marks_and_candidates(count: int) ->
         Marks(vectors[:8], bad=(5,)),
         Marks(vectors[:0], good=(50, 3), bad=(6, 7)),
     ):
-        once = feedback.ranked(half, rows, marks)
-        np.testing.assert_array_equal(once, feedback.ranked(half, rows, marks))
+        once = feedback.rank(half, rows, marks)
+        np.testing.assert_array_equal(once, feedback.rank(half, rows, marks))
         assert sorted(once) == list(range(count))
 
 

@@ -174,7 +174,7 @@ def test_cell_scores_point_at_the_part_that_matches(dense_embedder: dense.DenseE
     half = left.copy()
     half[:, 128:] = right[:, 128:]
     network = dense_embedder.network
-    (scores,) = cells.compared(network.maps(half[None]), embedder.pooled(network, left[None])[0])
+    (scores,) = cells.cosines(network.maps(half[None]), embedder.pooled(network, left[None])[0])
     assert scores.shape == (8, 8)
     assert scores[:, :3].mean() > scores[:, 5:].mean()
 

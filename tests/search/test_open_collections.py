@@ -17,8 +17,8 @@ from tests.factories import synthetic
 def test_many_requests_share_one_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.collection(tmp_path)
     loads = []
-    opened = module._opened
-    monkeypatch.setattr(module, "_opened", lambda c: loads.append(c.name) or opened(c))
+    opened = module._open
+    monkeypatch.setattr(module, "_open", lambda c: loads.append(c.name) or opened(c))
     open_collections = OpenCollections(Library(tmp_path))
     with ThreadPoolExecutor(4) as pool:
         indexes = list(pool.map(lambda _: open_collections.index("made"), range(8)))

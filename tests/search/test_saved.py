@@ -10,7 +10,7 @@ from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive
 from pipeline.search.filters import Filters
-from pipeline.search.queries import query_of, refined
+from pipeline.search.queries import query_of, refine
 from pipeline.search.recipe import Recipe
 from pipeline.search.review import precision_at, review_order, wilson
 from pipeline.search.saved import Searches, compare
@@ -133,7 +133,7 @@ def test_refined_query_is_twice_the_good_minus_the_bad(made):
     vectors = rng.normal(size=(16, 2048)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     ids = [chip.decode() for chip in made.chips.ids]
-    query = refined(made, FakeIndex(vectors), None, (ids[0], ids[1]), (ids[2],))
+    query = refine(made, FakeIndex(vectors), None, (ids[0], ids[1]), (ids[2],))
     np.testing.assert_allclose(
         query.vector, 2 * vectors[:2].mean(axis=0) - vectors[2], rtol=1e-4, atol=1e-6
     )

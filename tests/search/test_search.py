@@ -18,7 +18,7 @@ from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
 from pipeline.index.index import Index
 from pipeline.search import feedback
 from pipeline.search.filters import Filters, admitted, metres_from
-from pipeline.search.queries import Query, by_chip, by_examples, by_point, refined
+from pipeline.search.queries import Query, by_chip, by_examples, by_point, refine
 from pipeline.search.search import search
 from tests.factories import synthetic
 
@@ -182,7 +182,7 @@ def test_examples_search_from_the_mean_and_are_no_hits(plain: tuple[Collection, 
 def test_marks_order_the_hits_and_leave_their_scores(plain: tuple[Collection, Index]) -> None:
     collection, index = plain
     ids = [chip.decode() for chip in collection.chips.ids]
-    query = refined(collection, index, by_chip(collection, index, ids[0]), (ids[9],), (ids[20],))
+    query = refine(collection, index, by_chip(collection, index, ids[0]), (ids[9],), (ids[20],))
     result = search(collection, index, query, k=1000, suppress=False)
     found = [hit.id for hit in result.hits]
     assert found[0] == ids[9]
@@ -203,7 +203,7 @@ def test_marks_order_the_hits_and_leave_their_scores(plain: tuple[Collection, In
 def test_filters_and_suppression_hold_among_refined_hits(plain: tuple[Collection, Index]) -> None:
     collection, index = plain
     ids = [chip.decode() for chip in collection.chips.ids]
-    query = refined(collection, index, None, (ids[2], ids[40]), (ids[50],))
+    query = refine(collection, index, None, (ids[2], ids[40]), (ids[50],))
     result = search(collection, index, query, k=1000, filters=Filters(min_sharpness=50))
     assert all(collection.chips.sharpness[hit.row] >= 50 for hit in result.hits)
     for place, later in enumerate(result.hits):
@@ -216,7 +216,7 @@ def test_beyond_the_candidates_hits_follow_by_score(
     collection, index = plain
     monkeypatch.setattr(feedback, "CANDIDATES", 12)
     ids = [chip.decode() for chip in collection.chips.ids]
-    query = refined(collection, index, by_chip(collection, index, ids[0]), (), (ids[20],))
+    query = refine(collection, index, by_chip(collection, index, ids[0]), (), (ids[20],))
     hits = search(collection, index, query, k=1000, suppress=False).hits
     assert len(hits) == len(ids) - 2
     scores = [hit.score for hit in hits]

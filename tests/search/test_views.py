@@ -53,7 +53,7 @@ def test_every_view_is_another_one_and_the_query_is_the_first(
     orientation: bool, scale: bool, count: int
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
-    seen = views.seen(views.of_picture(pixels), any_orientation=orientation, any_scale=scale)
+    seen = views.render(views.of_picture(pixels), any_orientation=orientation, any_scale=scale)
     assert seen.shape == (count, 256, 256, 3)
     np.testing.assert_array_equal(seen[0], pixels)
     assert len({view.tobytes() for view in seen}) == count
@@ -61,8 +61,8 @@ def test_every_view_is_another_one_and_the_query_is_the_first(
 
 def test_a_turned_and_mirrored_picture_has_the_same_views() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (4, 4, 3), np.uint8)
-    every = {view.tobytes() for view in views.turned(pixels)}
-    assert {view.tobytes() for view in views.turned(np.rot90(pixels)[::-1])} == every
+    every = {view.tobytes() for view in views.symmetries(pixels)}
+    assert {view.tobytes() for view in views.symmetries(np.rot90(pixels)[::-1])} == every
 
 
 def test_half_and_twice_the_ground_are_read_around_the_same_centre(
@@ -99,7 +99,7 @@ def test_a_chip_is_found_by_its_picture_turned(bay: tuple[Collection, Index]) ->
     plain = by_chip(collection, index, chip)
     asked = Recipe(chip=chip, any_orientation=True)
     query = query_of(
-        asked, collection, index, lambda r: queries.query(collection, index, r, Thumbnails())
+        asked, collection, index, lambda r: queries.start_query(collection, index, r, Thumbnails())
     )
     assert query.chips == plain.chips
     np.testing.assert_array_equal(query.corners, plain.corners)
@@ -116,7 +116,7 @@ def test_examples_alone_are_each_turned_and_stay_answers(bay: tuple[Collection, 
     ids = [chip.decode() for chip in collection.chips.ids]
 
     def start(recipe: Recipe):
-        return queries.query(collection, index, recipe, Thumbnails())
+        return queries.start_query(collection, index, recipe, Thumbnails())
 
     asked = Recipe(good=tuple(ids[:2]), any_scale=True, suppress=False)
     query = query_of(asked, collection, index, start)
@@ -132,9 +132,9 @@ def test_bad_examples_move_every_view(bay: tuple[Collection, Index]) -> None:
     ids = [chip.decode() for chip in collection.chips.ids]
     recipe = Recipe(chip=ids[5], bad=(ids[7],), any_scale=True)
     moved = query_of(
-        recipe, collection, index, lambda r: queries.query(collection, index, r, Thumbnails())
+        recipe, collection, index, lambda r: queries.start_query(collection, index, r, Thumbnails())
     )
-    still = queries.query(collection, index, recipe, Thumbnails())
+    still = queries.start_query(collection, index, recipe, Thumbnails())
     away = normalise(index.vectors[[7]])[0]
     np.testing.assert_allclose(moved.vector, 2 * still.vector - away, atol=1e-6)
     assert moved.chips == (ids[5], ids[7])
@@ -145,6 +145,6 @@ def test_imagery_that_is_gone_is_said_with_what_still_works(tmp_path: Path) -> N
     index = Index.open(collection)
     recipe = Recipe(chip=collection.chips.ids[5].decode(), any_scale=True)
     Path(next(iter(collection.scenes.values())).path).unlink()
-    with pytest.raises(DamagedError, match="cannot be turned or rescaled") as caught:
-        queries.query(collection, index, recipe, Thumbnails())
+    with pytest.raises(DamagedError, match="cannot be rotated or rescaled") as caught:
+        queries.start_query(collection, index, recipe, Thumbnails())
     assert "without any orientation" in caught.value.remedy
