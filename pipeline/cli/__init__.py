@@ -1,4 +1,4 @@
 """The command line.
 
-It parses options, calls one use case and prints the answer, and holds no algorithm.
+It parses options, calls one use case and prints the result; it holds no algorithm.
 """

@@ -1,4 +1,4 @@
-"""`python -m pipeline evaluate`: how many of the hits are right, on labelled pictures."""
+"""`python -m pipeline evaluate`: retrieval quality on labelled pictures."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="Folder with one subfolder of pictures a class.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with one subfolder of pictures per class.")
+    ],
     method: Annotated[
-        str, typer.Option(help="How pictures are compared: plain, default or thorough.")
+        str, typer.Option(help="Method of comparison: plain, default or thorough.")
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Measure retrieval on labelled pictures: every one a query, itself excluded."""
+    """Measure retrieval on labelled pictures: each is a query for the others of its class."""
     with progress() as report:
-        found = measure.evaluate(folder, cast("measure.Method", method), report)
+        result = measure.evaluate(folder, cast("measure.Method", method), report)
     if as_json:
-        print_json(found.to_dict())
+        print_json(result.to_dict())
         return
-    figures = [("mAP", found.map), ("ANMRR", found.anmrr)]
-    figures += [(f"P@{k}", value) for k, value in found.precision.items()]
+    figures = [("mAP", result.map), ("ANMRR", result.anmrr)]
+    figures += [(f"P@{k}", value) for k, value in result.precision.items()]
     rows = [(name, f"{value:.3f}") for name, value in figures]
-    print_table(["", f"{found.queries} queries"], rows, right=frozenset({1}))
-    for reason in found.left_out:
+    print_table(["", f"{result.queries} queries"], rows, right=frozenset({1}))
+    for reason in result.left_out:
         typer.echo(f"Left out: {reason}")

@@ -1,4 +1,4 @@
-"""`python -m pipeline jobs …`: the same jobs that the app shows."""
+"""`python -m pipeline jobs`: the jobs that the app shows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pipeline.jobs.queue import Job
 
 jobs_app = typer.Typer(
-    help="Builds that run by themselves: list, follow, cancel, resume.",
+    help="Builds in the background: list, follow, cancel, resume.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-JobId = Annotated[str, typer.Argument(help="Id of a job, as `jobs list` shows it.")]
+JobId = Annotated[str, typer.Argument(help="Id of a job, as printed by `jobs list`.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(request: BuildRequest, as_json: bool) -> None:
-    """Queue a build and say how to follow it."""
+    """Queue a build and print how to follow it."""
     job = _jobs().submit(request)
     if as_json:
         print_json(job.to_dict())
@@ -41,13 +41,13 @@ def submit(request: BuildRequest, as_json: bool) -> None:
 
 @jobs_app.command("list")
 def list_jobs(as_json: Json = False) -> None:
-    """Show all jobs, the newest first."""
-    found = _jobs().all()
+    """List all jobs, the newest first."""
+    jobs = _jobs().all()
     if as_json:
-        print_json([job.to_dict() for job in found])
+        print_json([job.to_dict() for job in jobs])
         return
     print_table(
-        ["Job", "Collection", "State", "Progress", "Left", "Asked for"],
+        ["Job", "Collection", "State", "Progress", "Time left", "Created"],
         [
             (
                 job.id,
@@ -57,7 +57,7 @@ def list_jobs(as_json: Json = False) -> None:
                 _left(job),
                 job.created[:16].replace("T", " "),
             )
-            for job in found
+            for job in jobs
         ],
     )
 
@@ -65,43 +65,44 @@ def list_jobs(as_json: Json = False) -> None:
 @jobs_app.command()
 def show(job: JobId, as_json: Json = False) -> None:
     """Show one job."""
-    found = _jobs().get(job)
+    current = _jobs().get(job)
     if as_json:
-        print_json(found.to_dict())
+        print_json(current.to_dict())
         return
-    typer.echo(f"{found.id}  {found.collection}  {found.state}")
-    if found.stage:
-        typer.echo(f"{_progress(found)}  {found.note}".rstrip())
-    if found.error:
-        typer.echo(f"{found.error['what']}: {found.error['where']}. {found.error['remedy']}.")
-    for failure in found.failures:
+    typer.echo(f"{current.id}  {current.collection}  {current.state}")
+    if current.stage:
+        typer.echo(f"{_progress(current)}  {current.note}".rstrip())
+    if current.error:
+        typer.echo(f"{current.error['what']}: {current.error['where']}. {current.error['remedy']}.")
+    for failure in current.failures:
         typer.echo(f"  {failure['block']}, {failure['tries']} tries: {failure['reason']}")
-    _print_notes(found)
+    _print_notes(current)
 
 
 @jobs_app.command()
 def log(
-    job: JobId, last: Annotated[int, typer.Option(min=1, help="How many lines.")] = 200
+    job: JobId,
+    last: Annotated[int, typer.Option(min=1, help="Number of lines, the latest ones.")] = 200,
 ) -> None:
-    """Show what happened in a job."""
+    """Show the log of a job."""
     for line in _jobs().log(job, last=last):
         typer.echo(line)
 
 
 @jobs_app.command()
 def follow(job: JobId) -> None:
-    """Show a job's progress until it ends; the job does not need this to go on."""
+    """Show a job's progress until it ends; interrupting this does not stop the job."""
     from rich.console import Console
 
     jobs = _jobs()
     with Console(stderr=True).status("") as status:
-        while (found := jobs.get(job)).active:
-            status.update(f"{found.state}: {_progress(found)} {_left(found)}".rstrip())
+        while (current := jobs.get(job)).active:
+            status.update(f"{current.state}: {_progress(current)} {_left(current)}".rstrip())
             time.sleep(0.5)
-    typer.echo(f"{found.collection} is {found.state}.")
-    _print_notes(found)
-    if found.error:
-        typer.echo(f"{found.error['what']}: {found.error['where']}. {found.error['remedy']}.")
+    typer.echo(f"{current.collection} is {current.state}.")
+    _print_notes(current)
+    if current.error:
+        typer.echo(f"{current.error['what']}: {current.error['where']}. {current.error['remedy']}.")
         raise typer.Exit(1)
 
 
@@ -119,14 +120,14 @@ def resume(job: JobId) -> None:
 
 @jobs_app.command()
 def remove(job: JobId) -> None:
-    """Forget a job that has ended; its collection stays."""
+    """Remove a finished job from the list; its collection is kept."""
     _jobs().remove(job)
     typer.echo(f"Removed {job}.")
 
 
 @jobs_app.command()
 def run() -> None:
-    """Work through the queue here, instead of in the background."""
+    """Run all queued jobs in this terminal."""
     typer.echo(f"Ran {work_through(_jobs(), settings())} jobs.")
 
 

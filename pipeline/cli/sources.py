@@ -1,4 +1,4 @@
-"""`python -m pipeline sources|scenes|fetch`: imagery from anywhere, in a terminal."""
+"""`python -m pipeline sources|scenes|fetch`: find and download imagery."""
 
 from __future__ import annotations
 
@@ -40,33 +40,38 @@ if TYPE_CHECKING:
 Kind = Annotated[
     str,
     typer.Argument(
-        help="raster, earth_engine, drive, stac or openaerialmap.",
+        help="Source of imagery: raster, earth_engine, drive, stac or openaerialmap.",
         metavar="SOURCE",
         show_default=False,
     ),
 ]
 Bbox = Annotated[
-    str | None, typer.Option(help="Area as WEST,SOUTH,EAST,NORTH degrees.", metavar="W,S,E,N")
+    str | None, typer.Option(help="Area of interest as a box in degrees.", metavar="W,S,E,N")
 ]
 When = Annotated[
-    str | None, typer.Option(help="2016, 2016-08, 2016-08-16 or two of these around a slash.")
+    str | None,
+    typer.Option(
+        help="Acquisition dates: 2016, 2016-08, 2016-08-16, or two of these as 2016/2018."
+    ),
 ]
-Cloud = Annotated[float | None, typer.Option(help="Highest cloud cover in percent.")]
+Cloud = Annotated[float | None, typer.Option(help="Maximum cloud cover in percent.")]
 Collection = Annotated[
-    str | None, typer.Option(help="Collection of Earth Engine or of a STAC catalogue.")
+    str | None, typer.Option(help="Image collection of Earth Engine or of a STAC catalogue.")
 ]
 Api = Annotated[str | None, typer.Option(help="STAC catalogue: earth-search, planetary-computer …")]
 Location = Annotated[
     list[str] | None,
-    typer.Option("--location", help="File, folder or https address; may be given several times."),
+    typer.Option("--location", help="File, folder or https URL; may be given several times."),
 ]
-Folder = Annotated[str | None, typer.Option(help="Drive folder: name, id or address.")]
+Folder = Annotated[str | None, typer.Option(help="Drive folder: name, id or URL.")]
 Composite = Annotated[
     str | None,
-    typer.Option(help="How images become scenes: mosaic, day, year, clearest, median, scene."),
+    typer.Option(help="How images are combined: mosaic, day, year, clearest, median or scene."),
 ]
-Scale = Annotated[float | None, typer.Option(help="Metres a pixel, if not the source's own.")]
-Limit = Annotated[int, typer.Option(help="At most so many candidates.", min=1, max=5000)]
+Scale = Annotated[
+    float | None, typer.Option(help="Resolution in metres per pixel; by default the source's own.")
+]
+Limit = Annotated[int, typer.Option(help="Maximum number of candidates.", min=1, max=5000)]
 
 
 def register(app: typer.Typer) -> None:
@@ -77,14 +82,14 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the options of a command ask for.
+class Listing:
+    """The candidates that the options of a command select.
 
     Attributes:
-        source: Where from.
-        area: Which area, or None.
-        dates: When, or None.
-        candidates: What there is.
+        source: The source.
+        area: Area of interest, or None.
+        dates: Acquisition dates, or None.
+        candidates: The images or files that it could fetch.
     """
 
     source: Source
@@ -131,11 +136,11 @@ def _kinds(name: str | None, as_json: bool) -> None:
         return
     print_table(["Source", "What", "Needs", "State"], [tuple(row.values()) for row in rows])
     if name is None:
-        typer.echo("What one offers: python -m pipeline sources earth_engine")
+        typer.echo("Show what a source offers: python -m pipeline sources earth_engine")
 
 
 def _state(name: str) -> str:
-    """Whether a source can be used, as far as that is known without asking anybody."""
+    """Whether a source can be used, as far as is known without a request."""
     if name not in ("earth_engine", "drive"):
         return "ready"
     try:
@@ -172,7 +177,7 @@ def _stac(as_json: bool) -> None:
         print_json([asdict(api) for api in apis().values()])
         return
     print_table(
-        ["Catalogue", "Address", "Collections that suit"],
+        ["Catalogue", "Address", "Collections"],
         [(api.name, api.url, ", ".join(api.collections)) for api in apis().values()],
     )
 
@@ -192,39 +197,39 @@ def list_scenes(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """List the scenes that a source has of an area: date, cloud, pixel size, coverage."""
+    """List the images that a source has of an area, with date, cloud, resolution and coverage."""
     options = _options(
         source, collection=collection, api=api, locations=location, folder=folder,
         composite=composite, scale=scale,
     )  # fmt: skip
-    wish = _wish(source, options, aoi, bbox, dates, cloud, limit)
-    found = wish.candidates
+    listing = _list(source, options, aoi, bbox, dates, cloud, limit)
+    candidates = listing.candidates
     if as_json:
-        print_json([one.to_dict() for one in found])
+        print_json([image.to_dict() for image in candidates])
         return
-    if not found:
-        typer.echo(_why_empty(wish))
+    if not candidates:
+        typer.echo(_why_empty(listing))
         return
     print_table(
         ["Id", "Date", "Cloud", "m/pixel", "Covers", "Title"],
         [
             (
-                one.id,
-                one.day,
-                "" if one.cloud is None else f"{one.cloud:.0f} %",
-                "" if one.gsd is None else f"{one.gsd:.2g}",
-                f"{one.share:.0%}",
-                one.title,
+                image.id,
+                image.day,
+                "" if image.cloud is None else f"{image.cloud:.0f}%",
+                "" if image.gsd is None else f"{image.gsd:.2g}",
+                f"{image.share:.0%}",
+                image.title,
             )
-            for one in found
+            for image in candidates
         ],
         right=frozenset({2, 3, 4}),
     )
-    typer.echo(str(wish.source.coverage(wish.area, found)))
-    chosen = best(wish.area, found)
-    estimate = wish.source.estimate(wish.area, chosen)
+    typer.echo(str(listing.source.coverage(listing.area, candidates)))
+    chosen = best(listing.area, candidates)
+    estimate = listing.source.estimate(listing.area, chosen)
     typer.echo(
-        f"`fetch` would take {len(chosen)} of them: {estimate.scenes} scenes, "
+        f"`fetch` would download {len(chosen)} of them: {estimate.scenes} scenes, "
         f"{count(estimate.pixels)} pixels, {estimate.bytes / 1e6:.1f} MB, "
         f"{count(estimate.requests)} requests."
     )
@@ -237,14 +242,15 @@ def list_scenes(
 def fetch(
     source: Kind,
     to: Annotated[
-        Path | None, typer.Option(help="Folder for the rasters; by default below LOOKALIKE_HOME.")
+        Path | None, typer.Option(help="Folder for the rasters; by default in LOOKALIKE_HOME.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Build this collection of them, or add them to it.")
+        str | None, typer.Option(help="Collection to build from the rasters, or to add them to.")
     ] = None,
-    stride: Annotated[int | None, typer.Option(help="Pixels between chips, for --name.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Chip spacing in pixels; with --name.")] = None,
     pick: Annotated[
-        list[str] | None, typer.Option(help="Id of a candidate; may be given several times.")
+        list[str] | None,
+        typer.Option(help="Fetch this candidate, by id; may be given several times."),
     ] = None,
     aoi: Aoi = None,
     bbox: Bbox = None,
@@ -258,42 +264,50 @@ def fetch(
     scale: Scale = None,
     road: Annotated[
         str | None,
-        typer.Option(help="Earth Engine: direct (the default), drive or storage."),
+        typer.Option(help="Earth Engine download method: direct (the default), drive or storage."),
     ] = None,
-    bucket: Annotated[str | None, typer.Option(help="Cloud Storage bucket, for storage.")] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="Cloud Storage bucket, for --road storage.")
+    ] = None,
     drive_folder: Annotated[
-        str | None, typer.Option(help="Drive folder, for drive; lookalike by default.")
+        str | None, typer.Option(help="Drive folder, for --road drive; by default lookalike.")
     ] = None,
     tidy: Annotated[
-        bool, typer.Option("--tidy", help="Remove exported files once they are here.")
+        bool, typer.Option("--tidy", help="Remove exported files after the download.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, max=40, help="Requests at once.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=40, help="Number of concurrent requests.")
+    ] = None,
     limit: Limit = 500,
     as_json: Json = False,
 ) -> None:
-    """Bring imagery to this machine.  Interrupt it at will: the same command continues."""
+    """Download imagery to this machine.  If interrupted, the same command continues."""
     options = _options(
         source, collection=collection, api=api, locations=location, folder=folder,
         composite=composite, scale=scale, road=road, bucket=bucket, drive_folder=drive_folder,
         tidy=tidy, workers=workers,
     )  # fmt: skip
     _check_collection(name, stride)
-    wish = _wish(source, options, aoi, bbox, dates, cloud, limit)
-    chosen = _picked(wish, pick or [])
+    listing = _list(source, options, aoi, bbox, dates, cloud, limit)
+    chosen = _picked(listing, pick or [])
     destination = to or settings().home / "imagery"
     with storage_errors(destination), progress() as report:
-        fetched = wish.source.fetch(wish.area, chosen, destination, report)
+        fetched = listing.source.fetch(listing.area, chosen, destination, report)
     if name is not None:
-        _build(name, fetched, wish.area, stride)
+        _build(name, fetched, listing.area, stride)
     if as_json:
-        print_json([{**asdict(one), "path": str(one.path)} for one in fetched])
+        print_json([{**asdict(raster), "path": str(raster.path)} for raster in fetched])
         return
-    for one in fetched:
-        typer.echo(f"{one.path}  {one.title}")
+    for raster in fetched:
+        typer.echo(f"{raster.path}  {raster.title}")
 
 
 def _options(source: str, **given: Any) -> dict[str, Any]:
-    """Arguments of the source's class; what it does not know is refused."""
+    """Arguments of the source's class.
+
+    Raises:
+        QueryError: If the source has no such option, or lacks one that it needs.
+    """
     allowed = {
         "raster": {"locations"},
         "earth_engine": {
@@ -311,21 +325,21 @@ def _options(source: str, **given: Any) -> dict[str, Any]:
             option = "location" if key == "locations" else key.replace("_", "-")
             raise QueryError(f"The source {source} has no option --{option}", remedy="Leave it out")
     if source == "raster" and "locations" not in kept:
-        raise QueryError("Say which rasters", remedy="Give --location FILE, FOLDER or ADDRESS")
+        raise QueryError("No raster was given", remedy="Give --location FILE, FOLDER or URL")
     if source == "drive" and "folder" not in kept:
-        raise QueryError("Say which Drive folder", remedy="Give --folder NAME, ID or ADDRESS")
+        raise QueryError("No Drive folder was given", remedy="Give --folder NAME, ID or URL")
     return kept
 
 
 def _check_collection(name: str | None, stride: int | None) -> None:
-    """Refuse what a build of the imagery would refuse, before any of it is fetched."""
+    """Raise the errors of a later build before anything is fetched."""
     if name is not None:
         agreed(BuildRequest(name, stride=stride), library())
     elif stride is not None:
-        raise QueryError("The stride is that of a collection", remedy="Give --name, too")
+        raise QueryError("--stride needs a collection", remedy="Give --name, too")
 
 
-def _wish(
+def _list(
     name: str,
     options: dict[str, Any],
     aoi: Path | None,
@@ -333,28 +347,28 @@ def _wish(
     dates: str | None,
     cloud: float | None,
     limit: int,
-) -> Wish:
+) -> Listing:
     source = open_source(name, **options)
     if aoi and bbox:
-        raise AreaError("There are two areas", remedy="Give --aoi or --bbox, not both")
+        raise AreaError("Two areas were given", remedy="Give --aoi or --bbox, not both")
     area = area_of_file(aoi) if aoi else Area.from_bbox_text(bbox) if bbox else None
     span = Dates.parse(dates) if dates else None
-    return Wish(source, area, span, source.search(area, span, cloud=cloud, limit=limit))
+    return Listing(source, area, span, source.search(area, span, cloud=cloud, limit=limit))
 
 
-def _why_empty(wish: Wish) -> str:
-    explain = getattr(wish.source, "explain", None)
+def _why_empty(listing: Listing) -> str:
+    explain = getattr(listing.source, "explain", None)
     if explain is not None:
-        return str(explain(wish.area, wish.dates))
-    return f"Nothing here at {wish.dates or 'any date'}. Try another area or other dates."
+        return str(explain(listing.area, listing.dates))
+    return f"No images of {listing.dates or 'any date'} here. Try another area or other dates."
 
 
-def _picked(wish: Wish, ids: Sequence[str]) -> list[Candidate]:
-    if not wish.candidates:
-        raise NotFoundError(_why_empty(wish).rstrip("."), remedy="Nothing was fetched")
+def _picked(listing: Listing, ids: Sequence[str]) -> list[Candidate]:
+    if not listing.candidates:
+        raise NotFoundError(_why_empty(listing).rstrip("."), remedy="Nothing was fetched")
     if not ids:
-        return best(wish.area, wish.candidates)
-    known = {one.id: one for one in wish.candidates}
+        return best(listing.area, listing.candidates)
+    known = {candidate.id: candidate for candidate in listing.candidates}
     for wanted in ids:
         if wanted not in known:
             raise NotFoundError(

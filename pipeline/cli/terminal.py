@@ -1,4 +1,4 @@
-"""What the command line shows: tables, JSON, progress bars, and errors as one message."""
+"""What all commands share: arguments, tables, JSON, progress bars, notes and errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def library() -> Library:
 
 
 def area_of_file(path: Path | str) -> Area:
-    """The area that a file outlines; what was changed in it is printed.
+    """The area in a file; changes made to it are printed as notes.
 
     Raises:
         AreaError: If it cannot be used.
@@ -44,7 +44,7 @@ def area_of_file(path: Path | str) -> Area:
 
 
 def area_of_text(text: str) -> Area:
-    """The area that GeoJSON, WKT, or a file of that name outlines; changes to it are printed.
+    """The area in GeoJSON, in WKT or in a file; changes made to it are printed as notes.
 
     Raises:
         AreaError: If it cannot be used.
@@ -61,15 +61,15 @@ def _noted(area: Area) -> Area:
 
 
 def print_note(note: str) -> None:
-    """Print what a stage noticed, beside the answer: on standard error."""
+    """Print what a stage noticed on standard error, apart from the result."""
     typer.echo(f"Note: {note}", err=True)
 
 
 def fail(error: Exception) -> None:
-    """Print an error as one message and exit with its code; unforeseen ones are logged whole."""
+    """Print an error as one message and exit with its code; unexpected ones are logged in full."""
     from rich.console import Console
 
-    known = error if isinstance(error, LookalikeError) else _unforeseen(error)
+    known = error if isinstance(error, LookalikeError) else _unexpected(error)
     Console(stderr=True).print(f"[bold red]Error:[/] {escaped(str(known))}", soft_wrap=True)
     logging.getLogger(__name__).debug("details", exc_info=error)
     sys.exit(known.exit_code)
@@ -85,21 +85,24 @@ def print_table(
     rows: Sequence[tuple[str, ...]],
     right: frozenset[int] = frozenset(),
 ) -> None:
-    """Print rows under headers; the columns numbered in `right` are set to the right.
+    """Print rows under headers.
 
-    The first column holds what one copies, a name or an id, and is never folded; into a file or
-    another program nothing is.
+    Args:
+        headers: One a column.
+        rows: Texts, one a column.  The first column, a name or an id to copy, is never wrapped;
+            into a file or another program nothing is.
+        right: Numbers of the columns that are aligned to the right.
     """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for place, header in enumerate(headers):
+    for number, header in enumerate(headers):
         table.add_column(
             header,
-            justify="right" if place in right else "left",
+            justify="right" if number in right else "left",
             overflow="fold",
-            no_wrap=place == 0,
+            no_wrap=number == 0,
         )
     for row in rows:
         table.add_row(*row)
@@ -107,12 +110,12 @@ def print_table(
 
 
 def count(number: int) -> str:
-    """A count with thin spaces between thousands."""
+    """A number with thin spaces between thousands."""
     return f"{number:,}".replace(",", "\u2009")
 
 
 def escaped(text: str) -> str:
-    """Text that Rich shows as it is."""
+    """Text that Rich prints literally, without markup."""
     from rich.markup import escape
 
     return escape(text)
@@ -120,10 +123,10 @@ def escaped(text: str) -> str:
 
 @contextmanager
 def progress() -> Iterator[OnProgress]:
-    """A callback that draws one bar a stage on standard error, with rate and time left.
+    """A callback that draws a progress bar for each stage on standard error.
 
     Raises:
-        Cancelled: When the user presses Ctrl-C within.
+        Cancelled: If the user presses Ctrl-C meanwhile.
     """
     from rich import progress as bars
     from rich.console import Console
@@ -152,12 +155,12 @@ def progress() -> Iterator[OnProgress]:
             yield report
         except KeyboardInterrupt:
             raise Cancelled(
-                "Stopped", remedy="What is done is kept: the same command continues"
+                "Stopped", remedy="Finished work is kept; the same command continues"
             ) from None
 
 
-def _unforeseen(error: Exception) -> LookalikeError:
-    """A message for the user; the details go to a log file for a developer."""
+def _unexpected(error: Exception) -> LookalikeError:
+    """A message for the user; the traceback goes to a log file."""
     log = settings().home / "logs" / "errors.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +169,7 @@ def _unforeseen(error: Exception) -> LookalikeError:
     except OSError:
         traceback.print_exception(error)
     return LookalikeError(
-        f"Something went wrong that should not ({type(error).__name__})",
+        f"An unexpected error occurred ({type(error).__name__})",
         where=error,
         remedy=f"The details are in {log}; please report them",
     )
