@@ -21,12 +21,13 @@ export function createMarks({ store, runSearch, clear, updateAddress }) {
     updateAddress();
   }
 
-  const marked = (kind) => Object.keys(state.marks).filter((id) => state.marks[id] === kind);
-
   // The query moves towards what was marked good and away from what was marked bad.
   function refine() {
     if (!state.query || !isMarked(state)) return;
-    runSearch({ good: marked('good'), bad: marked('bad'), past: undoSteps() }, { quiet: true });
+    const { good, bad } = examplesOf(state);
+    if (state.query.kind === 'examples' && !good.length) return;
+    const marks = { ...state.marks, ...Object.fromEntries(good.map((id) => [id, 'good'])) };
+    runSearch({ good, bad, marks, past: undoSteps() }, { quiet: true });
   }
 
   // A chip joins the query as an example, or leaves it.
@@ -64,11 +65,21 @@ export function createMarks({ store, runSearch, clear, updateAddress }) {
   return { toggleExample, mark, undoSteps, refine, removeExample, undo };
 }
 
+// The examples of a refined query.  Examples without another start are all that it has: with none
+// marked good they stay, those that are marked bad left out.
+function examplesOf({ query, marks, good: used }) {
+  const marked = (kind) => Object.keys(marks).filter((id) => marks[id] === kind);
+  const [good, bad] = [marked('good'), marked('bad')];
+  const kept = query.kind === 'examples' && !good.length;
+  return { good: kept ? used.filter((id) => marks[id] !== 'bad') : good, bad };
+}
+
 export const isMarked = ({ marks }) => Object.keys(marks).length > 0;
 
 // Whether there is a mark that is not yet part of the query, or one of its examples lost its mark.
 export function isRefinable({ query, marks, good, bad }) {
   if (!query) return false;
+  if (query.kind === 'examples' && !examplesOf({ query, marks, good }).good.length) return false;
   const now = Object.entries(marks).map(([id, kind]) => `${kind}:${id}`);
   const used = [...good.map((id) => `good:${id}`), ...bad.map((id) => `bad:${id}`)];
   return now.length > 0 && now.sort().join() !== used.sort().join();

@@ -42,6 +42,13 @@ def test_a_failed_check_has_its_exit_code(server: Google) -> None:
     assert "Make a new key" in done.stdout
 
 
+def test_a_service_that_refuses_has_its_own_exit_code(server: Google) -> None:
+    server.tokens.revoked = True
+    done = run("scenes", "earth_engine", BBOX)
+    assert done.returncode == ServiceError.exit_code
+    assert done.stderr.count("Error:") == 1
+
+
 def test_scenes_are_listed_with_coverage_and_estimate(server: Google) -> None:
     done = run("scenes", "earth_engine", BBOX, "--dates", "2015-01/2015-02")
     assert done.returncode == 0, done.stderr

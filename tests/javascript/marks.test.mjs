@@ -72,6 +72,25 @@ test('Refine searches towards the good and away from the bad; undo searches as b
   assert.equal(state.past.length, 2);
 });
 
+test('Refine with only bad marks keeps the examples that are the only start', () => {
+  const examples = { query: { kind: 'examples' }, good: ['x', 'y'] };
+  const { marks, state, searches } = page({ ...examples, marks: { a: 'bad' } });
+  assert.ok(isRefinable(state));
+  marks.refine();
+  assert.deepEqual([searches[0].good, searches[0].bad], [['x', 'y'], ['a']]);
+  assert.deepEqual(state.marks, { a: 'bad', x: 'good', y: 'good' });
+  assert.ok(!isRefinable(state));
+
+  const one = page({ ...examples, marks: { x: 'bad' } });
+  one.marks.refine();
+  assert.deepEqual([one.searches[0].good, one.searches[0].bad], [['y'], ['x']]);
+
+  const none = page({ ...examples, marks: { x: 'bad', y: 'bad' } });
+  assert.ok(!isRefinable(none.state));
+  none.marks.refine();
+  assert.deepEqual(none.searches, []);
+});
+
 test('Refine waits for a query and a mark', () => {
   const [bare, blank] = [page(), page({ query: null, marks: { a: 'good' } })];
   bare.marks.refine();
