@@ -107,7 +107,7 @@ class Projection:
         return normalise((vectors - self.mean) @ self.axes / self.scales)
 
 
-def nearest(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of every unit vector, itself among them: (n, k) indices and cosines."""
     k = min(k, len(vectors))
     indices = np.empty((len(vectors), k), np.int64)
@@ -125,7 +125,7 @@ def nearest(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 def joined(vectors: np.ndarray, k: int = JOINED) -> np.ndarray:
     """Each unit vector with its k nearest added, weighted by their cosine cubed."""
-    indices, cosines = nearest(vectors, k + 1)
+    indices, cosines = neighbours(vectors, k + 1)
     weights = np.clip(cosines, 0, 1) ** 3
     return normalise(np.einsum("nk,nkd->nd", weights, vectors[indices]))
 
@@ -134,7 +134,7 @@ def graph(vectors: np.ndarray, k: int = NEIGHBOURS) -> csr_matrix:
     """Symmetric, degree-normalised graph of the k nearest neighbours, weights cosine cubed."""
     from scipy.sparse import coo_matrix, diags
 
-    indices, cosines = nearest(vectors, k + 1)
+    indices, cosines = neighbours(vectors, k + 1)
     rows = np.repeat(np.arange(len(vectors)), indices.shape[1])
     weights = np.clip(cosines, 0, 1).ravel() ** 3
     others = indices.ravel() != rows
