@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline.build.blocks import BlockSummary, make_block
@@ -34,12 +33,11 @@ from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.search.saved import Searches
 from pipeline.search.search import Result
-from pipeline.settings import Settings
 from pipeline.sources.candidates import Candidate
 from pipeline.sources.earth_engine.exports import Tasks
-from pipeline.web import collections, jobs, saved_searches, search
 from tests import ROOT
 from tests.factories import synthetic
+from tests.web import rest
 
 #: What is in it: its README.md.
 OLDEST = ROOT / "tests" / "data" / "home_0_1_0"
@@ -63,14 +61,7 @@ def old(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(old: Path) -> TestClient:
-    opened = OpenCollections(Library(old))
-    routes = [
-        *collections.routes(opened),
-        *search.routes(opened),
-        *saved_searches.routes(opened),
-        *jobs.routes(Jobs(old), Settings(home=old)),
-    ]
-    return TestClient(Starlette(routes=routes))
+    return TestClient(rest(old))
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -61,7 +61,8 @@ def collection_data(collection: Collection, titles: dict[str, str]) -> dict[str,
         titles: Title by name of every collection to choose from.
     """
     choices = [{"name": name, "title": title} for name, title in titles.items()]
-    return {**page_data(), "collection": describe(collection), "collections": choices}
+    facts = describe(collection).model_dump()
+    return {**page_data(), "collection": facts, "collections": choices}
 
 
 def open_chosen_collection(key: str) -> Callable[[], None]:

@@ -22,7 +22,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.web import lost as not_found
+from pipeline.web.problems import not_found
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -58,7 +58,7 @@ def routes(base_path: str) -> list[Route]:
         if not request.path_params["rest"]:
             return RedirectResponse(request.url.path.rstrip("/") + _fields(request), 301)
         # Streamlit's own document would look for its scripts here, and stay blank.
-        return not_found.answer(request, base_path)
+        return not_found(request, base_path)
 
     beneath = [Route(f"{path}/{{rest:path}}", below) for path in PATHS if path != "/"]
     return [*(Route(path, page) for path in PATHS), *beneath]
@@ -68,7 +68,7 @@ def lost(base_path: str) -> Route:
     """A 404 instead of Home under a name that no page has; comes after every other route."""
 
     def answer(request: Request) -> Response:
-        return not_found.answer(request, base_path)
+        return not_found(request, base_path)
 
     return Route("/{name:name}", answer)
 

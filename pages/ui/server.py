@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from starlette.routing import Route
 
 from pages.ui import document, identity
 from pipeline.collection.library import Library
@@ -19,6 +20,7 @@ from pipeline.settings import settings
 from pipeline.sources.previews import Previews
 from pipeline.web import app
 from pipeline.web.access import protect
+from pipeline.web.dependencies import Services
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -61,20 +63,14 @@ def our_routes() -> list[BaseRoute]:
     """
     for package in _LOADED_BEFORE_THREADS:
         import_module(package)
-    routes = app.routes(open_collections(), previews(), jobs(), settings(), base_path())
-    below = [_below(base_path(), route) for route in routes]
-    documents = [_below(base_path(), route) for route in document.routes(base_path())]
-    lost = _below(base_path(), document.lost(base_path()))
-    return [*documents, *protect(below, identity.access), lost]
+    base = base_path()
+    rest = app.Rest(Services(open_collections(), previews(), jobs(), settings()), base)
+    documents = [_below(base, route) for route in document.routes(base)]
+    lost = _below(base, document.lost(base))
+    return [*documents, *protect(app.routes(rest, base), identity.access), lost]
 
 
-def _below(prefix: str, route: BaseRoute) -> BaseRoute:
-    """The route under a prefix.  One `Mount` for all would also catch Streamlit's own routes."""
-    from starlette.routing import Mount, Route
-
-    if isinstance(route, Mount):
-        return Mount(prefix + route.path, app=route.app)
-    assert isinstance(route, Route)
+def _below(prefix: str, route: Route) -> Route:
     return Route(prefix + route.path, route.endpoint, methods=list(route.methods or []))
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 #: Version of a saved search's file.
 SCHEMA = 1
 LONGEST_NAME, LONGEST_NOTE = 120, 10_000
+#: Stands for the mark of a hit that has none.
+UNMARKED = "none"
 _ID = re.compile(r"[0-9a-f]{12}")
 
 
@@ -91,6 +93,31 @@ class Reopened:
     result: Result
     missing: tuple[str, ...]
     changed: bool
+
+    def chosen(
+        self, least: float | None = None, marks: Sequence[str] | None = None
+    ) -> tuple[Hit, ...]:
+        """The hits at or above a score that have one of some marks, ranked anew.
+
+        Args:
+            least: Minimum score, or None for all.
+            marks: Of `MARKS`, and "none" for hits without one; None for all.
+
+        Raises:
+            QueryError: If there is no such mark.
+        """
+        known = (*MARKS, UNMARKED)
+        if unknown := set(marks or ()) - set(known):
+            raise QueryError(
+                "No such mark", where=min(unknown)[:40], remedy=f"Use {', '.join(known)}"
+            )
+        kept = [
+            hit
+            for hit in self.result.hits
+            if (least is None or hit.score >= least)
+            and (marks is None or self.saved.marks.get(hit.id, UNMARKED) in marks)
+        ]
+        return tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1))
 
 
 @dataclass(frozen=True)

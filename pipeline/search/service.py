@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.errors import QueryError
 from pipeline.search import queries, uploads
+from pipeline.search.cells import cell_scores
 from pipeline.search.changes import MARGIN, between, compare
+from pipeline.search.filters import admitted
 from pipeline.search.picture import load
 from pipeline.search.recipe import COUNT, MAX_K
 from pipeline.search.reranking import rerank
@@ -182,6 +187,37 @@ def find_changes(
         k=recipe.k,
     )
     return ChangesOutcome(collection, query, changes)
+
+
+def scores(open_collections: OpenCollections, name: str, recipe: Recipe) -> np.ndarray:
+    """Float32 (n,): every chip's score, in row order; NaN for chips that the filters exclude.
+
+    Raises:
+        NotFoundError: If there is no such collection, chip or picture.
+        InputError: If the search cannot be run as it is.
+    """
+    collection, index = open_collections.collection(name), open_collections.index(name)
+    query = query_for(open_collections, name, recipe)
+    cosines = index.cosines(query.vector)
+    filters = recipe.filters()
+    if filters is None:
+        return cosines
+    mask = admitted(collection.chips, filters, query.corners).mask
+    return np.where(mask, cosines, np.float32(np.nan))
+
+
+def scores_inside(
+    open_collections: OpenCollections, name: str, recipe: Recipe, chips: Sequence[str]
+) -> np.ndarray:
+    """Float32 (m, 8, 8): the scores of the cells of some chips, rows from the top.
+
+    Raises:
+        NotFoundError: If there is no such collection, chip or picture.
+        InputError: If the search cannot be run as it is.
+    """
+    query = query_for(open_collections, name, recipe)
+    network = open_collections.network()
+    return cell_scores(open_collections.collection(name), network, chips, query.vector)
 
 
 def query_for(

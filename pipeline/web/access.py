@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 from starlette.requests import cookie_parser
 
 from pipeline.errors import InputError, LookalikeError, QueryError
-from pipeline.web.collections import problem
+from pipeline.web.problems import problem
 
 if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
+    from starlette.routing import Mount, Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from pipeline.settings import Settings
@@ -219,11 +219,10 @@ class Wall:
             await _refuse(error, scope, receive, send)
 
 
-def protect(routes: Sequence[BaseRoute], access: Callable[[], Access]) -> list[BaseRoute]:
+def protect(routes: Sequence[Route | Mount], access: Callable[[], Access]) -> list[Route | Mount]:
     """The routes, each behind a `Wall`."""
     for route in routes:
-        # Starlette's routes all have it; their base class does not say so.
-        route.app = Wall(route.app, access)  # type: ignore[attr-defined]
+        route.app = Wall(route.app, access)
     return list(routes)
 
 
@@ -316,7 +315,5 @@ def _too_large(most: int) -> TooLarge:
 
 async def _refuse(error: LookalikeError, scope: Scope, receive: Receive, send: Send) -> None:
     log.info("refused %s %s: %s", scope["method"], scope["path"], error)
-    answer = problem(error)
-    if error.http_status == 401:
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="lookalike"'
-    await answer(scope, receive, send)
+    headers = {"WWW-Authenticate": 'Bearer realm="lookalike"'} if error.http_status == 401 else None
+    await problem(error, headers)(scope, receive, send)

@@ -1,54 +1,92 @@
-"""Every route of the REST interface, in the order in which they are tried."""
+"""The REST interface as one application, and the routes that lead to it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from pipeline.web import (
-    collections,
-    jobs,
-    lost,
-    openapi,
-    previews,
-    saved_searches,
-    search,
-    space,
-    tiles,
-)
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
+from pipeline import __version__
+from pipeline.web import collections, jobs, problems, saved_searches, search, tiles
+from pipeline.web.dependencies import Services
+from pipeline.web.reference import reference_page
 
-    from pipeline.jobs.queue import Jobs
-    from pipeline.search.open_collections import OpenCollections
-    from pipeline.settings import Settings
-    from pipeline.sources.previews import Previews
+_PROBLEM = {
+    "description": "Refused or failed",
+    "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 
 
-def routes(
-    open_collections: OpenCollections,
-    shown: Previews,
-    queue: Jobs,
-    settings: Settings,
-    base_path: str,
-) -> list[BaseRoute]:
-    """The routes, without the base path.
+class Rest(FastAPI):
+    """The REST interface.
 
     Args:
-        open_collections: The collections that are served.
-        shown: The rasters that are shown before a build.
-        queue: The jobs.
-        settings: What requests are checked against.
+        services: What it serves.
         base_path: The prefix under which the app is served ("" or "/lookalike").
     """
-    found = [
-        *tiles.routes(open_collections),
-        *collections.routes(open_collections),
-        *search.routes(open_collections),
-        *previews.routes(shown),
-        *saved_searches.routes(open_collections),
-        *space.routes(open_collections),
-        *jobs.routes(queue, settings),
-        *openapi.routes(base_path),
+
+    def __init__(self, services: Services, base_path: str = "") -> None:
+        super().__init__(
+            title="Lookalike",
+            version=__version__,
+            description="Reverse visual search over satellite imagery. Longitude comes first; "
+            "times are UTC. An error is application/problem+json with what to do about it.",
+            servers=[{"url": base_path or "/"}],
+            openapi_url="/api/openapi.json",
+            # FastAPI's own pages load their scripts from elsewhere.
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            responses={"default": _PROBLEM},
+            generate_unique_id_function=_operation_id,
+        )
+        self.base_path = base_path
+        self.state.services = services
+        problems.add_handlers(self)
+        for module in (collections, search, saved_searches, tiles, jobs):
+            self.include_router(module.router)
+        self.add_route("/api/docs", self._docs, include_in_schema=False)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once from the routes."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            components = document["components"]
+            components["schemas"]["Problem"] = problems.Problem.model_json_schema()
+            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{}, {"token": []}]
+        return super().openapi()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        scope = {**scope, "root_path": self.base_path}
+        if scope.get("method") == "HEAD":
+            # FastAPI's GET routes do not take HEAD; the server leaves the body out.
+            scope["method"] = "GET"
+        await super().__call__(scope, receive, send)
+
+    def _docs(self, request: Request) -> HTMLResponse:
+        return HTMLResponse(reference_page(self.openapi()))
+
+
+def routes(rest: ASGIApp, base_path: str = "") -> list[Route | Mount]:
+    """The routes of a server that has others too: those of REST and the front end's files.
+
+    Args:
+        rest: The REST interface.
+        base_path: The prefix under which the app is served.
+    """
+    return [
+        Route(f"{base_path}/api", rest),
+        Route(f"{base_path}/api/{{below:path}}", rest),
+        Mount(f"{base_path}/lookalike/assets/{{version}}", tiles.Assets()),
     ]
-    return [*found, *lost.routes(tuple(found), base_path)]
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,167 +1,187 @@
-"""REST: jobs.  What the terminal's `jobs` commands do, over HTTP."""
+"""Jobs over REST: what the terminal's `jobs` commands do."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal
 
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi import APIRouter, Depends, Path
+from pydantic import ConfigDict, Field, WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
 
 from pipeline.build.build import BuildRequest
 from pipeline.collection.names import check_name
-from pipeline.errors import LookalikeError, NotFoundError, QueryError
+from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.area import Area
-from pipeline.imagery.chips import STRIDES
 from pipeline.jobs.queue import JobRequest
+from pipeline.settings import Settings
 from pipeline.sources.files import RasterSource
-from pipeline.web.collections import guarded, json_object, problem
+from pipeline.web.bodies import Body, described, read
+from pipeline.web.dependencies import Served
+from pipeline.web.schemas import Answer, file
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
+router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 
-    from pipeline.jobs.queue import Jobs
-    from pipeline.settings import Settings
+JobId = Annotated[str, Path(description="Id of the job.")]
 
-MOST_JSON = 4_000_000
-MOST_SCENES = 100
-_FIELDS = ("name", "scenes", "stride", "area", "mode", "title")
-_HOW = (
-    "Give name and, for a new collection, scenes (paths in an allowed folder or https addresses); "
-    "and, if you like, stride, area (GeoJSON), mode and title"
+
+class BuildBody(Body):
+    """A collection to build."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=200, description="Collection to make, continue or enlarge.")
+    scenes: list[str] | None = Field(
+        default=None,
+        max_length=100,
+        description="Paths in an allowed folder, or https addresses. A new collection needs some.",
+    )
+    stride: int | None = Field(
+        default=None,
+        ge=32,
+        le=256,
+        multiple_of=32,
+        description="Chip spacing in pixels; 128 if left out.",
+    )
+    area: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "null"}]})] = Field(
+        default=None, description="GeoJSON; chips whose centre lies outside are left out."
+    )
+    mode: Literal["chip", "dense"] | None = Field(
+        default=None, description="How chips are embedded."
+    )
+    title: str | None = Field(default=None, max_length=200, description="Title of the collection.")
+
+
+class BuildOptions(Answer):
+    """What a job's request says of its build."""
+
+    stride: int | None
+
+
+class JobAnswer(Answer):
+    """A build and its state."""
+
+    id: str
+    collection: str
+    title: str
+    request: BuildOptions
+    state: Literal["queued", "running", "cancelling", "cancelled", "failed", "done", "interrupted"]
+    stage: str = Field(description="What is being done.")
+    done: int = Field(description="Units of the stage that are finished.")
+    total: int = Field(description="Units of the stage; 0 while unknown.")
+    unit: str = Field(description="What is counted.")
+    note: str
+    rate: float | None = Field(description="Units per second, or null.")
+    left: float | None = Field(description="Seconds left of the stage, or null.")
+    created: str = Field(description="When it was queued, ISO 8601.")
+    started: str = Field(description="When it was last started, or empty.")
+    ended: str = Field(description="When it ended, or empty.")
+    attempts: int = Field(description="How often it was started.")
+    error: dict[str, str] | None = Field(description="Why it failed: what, where, remedy and kind.")
+    failures: list[dict[str, Any]] = Field(description="Blocks that could not be made.")
+    summary: dict[str, Any] | None = Field(description="What was made, once it is done.")
+    engine: str = Field(description="Where blocks are made.")
+
+
+class JobLog(Answer):
+    """What happened in a job."""
+
+    lines: list[str] = Field(description="The last 200 lines, the oldest first.")
+
+
+@router.get("", summary="List jobs")
+def list_jobs(served: Served) -> list[JobAnswer]:
+    """All jobs, the newest first."""
+    return [JobAnswer(**job.to_dict()) for job in served.jobs.all()]
+
+
+@router.post("", status_code=202, summary="Queue a build", openapi_extra=described(BuildBody))
+def queue_build(
+    request: Request,
+    response: Response,
+    served: Served,
+    body: Annotated[BuildBody, Depends(read(BuildBody))],
+) -> JobAnswer:
+    """Make a collection, continue one or add scenes to it. `Location` is the job's address."""
+    job = served.jobs.submit(job_request(body, served.settings))
+    response.headers["Location"] = f"{request.url.path}/{job.id}"
+    return JobAnswer(**job.to_dict())
+
+
+@router.get("/{job}", summary="Get a job")
+def get_job(served: Served, job: JobId) -> JobAnswer:
+    """A job and its progress."""
+    return JobAnswer(**served.jobs.get(job).to_dict())
+
+
+@router.delete(
+    "/{job}", status_code=204, response_class=Response, summary="Remove a job from the list"
 )
-
-Posted = Callable[["Request", dict[str, Any]], Response]
-
-
-def routes(jobs: Jobs, settings: Settings) -> list[Route]:
-    """The routes over the jobs of one home."""
-
-    def collection(request: Request) -> Response:
-        return JSONResponse([job.to_dict() for job in jobs.all()])
-
-    def submit(request: Request, body: dict[str, Any]) -> Response:
-        job = jobs.submit(asked(body, settings))
-        place = f"{request.url.path}/{job.id}"
-        return JSONResponse(job.to_dict(), 202, headers={"Location": place})
-
-    def show(request: Request) -> Response:
-        return JSONResponse(jobs.get(_id(request)).to_dict())
-
-    def log(request: Request) -> Response:
-        return JSONResponse({"lines": jobs.log(_id(request))})
-
-    def preview(request: Request) -> Response:
-        path = jobs.preview(_id(request))
-        try:
-            # Whole at once: the job may put a new one in its place meanwhile.
-            pixels = path.read_bytes() if path else None
-        except FileNotFoundError:
-            pixels = None
-        if pixels is None:
-            raise NotFoundError("This job has made no chip yet", where=_id(request))
-        headers = {"Cache-Control": "no-store"}
-        return Response(pixels, media_type="image/jpeg", headers=headers)
-
-    def cancel(request: Request) -> Response:
-        return JSONResponse(jobs.cancel(_id(request)).to_dict())
-
-    def resume(request: Request) -> Response:
-        return JSONResponse(jobs.resume(_id(request)).to_dict())
-
-    def remove(request: Request) -> Response:
-        jobs.remove(_id(request))
-        return Response(status_code=204)
-
-    root = "/api/jobs"
-    return [
-        Route(root, guarded(collection)),
-        Route(root, posted(submit), methods=["POST"]),
-        Route(f"{root}/{{job}}", guarded(show)),
-        Route(f"{root}/{{job}}", guarded(remove), methods=["DELETE"]),
-        Route(f"{root}/{{job}}/log", guarded(log)),
-        Route(f"{root}/{{job}}/preview.jpg", guarded(preview)),
-        Route(f"{root}/{{job}}/cancel", guarded(cancel), methods=["POST"]),
-        Route(f"{root}/{{job}}/resume", guarded(resume), methods=["POST"]),
-    ]
+def remove_job(served: Served, job: JobId) -> None:
+    """A job that waits or runs must be cancelled first. The collection stays."""
+    served.jobs.remove(job)
 
 
-def posted(handler: Posted) -> Callable[[Request], Awaitable[Response]]:
-    """A handler of a JSON object; reads the body, runs the handler in a thread."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            body = await json_object(request, most=MOST_JSON, remedy="Simplify the area")
-            return await run_in_threadpool(handler, request, body)
-        except LookalikeError as error:
-            return problem(error)
-
-    return answer
+@router.get("/{job}/log", summary="Get the log of a job")
+def get_job_log(served: Served, job: JobId) -> JobLog:
+    """What happened in the job, a line each."""
+    return JobLog(lines=served.jobs.log(job))
 
 
-def asked(body: Mapping[str, Any], settings: Settings) -> JobRequest:
+@router.get("/{job}/preview.jpg", summary="Get the latest chips of a job", **file("image/jpeg"))
+def get_job_preview(served: Served, job: JobId) -> Response:
+    """Chips of the block that was finished last."""
+    path = served.jobs.preview(job)
+    try:
+        # Whole at once: the job may put a new one in its place meanwhile.
+        pixels = path.read_bytes() if path else None
+    except FileNotFoundError:
+        pixels = None
+    if pixels is None:
+        raise NotFoundError("This job has made no chip yet", where=job)
+    return Response(pixels, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+@router.post("/{job}/cancel", summary="Cancel a job")
+def cancel_job(served: Served, job: JobId) -> JobAnswer:
+    """A running job stops within seconds and keeps the blocks it has finished."""
+    return JobAnswer(**served.jobs.cancel(job).to_dict())
+
+
+@router.post("/{job}/resume", summary="Resume a job")
+def resume_job(served: Served, job: JobId) -> JobAnswer:
+    """Queue a job again that was cancelled, failed or interrupted; finished blocks are kept."""
+    return JobAnswer(**served.jobs.resume(job).to_dict())
+
+
+def job_request(body: BuildBody, settings: Settings) -> JobRequest:
     """The job that a body asks for.
 
     Raises:
-        QueryError: If a field is unknown or of the wrong kind.
+        QueryError: If the name cannot be used, or no scene touches the area.
         AreaError: If the area cannot be used.
         SceneError: If a raster cannot be used or lies outside the allowed folders.
         ServiceError: If an address cannot be read or is private.
     """
-    unknown = sorted(set(body) - set(_FIELDS))
-    if unknown:
-        raise QueryError("Unknown field", where=str(unknown[0])[:40], remedy=_HOW)
-    name = check_name(_text(body, "name") or "")
-    area = Area.from_geojson(body["area"]) if body.get("area") is not None else None
-    places = body.get("scenes") or []
-    if not isinstance(places, list) or not all(isinstance(place, str) for place in places):
-        raise QueryError("scenes must be a list of paths and addresses", remedy=_HOW)
-    if len(places) > MOST_SCENES:
-        raise QueryError(f"There are more than {MOST_SCENES} scenes", remedy="Give fewer at a time")
+    name = check_name(body.name)
+    area = Area.from_geojson(body.area) if body.area is not None else None
     build = BuildRequest(
         name=name,
-        stride=_stride(body.get("stride")),
+        stride=body.stride,
         area=area.to_geojson() if area else None,
-        mode=_mode(body.get("mode")),
-        title=_text(body, "title"),
+        mode=body.mode,
+        title=body.title,
     )
-    if not places:
+    if not body.scenes:
         return JobRequest(build)
-    found = RasterSource(places, folders=settings.folders).search(area)
-    if not found:
+    candidates = RasterSource(body.scenes, folders=settings.folders).search(area)
+    if not candidates:
         raise QueryError(
             "None of the scenes touches the area", where=name, remedy="Choose other scenes"
         )
     # The folders go along: a link may lead elsewhere by the time the job opens the file.
-    options = {"locations": places, "folders": [str(folder) for folder in settings.folders]}
-    return JobRequest(build, "raster", options, tuple(one.to_dict() for one in found))
-
-
-def _id(request: Request) -> str:
-    return str(request.path_params["job"])
-
-
-def _text(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and (not isinstance(value, str) or len(value) > 200):
-        raise QueryError(f"{name} must be a short text", where=str(value)[:40], remedy=_HOW)
-    return value
-
-
-def _stride(value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or value not in STRIDES:
-        raise QueryError(
-            "stride must be a multiple of 32 from 32 to 256",
-            where=str(value)[:40],
-            remedy="Leave it out for 128",
-        )
-    return int(value)
-
-
-def _mode(value: Any) -> str | None:
-    if value not in (None, "chip", "dense"):
-        raise QueryError("mode must be chip or dense", where=str(value)[:40], remedy="Leave it out")
-    return value
+    options = {
+        "locations": body.scenes,
+        "folders": [str(folder) for folder in settings.folders],
+    }
+    return JobRequest(build, "raster", options, tuple(one.to_dict() for one in candidates))

@@ -1,263 +1,415 @@
-"""REST: saved searches, their review, and exports."""
+"""Saved searches over REST: their review, comparison and export."""
 
 from __future__ import annotations
 
 import logging
-import math
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal
 
+from fastapi import APIRouter, Depends, Query
+from fastapi import Path as PathParameter
+from pydantic import BeforeValidator, Field
 from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import FileResponse, Response
 
+from pipeline.collection.collection import Collection
 from pipeline.collection.names import proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
-from pipeline.export import chip_files
 from pipeline.export.findings import Findings
 from pipeline.export.formats import FORMATS, export
 from pipeline.search import uploads
 from pipeline.search.boxes import square
+from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
-from pipeline.search.review import MARKS, precision_at, review_order
-from pipeline.search.saved import Searches, compare
+from pipeline.search.review import precision_at, review_order
+from pipeline.search.saved import Reopened, Saved, Searches, compare
+from pipeline.search.search import Hit
 from pipeline.search.service import find
-from pipeline.search.sites import merge
-from pipeline.web.collections import chip_facts, guarded, hit_facts
-from pipeline.web.jobs import posted
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from pipeline.collection.collection import Collection
-    from pipeline.search.open_collections import OpenCollections
-    from pipeline.search.review import Precision
-    from pipeline.search.saved import Reopened, Saved
-    from pipeline.search.search import Hit
-    from pipeline.search.sites import Site
+from pipeline.search.sites import Site, merge
+from pipeline.web.bodies import Body, RecipeBody, described, read
+from pipeline.web.dependencies import Name, Opened, Served
+from pipeline.web.schemas import Answer, ChipAnswer, HitAnswer, RecipeAnswer, file
+from pipeline.web.search import (
+    BoxQuery,
+    ChipQuery,
+    ExamplesQuery,
+    PictureQuery,
+    QueryAnswer,
+    Sites,
+    chip_query,
+)
 
 log = logging.getLogger(__name__)
 
-KINDS = ("hits", "sites")
-UNMARKED = "none"
+router = APIRouter(tags=["Saved searches"])
+
+ROOT = "/api/collections/{name}"
+ONE = ROOT + "/searches/{search}"
+_EXPORTED = file(*(made.media_type for made in FORMATS.values()))
+
+SearchId = Annotated[str, PathParameter(description="Id of the saved search.")]
+Mark = Literal["good", "bad", "skip"]
+What = Literal["hits", "sites"]
+Format = Annotated[
+    str, Field(description="File format.", json_schema_extra={"enum": list(FORMATS)})
+]
 
 
-def routes(open_collections: OpenCollections) -> list[Route]:
-    """The routes over the open collections."""
+class PrecisionAnswer(Answer):
+    """How many of the hits at or above a score are right, as far as the review tells."""
 
-    def opened(request: Request) -> Searches:
-        return Searches(open_collections.collection(request.path_params["name"]))
-
-    def collection(request: Request) -> Response:
-        searches = opened(request)
-        return JSONResponse([_brief(searches, saved) for saved in searches.all()])
-
-    def everywhere(request: Request) -> Response:
-        return JSONResponse(everything(open_collections))
-
-    def save(request: Request, body: dict[str, Any]) -> Response:
-        searches = opened(request)
-        name = _text(body, "name")
-        marks = body.get("marks", {})
-        if not isinstance(marks, dict):
-            raise QueryError("marks are given by chip id", where=str(marks)[:40])
-        fields = {key: value for key, value in body.items() if key not in ("name", "marks")}
-        recipe = Recipe.from_fields(fields)
-        sites = request.query_params.get("sites") == "1"
-        found = find(open_collections, searches.collection.name, recipe, sites=sites)
-        kept = found.repeatable
-        picture = _picture(found.collection, kept)
-        saved = searches.save(name, kept, found.result, picture, marks)
-        return JSONResponse(_whole(searches, searches.reopen(saved.id)), 201)
-
-    def show(request: Request) -> Response:
-        searches = opened(request)
-        return JSONResponse(_whole(searches, searches.reopen(_id(request))))
-
-    def change(request: Request, body: dict[str, Any]) -> Response:
-        searches, key = opened(request), _id(request)
-        saved = searches.get(key)
-        if "name" in body:
-            saved = searches.rename(key, _text(body, "name"))
-        if "note" in body:
-            saved = searches.describe(key, _text(body, "note"))
-        return JSONResponse(_brief(searches, saved))
-
-    def remove(request: Request) -> Response:
-        opened(request).delete(_id(request))
-        return Response(status_code=204)
-
-    def mark(request: Request, body: dict[str, Any]) -> Response:
-        searches, key = opened(request), _id(request)
-        chip = _text(body, "chip")
-        if "mark" in body:
-            searches.mark(key, chip, body["mark"])
-        if "note" in body:
-            searches.note(key, chip, _text(body, "note"))
-        return JSONResponse(_review(searches.reopen(key)))
-
-    def precision(request: Request) -> Response:
-        return JSONResponse(_review(opened(request).reopen(_id(request)))["precision"])
-
-    def compare(request: Request) -> Response:
-        asked = request.query_params
-        name = asked.get("in") or request.path_params["name"]
-        other = Searches(open_collections.collection(name)).reopen(asked.get("with", ""))
-        return JSONResponse(_compared(opened(request).reopen(_id(request)), other))
-
-    def picture(request: Request) -> Response:
-        path = opened(request).picture(_id(request))
-        try:
-            # Whole at once: somebody may delete the search while its picture is on its way.
-            pixels = path.read_bytes() if path else None
-        except FileNotFoundError:
-            pixels = None
-        if pixels is None:
-            raise NotFoundError("This search keeps no picture", where=_id(request))
-        return Response(pixels, media_type="image/png")
-
-    def export_saved(request: Request) -> Response:
-        reopened = opened(request).reopen(_id(request))
-        saved = reopened.saved
-        marks = {"marks": saved.marks, "notes": saved.notes}
-        collection = open_collections.collection(request.path_params["name"])
-        options = dict(request.query_params)
-        hits = chosen(reopened, options.get("min"), options.get("marks"))
-        found = merge(hits) if _wants_sites(options) else hits
-        return _file(collection, found, saved.recipe, options, saved.name, **marks)
-
-    def export_now(request: Request, body: dict[str, Any]) -> Response:
-        options: dict[str, Any] = {key: body.pop(key) for key in ("format", "what") if key in body}
-        recipe, sites = Recipe.from_fields(body), _wants_sites(options)
-        found = find(open_collections, request.path_params["name"], recipe, sites=sites)
-        return _file(found.collection, found.sites or found.result.hits, recipe, options)
-
-    def all_chips(request: Request) -> Response:
-        found = open_collections.collection(request.path_params["name"])
-        made = request.query_params.get("format") or "png"
-        folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
-        path = Path(folder.name) / f"{found.name}-chips-{made[:10]}.zip"
-        try:
-            chip_files.archive(found, path, format=made)
-        except BaseException:
-            folder.cleanup()
-            raise
-        return FileResponse(
-            path,
-            media_type="application/zip",
-            filename=path.name,
-            background=BackgroundTask(folder.cleanup),
-        )
-
-    root = "/api/collections/{name}"
-    one = f"{root}/searches/{{search}}"
-    return [
-        Route("/api/searches", guarded(everywhere)),
-        Route(f"{root}/chips.zip", guarded(all_chips)),
-        Route(f"{root}/searches", guarded(collection)),
-        Route(f"{root}/searches", posted(save), methods=["POST"]),
-        Route(one, guarded(show)),
-        Route(one, posted(change), methods=["PATCH"]),
-        Route(one, guarded(remove), methods=["DELETE"]),
-        Route(f"{one}/marks", posted(mark), methods=["POST"]),
-        Route(f"{one}/precision", guarded(precision)),
-        Route(f"{one}/compare", guarded(compare)),
-        Route(f"{one}/picture.png", guarded(picture)),
-        Route(f"{one}/export", guarded(export_saved)),
-        Route(f"{root}/export", posted(export_now), methods=["POST"]),
-    ]
+    threshold: float = Field(description="Minimum score.")
+    hits: int = Field(description="Hits at or above it.")
+    reviewed: int = Field(description="Of those, marked good or bad.")
+    good: int = Field(description="Of those, marked good.")
+    estimate: float | None = Field(description="Share of good ones, or null without a review.")
+    low: float = Field(description="Lower end of the 95 % interval.")
+    high: float = Field(description="Upper end of the 95 % interval.")
 
 
-def everything(open_collections: OpenCollections) -> dict[str, Any]:
-    """Every saved search of every collection, the latest first, and what could not be shown.
+class ReviewAnswer(Answer):
+    """Marks and notes on hits, and the precision that they suggest."""
 
-    Returns:
-        `searches`: briefly; `refused`: collections that do not open, with the reason; `trashed`:
-        deleted collections that hold saved searches, with how many.
-    """
-    found, refused = [], []
+    marks: dict[str, str] = Field(description="good, bad or skip, by chip id.")
+    notes: dict[str, str] = Field(description="By chip id.")
+    order: list[int] = Field(description="Positions of hits in the order to review them.")
+    precision: list[PrecisionAnswer] = Field(description="Highest threshold first.")
+
+
+class SavedAnswer(Answer):
+    """A saved search."""
+
+    id: str
+    collection: str
+    collection_title: str
+    name: str
+    note: str
+    created: str = Field(description="ISO 8601.")
+    updated: str = Field(description="ISO 8601.")
+    reviewed: int = Field(description="Number of hits marked good or bad.")
+    eligible: int = Field(description="Number of chips that the filters admitted.")
+    total: int = Field(description="Number of chips that the collection had.")
+    query: str = Field(description="What was searched for, in words.")
+    recipe: RecipeAnswer = Field(description="Repeats the search.")
+    parameters: dict[str, Any] = Field(description="The recipe without its start.")
+    picture: bool = Field(description="Whether a picture of the query was kept.")
+
+
+class BriefSearch(SavedAnswer):
+    """A saved search in a list."""
+
+    hits: int = Field(description="Number of hits.")
+
+
+class ReopenedSearch(SavedAnswer, ReviewAnswer):
+    """A saved search with its hits as they were."""
+
+    version: str = Field(description="The collection's version.")
+    hits: list[HitAnswer]
+    changed: bool = Field(description="Whether the collection changed since.")
+    missing: list[str] = Field(description="Ids of hits whose chips are gone.")
+    start: QueryAnswer = Field(description="What was searched for.")
+    examples: list[ChipAnswer] = Field(description="The examples whose chips still exist.")
+
+
+class RefusedCollection(Answer):
+    """A collection whose saved searches cannot be listed."""
+
+    collection: str
+    title: str = Field(description="What is wrong.")
+    remedy: str
+
+
+class TrashedCollection(Answer):
+    """A deleted collection that holds saved searches."""
+
+    token: str
+    name: str
+    title: str
+    deleted: str = Field(description="ISO 8601.")
+    searches: int = Field(description="Number of saved searches in it.")
+
+
+class EverySearch(Answer):
+    """The saved searches of every collection."""
+
+    searches: list[BriefSearch] = Field(description="The latest first.")
+    refused: list[RefusedCollection]
+    trashed: list[TrashedCollection]
+
+
+class ComparisonAnswer(Answer):
+    """Two searches side by side."""
+
+    agreement: float = Field(description="Share of places that both found, 0 to 1.")
+    both: list[tuple[HitAnswer, HitAnswer]] = Field(description="Hits that show the same place.")
+    first: list[HitAnswer] = Field(description="Hits of this search alone.")
+    second: list[HitAnswer] = Field(description="Hits of the other search alone.")
+
+
+class SaveBody(RecipeBody):
+    """A search to run and keep."""
+
+    name: str = Field(default="", description="Name; what is searched for if left out.")
+    marks: dict[str, Mark] = Field(
+        default={}, description="By chip id. Marks on chips that are no hits are dropped."
+    )
+
+
+class ChangeBody(Body):
+    """What to change about a saved search."""
+
+    name: str = Field(default="", description="New name; unchanged if left out.")
+    note: str = Field(default="", description="New note; unchanged if left out.")
+
+
+class MarkBody(Body):
+    """A mark on a hit, a note about it, or both."""
+
+    chip: str = Field(description="Id of the hit's chip.")
+    mark: Mark | None = Field(default=None, description="Null removes it; unchanged if left out.")
+    note: str = Field(default="", description="Empty text removes it; unchanged if left out.")
+
+
+class ExportBody(RecipeBody):
+    """A search to run and export."""
+
+    format: Format = "geojson"
+    what: What = Field(default="hits", description="Hits, or the sites that they make up.")
+
+
+def searches_of(collection: Opened) -> Searches:
+    """The saved searches of a collection."""
+    return Searches(collection)
+
+
+OpenedSearches = Annotated[Searches, Depends(searches_of)]
+#: An empty parameter counts as left out.
+Optional = BeforeValidator(lambda text: text or None)
+
+
+@router.get("/api/searches", summary="List the saved searches of every collection")
+def list_every_search(served: Served) -> EverySearch:
+    """Also the collections that cannot be opened, and deleted ones that hold saved searches."""
+    return everything(served.open_collections)
+
+
+@router.get(ROOT + "/searches", summary="List the saved searches of a collection")
+def list_searches(searches: OpenedSearches) -> list[BriefSearch]:
+    """The latest first."""
+    return [_brief(searches, saved) for saved in searches.all()]
+
+
+@router.post(
+    ROOT + "/searches",
+    status_code=201,
+    summary="Search and save",
+    response_model_exclude_unset=True,
+    openapi_extra=described(SaveBody),
+)
+def save_search(
+    served: Served,
+    searches: OpenedSearches,
+    body: Annotated[SaveBody, Depends(read(SaveBody))],
+    sites: Sites = False,
+) -> ReopenedSearch:
+    """Run a search and keep its hits. With `sites=1` these are the hits that make up k sites."""
+    name = searches.collection.name
+    found = find(served.open_collections, name, body.recipe(), sites=sites)
+    recipe = found.repeatable
+    picture = _picture(found.collection, recipe)
+    saved = searches.save(body.name, recipe, found.result, picture, body.marks)
+    return _reopened(searches, searches.reopen(saved.id))
+
+
+@router.get(ONE, summary="Reopen a saved search", response_model_exclude_unset=True)
+def reopen_search(searches: OpenedSearches, search: SearchId) -> ReopenedSearch:
+    """Its hits as they were, its marks and notes."""
+    return _reopened(searches, searches.reopen(search))
+
+
+@router.patch(ONE, summary="Rename or annotate a saved search", openapi_extra=described(ChangeBody))
+def change_search(
+    searches: OpenedSearches,
+    search: SearchId,
+    body: Annotated[ChangeBody, Depends(read(ChangeBody))],
+) -> BriefSearch:
+    """Change its name, its note, or both."""
+    saved = searches.get(search)
+    if "name" in body.model_fields_set:
+        saved = searches.rename(search, body.name)
+    if "note" in body.model_fields_set:
+        saved = searches.describe(search, body.note)
+    return _brief(searches, saved)
+
+
+@router.delete(ONE, status_code=204, response_class=Response, summary="Delete a saved search")
+def delete_search(searches: OpenedSearches, search: SearchId) -> None:
+    """Delete it permanently, with its marks and notes."""
+    searches.delete(search)
+
+
+@router.post(ONE + "/marks", summary="Mark or annotate a hit", openapi_extra=described(MarkBody))
+def mark_hit(
+    searches: OpenedSearches,
+    search: SearchId,
+    body: Annotated[MarkBody, Depends(read(MarkBody))],
+) -> ReviewAnswer:
+    """Mark a hit good, bad or skipped, or keep a note about it."""
+    if "mark" in body.model_fields_set:
+        searches.mark(search, body.chip, body.mark)
+    if "note" in body.model_fields_set:
+        searches.note(search, body.chip, body.note)
+    return ReviewAnswer(**_review(searches.reopen(search)))
+
+
+@router.get(ONE + "/precision", summary="Estimate the precision of a saved search")
+def estimate_precision(searches: OpenedSearches, search: SearchId) -> list[PrecisionAnswer]:
+    """The share of good hits at each threshold, estimated from the marks."""
+    return ReviewAnswer(**_review(searches.reopen(search))).precision
+
+
+@router.get(ONE + "/compare", summary="Compare two saved searches")
+def compare_searches(
+    served: Served,
+    searches: OpenedSearches,
+    search: SearchId,
+    other: Annotated[str, Query(alias="with", description="Id of the other search.")] = "",
+    other_collection: Annotated[
+        str, Query(alias="in", description="Collection of the other; the same if left out.")
+    ] = "",
+) -> ComparisonAnswer:
+    """Which places both found, and which only one did."""
+    name = other_collection or searches.collection.name
+    second = Searches(served.open_collections.collection(name)).reopen(other)
+    found = compare(searches.reopen(search).result.hits, second.result.hits)
+    return ComparisonAnswer(
+        agreement=found.agreement,
+        both=[(HitAnswer.of(one), HitAnswer.of(same)) for one, same in found.both],
+        first=[HitAnswer.of(hit) for hit in found.first],
+        second=[HitAnswer.of(hit) for hit in found.second],
+    )
+
+
+@router.get(ONE + "/picture.png", summary="Get the picture of a saved search", **file("image/png"))
+def get_search_picture(searches: OpenedSearches, search: SearchId) -> Response:
+    """What was searched for."""
+    path = searches.picture(search)
+    try:
+        # Whole at once: somebody may delete the search while its picture is on its way.
+        pixels = path.read_bytes() if path else None
+    except FileNotFoundError:
+        pixels = None
+    if pixels is None:
+        raise NotFoundError("This search keeps no picture", where=search)
+    return Response(pixels, media_type="image/png")
+
+
+@router.get(ONE + "/export", summary="Export a saved search", **_EXPORTED)
+def export_search(
+    searches: OpenedSearches,
+    search: SearchId,
+    format: Format = "geojson",
+    what: What = "hits",
+    least: Annotated[
+        float | None, Optional, Query(alias="min", description="Minimum score.")
+    ] = None,
+    marks: Annotated[
+        str, Query(description="good, bad, skip and none, separated by commas; all if left out.")
+    ] = "",
+) -> FileResponse:
+    """The hits at or above a score, with certain marks, as a file."""
+    reopened = searches.reopen(search)
+    saved = reopened.saved
+    hits = reopened.chosen(least, marks.split(",") if marks else None)
+    return _file(
+        searches.collection,
+        merge(hits) if what == "sites" else hits,
+        saved.recipe,
+        format,
+        what,
+        saved.name,
+        marks=saved.marks,
+        notes=saved.notes,
+    )
+
+
+@router.post(
+    ROOT + "/export",
+    summary="Search and export",
+    openapi_extra=described(ExportBody),
+    **_EXPORTED,
+)
+def search_and_export(
+    served: Served, name: Name, body: Annotated[ExportBody, Depends(read(ExportBody))]
+) -> FileResponse:
+    """Run a search and get the result as a file. For sites, k counts sites."""
+    recipe, sites = body.recipe(), body.what == "sites"
+    found = find(served.open_collections, name, recipe, sites=sites)
+    return _file(found.collection, found.sites or found.result.hits, recipe, body.format, body.what)
+
+
+def everything(open_collections: OpenCollections) -> EverySearch:
+    """Every saved search of every collection, the latest first, and what could not be shown."""
+    briefs: list[BriefSearch] = []
+    refused: list[RefusedCollection] = []
     for name in open_collections.library.names():
         try:
             searches = Searches(open_collections.collection(name))
-            found += [_brief(searches, saved) for saved in searches.all()]
+            briefs += [_brief(searches, saved) for saved in searches.all()]
         except LookalikeError as error:
-            refused.append({"collection": name, "title": error.what, "remedy": error.remedy})
-    found.sort(key=lambda one: (one["created"], one["id"]), reverse=True)
-    trashed = [asdict(gone) for gone in open_collections.library.trashed() if gone.searches]
-    return {"searches": found, "refused": refused, "trashed": trashed}
-
-
-def chosen(reopened: Reopened, least: str | None, marks: str | None) -> tuple[Hit, ...]:
-    """The hits at or above a score whose mark is one of those named, ranked anew.
-
-    Args:
-        reopened: The search.
-        least: Least score as text, or None for all.
-        marks: "good", "bad", "skip" and "none", separated by commas, or None for all.
-
-    Raises:
-        QueryError: If either cannot be understood.
-    """
-    try:
-        limit = float(least) if least else -math.inf
-    except ValueError:
-        raise QueryError("The least score is a number", where=str(least)[:40]) from None
-    wanted = set(marks.split(",")) if marks else {*MARKS, UNMARKED}
-    if unknown := wanted - {*MARKS, UNMARKED}:
-        known = ", ".join((*MARKS, UNMARKED))
-        raise QueryError("No such mark", where=min(unknown)[:40], remedy=f"Use {known}")
-    kept = [
-        hit
-        for hit in reopened.result.hits
-        if hit.score >= limit and reopened.saved.marks.get(hit.id, UNMARKED) in wanted
+            refused.append(
+                RefusedCollection(collection=name, title=error.what, remedy=error.remedy)
+            )
+    briefs.sort(key=lambda brief: (brief.created, brief.id), reverse=True)
+    trashed = [
+        TrashedCollection(**asdict(gone))
+        for gone in open_collections.library.trashed()
+        if gone.searches
     ]
-    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1))
-
-
-def _wants_sites(options: Mapping[str, Any]) -> bool:
-    what = str(options.get("what", "hits"))
-    if what not in KINDS:
-        raise QueryError("what must be hits or sites", where=what[:40], remedy="Leave it out")
-    return what == "sites"
+    return EverySearch(searches=briefs, refused=refused, trashed=trashed)
 
 
 def _file(
     collection: Collection,
-    found: Sequence[Hit] | Sequence[Site],
+    findings: Sequence[Hit] | Sequence[Site],
     recipe: Recipe,
-    options: Mapping[str, Any],
+    format: str,
+    what: What,
     name: str = "",
     **review: Any,
-) -> Response:
+) -> FileResponse:
     """An export as a download; the file is removed once it was sent."""
-    made, what = str(options.get("format", "geojson")), str(options.get("what", "hits"))
-    findings = Findings.of(
-        collection,
-        found,
-        query=f"{name} ({recipe.label})" if name else recipe.label,
-        recipe=recipe.to_dict(),
-        parameters=recipe.parameters,
-        **review,
-    )
     stem = f"{proposed_name(name) if name else collection.name}-{what}"
     folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
     try:
-        path = export(findings, made, Path(folder.name) / stem)
+        path = export(
+            Findings.of(
+                collection,
+                findings,
+                query=f"{name} ({recipe.label})" if name else recipe.label,
+                recipe=recipe.to_dict(),
+                parameters=recipe.parameters,
+                **review,
+            ),
+            format,
+            Path(folder.name) / stem,
+        )
     except BaseException:
         folder.cleanup()
         raise
     return FileResponse(
         path,
-        media_type=FORMATS[made].media_type,
+        media_type=FORMATS[format].media_type,
         filename=path.name,
         background=BackgroundTask(folder.cleanup),
     )
 
 
-def _brief(searches: Searches, saved: Saved) -> dict[str, Any]:
+def _facts(searches: Searches, saved: Saved) -> dict[str, Any]:
     return {
         "id": saved.id,
         "collection": searches.collection.name,
@@ -266,7 +418,6 @@ def _brief(searches: Searches, saved: Saved) -> dict[str, Any]:
         "note": saved.note,
         "created": saved.created,
         "updated": saved.updated,
-        "hits": len(saved.hits),
         "reviewed": saved.reviewed,
         "eligible": saved.eligible,
         "total": saved.total,
@@ -277,91 +428,69 @@ def _brief(searches: Searches, saved: Saved) -> dict[str, Any]:
     }
 
 
-def _whole(searches: Searches, reopened: Reopened) -> dict[str, Any]:
-    return {
-        **_brief(searches, reopened.saved),
-        "version": searches.collection.version,
-        "hits": [hit_facts(hit) for hit in reopened.result.hits],
-        "changed": reopened.changed,
-        "missing": list(reopened.missing),
-        "start": _start(searches.collection, reopened.saved.recipe),
-        "examples": _examples(searches.collection, reopened.saved.recipe),
+def _brief(searches: Searches, saved: Saved) -> BriefSearch:
+    return BriefSearch(**_facts(searches, saved), hits=len(saved.hits))
+
+
+def _reopened(searches: Searches, reopened: Reopened) -> ReopenedSearch:
+    recipe = reopened.saved.recipe
+    return ReopenedSearch(
+        **_facts(searches, reopened.saved),
         **_review(reopened),
-    }
-
-
-def _start(collection: Collection, recipe: Recipe) -> dict[str, Any]:
-    """What the search started from, as a search answers it, without running it again.
-
-    Of a chip or imagery that is gone only the name is left.
-    """
-    if recipe.picture:
-        return {"kind": "picture", "picture": recipe.picture}
-    try:
-        if recipe.box:
-            start = {"kind": "box", "box": list(recipe.box)}
-            return {**start, "corners": square(collection, recipe.box).tolist()}
-        if recipe.chip:
-            start = {"kind": "chip", "chip": recipe.chip}
-            facts = chip_facts(collection, collection.chips.row_of(recipe.chip))
-            return {**start, **{key: facts[key] for key in facts if key != "id"}}
-    except (DamagedError, NotFoundError, QueryError):
-        return start
-    return {"kind": "examples", "good": list(recipe.good), "bad": list(recipe.bad)}
-
-
-def _examples(collection: Collection, recipe: Recipe) -> list[dict[str, Any]]:
-    """The examples that are still in the collection."""
-    table, found = collection.chips, []
-    for chip in (*recipe.good, *recipe.bad):
-        try:
-            found.append(chip_facts(collection, table.row_of(chip)))
-        except NotFoundError:
-            continue
-    return found
+        version=searches.collection.version,
+        hits=[HitAnswer.of(hit) for hit in reopened.result.hits],
+        changed=reopened.changed,
+        missing=list(reopened.missing),
+        start=_start(searches.collection, recipe),
+        examples=_examples(searches.collection, recipe),
+    )
 
 
 def _review(reopened: Reopened) -> dict[str, Any]:
     """Marks, notes, and the precision they let one expect at each threshold."""
     saved, hits = reopened.saved, reopened.result.hits
-    found = precision_at(hits, saved.marks)
     return {
         "marks": dict(saved.marks),
         "notes": dict(saved.notes),
         "order": review_order(len(hits)),
-        "precision": [_plain(one) for one in found],
+        "precision": [
+            {**asdict(cut), "threshold": round(cut.threshold, 6)}
+            for cut in precision_at(hits, saved.marks)
+        ],
     }
 
 
-def _plain(precision: Precision) -> dict[str, Any]:
-    return {**asdict(precision), "threshold": round(precision.threshold, 6)}
+def _start(collection: Collection, recipe: Recipe) -> QueryAnswer:
+    """What the search started from, as a search answers it, without running it again.
+
+    Of a chip or imagery that is gone only the name is left.
+    """
+    if recipe.picture:
+        return PictureQuery(kind="picture", picture=recipe.picture)
+    if recipe.box:
+        box = list(recipe.box)
+        try:
+            return BoxQuery(kind="box", box=box, corners=square(collection, recipe.box).tolist())
+        except (DamagedError, NotFoundError, QueryError):
+            return BoxQuery(kind="box", box=box)
+    if recipe.chip:
+        try:
+            return chip_query(collection, recipe.chip)
+        except NotFoundError:
+            return ChipQuery(kind="chip", chip=recipe.chip)
+    return ExamplesQuery(kind="examples", good=list(recipe.good), bad=list(recipe.bad))
 
 
-def _compared(first: Reopened, second: Reopened) -> dict[str, Any]:
-    found = compare(first.result.hits, second.result.hits)
-    return {
-        "agreement": found.agreement,
-        "both": [[hit_facts(one), hit_facts(other)] for one, other in found.both],
-        "first": [hit_facts(hit) for hit in found.first],
-        "second": [hit_facts(hit) for hit in found.second],
-    }
+def _examples(collection: Collection, recipe: Recipe) -> list[ChipAnswer]:
+    """The examples that are still in the collection."""
+    rows = (collection.chips.find(chip) for chip in (*recipe.good, *recipe.bad))
+    return [ChipAnswer.of(collection, row) for row in rows if row is not None]
 
 
 def _picture(collection: Collection, recipe: Recipe) -> bytes | None:
-    """What was looked for; a search is kept without it where the imagery is gone."""
+    """What was searched for; a search is kept without it where the imagery is gone."""
     try:
         return uploads.query_png(collection, recipe)
     except (DamagedError, NotFoundError) as error:
         log.warning("a search is saved without its picture: %s", error)
         return None
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name, "")
-    if not isinstance(value, str):
-        raise QueryError(f"{name} must be text", where=str(value)[:40])
-    return value
-
-
-def _id(request: Request) -> str:
-    return str(request.path_params["search"])

@@ -1,90 +1,117 @@
-"""What the map draws: scene tiles, footprints, chip pictures and the front-end's own files.
+"""What the map draws: tiles, footprints, chip pictures and the front end's own files.
 
-Handlers are sync, so Starlette runs them in threads.  A request names a collection and the id of a
-scene or chip in it; no path or URL from a request is ever opened.  Answers that carry the version
-they were asked for never change, and say so.
+A request names a collection and the id of a scene or chip in it; no path or URL from a request is
+ever opened.  Responses to a request that carries a version never change, and say so.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal
 
+from fastapi import APIRouter, Path, Query
+from pydantic import BeforeValidator
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pipeline.collection.chip_pictures import chip_png
-from pipeline.errors import NotFoundError, QueryError
+from pipeline.collection.collection import Collection
+from pipeline.errors import NotFoundError
 from pipeline.frontend import ASSETS
 from pipeline.imagery.render import age_of, empty_png, scene_preview, tile_png
-from pipeline.web.collections import guarded
+from pipeline.web.dependencies import OpenedAsBefore, Served
+from pipeline.web.schemas import BRIEF, IMMUTABLE, file
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
+router = APIRouter(tags=["Pictures"])
 
-    from pipeline.collection.collection import Collection
-    from pipeline.imagery.scene import Scene
-    from pipeline.search.open_collections import OpenCollections
+ROOT = "/api/collections/{name}"
+#: Pixels a side, by the text that asks for them.
+SIZES = {"64": 64, "128": 128, "256": 256, "512": 512}
+#: Chips a picture is wide.
+WIDTHS = {"1": 1, "3": 3, "5": 5}
 
-PICTURE_SIZES = (64, 128, 256, 512)
-IMMUTABLE = "private, max-age=31536000, immutable"
-BRIEF = "private, max-age=60"
-
-
-def routes(open_collections: OpenCollections) -> list[BaseRoute]:
-    """The picture routes over the open collections."""
-    root = "/api/collections/{name}"
-
-    def tile(request: Request) -> Response:
-        place = request.path_params
-        scene = _scene(_collection(open_collections, request), place["scene"])
-        content = tile_png(scene, age_of(scene), place["z"], place["x"], place["y"])
-        return _answer(request, content, "image/png")
-
-    def footprints(request: Request) -> Response:
-        collection = _collection(open_collections, request)
-        corners = collection.chips.corners.astype("<f8", copy=False)
-        return _answer(request, corners.tobytes(), "application/octet-stream")
-
-    def chip(request: Request) -> Response:
-        collection = _collection(open_collections, request)
-        row = collection.chips.row_of(request.path_params["chip"])
-        content = chip_png(collection, row, _size(request), _around(request))
-        return _answer(request, content, "image/png")
-
-    def preview(request: Request) -> Response:
-        collection = _collection(open_collections, request)
-        return _answer(request, preview_png(collection), "image/png")
-
-    return [
-        Route(f"{root}/tiles/{{scene}}/{{z:int}}/{{x:int}}/{{y:int}}.png", guarded(tile)),
-        Route(f"{root}/footprints.f64", guarded(footprints)),
-        Route(f"{root}/chips/{{chip}}.png", guarded(chip)),
-        Route(f"{root}/preview.png", guarded(preview)),
-        Mount("/lookalike/assets/{version}", _Assets(directory=ASSETS, check_dir=False)),
-    ]
+Size = Annotated[
+    Literal[64, 128, 256, 512],
+    BeforeValidator(lambda text: SIZES.get(text, text)),
+    Query(description="Width and height in pixels."),
+]
+Around = Annotated[
+    Literal[1, 3, 5],
+    BeforeValidator(lambda text: WIDTHS.get(text, text)),
+    Query(description="Width in chips: 3 and 5 show the chip's surroundings too."),
+]
+Version = Annotated[
+    str,
+    Query(description="The collection's version; with it the response may be kept for ever."),
+]
+Zoom = Annotated[int, Path(description="Zoom level, 0 to 24.")]
+Column = Annotated[int, Path(description="Column of the tile.")]
+TileRow = Annotated[int, Path(description="Row of the tile, from the north.")]
 
 
-def _collection(open_collections: OpenCollections, request: Request) -> Collection:
-    """The one asked for, by a former name too: a page open while it is renamed keeps its pictures.
+@router.get(
+    ROOT + "/tiles/{scene}/{z:int}/{x:int}/{y:int}.png",
+    summary="Get a map tile of a scene",
+    **file("image/png"),
+)
+def get_tile(
+    collection: OpenedAsBefore, scene: str, z: Zoom, x: Column, y: TileRow, v: Version = ""
+) -> Response:
+    """A Web Mercator tile of 256 by 256 pixels, transparent where the scene has no data."""
+    if scene not in collection.scenes:
+        raise NotFoundError(
+            "No such scene in this collection",
+            where=scene[:80],
+            remedy=f"`python -m pipeline info {collection.name} --json` lists its scenes",
+        )
+    found = collection.scenes[scene]
+    return _cached(tile_png(found, age_of(found), z, x, y), "image/png", v)
 
-    Raises:
-        NotFoundError: If there is none that is or was called so.
-    """
-    name = request.path_params["name"]
-    try:
-        return open_collections.collection(name)
-    except NotFoundError:
-        other = open_collections.library.current(name)
-        if not other:
-            raise
-        return open_collections.collection(other)
+
+@router.get(
+    ROOT + "/footprints.f64",
+    summary="Get the corners of every chip",
+    **file("application/octet-stream"),
+)
+def get_footprints(collection: OpenedAsBefore, v: Version = "") -> Response:
+    """Little-endian doubles (n, 4, 2): longitude and latitude, chips in row order."""
+    corners = collection.chips.corners.astype("<f8", copy=False)
+    return _cached(corners.tobytes(), "application/octet-stream", v)
 
 
-class _Assets(StaticFiles):
-    """Static files under a path that names their version, so that they may be kept for ever."""
+@router.get(ROOT + "/chips/{chip}.png", summary="Get the picture of a chip", **file("image/png"))
+def get_chip_picture(
+    collection: OpenedAsBefore, chip: str, size: Size = 256, around: Around = 1, v: Version = ""
+) -> Response:
+    """The chip as it is embedded, or with its surroundings."""
+    row = collection.chips.row_of(chip)
+    return _cached(chip_png(collection, row, size, around), "image/png", v)
+
+
+@router.get(ROOT + "/preview.png", summary="Get a picture of a collection", **file("image/png"))
+def get_preview(collection: OpenedAsBefore, v: Version = "") -> Response:
+    """A small picture of the collection's first scene."""
+    return _cached(preview_png(collection), "image/png", v)
+
+
+@router.get(
+    "/api/looks/{look}/{z:int}/{x:int}/{y:int}.png",
+    summary="Get a map tile of a raster before it is built",
+    **file("image/png"),
+)
+def get_look_tile(served: Served, look: str, z: Zoom, x: Column, y: TileRow) -> Response:
+    """A Web Mercator tile of a raster that the Area page shows; only that page knows its id."""
+    scene = served.previews.scene(look)
+    return _cached(tile_png(scene, age_of(scene), z, x, y), "image/png", look)
+
+
+class Assets(StaticFiles):
+    """The front end's files, under a path that names their version and may be kept for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=ASSETS, check_dir=False)
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The response, to be kept for ever."""
         response = super().file_response(*args, **kwargs)
         response.headers["Cache-Control"] = IMMUTABLE
         return response
@@ -96,39 +123,6 @@ def preview_png(collection: Collection) -> bytes:
     return scene_preview(scenes[0], age_of(scenes[0])) if scenes else empty_png()
 
 
-def _scene(collection: Collection, scene_id: str) -> Scene:
-    scene = collection.scenes.get(scene_id)
-    if scene is None:
-        raise NotFoundError(
-            "No such scene in this collection",
-            where=scene_id[:80],
-            remedy=f"`python -m pipeline info {collection.name} --json` lists its scenes",
-        )
-    return scene
-
-
-def _size(request: Request) -> int:
-    text = request.query_params.get("size", "256")
-    if text not in map(str, PICTURE_SIZES):
-        raise QueryError(
-            "A chip picture's size is one of " + ", ".join(map(str, PICTURE_SIZES)),
-            where=text[:20],
-            remedy="Leave size out for 256",
-        )
-    return int(text)
-
-
-def _around(request: Request) -> int:
-    text = request.query_params.get("around", "1")
-    if text not in ("1", "3", "5"):
-        raise QueryError(
-            "A chip picture is 1, 3 or 5 chips wide",
-            where=text[:20],
-            remedy="Leave around out for the chip alone",
-        )
-    return int(text)
-
-
-def _answer(request: Request, content: bytes, media_type: str) -> Response:
-    cache = IMMUTABLE if request.query_params.get("v") else BRIEF
+def _cached(content: bytes, media_type: str, version: str) -> Response:
+    cache = IMMUTABLE if version else BRIEF
     return Response(content, media_type=media_type, headers={"Cache-Control": cache})

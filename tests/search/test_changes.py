@@ -145,13 +145,11 @@ def test_the_command_line_shows_all_three(series: Collection) -> None:
 def test_changes_over_rest_name_their_query_and_refuse_in_words(
     series: Collection, home: Path
 ) -> None:
-    from starlette.applications import Starlette
     from starlette.testclient import TestClient
 
-    from pipeline.search.open_collections import OpenCollections
-    from pipeline.web import search
+    from tests.web import rest
 
-    client = TestClient(Starlette(routes=search.routes(OpenCollections(Library(home)))))
+    client = TestClient(rest(home))
     url, chip = "/api/collections/wetlands/changes", series.chips.ids[3].decode()
     found = client.post(url, json={"chip": chip, "threshold": 0.5}).json()
     expected = look_for(series, 3, threshold=0.5, k=10).to_dict()

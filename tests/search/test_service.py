@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline.collection.library import Library
 from pipeline.model.loader import resnet50
-from pipeline.search.open_collections import OpenCollections
-from pipeline.web import collections, saved_searches
 from tests.cli.test_app import answer, run
 from tests.factories import pictured
+from tests.web import rest
 
 pytestmark = pytest.mark.model
 
@@ -36,9 +34,7 @@ def table(made: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def client(made: Path):
-    opened = OpenCollections(Library(made))
-    routes = [*collections.routes(opened), *saved_searches.routes(opened)]
-    with TestClient(Starlette(routes=routes)) as client:
+    with TestClient(rest(made)) as client:
         yield client
 
 

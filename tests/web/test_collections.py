@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pipeline.collection.library import Library
-from pipeline.search.open_collections import OpenCollections
-from pipeline.web import collections
 from tests.factories import synthetic
+from tests.web import rest
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +18,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
     """One collection of 49 chips with random vectors."""
     home = tmp_path_factory.mktemp("api")
     synthetic.collection(home, sizes=(1024,), stride=128)
-    return TestClient(Starlette(routes=collections.routes(OpenCollections(Library(home)))))
+    return TestClient(rest(home))
 
 
 def search(client: TestClient, **fields: object):
@@ -46,7 +43,7 @@ def test_collection_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path)
     for name in ("sound", "torn"):
         synthetic.collection(tmp_path, name)
     (tmp_path / "collections" / "torn" / "collection.json").write_text("{")
-    sound, torn = collections.everything(OpenCollections(Library(tmp_path)))
+    sound, torn = TestClient(rest(tmp_path)).get("/api/collections").json()
     assert (sound["name"], sound["chips"]) == ("sound", 16)
     assert (torn["name"], torn["error"]) == ("torn", "The collection's manifest is damaged")
     assert "delete torn" in torn["remedy"]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import re
 import shutil
 import zipfile
-from dataclasses import replace
 
 import httpx
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline.collection.library import Library
@@ -22,31 +19,8 @@ from pipeline.index.index import Index
 from pipeline.jobs.queue import Jobs
 from pipeline.search.boxes import cut_out
 from pipeline.search.open_collections import OpenCollections
-from pipeline.settings import Settings
-from pipeline.web import collections, jobs, lost, openapi, saved_searches, search, tiles
 from tests.factories import pictured
-from tests.factories.synthetic import MODEL
-
-
-class FixedEmbedder:
-    """Gives every picture the same vector: what is tested here is not the model."""
-
-    identity = MODEL
-
-    def embed(self, pixels):
-        assert pixels.dtype == np.uint8
-        return np.ones((len(pixels), 2048), np.float32)
-
-
-class BrightnessNetwork:
-    """A feature map that says in its first number how bright a cell is, in its second the rest."""
-
-    def maps(self, pixels):
-        n, height, width, _ = pixels.shape
-        bright = pixels.reshape(n, height // 32, 32, width // 32, 32, 3).mean((2, 4, 5)) / 255
-        made = np.zeros((*bright.shape, 2048), np.float32)
-        made[..., 0], made[..., 1] = bright, 1 - bright
-        return made
+from tests.web import BrightnessNetwork, FixedEmbedder, rest
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +41,7 @@ def client(home):
     open_collections = OpenCollections(Library(home))
     open_collections.embedder = lambda name: FixedEmbedder()
     open_collections.network = lambda: BrightnessNetwork()
-    settings = Settings(home=home, folders=(home,))
-    routes = [
-        *tiles.routes(open_collections),
-        *collections.routes(open_collections),
-        *search.routes(open_collections),
-        *saved_searches.routes(open_collections),
-        *jobs.routes(Jobs(home), settings),
-        *openapi.routes(),
-    ]
-    app = Starlette(routes=[*routes, *lost.routes(routes)])
-    with TestClient(app) as client:
+    with TestClient(rest(home, open_collections)) as client:
         yield client
 
 
@@ -388,48 +352,6 @@ def test_private_addresses_are_refused_for_builds(client):
         answer = client.post("/api/jobs", json={"name": "x", "scenes": [url]})
         assert answer.status_code == 400
         assert "private" in answer.json()["title"] or "https" in answer.json()["remedy"]
-
-
-def test_the_document_describes_every_route_and_no_other(client, home):
-    open_collections = OpenCollections(Library(home))
-    described = {
-        (verb.upper(), path)
-        for path, operations in openapi.document()["paths"].items()
-        for verb in operations
-        if verb != "parameters"
-    }
-    existing = {
-        (method, re.sub(r":int", "", route.path))
-        for routes in (
-            tiles.routes(open_collections),
-            collections.routes(open_collections),
-            search.routes(open_collections),
-            saved_searches.routes(open_collections),
-            jobs.routes(Jobs(home), replace(Settings(home=home))),
-        )
-        for route in routes
-        if route.path.startswith("/api/")
-        for method in route.methods - {"HEAD"}
-    }
-    assert described == existing
-
-
-def test_the_document_names_every_field_of_a_recipe():
-    from pipeline.search.recipe import Recipe
-
-    assert set(openapi.RECIPE) == set(Recipe.__dataclass_fields__)
-
-
-def test_the_document_and_its_page_are_served_without_help_from_elsewhere(client):
-    made = client.get("/api/openapi.json").json()
-    assert made["openapi"] == "3.1.0"
-    refs = re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(made))
-    assert set(refs) <= set(made["components"]["schemas"])
-    page = client.get("/api/docs").text
-    assert "<script" not in page
-    assert "http" not in re.sub(r"https? addresses", "", page)
-    for path in made["paths"]:
-        assert path in page
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/nothing", f"{BAY}/nothing/here"])

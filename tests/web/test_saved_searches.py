@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline.collection.library import Library
 from pipeline.search.open_collections import OpenCollections
-from pipeline.web import saved_searches
 from tests.factories.synthetic import collection
+from tests.web import rest
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def open_collections(tmp_path):
 
 @pytest.fixture
 def client(open_collections):
-    return TestClient(Starlette(routes=saved_searches.routes(open_collections)))
+    return TestClient(rest(open_collections=open_collections))
 
 
 @pytest.fixture

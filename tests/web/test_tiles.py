@@ -16,8 +16,9 @@ from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.frontend import assets_version
 from pipeline.search.open_collections import OpenCollections
-from pipeline.web import tiles
+from pipeline.web import app, tiles
 from tests.factories.rasters import ground, write
+from tests.web import rest
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def built(home: Path, raster: Path, **options: Any) -> Collection:
 @pytest.fixture
 def client(collection: Collection) -> TestClient:
     open_collections = OpenCollections(Library(collection.path.parent.parent))
-    return TestClient(Starlette(routes=tiles.routes(open_collections)))
+    return TestClient(Starlette(routes=app.routes(rest(open_collections=open_collections))))
 
 
 def pixels(content: bytes) -> np.ndarray:

@@ -27,4 +27,5 @@ def show(collection: Collection) -> None:
     if not len(collection.chips):
         return
     st.subheader("Visual map")
-    _component(key="space", data={**component.page_data(), "collection": describe(collection)})
+    facts = describe(collection).model_dump()
+    _component(key="space", data={**component.page_data(), "collection": facts})

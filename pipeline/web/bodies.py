@@ -1,0 +1,104 @@
+"""What requests carry: JSON objects, limited while they arrive and checked before use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+
+from pipeline.errors import QueryError
+from pipeline.search.recipe import Recipe
+
+MAX_JSON_BYTES = 4_000_000
+
+
+class Body(BaseModel):
+    """The fields of a JSON object that a request carries; what is not declared is ignored."""
+
+    # Strict: text is no number and a number no flag.
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+def _with_recipe(schema: dict[str, Any]) -> None:
+    recipe = Recipe.json_schema()
+    schema["properties"] = {**recipe["properties"], **schema.get("properties", {})}
+    schema["additionalProperties"] = False
+
+
+class RecipeBody(Body):
+    """A search, and what else a route takes beside its parameters."""
+
+    # The parameters of a search are declared and checked by `Recipe`.
+    model_config = ConfigDict(extra="allow", json_schema_extra=_with_recipe)
+
+    def recipe(self, *, start: bool = True) -> Recipe:
+        """The search.
+
+        Args:
+            start: Whether it must say what to start from; without it a recipe only filters.
+
+        Raises:
+            QueryError: If a parameter is unknown, of the wrong kind or out of range.
+        """
+        return Recipe.from_fields(self.model_extra or {}, start=start)
+
+
+B = TypeVar("B", bound=Body)
+
+
+def read(model: type[B]) -> Callable[[Request], Awaitable[B]]:
+    """A dependency that reads and checks the JSON object of a request.
+
+    FastAPI's own would hold a body of any size in memory, and refuse JSON that does not come
+    under JSON's media type.
+    """
+
+    async def body(request: Request) -> B:
+        content = await json_object(request, MAX_JSON_BYTES, remedy="Simplify the area")
+        try:
+            return model.model_validate(content)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors()) from error
+
+    return body
+
+
+def described(model: type[Body]) -> dict[str, Any]:
+    """The part of an OpenAPI operation that says what `read` reads."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def json_object(request: Request, max_bytes: int, *, remedy: str) -> dict[str, Any]:
+    """The JSON object in the body of a request, whatever its media type.
+
+    Args:
+        request: The request.
+        max_bytes: Maximum size; reading stops there.
+        remedy: What to do about a larger one.
+
+    Raises:
+        QueryError: If it is larger, or no JSON object.
+    """
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > max_bytes:
+            raise QueryError(
+                "The request is too large",
+                where=f"more than {max_bytes // 1_000_000} MB",
+                remedy=remedy,
+            )
+    try:
+        content = json.loads(body)
+        # JSON can spell unpaired surrogates, which neither a file nor a response can hold.
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise QueryError("The request is not JSON", where=str(error)[:80]) from error
+    if not isinstance(content, dict):
+        raise QueryError("The request is not a JSON object")
+    return content

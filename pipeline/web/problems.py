@@ -1,0 +1,152 @@
+"""Refusals and failures as problem details (RFC 9457), with a remedy beside the standard members.
+
+A browser that lost its way gets a page instead.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Match
+
+from pipeline.errors import InputError, LookalikeError, NotFoundError, QueryError
+from pipeline.web.reference import html_page, in_words
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
+class Problem(BaseModel):
+    """Why a request was refused or failed (RFC 9457)."""
+
+    type: str = Field(description="Kind of error, such as `lookalike:QueryError`.")
+    status: int = Field(description="HTTP status code.")
+    title: str = Field(description="What is wrong.")
+    detail: str = Field(description="The value, name or file concerned; may be empty.")
+    remedy: str = Field(description="What to do about it; may be empty.")
+
+
+class MethodNotAllowed(InputError):
+    """The address exists, but does not take this method."""
+
+    http_status = 405
+
+
+def problem(error: LookalikeError, headers: Mapping[str, str] | None = None) -> Response:
+    """The response that reports an error."""
+    if error.http_status >= 500:
+        log.error("%s", error)
+    body = Problem(
+        type=f"lookalike:{type(error).__name__}",
+        status=error.http_status,
+        title=error.what,
+        detail=error.where,
+        remedy=error.remedy,
+    )
+    return JSONResponse(body.model_dump(), error.http_status, headers, MEDIA_TYPE)
+
+
+def not_found(request: Request, base_path: str) -> Response:
+    """The response for an address at which there is nothing.
+
+    Args:
+        request: What was asked for.
+        base_path: The prefix under which the app is served.
+    """
+    error = NotFoundError(
+        "There is nothing at this address",
+        where=request.url.path[:200],
+        remedy=f"{base_path}/api/docs lists the addresses there are, and what each takes",
+    )
+    return _answer(request, error, base_path)
+
+
+def add_handlers(api: FastAPI) -> None:
+    """Answer every error of a REST application as a problem."""
+
+    async def ours(request: Request, error: LookalikeError) -> Response:
+        return problem(error)
+
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return problem(_refusal(request, error.errors()))
+
+    async def missing(request: Request, error: HTTPException) -> Response:
+        return not_found(request, request.scope["root_path"])
+
+    async def wrong_method(request: Request, error: HTTPException) -> Response:
+        taken, base_path = _methods(api, request), request.scope["root_path"]
+        refused = MethodNotAllowed(
+            f"This address takes {' and '.join(taken)}, not {request.method}",
+            where=request.url.path[:200],
+            remedy=f"{base_path}/api/docs lists the addresses there are, and what each takes",
+        )
+        return _answer(request, refused, base_path, {"Allow": ", ".join(taken)})
+
+    api.exception_handler(LookalikeError)(ours)
+    api.exception_handler(RequestValidationError)(invalid)
+    api.exception_handler(404)(missing)
+    api.exception_handler(405)(wrong_method)
+
+
+def _refusal(request: Request, errors: Sequence[Any]) -> QueryError:
+    """The first of pydantic's errors about a request, in the words of the OpenAPI document."""
+    kind, value = errors[0]["type"], str(errors[0].get("input"))[:40]
+    # FastAPI puts where a parameter stands before its name.
+    name = next(str(part) for part in errors[0]["loc"] if part not in ("query", "path"))
+    remedy = f"{request.scope['root_path']}/api/docs describes every field"
+    if kind == "extra_forbidden":
+        return QueryError("Unknown field", where=name[:40], remedy=remedy)
+    if kind == "missing":
+        return QueryError(f"{name} is missing", remedy=remedy)
+    what = f"{name} must be {in_words(_schema_of(request, name))}"
+    return QueryError(what, where=value, remedy=remedy)
+
+
+def _schema_of(request: Request, name: str) -> Mapping[str, Any]:
+    """The JSON schema of a request's parameter or field."""
+    paths = request.app.openapi()["paths"]
+    operation = paths[request.scope["route"].path_format][request.method.lower()]
+    fields = {one["name"]: one["schema"] for one in operation.get("parameters", ())}
+    if "requestBody" in operation:
+        fields |= operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    schema: Mapping[str, Any] = fields[name]
+    return schema
+
+
+def _methods(api: FastAPI, request: Request) -> list[str]:
+    """The methods that an address takes; Starlette names only those of one route."""
+    place = {"type": "http", **{key: request.scope[key] for key in ("path", "root_path")}}
+    return [
+        method
+        for method in METHODS
+        if any(r.matches({**place, "method": method})[0] is Match.FULL for r in api.routes)
+    ]
+
+
+def _answer(
+    request: Request,
+    error: LookalikeError,
+    base_path: str,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Problem details for a program, a page for a browser."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return problem(error, headers)
+    page = html_page(
+        f"Lookalike: {'not found' if error.http_status == 404 else 'for programs'}",
+        f"<h1>{escape(error.what)}</h1><p><code>{escape(error.where)}</code></p>"
+        f'<p><a href="{escape(base_path)}/">Open Lookalike</a>, or see '
+        f'<a href="{escape(base_path)}/api/docs">the addresses of the REST interface</a>.</p>',
+    )
+    return HTMLResponse(page, error.http_status, headers)
