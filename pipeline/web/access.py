@@ -1,11 +1,13 @@
-"""Who may use the server, and from where.
+"""Access control: who may use the server, and from where.
 
-Off on this machine alone; on as soon as sign-in or tokens are set up.  Every route of ours stands
-behind a `Wall`, which also keeps other web pages, other machines and oversized bodies out:
+Every route of ours stands behind a `Wall`, which also refuses requests of other web pages and
+bodies that are too large.
 
-- on: a signed session cookie of somebody on the list, or a bearer token;
-- off: requests from this machine only, under a name of this machine (a page elsewhere can make a
-  browser call a local server under a name of its own), unless the operator opened it knowingly.
+- With sign-in or tokens configured, a request needs the signed session cookie of an allowed user,
+  or a bearer token.
+- Without, only requests from this machine to a name of this machine are let through, unless the
+  operator opened the server with LOOKALIKE_PUBLIC.  The name is checked because a page elsewhere
+  can point a name of its own at a local server (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -33,42 +35,42 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Reads a session's user from the request's cookies; None for no or a forged session.
+#: The signed-in user that cookies name, or None without a session or with a forged one.
 Session = Callable[[Mapping[str, str]], "Mapping[str, Any] | None"]
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-LEAST_TOKEN = 20
+SHORTEST_TOKEN = 20
 
 
 class Unauthorised(InputError):
-    """Nobody known asks."""
+    """Authentication is required."""
 
     http_status = 401
 
 
 class Forbidden(InputError):
-    """Whoever asks may not."""
+    """The request is not allowed."""
 
     http_status = 403
 
 
 class TooLarge(InputError):
-    """The body of a request is larger than allowed."""
+    """The body of a request exceeds the limit."""
 
     http_status = 413
 
 
 @dataclass(frozen=True)
 class Access:
-    """The rules of a server.
+    """The access rules of a server.
 
     Attributes:
         sign_in: Whether sign-in (OIDC) is configured.
-        tokens: SHA-256 digests of the bearer tokens that are accepted.
+        tokens: SHA-256 digests of the accepted bearer tokens.
         users: E-mail addresses, or `@domain` endings, that may sign in; empty for everyone whom
-            the identity provider lets in.
-        public: Whether the operator opened the server without sign-in knowingly.
+            the identity provider admits.
+        public: Whether the operator opened the server without sign-in.
         session: Reads the session; see `Session`.
-        most_bytes: Largest body of a request.
+        max_bytes: Maximum size of a request's body.
     """
 
     sign_in: bool = False
@@ -76,31 +78,31 @@ class Access:
     users: tuple[str, ...] = ()
     public: bool = False
     session: Session | None = None
-    most_bytes: int = 72 * 2**20
+    max_bytes: int = 72 * 2**20
 
     @classmethod
     def of(
         cls, settings: Settings, *, sign_in: bool = False, session: Session | None = None
     ) -> Access:
-        """The rules that the settings make.
+        """The rules that settings describe.
 
         Args:
-            settings: Tokens, users and the flag.
+            settings: Tokens, users and whether the server is public.
             sign_in: Whether sign-in is configured.
             session: Reads the session; see `Session`.
 
         Raises:
-            QueryError: If the file of tokens cannot be used.
+            QueryError: If the token file cannot be used.
         """
         return cls(sign_in, read_tokens(settings.tokens), settings.users, settings.public, session)
 
     @property
     def required(self) -> bool:
-        """Whether requests must say who they are from."""
+        """Whether requests must authenticate."""
         return self.sign_in or bool(self.tokens)
 
     def may_sign_in(self, email: str | None) -> bool:
-        """Whether a signed-in user of this address is on the list."""
+        """Whether a user with this e-mail address may use the server."""
         if not self.users:
             return True
         address = (email or "").lower()
@@ -110,15 +112,15 @@ class Access:
         )
 
     def identify(self, headers: Mapping[str, str]) -> str | None:
-        """Who asks, by bearer token or session cookie; None for nobody known.
+        """The user of a bearer token or session cookie, or None without a valid one.
 
         Raises:
-            Forbidden: If somebody is signed in who is not on the list.
+            Forbidden: If the signed-in user is not allowed.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token:
             digest = hashlib.sha256(token.strip().encode()).digest()
-            # Every token is compared, in constant time, so that timing tells nothing.
+            # All tokens are compared, each in constant time: timing reveals nothing.
             matches = [hmac.compare_digest(digest, known) for known in self.tokens]
             return "token" if any(matches) else None
         if not (self.sign_in and self.session):
@@ -135,15 +137,15 @@ class Access:
         return str(user.get("email") or user.get("sub") or "signed in")
 
     def check(self, method: str, headers: Mapping[str, str], client: str | None) -> None:
-        """Let a request through, or raise.
+        """Check that a request is allowed.
 
         Args:
-            method: Of the request.
+            method: HTTP method.
             headers: By lower-case name.
-            client: Address it comes from, or None where that is unknown.
+            client: Address of the client, or None if unknown.
 
         Raises:
-            Unauthorised: If nobody known asks where somebody must.
+            Unauthorised: If authentication is required and missing.
             Forbidden: If it comes from another machine, another page, or the wrong account.
         """
         host = headers.get("host", "")
@@ -152,37 +154,38 @@ class Access:
             raise Forbidden(
                 "This request comes from another web page",
                 where=origin[:80],
-                remedy="Call the interface from the app itself, or without an Origin header",
+                remedy="Call it from the app itself, or without an Origin header",
             )
         if self.required:
             if self.identify(headers) is None:
                 raise Unauthorised(
-                    "Sign in first", remedy="Send a token as `Authorization: Bearer …`"
+                    "Authentication is required",
+                    remedy="Sign in, or send a token as `Authorization: Bearer …`",
                 )
             return
         if self.public:
             return
         if (client and not is_local(client)) or not is_local(_hostname(host)):
             raise Forbidden(
-                "This server answers its own machine only",
+                "This server only answers its own machine",
                 where=host[:80] or str(client),
-                remedy="The operator can set up sign-in, or open it with LOOKALIKE_PUBLIC=1",
+                remedy="The operator can configure sign-in, or open it with LOOKALIKE_PUBLIC=1",
             )
 
 
 class Wall:
-    """An ASGI application behind the rules.
+    """ASGI middleware that enforces the access rules and the size limit.
 
     Args:
-        app: What stands behind.
-        access: Gives the rules; asked at every request, as sign-in may be configured late.
+        app: The application behind it.
+        access: Gives the rules; called for every request, as sign-in may be configured late.
     """
 
     def __init__(self, app: ASGIApp, access: Callable[[], Access]) -> None:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check, then pass on; refusals are problem+json."""
+        """Check a request and pass it on, or answer with a problem."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -194,25 +197,25 @@ class Wall:
         started = False
         received = 0
 
-        async def limited() -> Message:
+        async def limited_receive() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > access.most_bytes:
-                raise _too_large(access.most_bytes)
+            if received > access.max_bytes:
+                raise _too_large(access.max_bytes)
             return message
 
-        async def watched(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
             access.check(scope["method"], headers, client[0] if client else None)
-            claimed = headers.get("content-length", "")
-            if claimed.isdecimal() and int(claimed) > access.most_bytes:
-                raise _too_large(access.most_bytes)
-            await self._app(scope, limited, watched)
+            declared = headers.get("content-length", "")
+            if declared.isdecimal() and int(declared) > access.max_bytes:
+                raise _too_large(access.max_bytes)
+            await self._app(scope, limited_receive, watched_send)
         except (Unauthorised, Forbidden, TooLarge) as error:
             if started:
                 raise
@@ -220,22 +223,22 @@ class Wall:
 
 
 def protect(routes: Sequence[Route | Mount], access: Callable[[], Access]) -> list[Route | Mount]:
-    """The routes, each behind a `Wall`."""
+    """Put each route behind a `Wall`."""
     for route in routes:
         route.app = Wall(route.app, access)
     return list(routes)
 
 
 def check_address(address: str | None, access: Access) -> None:
-    """Refuse to listen where others can reach an unguarded server.
+    """Refuse to listen on an address that others can reach without access control.
 
     Args:
-        address: What the server is told to listen on; None or "" is every address.
+        address: Address to listen on; None or "" means every address.
         access: The rules.
 
     Raises:
-        QueryError: If it is not this machine alone and neither sign-in, tokens nor the explicit
-            flag is set.
+        QueryError: If others can reach the address and neither sign-in nor tokens nor
+            LOOKALIKE_PUBLIC is set.
     """
     if access.required or access.public or (address and is_local(address)):
         return
@@ -243,12 +246,14 @@ def check_address(address: str | None, access: Access) -> None:
         "The server refuses to listen on a public address without sign-in",
         where=address or "every address",
         remedy="Listen on 127.0.0.1, configure sign-in or LOOKALIKE_TOKENS, or set "
-        "LOOKALIKE_PUBLIC=1 if something else guards it",
+        "LOOKALIKE_PUBLIC=1 if a proxy controls access",
     )
 
 
 def read_tokens(path: Path | None) -> tuple[bytes, ...]:
-    """Digests of the tokens in a file, one a line, plain or as `sha256:<hex>`; # starts a comment.
+    """Digests of the tokens in a file.
+
+    Each line holds a token, plain or as `sha256:<hex>`; a line that starts with # is a comment.
 
     Raises:
         QueryError: If the file cannot be read, or a token is too short to be safe.
@@ -259,9 +264,9 @@ def read_tokens(path: Path | None) -> tuple[bytes, ...]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise QueryError(
-            "The file of tokens cannot be read", where=path, remedy="Check LOOKALIKE_TOKENS"
+            "The token file cannot be read", where=path, remedy="Check LOOKALIKE_TOKENS"
         ) from error
-    return tuple(_digest(line.strip(), path) for line in lines if _meant(line))
+    return tuple(_digest(line.strip(), path) for line in lines if _is_token(line))
 
 
 def is_local(host: str) -> bool:
@@ -271,11 +276,11 @@ def is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        # Starlette's own test client has no address.
+        # The address that Starlette's test client gives itself.
         return host == "testclient"
 
 
-def _meant(line: str) -> bool:
+def _is_token(line: str) -> bool:
     return bool(line.strip()) and not line.strip().startswith("#")
 
 
@@ -288,12 +293,14 @@ def _digest(token: str, path: Path) -> bytes:
             digest = b""
         if len(digest) == 32:
             return digest
-        raise QueryError("A sha256 token is not 64 hex digits", where=path, remedy="Hash it again")
-    if len(token) < LEAST_TOKEN:
         raise QueryError(
-            f"A token is shorter than {LEAST_TOKEN} letters",
+            "A sha256 token must be 64 hex digits", where=path, remedy="Hash the token again"
+        )
+    if len(token) < SHORTEST_TOKEN:
+        raise QueryError(
+            f"A token is shorter than {SHORTEST_TOKEN} characters",
             where=path,
-            remedy='Make one: python -c "import secrets; print(secrets.token_urlsafe(32))"',
+            remedy='Generate one: python -c "import secrets; print(secrets.token_urlsafe(32))"',
         )
     return hashlib.sha256(token.encode()).digest()
 
@@ -309,7 +316,7 @@ def _too_large(most: int) -> TooLarge:
     return TooLarge(
         "The request is too large",
         where=f"more than {most >> 20} MB",
-        remedy="Crop the picture, or send less",
+        remedy="Crop the picture, or send less data",
     )
 
 

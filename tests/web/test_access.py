@@ -114,7 +114,7 @@ def test_only_those_on_the_list_may_sign_in():
 
 
 def test_large_bodies_are_refused_by_their_claim_and_while_they_arrive():
-    small = client(Access(most_bytes=1000))
+    small = client(Access(max_bytes=1000))
     refused(small.post("/x", content=b" " * 1001), 413)
 
     def pieces():
