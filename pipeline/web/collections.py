@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import Field
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from pipeline.analysis.space import space_of
 from pipeline.collection.collection import Collection
 from pipeline.errors import LookalikeError, NotFoundError
-from pipeline.export import chip_files
 from pipeline.search.changes import chip_on
 from pipeline.search.open_collections import OpenCollections
 from pipeline.web.dependencies import Name, Opened, Served
-from pipeline.web.schemas import BRIEF, Acquired, Answer, ChipAnswer, GeoJson, file
+from pipeline.web.responses import BRIEF, Acquired, Answer, ChipAnswer, GeoJson, file
 
 router = APIRouter(prefix="/api/collections", tags=["Collections"])
 
@@ -119,34 +115,6 @@ def get_space(served: Served, name: Name) -> Response:
         space.table().astype("<f4").tobytes(),
         media_type="application/octet-stream",
         headers={"Cache-Control": BRIEF},
-    )
-
-
-@router.get("/{name}/chips.zip", summary="Download all chips", **file("application/zip"))
-def download_chips(
-    collection: Opened,
-    format: Annotated[
-        str,
-        Query(
-            description="Format of the pictures.",
-            json_schema_extra={"enum": list(chip_files.FORMATS)},
-        ),
-    ] = "png",
-) -> FileResponse:
-    """Every chip as a file, with world files and a manifest."""
-    made = format or "png"
-    folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
-    path = Path(folder.name) / f"{collection.name}-chips-{made[:10]}.zip"
-    try:
-        chip_files.archive(collection, path, format=made)
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(
-        path,
-        media_type="application/zip",
-        filename=path.name,
-        background=BackgroundTask(folder.cleanup),
     )
 
 

@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.sources.files import RasterSource
 from pipeline.web.bodies import Body, described, read
 from pipeline.web.dependencies import Served
-from pipeline.web.schemas import Answer, file
+from pipeline.web.responses import Answer, file, whole
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 
@@ -131,14 +131,8 @@ def get_job_log(served: Served, job: JobId) -> JobLog:
 @router.get("/{job}/preview.jpg", summary="Get the latest chips of a job", **file("image/jpeg"))
 def get_job_preview(served: Served, job: JobId) -> Response:
     """Chips of the block that was finished last."""
-    path = served.jobs.preview(job)
-    try:
-        # Whole at once: the job may put a new one in its place meanwhile.
-        pixels = path.read_bytes() if path else None
-    except FileNotFoundError:
-        pixels = None
-    if pixels is None:
-        raise NotFoundError("This job has made no chip yet", where=job)
+    missing = NotFoundError("This job has made no chip yet", where=job)
+    pixels = whole(served.jobs.preview(job), missing)
     return Response(pixels, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 

@@ -1,37 +1,28 @@
-"""Saved searches over REST: their review, comparison and export."""
+"""Saved searches over REST: their review and comparison."""
 
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi import Path as PathParameter
-from pydantic import BeforeValidator, Field
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, Response
+from pydantic import Field
+from starlette.responses import Response
 
 from pipeline.collection.collection import Collection
-from pipeline.collection.names import proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
-from pipeline.export.findings import Findings
-from pipeline.export.formats import FORMATS, export
 from pipeline.search import uploads
 from pipeline.search.boxes import square
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.search.review import precision_at, review_order
 from pipeline.search.saved import Reopened, Saved, Searches, compare
-from pipeline.search.search import Hit
 from pipeline.search.service import find
-from pipeline.search.sites import Site, merge
 from pipeline.web.bodies import Body, RecipeBody, described, read
-from pipeline.web.dependencies import Name, Opened, Served
-from pipeline.web.schemas import Answer, ChipAnswer, HitAnswer, RecipeAnswer, file
+from pipeline.web.dependencies import Opened, Served
+from pipeline.web.responses import Answer, ChipAnswer, HitAnswer, RecipeAnswer, file, whole
 from pipeline.web.search import (
     BoxQuery,
     ChipQuery,
@@ -48,14 +39,8 @@ router = APIRouter(tags=["Saved searches"])
 
 ROOT = "/api/collections/{name}"
 ONE = ROOT + "/searches/{search}"
-_EXPORTED = file(*(made.media_type for made in FORMATS.values()))
-
 SearchId = Annotated[str, PathParameter(description="Id of the saved search.")]
 Mark = Literal["good", "bad", "skip"]
-What = Literal["hits", "sites"]
-Format = Annotated[
-    str, Field(description="File format.", json_schema_extra={"enum": list(FORMATS)})
-]
 
 
 class PrecisionAnswer(Answer):
@@ -174,21 +159,12 @@ class MarkBody(Body):
     note: str = Field(default="", description="Empty text removes it; unchanged if left out.")
 
 
-class ExportBody(RecipeBody):
-    """A search to run and export."""
-
-    format: Format = "geojson"
-    what: What = Field(default="hits", description="Hits, or the sites that they make up.")
-
-
 def searches_of(collection: Opened) -> Searches:
     """The saved searches of a collection."""
     return Searches(collection)
 
 
 OpenedSearches = Annotated[Searches, Depends(searches_of)]
-#: An empty parameter counts as left out.
-Optional = BeforeValidator(lambda text: text or None)
 
 
 @router.get("/api/searches", summary="List the saved searches of every collection")
@@ -297,59 +273,9 @@ def compare_searches(
 @router.get(ONE + "/picture.png", summary="Get the picture of a saved search", **file("image/png"))
 def get_search_picture(searches: OpenedSearches, search: SearchId) -> Response:
     """What was searched for."""
-    path = searches.picture(search)
-    try:
-        # Whole at once: somebody may delete the search while its picture is on its way.
-        pixels = path.read_bytes() if path else None
-    except FileNotFoundError:
-        pixels = None
-    if pixels is None:
-        raise NotFoundError("This search keeps no picture", where=search)
+    missing = NotFoundError("This search keeps no picture", where=search)
+    pixels = whole(searches.picture(search), missing)
     return Response(pixels, media_type="image/png")
-
-
-@router.get(ONE + "/export", summary="Export a saved search", **_EXPORTED)
-def export_search(
-    searches: OpenedSearches,
-    search: SearchId,
-    format: Format = "geojson",
-    what: What = "hits",
-    least: Annotated[
-        float | None, Optional, Query(alias="min", description="Minimum score.")
-    ] = None,
-    marks: Annotated[
-        str, Query(description="good, bad, skip and none, separated by commas; all if left out.")
-    ] = "",
-) -> FileResponse:
-    """The hits at or above a score, with certain marks, as a file."""
-    reopened = searches.reopen(search)
-    saved = reopened.saved
-    hits = reopened.chosen(least, marks.split(",") if marks else None)
-    return _file(
-        searches.collection,
-        merge(hits) if what == "sites" else hits,
-        saved.recipe,
-        format,
-        what,
-        saved.name,
-        marks=saved.marks,
-        notes=saved.notes,
-    )
-
-
-@router.post(
-    ROOT + "/export",
-    summary="Search and export",
-    openapi_extra=described(ExportBody),
-    **_EXPORTED,
-)
-def search_and_export(
-    served: Served, name: Name, body: Annotated[ExportBody, Depends(read(ExportBody))]
-) -> FileResponse:
-    """Run a search and get the result as a file. For sites, k counts sites."""
-    recipe, sites = body.recipe(), body.what == "sites"
-    found = find(served.open_collections, name, recipe, sites=sites)
-    return _file(found.collection, found.sites or found.result.hits, recipe, body.format, body.what)
 
 
 def everything(open_collections: OpenCollections) -> EverySearch:
@@ -371,42 +297,6 @@ def everything(open_collections: OpenCollections) -> EverySearch:
         if gone.searches
     ]
     return EverySearch(searches=briefs, refused=refused, trashed=trashed)
-
-
-def _file(
-    collection: Collection,
-    findings: Sequence[Hit] | Sequence[Site],
-    recipe: Recipe,
-    format: str,
-    what: What,
-    name: str = "",
-    **review: Any,
-) -> FileResponse:
-    """An export as a download; the file is removed once it was sent."""
-    stem = f"{proposed_name(name) if name else collection.name}-{what}"
-    folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
-    try:
-        path = export(
-            Findings.of(
-                collection,
-                findings,
-                query=f"{name} ({recipe.label})" if name else recipe.label,
-                recipe=recipe.to_dict(),
-                parameters=recipe.parameters,
-                **review,
-            ),
-            format,
-            Path(folder.name) / stem,
-        )
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(
-        path,
-        media_type=FORMATS[format].media_type,
-        filename=path.name,
-        background=BackgroundTask(folder.cleanup),
-    )
 
 
 def _facts(searches: Searches, saved: Saved) -> dict[str, Any]:

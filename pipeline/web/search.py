@@ -23,7 +23,7 @@ from pipeline.search.recipe import HOW, Recipe
 from pipeline.search.service import Outcome, Upload
 from pipeline.web.bodies import RecipeBody, described, json_object, read
 from pipeline.web.dependencies import Name, Opened, Served
-from pipeline.web.schemas import (
+from pipeline.web.responses import (
     BRIEF,
     IMMUTABLE,
     Acquired,

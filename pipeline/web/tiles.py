@@ -19,7 +19,7 @@ from pipeline.errors import NotFoundError
 from pipeline.frontend import ASSETS
 from pipeline.imagery.render import age_of, empty_png, scene_preview, tile_png
 from pipeline.web.dependencies import OpenedAsBefore, Served
-from pipeline.web.schemas import BRIEF, IMMUTABLE, file
+from pipeline.web.responses import BRIEF, IMMUTABLE, file
 
 router = APIRouter(tags=["Pictures"])
 

@@ -20,13 +20,13 @@ from pipeline.index.index import Index
 from pipeline.jobs.queue import Jobs
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
-from pipeline.web import app, collections, jobs, saved_searches, search, tiles
+from pipeline.web import app, collections, exports, jobs, saved_searches, search, tiles
 from tests.factories import pictured, synthetic
 from tests.web import BrightnessNetwork, FixedEmbedder, rest
 
 ROUTES = [
     route
-    for module in (collections, search, saved_searches, tiles, jobs)
+    for module in (collections, search, saved_searches, exports, tiles, jobs)
     for route in module.router.routes
     if isinstance(route, APIRoute)
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from starlette.responses import Response
 
 from pipeline.collection.collection import Collection
+from pipeline.errors import NotFoundError
 from pipeline.search.recipe import Recipe
 from pipeline.search.search import Hit
 
@@ -107,3 +109,20 @@ def file(*media_types: str) -> dict[str, Any]:
     binary = {"schema": {"type": "string", "format": "binary"}}
     content = dict.fromkeys(media_types, binary)
     return {"response_class": Response, "responses": {200: {"content": content}}}
+
+
+def whole(path: Path | None, missing: NotFoundError) -> bytes:
+    """The content of a file that may be replaced or deleted meanwhile.
+
+    It is read at once: a file that changes while it is sent would arrive torn.
+
+    Args:
+        path: Where it is, or None if there is none.
+        missing: Raised if there is none.
+    """
+    try:
+        if path is not None:
+            return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    raise missing

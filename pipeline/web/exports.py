@@ -1,0 +1,154 @@
+"""Exports over REST: searches and chips as files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BeforeValidator, Field
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse
+
+from pipeline.collection.collection import Collection
+from pipeline.collection.names import proposed_name
+from pipeline.export import chip_files
+from pipeline.export.findings import Findings
+from pipeline.export.formats import FORMATS, export
+from pipeline.search.recipe import Recipe
+from pipeline.search.search import Hit
+from pipeline.search.service import find
+from pipeline.search.sites import Site, merge
+from pipeline.web.bodies import RecipeBody, described, read
+from pipeline.web.dependencies import Name, Opened, Served
+from pipeline.web.responses import file
+from pipeline.web.saved_searches import OpenedSearches, SearchId
+
+router = APIRouter(prefix="/api/collections/{name}", tags=["Exports"])
+
+_MEDIA_TYPES = {made.suffix: made.media_type for made in FORMATS.values()}
+_EXPORTED = file(*_MEDIA_TYPES.values())
+
+What = Literal["hits", "sites"]
+Format = Annotated[
+    str, Field(description="File format.", json_schema_extra={"enum": list(FORMATS)})
+]
+PictureFormat = Annotated[
+    str,
+    Query(description="Picture format.", json_schema_extra={"enum": list(chip_files.FORMATS)}),
+]
+#: An empty parameter counts as left out.
+Minimum = Annotated[
+    float | None,
+    BeforeValidator(lambda text: text or None),
+    Query(alias="min", description="Minimum score."),
+]
+
+
+class ExportBody(RecipeBody):
+    """A search to run and export."""
+
+    format: Format = "geojson"
+    what: What = Field(default="hits", description="Hits, or the sites that they make up.")
+
+
+@router.post(
+    "/export", summary="Search and export", openapi_extra=described(ExportBody), **_EXPORTED
+)
+def search_and_export(
+    served: Served, name: Name, body: Annotated[ExportBody, Depends(read(ExportBody))]
+) -> FileResponse:
+    """Run a search and get the result as a file. For sites, k counts sites."""
+    recipe, sites = body.recipe(), body.what == "sites"
+    found = find(served.open_collections, name, recipe, sites=sites)
+    return _export(
+        found.collection, found.sites or found.result.hits, recipe, body.format, body.what
+    )
+
+
+@router.get("/searches/{search}/export", summary="Export a saved search", **_EXPORTED)
+def export_search(
+    searches: OpenedSearches,
+    search: SearchId,
+    format: Format = "geojson",
+    what: What = "hits",
+    least: Minimum = None,
+    marks: Annotated[
+        str, Query(description="good, bad, skip and none, separated by commas; all if left out.")
+    ] = "",
+) -> FileResponse:
+    """The hits at or above a score, with certain marks, as a file."""
+    reopened = searches.reopen(search)
+    saved = reopened.saved
+    hits = reopened.chosen(least, marks.split(",") if marks else None)
+    return _export(
+        searches.collection,
+        merge(hits) if what == "sites" else hits,
+        saved.recipe,
+        format,
+        what,
+        saved.name,
+        marks=saved.marks,
+        notes=saved.notes,
+    )
+
+
+@router.get("/chips.zip", summary="Download all chips", **file("application/zip"))
+def download_chips(collection: Opened, format: PictureFormat = "png") -> FileResponse:
+    """Every chip as a file, with world files and a manifest."""
+    made = format or "png"
+
+    def write(folder: Path) -> Path:
+        path = folder / f"{collection.name}-chips-{made[:10]}.zip"
+        chip_files.archive(collection, path, format=made)
+        return path
+
+    return _download(write)
+
+
+def _export(
+    collection: Collection,
+    findings: Sequence[Hit] | Sequence[Site],
+    recipe: Recipe,
+    format: str,
+    what: What,
+    name: str = "",
+    **review: Any,
+) -> FileResponse:
+    described_as = f"{name} ({recipe.label})" if name else recipe.label
+    stem = f"{proposed_name(name) if name else collection.name}-{what}"
+
+    def write(folder: Path) -> Path:
+        made = Findings.of(
+            collection,
+            findings,
+            query=described_as,
+            recipe=recipe.to_dict(),
+            parameters=recipe.parameters,
+            **review,
+        )
+        return export(made, format, folder / stem)
+
+    return _download(write)
+
+
+def _download(write: Callable[[Path], Path]) -> FileResponse:
+    """A file that is removed once it was sent.
+
+    Args:
+        write: Writes it below a folder and returns its path.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
+    try:
+        path = write(Path(folder.name))
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(
+        path,
+        media_type=_MEDIA_TYPES[path.suffix],
+        filename=path.name,
+        background=BackgroundTask(folder.cleanup),
+    )
