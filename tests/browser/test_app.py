@@ -236,7 +236,7 @@ def test_a_text_file_named_png_is_refused_in_words(app, visit, tmp_path) -> None
     fake = tmp_path / "notes.png"
     fake.write_text("these are only words")
     page.get_by_label("Picture to search by").set_input_files(fake)
-    expect(page.get_by_role("alert")).to_contain_text("not a picture")
+    expect(page.get_by_role("alert")).to_contain_text("cannot be read as an image")
     expect(page.get_by_role("alert")).to_contain_text("notes.png")
     page.get_by_role("button", name="Dismiss").click()
     click_map(page, *place(page, "east"))
