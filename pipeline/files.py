@@ -36,11 +36,16 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}-{path.name}")
         try:
             yield temporary
-            _flush(temporary)
-            temporary.replace(path)
-            _flush(path.parent)
+            publish(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a whole file its name, its content flushed to the disk before and the name after."""
+    _flush(temporary)
+    temporary.replace(path)
+    _flush(path.parent)
 
 
 def write_json(path: Path, content: Any) -> None:

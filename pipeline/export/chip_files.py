@@ -16,6 +16,7 @@ from pipeline.errors import QueryError
 from pipeline.export.chip_zip import references
 from pipeline.export.tables import safe_cell
 from pipeline.files import replacing
+from pipeline.imagery import geotiff
 from pipeline.imagery.render import encoded
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search.search import polygon
@@ -200,7 +201,15 @@ def _files(chip: _Chip, pixels: np.ndarray, format: str) -> Iterator[tuple[str, 
         elif name.endswith("gw"):
             yield name, _world(chip.transform).encode()
         elif format == "geotiff":
-            yield name, _geotiff(chip, pixels)
+            yield (
+                name,
+                geotiff.to_bytes(
+                    pixels.transpose(2, 0, 1),
+                    crs=chip.scene.crs,
+                    transform=chip.transform,
+                    photometric="RGB",
+                ),
+            )
         else:
             yield name, encoded(pixels, format.upper(), quality=92)
 
@@ -210,20 +219,6 @@ def _world(transform: Sequence[float]) -> str:
     a, b, c, d, e, f = transform
     centre = (c + (a + b) / 2, f + (d + e) / 2)
     return "".join(f"{float(value)!r}\n" for value in (a, d, b, e, *centre))
-
-
-def _geotiff(chip: _Chip, pixels: np.ndarray) -> bytes:
-    from rasterio.io import MemoryFile
-    from rasterio.transform import Affine
-
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff", width=SIDE, height=SIDE, count=3, dtype="uint8",
-            crs=chip.scene.crs, transform=Affine(*chip.transform), compress="deflate",
-            photometric="RGB",
-        ) as dataset:  # fmt: skip
-            dataset.write(pixels.transpose(2, 0, 1))
-        return bytes(memory.getbuffer())
 
 
 def _manifest(

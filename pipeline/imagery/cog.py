@@ -12,12 +12,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LookalikeError, SceneError
+from pipeline.imagery import geotiff
 from pipeline.imagery.formats import ENVIRONMENT, georeference, open_raster
 from pipeline.progress import OnProgress, Progress, silent
 
@@ -94,7 +94,6 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
         SceneError: If the source is damaged.
         OSError: If the disk is full or the target not writable.
     """
-    from rasterio import shutil as raster_shutil
     from rasterio._err import CPLE_BaseError
     from rasterio.enums import ColorInterp
     from rasterio.errors import RasterioError
@@ -108,14 +107,14 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
             if outside or ColorInterp.palette in dataset.colorinterp:
                 _restate(dataset, restated, own_crs, transform)
             else:
-                raster_shutil.copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
+                copy_as_cog(dataset, target)
         if restated.exists():
             with open_raster(restated) as dataset:
-                raster_shutil.copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
-        check_written(target)
+                copy_as_cog(dataset, target)
+        geotiff.check_written(target)
     except (RasterioError, CPLE_BaseError) as error:
-        _raise_disk(error, target)
-        if shutil.disk_usage(target.parent).free < 3 * size and readable(source):
+        geotiff.raise_disk(error, target)
+        if shutil.disk_usage(target.parent).free < 3 * size and geotiff.readable(source):
             raise OSError(errno.ENOSPC, "No space left on device") from error
         raise SceneError(
             "The raster is damaged: it cannot be read to its end",
@@ -127,10 +126,16 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
             left.unlink(missing_ok=True)
 
 
+def copy_as_cog(dataset: DatasetReader, target: Path) -> None:
+    """Copy an open raster into a COG with overviews, every value as it is."""
+    from rasterio.shutil import copy
+
+    copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
+
+
 def _restate(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> None:
     """Copy a raster strip by strip with the georeference written in and a palette spelt out."""
     import numpy as np
-    import rasterio
     from rasterio.enums import ColorInterp
     from rasterio.windows import Window
 
@@ -145,21 +150,16 @@ def _restate(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> 
         kinds = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
         if all(palette[value, 3] == 255 for value in dataset.colormap(1)):
             kinds = kinds[:3]
-    profile = {
-        "driver": "GTiff",
-        "width": dataset.width,
-        "height": dataset.height,
-        "count": len(kinds),
-        "dtype": dataset.dtypes[0],
-        "nodata": None if palette is not None else dataset.nodata,
-        "crs": crs,
-        "transform": transform,
-        "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
-        "bigtiff": "IF_SAFER",
-    }
-    with rasterio.open(target, "w", **profile) as copy:
+    with geotiff.create(
+        target,
+        width=dataset.width,
+        height=dataset.height,
+        count=len(kinds),
+        dtype=dataset.dtypes[0],
+        nodata=None if palette is not None else dataset.nodata,
+        crs=crs,
+        transform=transform,
+    ) as copy:
         copy.colorinterp = kinds
         for row in range(0, dataset.height, BLOCK):
             window = Window(0, row, dataset.width, min(BLOCK, dataset.height - row))
@@ -210,89 +210,22 @@ def _written(target: Path) -> int:
     return total
 
 
-def copy_file(source: Path, target: Path, told: Callable[[int], None]) -> None:
-    """Copy in pieces, telling the bytes done, so that it can be stopped."""
-    done = 0
+def _copy(source: Path, target: Path, progress: OnProgress) -> None:
+    """Copy a file in pieces, so that it can be stopped."""
+    # A copy and not a hard link: a program that edits the original in place would otherwise
+    # change the scene under the vectors made from it.
+    done, total = 0, source.stat().st_size
     with source.open("rb") as reading, target.open("wb") as writing:
         while piece := reading.read(8 << 20):
             writing.write(piece)
             done += len(piece)
-            told(done)
-
-
-def _copy(source: Path, target: Path, progress: OnProgress) -> None:
-    # A copy and not a hard link: a program that edits the original in place would otherwise
-    # change the scene under the vectors made from it.
-    total = source.stat().st_size
-
-    def told(done: int) -> None:
-        progress(Progress("Copying", done, total, "bytes", source.name))
-
-    copy_file(source, target, told)
+            progress(Progress("Copying", done, total, "bytes", source.name))
 
 
 def _itemsize(dataset: DatasetReader) -> int:
     import numpy as np
 
     return np.dtype(dataset.dtypes[0]).itemsize
-
-
-@contextmanager
-def disk_errors(target: Path, ours: bool = False) -> Iterator[None]:
-    """Turn GDAL's failures to write a file into OSError, which `storage_errors` understands.
-
-    Args:
-        target: The file.
-        ours: Nothing is read but what was written a moment ago, so any failure is the disk's.
-    """
-    from rasterio._err import CPLE_BaseError
-    from rasterio.errors import RasterioError
-
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError) as error:
-        _raise_disk(error, target)
-        if ours:
-            raise OSError(errno.ENOSPC, "No space left on device") from error
-        raise
-
-
-def check_written(path: Path) -> None:
-    """Decode a raster that was just written: what fails when it is closed, GDAL does not tell.
-
-    Raises:
-        OSError: If it cannot be read to its end.
-    """
-    if not readable(path):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def readable(path: Path) -> bool:
-    """Whether a raster can be decoded to its end, block by block."""
-    from rasterio.errors import RasterioError
-
-    try:
-        with open_raster(path) as dataset:
-            for _, window in dataset.block_windows(1):
-                dataset.read(window=window)
-    except (RasterioError, SceneError):
-        return False
-    return True
-
-
-def _raise_disk(error: BaseException, target: Path) -> None:
-    """Raise OSError where GDAL's failure was the disk's: it passes no errno on."""
-    reasons = []
-    cause: BaseException | None = error
-    while cause is not None:
-        reasons.append(str(cause))
-        cause = cause.__cause__ or cause.__context__
-    said = " ".join(reasons).lower()
-    full = shutil.disk_usage(target.parent).free < 1 << 20
-    if full or any(words in said for words in ("no space left", "file too large", "write error")):
-        raise OSError(errno.ENOSPC, "No space left on device") from error
-    if "permission denied" in said or "read-only file system" in said:
-        raise OSError(errno.EACCES, "Permission denied") from error
 
 
 def main(arguments: list[str]) -> int:

@@ -6,9 +6,7 @@ without an area the whole file is downloaded.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,10 +15,11 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from pipeline.dates import Dates
-from pipeline.errors import InputError, NotFoundError, SceneError, ServiceError, storage_errors
+from pipeline.errors import InputError, NotFoundError, SceneError, ServiceError
+from pipeline.files import replacing
 from pipeline.geo.area import Area
-from pipeline.imagery.cog import readable
 from pipeline.imagery.formats import open_raster
+from pipeline.imagery.geotiff import readable
 from pipeline.imagery.metadata import date_in
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
@@ -235,17 +234,18 @@ class RasterSource:
         if path.exists():
             return path
         if window == (0, 0, width, height):
-            fresh = path.with_suffix(".fresh")
+
+            def check(arrived: Path) -> None:
+                if not readable(arrived):
+                    raise ServiceError(
+                        "What arrived cannot be decoded to its end",
+                        where=candidate.url,
+                        remedy="Run the same command again; if it stays so, the file itself is "
+                        "damaged",
+                    )
+
             limit = settings().upload_mb * 1_000_000
-            download(http, candidate.id, fresh, limit=limit, progress=progress)
-            if not readable(fresh):
-                fresh.unlink()
-                raise ServiceError(
-                    "What arrived cannot be decoded to its end",
-                    where=candidate.url,
-                    remedy="Run the same command again; if it stays so, the file itself is damaged",
-                )
-            return fresh.replace(path)
+            return download(http, candidate.id, path, limit=limit, check=check, progress=progress)
         with open_remote(RangeFile(http, candidate.id)) as dataset:
             return copy_window(dataset, window, path, progress)
 
@@ -285,25 +285,18 @@ def receive(
     """
     limit = settings().upload_mb * 1_000_000 if limit is None else limit
     path = folder / safe_name(name)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with storage_errors(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            done = 0
-            with part.open("wb") as out:
-                while piece := stream.read(1 << 20):
-                    done += len(piece)
-                    if done > limit:
-                        raise InputError(
-                            f"The file is larger than the {limit / 1e6:.0f} MB allowed",
-                            where=name,
-                            remedy="Have the operator raise LOOKALIKE_UPLOAD_MB, or give its path",
-                        )
-                    out.write(piece)
-                    progress(Progress("Receiving", done, 0, "bytes", path.name))
-            if not done:
-                raise InputError("The file is empty", where=name, remedy="Choose another one")
-            shutil.move(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as out:
+        done = 0
+        while piece := stream.read(1 << 20):
+            done += len(piece)
+            if done > limit:
+                raise InputError(
+                    f"The file is larger than the {limit / 1e6:.0f} MB allowed",
+                    where=name,
+                    remedy="Have the operator raise LOOKALIKE_UPLOAD_MB, or give its path",
+                )
+            out.write(piece)
+            progress(Progress("Receiving", done, 0, "bytes", path.name))
+        if not done:
+            raise InputError("The file is empty", where=name, remedy="Choose another one")
     return path

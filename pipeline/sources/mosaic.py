@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Cancelled, DamagedError, ServiceError, storage_errors
 from pipeline.files import remove_temporaries, replacing
+from pipeline.imagery import geotiff
 from pipeline.imagery.chips import CHIP
-from pipeline.imagery.cog import check_written, disk_errors, readable
+from pipeline.imagery.cog import copy_as_cog
+from pipeline.imagery.formats import open_raster
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.sources.http.retry import TransientError
 from pipeline.sources.pixel_grid import PixelGrid, Tile
 from pipeline.sources.plan import Plan
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 STRIPE = 512  # rows read and written at once, so that memory does not grow with the tile
+
+
+class WrongTileError(ServiceError):
+    """A tile that arrived is damaged, or not the one asked for."""
 
 
 class _StoppedError(Cancelled):
@@ -94,7 +99,7 @@ def check_tile(
     """Decode a tile whole and compare it with the grid: a 200 can carry half a file.
 
     Raises:
-        TransientError: If it is damaged, or not what was asked for.
+        WrongTileError: If it is damaged, or not what was asked for.
     """
     import rasterio
     from rasterio.errors import RasterioError
@@ -127,13 +132,11 @@ def check_tile(
     except RasterioError:
         wrong = "it cannot be decoded"
     if wrong:
-        raise TransientError(
-            ServiceError(
-                f"A tile that arrived is not the one asked for: {wrong}, not "
-                f"{tile.width}×{tile.height} pixels with {count} bands of {dtype}",
-                where=where,
-                remedy="Run the same command again; what was fetched is kept",
-            )
+        raise WrongTileError(
+            f"A tile that arrived is not the one asked for: {wrong}, not "
+            f"{tile.width}×{tile.height} pixels with {count} bands of {dtype}",
+            where=where,
+            remedy="Run the same command again; what was fetched is kept",
         )
 
 
@@ -170,26 +173,19 @@ def assemble(
     """
     import rasterio
     from rasterio.errors import RasterioError
-    from rasterio.shutil import copy
-    from rasterio.transform import Affine
     from rasterio.windows import Window
 
     stage = "Putting tiles together"
     profile = {
-        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(names),
-        "dtype": dtype, "crs": grid.crs, "transform": Affine(*grid.transform), "nodata": 0,
-        "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1,
-        "bigtiff": "if_safer", "interleave": "pixel",
-    }  # fmt: skip
-    cog = {
-        "driver": "COG", "compress": "deflate", "predictor": "yes", "bigtiff": "if_safer",
-        "overview_resampling": "average", "num_threads": 2,
+        "width": grid.width, "height": grid.height, "count": len(names), "dtype": dtype,
+        "crs": grid.crs, "transform": grid.transform, "nodata": 0, "zlevel": 1,
+        "interleave": "pixel",
     }  # fmt: skip
     whole = folder / "whole.tif"
     cells = grid.cells(outline)
-    with storage_errors(path), disk_errors(whole):
+    with storage_errors(path):
         try:
-            with rasterio.open(whole, "w", **profile) as out:
+            with geotiff.create(whole, **profile) as out:
                 for done, tile in enumerate(tiles):
                     progress(Progress(stage, done, len(tiles), "tiles"))
                     source = folder / f"{tile.name}.tif"
@@ -204,7 +200,7 @@ def assemble(
                                     window=Window(tile.col, tile.row + row, tile.width, rows),
                                 )
                     except RasterioError as error:
-                        if not readable(source):
+                        if not geotiff.readable(source):
                             source.unlink(missing_ok=True)
                             raise DamagedError(
                                 "A fetched tile is damaged",
@@ -214,9 +210,13 @@ def assemble(
                         raise OSError(28, "No space left on device") from error
                 out.descriptions = tuple(names)
             progress(Progress(stage, len(tiles), len(tiles), "tiles", "writing overviews"))
-            with replacing(path) as temporary, disk_errors(whole, ours=True):
-                copy(whole, temporary, **cog)
-                check_written(temporary)
+            with (
+                replacing(path) as temporary,
+                geotiff.disk_errors(whole, ours=True),
+                open_raster(whole) as dataset,
+            ):
+                copy_as_cog(dataset, temporary)
+                geotiff.check_written(temporary)
         finally:
             whole.unlink(missing_ok=True)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import secrets
 import threading
 import time
@@ -22,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from pipeline.errors import NotFoundError, SceneError, storage_errors
+from pipeline.errors import NotFoundError, SceneError
+from pipeline.imagery import geotiff
 from pipeline.imagery.formats import open_raster
 from pipeline.imagery.ingest import open_scene
 from pipeline.imagery.metadata import display_bands
@@ -178,7 +178,6 @@ def _remote(place: str) -> AbstractContextManager[DatasetReader]:
 
 def _copy(dataset: DatasetReader, path: Path) -> None:
     """A coarser copy of all bands, as values and nodata are, tiled and with overviews."""
-    import rasterio
     from affine import Affine
     from rasterio.enums import MaskFlags, Resampling
 
@@ -190,35 +189,24 @@ def _copy(dataset: DatasetReader, path: Path) -> None:
             where=path.name,
             remedy="Give it a coordinate system, for example with gdal_edit.py -a_srs",
         )
-    profile = {
-        "driver": "GTiff",
-        "width": width,
-        "height": height,
-        "count": dataset.count,
-        "dtype": dataset.dtypes[0],
-        "crs": dataset.crs,
-        "transform": dataset.transform
-        @ Affine.scale(dataset.width / width, dataset.height / height),
-        "nodata": dataset.nodata,
-        "tiled": True,
-        "compress": "deflate",
-    }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
-    with storage_errors(path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with rasterio.open(part, "w", **profile) as out:
-                out.colorinterp = dataset.colorinterp
-                for band in dataset.indexes:
-                    out.write(dataset.read(band, out_shape=(height, width)), band)
-                    out.set_band_description(band, dataset.descriptions[band - 1] or "")
-                if masked:
-                    out.write_mask(dataset.dataset_mask(out_shape=(height, width)))
-                out.build_overviews([2, 4, 8], Resampling.average)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with geotiff.write(
+        path,
+        width=width,
+        height=height,
+        count=dataset.count,
+        dtype=dataset.dtypes[0],
+        crs=dataset.crs,
+        transform=dataset.transform @ Affine.scale(dataset.width / width, dataset.height / height),
+        nodata=dataset.nodata,
+    ) as out:
+        out.colorinterp = dataset.colorinterp
+        for band in dataset.indexes:
+            out.write(dataset.read(band, out_shape=(height, width)), band)
+            out.set_band_description(band, dataset.descriptions[band - 1] or "")
+        if masked:
+            out.write_mask(dataset.dataset_mask(out_shape=(height, width)))
+        out.build_overviews([2, 4, 8], Resampling.average)
 
 
 def _band_name(dataset: DatasetReader, band: int) -> str:

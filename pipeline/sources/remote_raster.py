@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import LookalikeError, SceneError, storage_errors
+from pipeline.errors import LookalikeError, SceneError
 from pipeline.geo.footprint import Grounds, footprint, gsd
+from pipeline.imagery import geotiff
 from pipeline.imagery.chips import CHIP
-from pipeline.imagery.cog import check_written, disk_errors
 from pipeline.imagery.formats import georeference
 from pipeline.imagery.metadata import crs_text, tagged_date
 from pipeline.progress import OnProgress, Progress, silent
@@ -193,7 +192,6 @@ def copy_window(
     Raises:
         StorageError: If the disk is full.
     """
-    import rasterio
     from rasterio.enums import ColorInterp, MaskFlags
     from rasterio.windows import Window
 
@@ -203,42 +201,26 @@ def copy_window(
         for y in range(0, height, STRIP)
         for x in range(0, width, STRIP)
     ]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     kinds = dataset.colorinterp
     masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0] and ColorInterp.alpha not in kinds
-    profile = {
-        "driver": "GTiff",
-        "width": width,
-        "height": height,
-        "count": dataset.count,
-        "dtype": dataset.dtypes[0],
-        "crs": dataset.crs,
-        "transform": dataset.window_transform(Window(col, row, width, height)),
-        "nodata": dataset.nodata,
-        "tiled": True,
-        "compress": "deflate",
-        "bigtiff": "if_safer",
-    }
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with (
-                disk_errors(part),
-                rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-                rasterio.open(part, "w", **profile) as out,
-            ):
-                out.colorinterp = kinds
-                if kinds[0] == ColorInterp.palette:
-                    out.write_colormap(1, dataset.colormap(1))
-                for done, (x, y, w, h) in enumerate(squares):
-                    progress(Progress(stage, done, len(squares), "blocks", path.name))
-                    there, here = Window(col + x, row + y, w, h), Window(x, y, w, h)
-                    out.write(dataset.read(window=there), window=here)
-                    if masked:
-                        out.write_mask(dataset.read_masks(1, window=there), window=here)
-            check_written(part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with geotiff.write(
+        path,
+        width=width,
+        height=height,
+        count=dataset.count,
+        dtype=dataset.dtypes[0],
+        crs=dataset.crs,
+        transform=dataset.window_transform(Window(col, row, width, height)),
+        nodata=dataset.nodata,
+    ) as out:
+        out.colorinterp = kinds
+        if kinds[0] == ColorInterp.palette:
+            out.write_colormap(1, dataset.colormap(1))
+        for done, (x, y, w, h) in enumerate(squares):
+            progress(Progress(stage, done, len(squares), "blocks", path.name))
+            there, here = Window(col + x, row + y, w, h), Window(x, y, w, h)
+            out.write(dataset.read(window=there), window=here)
+            if masked:
+                out.write_mask(dataset.read_masks(1, window=there), window=here)
     progress(Progress(stage, len(squares), len(squares), "blocks", path.name))
     return path

@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.progress import OnProgress
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.earth_engine.plan import EarthEnginePlan
-from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT
-from pipeline.sources.mosaic import Crew, check_tile, keep_tile, missing
+from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT, TransientError
+from pipeline.sources.mosaic import Crew, WrongTileError, check_tile, keep_tile, missing
 from pipeline.sources.pixel_grid import Tile
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,10 @@ def fetch_tiles(
     def fetch(tile: Tile) -> None:
         def call() -> bytes:
             data: bytes = ee.data.computePixels(request(tile))
-            check_tile(data, plan.grid, tile, len(product.bands), product.dtype, tile.name)
+            try:
+                check_tile(data, plan.grid, tile, len(product.bands), product.dtype, tile.name)
+            except WrongTileError as error:
+                raise TransientError(error) from error
             return data
 
         keep_tile(folder, tile, ask(call, pause=crew.pause, base=base))

@@ -26,7 +26,7 @@ from pipeline.sources.http.retry import (
     retry,
     wait,
 )
-from pipeline.sources.mosaic import check_tile, missing
+from pipeline.sources.mosaic import WrongTileError, check_tile, missing
 from pipeline.sources.pixel_grid import Tile
 
 log = logging.getLogger(__name__)
@@ -220,18 +220,14 @@ def _bring(
             )
         return stored
 
-    fresh = folder / f"{tile.name}.fresh"
+    def check(arrived: Path) -> None:
+        check_tile(arrived, plan.grid, tile, len(plan.product.bands), plan.product.dtype, name)
+
     try:
         stored = retry(find, attempts=5, base=base)
-        store.bring(stored, fresh, progress)
-        check_tile(fresh, plan.grid, tile, len(plan.product.bands), plan.product.dtype, name)
-    except (NotFoundError, MissingExportError):
+        store.bring(stored, folder / f"{tile.name}.tif", progress, check)
+    except (NotFoundError, MissingExportError, WrongTileError):
         tasks.forget(tile.name)
         raise
-    except TransientError as error:
-        fresh.unlink(missing_ok=True)
-        tasks.forget(tile.name)
-        raise error.error from error
-    fresh.replace(folder / f"{tile.name}.tif")
     if tidy:
         store.remove(stored)

@@ -27,6 +27,7 @@ from pipeline.sources.http.download import download
 from pipeline.sources.http.retry import FIRST_WAIT, TRANSIENT, TransientError, retry
 
 Result = TypeVar("Result")
+Check = Callable[[Path], None]
 FOLDER = "application/vnd.google-apps.folder"
 #: Reasons that Drive gives with the status 403.
 FULL = "storageQuotaExceeded"
@@ -63,8 +64,16 @@ class Store(Protocol):
         """The file of this name, or None."""
         ...
 
-    def bring(self, stored: Stored, path: Path, progress: OnProgress = silent) -> Path:
+    def bring(
+        self, stored: Stored, path: Path, progress: OnProgress = silent, check: Check | None = None
+    ) -> Path:
         """Download a file whole, going on where an earlier try stopped.
+
+        Args:
+            stored: The file.
+            path: Where to.
+            progress: Told the bytes; may cancel.
+            check: As in `download`.
 
         Raises:
             NotFoundError: If it is gone.
@@ -87,11 +96,13 @@ def _http(url: str, base: float) -> Http:
     )
 
 
-def _bring(http: Http, url: str, stored: Stored, path: Path, progress: OnProgress) -> Path:
+def _bring(
+    http: Http, url: str, stored: Stored, path: Path, progress: OnProgress, check: Check | None
+) -> Path:
     try:
         return download(
             http, url, path, size=stored.size, md5=stored.md5 or None,
-            stage=f"Downloading {stored.name}", progress=progress,
+            check=check, stage=f"Downloading {stored.name}", progress=progress,
         )  # fmt: skip
     except ServiceError as error:
         if error.status == 404:
@@ -184,9 +195,11 @@ class Drive:
             remedy=f"Check its name, and share it with {who.account or 'this account'}",
         )
 
-    def bring(self, stored: Stored, path: Path, progress: OnProgress = silent) -> Path:
+    def bring(
+        self, stored: Stored, path: Path, progress: OnProgress = silent, check: Check | None = None
+    ) -> Path:
         """See `Store.bring`."""
-        return _bring(self._bytes, self.address(stored), stored, path, progress)
+        return _bring(self._bytes, self.address(stored), stored, path, progress, check)
 
     def address(self, stored: Stored) -> str:
         """Where the bytes are; needs the account's token."""
@@ -364,9 +377,13 @@ class Bucket:
         md5 = base64.b64decode(one["md5Hash"]).hex() if "md5Hash" in one else ""
         return Stored(name, name, int(one["size"]), md5)
 
-    def bring(self, stored: Stored, path: Path, progress: OnProgress = silent) -> Path:
+    def bring(
+        self, stored: Stored, path: Path, progress: OnProgress = silent, check: Check | None = None
+    ) -> Path:
         """See `Store.bring`."""
-        return _bring(self._http, self._address(stored.id) + "?alt=media", stored, path, progress)
+        return _bring(
+            self._http, self._address(stored.id) + "?alt=media", stored, path, progress, check
+        )
 
     def remove(self, stored: Stored) -> None:
         """See `Store.remove`."""

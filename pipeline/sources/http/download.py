@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.errors import ServiceError, storage_errors
+from pipeline.errors import LookalikeError, ServiceError, storage_errors
+from pipeline.files import publish
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources.http.client import PIECE, Http, changed, extent, pieces, shown, unreachable
 from pipeline.sources.http.retry import TransientError, retry
@@ -21,6 +21,7 @@ def download(
     size: int | None = None,
     md5: str | None = None,
     limit: int | None = None,
+    check: Callable[[Path], None] | None = None,
     stage: str = "Downloading",
     progress: OnProgress = silent,
 ) -> Path:
@@ -36,6 +37,7 @@ def download(
         size: Size in bytes the file must have, where known.
         md5: MD5 in hex it must have, where known.
         limit: Largest size in bytes that is accepted.
+        check: Raises if the whole file is not what was wanted; the file is then removed.
         stage: For the progress reports.
         progress: Told the bytes; may cancel.
 
@@ -117,9 +119,14 @@ def download(
             base=http.base,
             pause=http.reporting(progress).pause,
         )
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
+        if check is not None:
+            try:
+                check(part)
+            except LookalikeError:
+                part.unlink(missing_ok=True)
+                tag.unlink(missing_ok=True)
+                raise
+        publish(part, path)
         tag.unlink(missing_ok=True)
     return path
 

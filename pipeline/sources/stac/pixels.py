@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SceneError
-from pipeline.files import replacing
-from pipeline.imagery.cog import disk_errors
+from pipeline.imagery import geotiff
 from pipeline.progress import OnProgress
 from pipeline.sources.candidates import Candidate, Fetched
 from pipeline.sources.http.range_file import RangeFile
@@ -249,24 +248,14 @@ def _check_place(dataset: Any, item: Candidate) -> None:
 
 
 def _keep(path: Path, grid: PixelGrid, tile: Tile, data: np.ndarray) -> None:
-    import rasterio
-    from rasterio.transform import Affine
-
-    with (
-        replacing(path) as temporary,
-        disk_errors(temporary),
-        rasterio.open(
-            temporary,
-            "w",
-            driver="GTiff",
-            width=tile.width,
-            height=tile.height,
-            count=len(data),
-            dtype=data.dtype,
-            crs=grid.crs,
-            transform=Affine(*grid.transform_of(tile)),
-            compress="deflate",
-            zlevel=1,
-        ) as dataset,
-    ):
+    with geotiff.write(
+        path,
+        width=tile.width,
+        height=tile.height,
+        count=len(data),
+        dtype=data.dtype,
+        crs=grid.crs,
+        transform=grid.transform_of(tile),
+        zlevel=1,
+    ) as dataset:
         dataset.write(data)

@@ -1,0 +1,149 @@
+"""GeoTIFFs are written here: whole or not at all, and a full disk is named.
+
+GDAL passes on no error number, and it does not report a write that fails when the file is closed.
+So what it says is searched for the disk's part in it, and what was written is decoded once.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import SceneError
+from pipeline.files import replacing
+from pipeline.imagery.formats import open_raster
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rasterio.io import DatasetWriter
+
+
+@contextmanager
+def write(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
+    """A new GeoTIFF that appears under its name when the block ends well.
+
+    Args:
+        path: The file; replaced if it exists.
+        **profile: As `create`.
+
+    Raises:
+        StorageError: If the disk is full or the folder cannot be written.
+    """
+    with replacing(path) as temporary:
+        with create(temporary, **profile) as dataset:
+            yield dataset
+        check_written(temporary)
+
+
+@contextmanager
+def create(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
+    """A new GeoTIFF at a path that the caller renames or removes; tiled, with deflate.
+
+    Args:
+        path: The file.
+        **profile: width, height, count, dtype, crs, transform (six coefficients), nodata, and
+            options of GDAL's driver.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written.
+    """
+    import rasterio
+
+    with (
+        disk_errors(path),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", **_profile(profile)) as dataset,
+    ):
+        yield dataset
+
+
+def to_bytes(data: np.ndarray, *, crs: Any, transform: Sequence[float], **options: Any) -> bytes:
+    """A small GeoTIFF of pixels (bands, height, width)."""
+    from rasterio.io import MemoryFile
+
+    count, height, width = data.shape
+    size = {"width": width, "height": height, "count": count, "dtype": data.dtype}
+    profile = _profile({**size, "crs": crs, "transform": transform, **options})
+    with MemoryFile() as memory:
+        with memory.open(**profile) as dataset:
+            dataset.write(data)
+        return bytes(memory.getbuffer())
+
+
+def _profile(given: dict[str, Any]) -> dict[str, Any]:
+    from rasterio.transform import Affine
+
+    return {
+        "driver": "GTiff",
+        "tiled": True,
+        "compress": "deflate",
+        "bigtiff": "if_safer",
+        **given,
+        "transform": Affine(*tuple(given["transform"])[:6]),
+    }
+
+
+@contextmanager
+def disk_errors(target: Path, ours: bool = False) -> Iterator[None]:
+    """Turn GDAL's failures to write a file into OSError, which `storage_errors` understands.
+
+    Args:
+        target: The file.
+        ours: Nothing is read but what was written a moment ago, so any failure is the disk's.
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        raise_disk(error, target)
+        if ours:
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+        raise
+
+
+def check_written(path: Path) -> None:
+    """Decode a raster that was just written.
+
+    Raises:
+        OSError: If it cannot be read to its end.
+    """
+    if not readable(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def readable(path: Path) -> bool:
+    """Whether a raster can be decoded to its end, block by block."""
+    from rasterio.errors import RasterioError
+
+    try:
+        with open_raster(path) as dataset:
+            for _, window in dataset.block_windows(1):
+                dataset.read(window=window)
+    except (RasterioError, SceneError):
+        return False
+    return True
+
+
+def raise_disk(error: BaseException, target: Path) -> None:
+    """Raise OSError where GDAL's failure was the disk's.
+
+    Raises:
+        OSError: With the number that GDAL does not pass on.
+    """
+    reasons = []
+    cause: BaseException | None = error
+    while cause is not None:
+        reasons.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    said = " ".join(reasons).lower()
+    full = shutil.disk_usage(target.parent).free < 1 << 20
+    if full or any(words in said for words in ("no space left", "file too large", "write error")):
+        raise OSError(errno.ENOSPC, "No space left on device") from error
+    if "permission denied" in said or "read-only file system" in said:
+        raise OSError(errno.EACCES, "Permission denied") from error
