@@ -38,7 +38,7 @@ def main() -> int:
     import keras
 
     from pipeline.imagery.chips import Grid
-    from pipeline.imagery.ingest import ingest
+    from pipeline.imagery.ingest import SceneInput, ingest
     from pipeline.imagery.reader import SceneReader
     from pipeline.model import dense, native, runtime
     from pipeline.model.weights import cache
@@ -55,7 +55,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as temporary,
     ):
         folder = Path(temporary)
-        scene = ingest(source, folder)
+        scene = ingest(SceneInput(source), folder)
 
         def in_one_pass(stride: int, span: int = SPAN) -> tuple[dict[tuple[int, int], int], float]:
             started = time.perf_counter()

@@ -81,9 +81,11 @@ def write_scene(path: Path, blocks: int) -> None:
 
 def _request(name: str, scene: Path) -> Any:
     """A build of a scene whose pixels are taken as they are, whatever else the scene holds."""
-    from pipeline.build.build import BuildRequest, SceneInput
+    from pipeline.build.build import BuildRequest
+    from pipeline.imagery.ingest import SceneInput
+    from pipeline.imagery.scene import Stretch
 
-    plain = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+    plain = Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
     return BuildRequest(name, (SceneInput(scene, stretch=plain),), stride=STRIDE, mode="chip")
 
 

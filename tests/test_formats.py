@@ -15,13 +15,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.build.blocks import BlockSummary, make_block
-from pipeline.build.build import BuildRequest, SceneInput, build
+from pipeline.build.build import BuildRequest, build
 from pipeline.build.plan import plan
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import DamagedError, NewerError, NotFoundError
-from pipeline.imagery.ingest import ingest, open_scene
+from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.index.index import Index
 from pipeline.jobs.queue import JobRequest, Jobs
 from pipeline.model.dense import DenseEmbedder
@@ -322,7 +322,7 @@ NEWER = {
     "scene of a build": (
         "collections/fields/scenes/*.json",
         newer_item,
-        lambda home: ingest(RASTER, fields(home).scenes_folder),
+        lambda home: ingest(SceneInput(RASTER), fields(home).scenes_folder),
     ),
     "search": (
         f"collections/fields/searches/{SEARCH}.json",
@@ -368,7 +368,7 @@ def test_a_version_that_is_none_is_damage(old: Path, schema: object) -> None:
 
 def test_everything_written_today_names_its_version(tmp_path: Path) -> None:
     collection = synthetic.collection(tmp_path)
-    scene = open_scene(RASTER).to_item()
+    scene = open_scene(SceneInput(RASTER)).to_item()
     saved = Searches(collection).save("Ponds", Recipe(chip="a"), Result((), 0, 0, 0))
     job = Jobs(tmp_path).submit(BuildRequest("fields"), start=False)
     Tasks(tmp_path / "fetched").get("0-0")

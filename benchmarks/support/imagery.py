@@ -17,14 +17,14 @@ def sample_scene(name: str = "landsat7.tif", size: int | None = None) -> np.ndar
     """
     from importlib.resources import as_file, files
 
-    from pipeline.imagery.ingest import ingest
+    from pipeline.imagery.ingest import SceneInput, ingest
     from pipeline.imagery.reader import SceneReader
 
     with (
         as_file(files("localtileserver") / "tiler" / "data" / name) as path,
         tempfile.TemporaryDirectory() as folder,
     ):
-        scene = ingest(path, Path(folder))
+        scene = ingest(SceneInput(path), Path(folder))
         with SceneReader(scene) as reader:
             width, height = (
                 min(size or scene.width, scene.width),

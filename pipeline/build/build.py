@@ -12,7 +12,6 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
@@ -26,8 +25,7 @@ from pipeline.collection.names import check_name
 from pipeline.errors import NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
 from pipeline.imagery.chips import Grid, check_stride
-from pipeline.imagery.ingest import ingest, open_scene
-from pipeline.imagery.scene import Stretch
+from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.index.index import Index
 from pipeline.model import loader
 from pipeline.progress import OnProgress, Progress, silent
@@ -36,7 +34,6 @@ from pipeline.sources.sample import samples
 if TYPE_CHECKING:
     from pipeline.cluster.storage import Storage
     from pipeline.collection.parquet import Part
-    from pipeline.sources.candidates import Fetched
 
 #: From this stride on chips are embedded one by one unless the user says otherwise, below it in one
 #: pass over the scene; docs/quality.md has the measurements.
@@ -44,35 +41,6 @@ CHIP_BY_CHIP_FROM = 128
 #: Pixels of chip starts in a block of the dense mode: larger ones waste less on their halos.
 DENSE_SPAN = 2048
 PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
-
-
-@dataclass(frozen=True)
-class SceneInput:
-    """A raster to build from, and how to read it.
-
-    Attributes:
-        path: The file.
-        bands: 1-based bands shown as red, green and blue, or None for the default.
-        title: What people call it.
-        datetime: Acquisition time, ISO 8601 UTC, where the file does not tell.
-        source: Kind of source, for provenance.
-        source_url: Where it came from.
-        license: Licence and credit.
-    """
-
-    path: Path
-    bands: tuple[int, int, int] | None = None
-    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
-    title: str | None = None
-    datetime: str | None = None
-    source: str = "raster"
-    source_url: str | None = None
-    license: str = ""
-
-    @classmethod
-    def of(cls, fetched: Fetched) -> SceneInput:
-        """What a source has brought."""
-        return cls(**vars(fetched))
 
 
 @dataclass(frozen=True)
@@ -210,8 +178,7 @@ def prepare(
         )
     for given in request.scenes:
         progress(Progress("Opening", 0, 0, "scenes", given.path.name))
-        stretch = Stretch(*given.stretch) if given.stretch else None
-        scene = open_scene(given.path, bands=given.bands, stretch=stretch)
+        scene = open_scene(given)
         Grid.for_scene(scene, stride)
     if existing:
         return existing, False
@@ -239,18 +206,7 @@ def add_scenes(collection: Collection, request: BuildRequest, progress: OnProgre
     """Bring the request's rasters into the collection as COGs and enlarge its area."""
     ids = list(collection.manifest.scenes)
     for given in request.scenes:
-        scene = ingest(
-            given.path,
-            collection.scenes_folder,
-            progress=progress,
-            bands=given.bands,
-            stretch=Stretch(*given.stretch) if given.stretch else None,
-            title=given.title,
-            datetime=given.datetime,
-            source=given.source,
-            source_url=given.source_url,
-            license=given.license,
-        )
+        scene = ingest(given, collection.scenes_folder, progress)
         if scene.id not in ids:
             ids.append(scene.id)
     area = _enlarged(collection.manifest, request)

@@ -29,7 +29,6 @@ from pipeline.collection import parquet
 from pipeline.collection.manifest import SCHEMA, read_manifest
 from pipeline.errors import DamagedError, NewerError, QueryError
 from pipeline.files import TEMPORARY, check_schema
-from pipeline.imagery.formats import is_url
 from pipeline.imagery.scene import load_scene
 from pipeline.progress import OnProgress, Progress, silent
 
@@ -90,11 +89,9 @@ def send_scenes(
     for number, (scene_id, folder) in enumerate(folders.items()):
         progress(Progress("Sending scenes", number, len(folders), "scenes", scene_id))
         scene = load_scene(folder / "scenes", scene_id)
-        if not is_url(scene.path):
-            key = f"{_folder(folder)}/scenes/{scene_id}.tif"
-            _send_missing(storage, Path(scene.path), key)
-            scene = replace(scene, path=storage.address(key))
-        scenes[scene_id] = scene
+        key = f"{_folder(folder)}/scenes/{scene_id}.tif"
+        _send_missing(storage, Path(scene.path), key)
+        scenes[scene_id] = replace(scene, path=storage.address(key))
     return [replace(task, scene=scenes[task.scene_id]) for task in tasks]
 
 

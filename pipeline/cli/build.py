@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.build.build import BuildRequest, SceneInput, describe_left_out, sample_requests
+from pipeline.build.build import BuildRequest, describe_left_out, sample_requests
 from pipeline.cli import jobs
 from pipeline.cli.terminal import Aoi, Json, area_of_file, count, print_json, print_table, progress
 from pipeline.errors import InputError
+from pipeline.imagery.ingest import SceneInput
 from pipeline.jobs.runner import build_attended
 from pipeline.settings import settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.build.build import BuildRequest, SceneInput, agreed
+from pipeline.build.build import BuildRequest, agreed
 from pipeline.cli import build
 from pipeline.cli.terminal import (
     Aoi,
@@ -34,7 +34,8 @@ from pipeline.sources.selection import best
 from pipeline.sources.stac.source import apis
 
 if TYPE_CHECKING:
-    from pipeline.sources.candidates import Candidate, Fetched
+    from pipeline.imagery.ingest import SceneInput
+    from pipeline.sources.candidates import Candidate
     from pipeline.sources.source import Source
 
 Kind = Annotated[
@@ -296,7 +297,7 @@ def fetch(
     if name is not None:
         _build(name, fetched, listing.area, stride)
     if as_json:
-        print_json([{**asdict(raster), "path": str(raster.path)} for raster in fetched])
+        print_json([raster.to_dict() for raster in fetched])
         return
     for raster in fetched:
         typer.echo(f"{raster.path}  {raster.title}")
@@ -377,10 +378,10 @@ def _picked(listing: Listing, ids: Sequence[str]) -> list[Candidate]:
     return [known[wanted] for wanted in ids]
 
 
-def _build(name: str, fetched: Sequence[Fetched], area: Area | None, stride: int | None) -> None:
+def _build(name: str, fetched: Sequence[SceneInput], area: Area | None, stride: int | None) -> None:
     request = BuildRequest(
         name=name,
-        scenes=tuple(map(SceneInput.of, fetched)),
+        scenes=tuple(fetched),
         stride=stride,
         area=area.to_geojson() if area else None,
     )

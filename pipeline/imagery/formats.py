@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pipeline.errors import SceneError
 
@@ -47,10 +46,6 @@ ENVIRONMENT: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": False,
     "GDAL_CACHEMAX": 64 << 20,
-    "GDAL_HTTP_CONNECTTIMEOUT": 10,
-    "GDAL_HTTP_TIMEOUT": 60,
-    "GDAL_HTTP_MAX_RETRY": 3,
-    "GDAL_HTTP_RETRY_DELAY": 1,
     "VSI_CACHE": True,
 }
 #: Bytes asked of a store at once: about one tile of a COG with its neighbours in the file.
@@ -69,11 +64,11 @@ class Stored(str):
 
 
 @contextmanager
-def open_raster(path: str | Path) -> Iterator[DatasetReader]:
+def open_raster(path: Path | Stored) -> Iterator[DatasetReader]:
     """A raster opened for reading, with nothing but itself, for the length of the block.
 
     Args:
-        path: A local file, an https address of a GeoTIFF or JPEG 2000, or a COG in shared storage.
+        path: A local file, or a COG in shared storage.
 
     Raises:
         SceneError: If it is not a raster of a known format, or damaged at its beginning.
@@ -88,32 +83,24 @@ def open_raster(path: str | Path) -> Iterator[DatasetReader]:
             dataset.close()
 
 
-def open_dataset(path: str | Path) -> DatasetReader:
+def open_dataset(path: Path | Stored) -> DatasetReader:
     """As `open_raster`, for a caller that keeps the handle and its own `rasterio.Env`."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
     if isinstance(path, Stored):
         return _open_stored(path)
-    drivers = ["GTiff", "JP2OpenJPEG"] if is_url(path) else [driver_of(Path(path))]
-    for driver in drivers:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                return rasterio.open(str(path), driver=driver, sharing=False)
-        except RasterioIOError as error:
-            reason = error
-    if is_url(path):
+    driver = driver_of(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(str(path), driver=driver, sharing=False)
+    except RasterioIOError as error:
         raise SceneError(
-            "No GeoTIFF or JPEG 2000 can be read at this address",
+            "The raster is damaged or incomplete",
             where=path,
-            remedy="Check the address and the network, or download the file and name it",
-        ) from reason
-    raise SceneError(
-        "The raster is damaged or incomplete",
-        where=path,
-        remedy="Copy or download it again",
-    ) from reason
+            remedy="Copy or download it again",
+        ) from error
 
 
 def _open_stored(path: Stored) -> DatasetReader:
@@ -136,18 +123,9 @@ def _open_stored(path: Stored) -> DatasetReader:
         ) from error
 
 
-def is_url(path: str | Path) -> bool:
-    """Whether `path` is an https address (or http on this very machine)."""
-    if isinstance(path, Path):
-        return False
-    parts = urlsplit(path)
-    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    return parts.scheme == "https" or (parts.scheme == "http" and local)
-
-
-def location(path: str) -> str | Path:
-    """What `open_raster` takes for the path of a scene: a `Path` where it is a local file."""
-    return path if isinstance(path, Stored) or is_url(path) else Path(path)
+def location(path: str) -> Path | Stored:
+    """The path of a scene as `open_raster` takes it: a local file, or a COG in shared storage."""
+    return path if isinstance(path, Stored) else Path(path)
 
 
 def driver_of(path: Path) -> str:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from pipeline.errors import DamagedError, SceneError
-from pipeline.imagery.nodata import (
-    ambiguous,
-    equals,
-    measured,
-    reaching_border,
-    read_bands,
-)
-
-if TYPE_CHECKING:
-    from rasterio import DatasetReader
-
-
 import hashlib
+import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import NewerError, NotFoundError
+import numpy as np
+
+from pipeline.errors import DamagedError, NewerError, NotFoundError, SceneError
 from pipeline.files import replacing, write_json
-from pipeline.geo.footprint import Grounds, gsd
+from pipeline.geo.footprint import Grounds, footprint, gsd
 from pipeline.imagery.cog import write_cog
-from pipeline.imagery.formats import check_whole, georeference, is_url, open_raster
+from pipeline.imagery.formats import check_whole, georeference, open_raster
 from pipeline.imagery.metadata import (
     crs_text,
     date_in,
@@ -42,42 +27,74 @@ from pipeline.imagery.metadata import (
     tagged_date,
     utc,
 )
+from pipeline.imagery.nodata import ambiguous, equals, measured, reaching_border, read_bands
 from pipeline.imagery.scene import Scene, Stretch, load_scene
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
-    pass
+    from rasterio import DatasetReader
 
 
-def open_scene(
-    path: str | Path,
-    *,
-    bands: Sequence[int] | None = None,
-    stretch: Stretch | None = None,
-    datetime: str | None = None,
-    title: str | None = None,
-    source: str = "raster",
-    source_url: str | None = None,
-    license: str = "",
-    crs: str | None = None,
-    progress: OnProgress | None = None,
-) -> Scene:
-    """Describe a raster where it is, having checked that it can be used.
+@dataclass(frozen=True)
+class SceneInput:
+    """A raster to make a scene of: what sources fetch, builds take and `ingest` describes.
 
-    Args:
-        path: A GeoTIFF, COG, JPEG 2000, or PNG or JPEG with a world file; or an https address.
+    Attributes:
+        path: A GeoTIFF, COG, JPEG 2000, or PNG or JPEG with a world file.
         bands: 1-based bands shown as red, green and blue; one is shown as grey.  By default the
             colour interpretation decides, else 1, 2, 3; a raster of one or two bands is grey.
         stretch: Display stretch; by default the 2 % and 98 % levels over the scene.
+        title: What people call it; by default the file's name.
         datetime: Acquisition time, ISO 8601, UTC where no zone is given.  By default what the
             raster's acquisition tags say, else a day in its name (`…_20160816.tif`); the TIFF's
             own date, when it was written, is not used.
-        title: What people call it; by default the file's name.
-        source: Kind of source.
-        source_url: Where it came from; by default the address, or the name of the file without
+        source: Kind of source: "raster", "sample", "earth_engine", ...
+        source_url: Where it came from, without secrets; by default the name of the file without
             its folder, as collections are shared.
         license: Licence and credit.
         crs: CRS to assume where the raster has none.
+    """
+
+    path: Path
+    bands: tuple[int, ...] | None = None
+    stretch: Stretch | None = None
+    title: str | None = None
+    datetime: str | None = None
+    source: str = "raster"
+    source_url: str | None = None
+    license: str = ""
+    crs: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; `from_dict` reads it back."""
+        plain = {
+            **vars(self),
+            "path": str(self.path.absolute()),
+            "bands": list(self.bands) if self.bands else None,
+            "stretch": [list(self.stretch.low), list(self.stretch.high)] if self.stretch else None,
+        }
+        if self.crs is None:
+            del plain["crs"]
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SceneInput:
+        """The value that `to_dict` wrote."""
+        return cls(
+            **{
+                **data,
+                "path": Path(data["path"]),
+                "bands": tuple(data["bands"]) if data["bands"] else None,
+                "stretch": Stretch.of(data["stretch"]) if data["stretch"] else None,
+            }
+        )
+
+
+def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
+    """Describe a raster where it is, having checked that it can be used.
+
+    Args:
+        given: The raster, and how it is shown and described.
         progress: Told of bytes read while the content is fingerprinted.
 
     Raises:
@@ -85,148 +102,120 @@ def open_scene(
     """
     from rasterio.errors import RasterioError
 
-    place: str | Path = str(path) if is_url(str(path)) else Path(path).expanduser().absolute()
-    with open_raster(place) as dataset:
-        own_crs, transform, _ = georeference(dataset, place, crs)
-        dtype = numeric_type(dataset, place)
-        if isinstance(place, Path):
-            check_whole(dataset, place)
-        chosen = display_bands(dataset, bands, place)
-        nodata = dataset.nodata
-        nodata = None if nodata is None else float(nodata)
+    path = given.path.expanduser().absolute()
+    with open_raster(path) as dataset:
+        own_crs, transform, _ = georeference(dataset, path, given.crs)
+        dtype = numeric_type(dataset, path)
+        check_whole(dataset, path)
+        bands = display_bands(dataset, given.bands, path)
+        nodata = None if dataset.nodata is None else float(dataset.nodata)
         try:
-            data, valid = sample(dataset, chosen, nodata)
+            data, valid = sample(dataset, bands, nodata)
         except RasterioError as error:
             raise SceneError(
                 "The raster is damaged: it cannot be read to its end",
-                where=place,
+                where=path,
                 remedy="Copy or download it again",
             ) from error
         if not valid.any():
             raise SceneError(
                 "No pixel of the raster holds data",
-                where=place,
+                where=path,
                 remedy="Choose another scene, or correct its nodata value",
             )
-        if stretch is None:
-            low, high = percentiles(data, valid)
-            measured = Stretch((low[0], low[1], low[2]), (high[0], high[1], high[2]))
-        else:
-            measured = stretch
-        if isinstance(place, Path):
-            content = _fingerprint(place, progress or silent)
-        else:
-            content = hashlib.sha256(str(place).encode() + data.tobytes()).hexdigest()
-        if stretch is not None or chosen != display_bands(dataset, None, place):
+        content = _fingerprint(path, progress)
+        if given.stretch is not None or bands != display_bands(dataset, None, path):
             # Shown differently it is another scene: its chips have other pixels.
-            shown = f"{content} {chosen} {stretch}"
+            shown = f"{content} {bands} {given.stretch}"
             content = hashlib.sha256(shown.encode()).hexdigest()
         grounds = Grounds(crs_text(own_crs), tuple(transform)[:6])
-        stem = Path(str(place).split("?", maxsplit=1)[0]).stem
-        scene = Scene(
-            id=f"{_slug(stem)}-{content[:8]}",
-            path=str(place),
-            title=title or stem,
+        width, height = dataset.width, dataset.height
+        footprint(grounds, width, height)  # raises where the georeference leads nowhere
+        return Scene(
+            id=f"{_slug(path.stem)}-{content[:8]}",
+            path=str(path),
+            title=given.title or path.stem,
             crs=grounds.crs,
             transform=grounds.transform,
-            width=dataset.width,
-            height=dataset.height,
+            width=width,
+            height=height,
             dtype=dtype,
             count=dataset.count,
-            bands=chosen,
-            stretch=measured,
+            bands=bands,
+            stretch=given.stretch or percentile_stretch(data, valid),
             nodata=nodata,
-            gsd=0.0,
-            datetime=utc(datetime or tagged_date(dataset) or date_in(stem), place),
-            source=source,
-            source_url=source_url if source_url is not None else _origin(place),
-            license=license,
+            gsd=gsd(grounds, width, height),
+            datetime=utc(given.datetime or tagged_date(dataset) or date_in(path.stem), path),
+            source=given.source,
+            source_url=given.source_url if given.source_url is not None else path.name,
+            license=given.license,
         )
-    assert scene.footprint  # raises where the georeference leads nowhere
-    return replace(scene, gsd=gsd(grounds, scene.width, scene.height))
 
 
-def ingest(
-    path: str | Path,
-    folder: Path,
-    *,
-    progress: OnProgress | None = None,
-    **described: Any,
-) -> Scene:
+def ingest(given: SceneInput, folder: Path, progress: OnProgress = silent) -> Scene:
     """Bring a raster into a folder as `<id>.tif`, a COG, with `<id>.json`, a STAC Item.
 
     The same content shown the same way is one scene: it is taken as it is where it exists.
     Values are kept exactly; a COG is copied byte for byte.
 
     Args:
-        path: As `open_scene`; an address is read where it is and only described.
+        given: The raster, and how it is shown and described.
         folder: Folder of a collection's scenes, made if need be.
         progress: Told of bytes read and written; raising from it stops and leaves nothing.
-        **described: As `open_scene`.
 
     Raises:
         SceneError: If the raster cannot be used.
         StorageError: If the disk is full or not writable.
     """
-    told = progress or silent
-    if kept := _already_in(folder, path, described):
-        return kept
-    found = open_scene(path, progress=told, **described)
+    if existing := _already_in(folder, given):
+        return existing
+    scene = open_scene(given, progress)
     try:
-        existing = load_scene(folder, found.id)
+        existing = load_scene(folder, scene.id)
     except NewerError:
         raise
     except (NotFoundError, DamagedError):
         existing = None
-    if existing is not None and (is_url(existing.path) or Path(existing.path).exists()):
+    if existing is not None and Path(existing.path).exists():
         return existing
-    if is_url(found.path):
-        write_json(folder / f"{found.id}.json", found.to_item())
-        return found
-    target = folder / f"{found.id}.tif"
+    target = folder / f"{scene.id}.tif"
     with replacing(target) as temporary:
-        write_cog(Path(found.path), temporary, crs=described.get("crs"), progress=told)
-        kept = _as_kept(temporary, found, described.get("stretch"))
-    write_json(folder / f"{found.id}.json", replace(kept, path=f"./{target.name}").to_item())
+        write_cog(Path(scene.path), temporary, crs=given.crs, progress=progress)
+        kept = _as_kept(temporary, scene, given.stretch)
+    write_json(folder / f"{scene.id}.json", replace(kept, path=f"./{target.name}").to_item())
     return replace(kept, path=str(target.absolute()))
 
 
-def _already_in(folder: Path, path: str | Path, described: Mapping[str, Any]) -> Scene | None:
+def _already_in(folder: Path, given: SceneInput) -> Scene | None:
     """The scene that is this very file of the folder, if it is to be shown the same way."""
-    if is_url(str(path)) or Path(path).absolute().parent != folder.absolute():
+    if given.path.absolute().parent != folder.absolute():
         return None
     try:
-        scene = load_scene(folder, Path(path).stem)
+        scene = load_scene(folder, given.path.stem)
     except (NotFoundError, DamagedError):
         return None
-    bands, stretch = described.get("bands"), described.get("stretch")
-    same = bands in (None, scene.bands) and stretch in (None, scene.stretch)
+    same = given.bands in (None, scene.bands) and given.stretch in (None, scene.stretch)
     return scene if same else None
 
 
-def _as_kept(path: Path, found: Scene, stretch: Stretch | None) -> Scene:
+def _as_kept(path: Path, scene: Scene, stretch: Stretch | None) -> Scene:
     """The description of what was written, whose bands differ where a palette was spelt out."""
     with open_raster(path) as dataset:
-        if (dataset.width, dataset.height) != (found.width, found.height):
+        if (dataset.width, dataset.height) != (scene.width, scene.height):
             raise SceneError(
-                "The raster changed while it was read", where=found.path, remedy="Try again"
+                "The raster changed while it was read", where=scene.path, remedy="Try again"
             )
-        if dataset.count == found.count:
-            return found
+        if dataset.count == scene.count:
+            return scene
         nodata = dataset.nodata
         bands = display_bands(dataset, None, path)
-        low, high = percentiles(*sample(dataset, bands, nodata))
-        shown = stretch or Stretch((low[0], low[1], low[2]), (high[0], high[1], high[2]))
-        return replace(found, count=dataset.count, bands=bands, nodata=nodata, stretch=shown)
+        shown = stretch or percentile_stretch(*sample(dataset, bands, nodata))
+        return replace(scene, count=dataset.count, bands=bands, nodata=nodata, stretch=shown)
 
 
 def _slug(stem: str) -> str:
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "scene"
-
-
-def _origin(place: str | Path) -> str:
-    return place.name if isinstance(place, Path) else place
 
 
 def _fingerprint(path: Path, progress: OnProgress) -> str:
@@ -274,8 +263,8 @@ def sample(
     return np.broadcast_to(data, (3, *shape)), valid
 
 
-def percentiles(data: np.ndarray, valid: np.ndarray) -> tuple[list[float], list[float]]:
-    """The 2 % and 98 % levels of each display band over valid pixels, never equal."""
+def percentile_stretch(data: np.ndarray, valid: np.ndarray) -> Stretch:
+    """From the 2 % to the 98 % level of each display band over valid pixels, never equal."""
     lows, highs = [], []
     for band in data:
         low, high = (float(level) for level in np.percentile(band[valid], _PERCENTILES))
@@ -283,4 +272,4 @@ def percentiles(data: np.ndarray, valid: np.ndarray) -> tuple[list[float], list[
             low, high = float(band[valid].min()), float(band[valid].max())
         lows.append(low)
         highs.append(high if high > low else low + max(1.0, abs(low) * 1e-3))
-    return lows, highs
+    return Stretch.of((lows, highs))

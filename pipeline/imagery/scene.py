@@ -1,6 +1,6 @@
 """A scene: one georeferenced raster, described once, and kept with its provenance.
 
-    scene = ingest("flight.tif", folder)      # a COG and a STAC Item in `folder`
+    scene = ingest(SceneInput(Path("flight.tif")), folder)      # a COG and a STAC Item in `folder`
     with SceneReader(scene) as reader:
         rgb, valid = reader.read(0, 0, 256, 256)
 
@@ -11,6 +11,7 @@ look alike and so do their features.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DamagedError, NotFoundError, SceneError
 from pipeline.files import check_schema, read_json
 from pipeline.geo.footprint import Grounds, footprint, nearest_turn
-from pipeline.imagery.formats import is_url
 
 if TYPE_CHECKING:
     from shapely.geometry import Polygon
@@ -45,6 +45,23 @@ class Stretch:
     low: tuple[float, float, float]
     high: tuple[float, float, float]
 
+    @classmethod
+    def of(cls, levels: Sequence[Sequence[float]]) -> Stretch:
+        """The stretch of (lows, highs), as JSON and options hold it.
+
+        Raises:
+            SceneError: If it is none.
+        """
+        try:
+            (low, low_2, low_3), (high, high_2, high_3) = levels
+            return cls((low, low_2, low_3), (high, high_2, high_3))
+        except (TypeError, ValueError) as error:
+            raise SceneError(
+                "A stretch is three low and three high numbers",
+                where=str(levels)[:80],
+                remedy="Leave it out for the 2 % and 98 % levels of the scene",
+            ) from error
+
     def __post_init__(self) -> None:
         pairs = list(zip(self.low, self.high, strict=True))
         if len(pairs) != 3 or not all(map(math.isfinite, (*self.low, *self.high))):
@@ -67,7 +84,7 @@ class Scene:
 
     Attributes:
         id: The file's name as a slug and eight digits of its content's SHA-256.
-        path: File as opened, or its https address.
+        path: File as opened, or its address in shared storage (`formats.Stored`).
         title: What people call it.
         crs: "EPSG:n" where there is one, else WKT.
         transform: Affine coefficients (a, b, c, d, e, f) from pixel to CRS.
@@ -184,7 +201,6 @@ class Scene:
             about, image = item["properties"], item["assets"]["image"]
             schema = about.get("lookalike:schema", 1)
             check_schema(schema, SCHEMA, what="A scene's description", where=item["id"])
-            low, high = about["lookalike:stretch"]
             epsg, bands = about["proj:epsg"], image["raster:bands"]
             height, width = about["proj:shape"]
             red, green, blue = about["lookalike:bands"]
@@ -200,7 +216,7 @@ class Scene:
                 dtype=bands[0]["data_type"],
                 count=len(bands),
                 bands=(red, green, blue),
-                stretch=Stretch((low[0], low[1], low[2]), (high[0], high[1], high[2])),
+                stretch=Stretch.of(about["lookalike:stretch"]),
                 nodata=None if nodata is None else float(nodata),
                 gsd=about["gsd"],
                 datetime=about["datetime"],
@@ -237,8 +253,6 @@ def load_scene(folder: Path, scene_id: str) -> Scene:
         remedy="Delete the collection and build it again",
     )
     scene = Scene.from_item(item)
-    if is_url(scene.path):
-        return scene
     return replace(scene, path=str((folder / scene.path).absolute()))
 
 

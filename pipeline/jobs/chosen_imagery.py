@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.build.build import BuildRequest, SceneInput
+from pipeline.build.build import BuildRequest
 from pipeline.build.preflight import free_name
 from pipeline.errors import LookalikeError
 from pipeline.geo.area import Area
+from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.scene import load_scene
 from pipeline.jobs.queue import JobRequest
 from pipeline.sources.files import is_url
@@ -90,8 +91,8 @@ class ChosenImagery:
             title = f"{title} {name.rpartition('-')[2]}"
         geometry = area.to_geojson()["geometry"] if area else None
         build = BuildRequest(name=name, title=title, stride=stride, area=geometry)
-        levels = (stretch.low, stretch.high) if stretch else None
         if self.source:
+            levels = (stretch.low, stretch.high) if stretch else None
             shown = {"bands": bands, "stretch": levels} if self.is_raster else {}
             candidates = tuple(candidate.to_dict() for candidate in self.chosen)
             return JobRequest(build, self.source, {**self.options, **shown}, candidates)
@@ -99,7 +100,7 @@ class ChosenImagery:
             SceneInput(
                 path=Path(candidate.id),
                 bands=bands,
-                stretch=levels,
+                stretch=stretch,
                 title=self.title if len(self.chosen) == 1 else candidate.title,
                 datetime=candidate.datetime,
                 source=self.origin,

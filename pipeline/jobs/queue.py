@@ -25,12 +25,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.build.build import BuildRequest, SceneInput
+from pipeline.build.build import BuildRequest
 from pipeline.collection.names import check_name
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
 from pipeline.files import exclusive, is_locked, read_versioned, write_versioned
 from pipeline.imagery.chips import chip_cost
+from pipeline.imagery.ingest import SceneInput
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -130,10 +131,7 @@ class JobRequest:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; `from_dict` reads it back."""
-        build = asdict(self.build)
-        # The runner works in another folder than whoever asks.
-        for scene in build["scenes"]:
-            scene["path"] = str(scene["path"].absolute())
+        build = {**vars(self.build), "scenes": [scene.to_dict() for scene in self.build.scenes]}
         plain = {
             "build": build,
             "source": self.source,
@@ -146,17 +144,7 @@ class JobRequest:
     def from_dict(cls, data: Mapping[str, Any]) -> JobRequest:
         """The request that `to_dict` wrote."""
         given = dict(data["build"])
-        scenes = tuple(
-            SceneInput(
-                **{
-                    **scene,
-                    "path": Path(scene["path"]),
-                    "bands": tuple(scene["bands"]) if scene["bands"] else None,
-                    "stretch": _pairs(scene["stretch"]),
-                }
-            )
-            for scene in given.pop("scenes")
-        )
+        scenes = tuple(SceneInput.from_dict(scene) for scene in given.pop("scenes"))
         build = BuildRequest(**given, scenes=scenes)
         return cls(build, data["source"], data["options"], tuple(data["candidates"]))
 
@@ -431,7 +419,3 @@ def engine_name(settings: Settings) -> str:
     if settings.workers == 0:
         return "in process"
     return f"{settings.workers} worker{'s' if settings.workers > 1 else ''}"
-
-
-def _pairs(stretch: Any) -> Any:
-    return (tuple(stretch[0]), tuple(stretch[1])) if stretch else None

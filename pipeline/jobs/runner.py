@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.build.build import BuildSummary, SceneInput, build, run_blocks
+from pipeline.build.build import BuildSummary, build, run_blocks
 from pipeline.build.dask_engine import BlocksFailed, engine_from
 from pipeline.cluster.storage import Storage
 from pipeline.collection.library import Library
@@ -210,8 +210,7 @@ def _fetched(jobs: Jobs, job: Job, asked: JobRequest, report: OnProgress) -> Bui
     scratch = _scratch(jobs, job)
     jobs.tell(job.id, f"fetching {len(candidates)} images from {asked.source}")
     rasters = source.fetch(area, candidates, scratch, report)
-    scenes = tuple(map(SceneInput.of, rasters))
-    return replace(asked.build, scenes=asked.build.scenes + scenes)
+    return replace(asked.build, scenes=(*asked.build.scenes, *rasters))
 
 
 def _scratch(jobs: Jobs, job: Job) -> Path:

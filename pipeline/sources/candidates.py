@@ -1,4 +1,4 @@
-"""What sources hand around: dates, candidates, coverage, estimates and fetched rasters."""
+"""What sources hand around: candidates, coverage and estimates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import QueryError
+from pipeline.imagery.ingest import SceneInput
+from pipeline.imagery.scene import Stretch
 from pipeline.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -57,6 +59,25 @@ class Candidate:
     license: str = ""
     url: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def fetched(
+        self,
+        path: Path,
+        *,
+        bands: tuple[int, int, int] | None = None,
+        stretch: Stretch | None = None,
+    ) -> SceneInput:
+        """The candidate's raster, brought to a path, and how to show it."""
+        return SceneInput(
+            path,
+            bands=bands,
+            stretch=stretch,
+            title=self.title,
+            datetime=self.datetime,
+            source=self.source,
+            source_url=self.url or None,
+            license=self.license,
+        )
 
     @property
     def day(self) -> str:
@@ -150,44 +171,6 @@ class Estimate:
         """Raise `QueryError` where the fetch would be refused."""
         if self.refusal:
             raise QueryError(self.refusal.what, where=where, remedy=self.refusal.remedy)
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A raster on disk with its provenance.
-
-    Attributes:
-        path: A GeoTIFF, or another format of `scene.DRIVERS`.
-        title: What the scene shall be called.
-        datetime: Moment of acquisition, ISO 8601 UTC, or None.
-        source: Name of the source.
-        source_url: Where the pixels came from, without secrets; None where the file itself tells.
-        license: Name of the licence, or empty.
-        bands: 1-based bands to show as red, green and blue, or None for the default.
-        stretch: Display range of these bands in native units, ((lows), (highs)), or None.
-    """
-
-    path: Path
-    title: str
-    source: str
-    datetime: str | None = None
-    source_url: str | None = None
-    license: str = ""
-    bands: tuple[int, int, int] | None = None
-    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
-
-    @classmethod
-    def of(cls, candidate: Candidate, path: Path, source: str, **shown: Any) -> Fetched:
-        """A candidate's raster, brought to a path; `shown` are bands and stretch."""
-        return cls(
-            path,
-            candidate.title,
-            source=source,
-            datetime=candidate.datetime,
-            source_url=candidate.url or None,
-            license=candidate.license,
-            **shown,
-        )
 
 
 def one_by_one(candidates: Sequence[Candidate], progress: OnProgress) -> Iterator[Candidate]:

@@ -20,10 +20,12 @@ from pipeline.files import replacing
 from pipeline.geo.area import Area
 from pipeline.imagery.formats import open_raster
 from pipeline.imagery.geotiff import readable
+from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.metadata import date_in
+from pipeline.imagery.scene import Stretch
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, one_by_one
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, one_by_one
 from pipeline.sources.http.client import Http, shown
 from pipeline.sources.http.download import download
 from pipeline.sources.http.range_file import RangeFile
@@ -44,7 +46,7 @@ class RasterSource:
         license: Licence of all of them, or empty.
         datetime: Moment of acquisition for those that do not say, ISO 8601, or None.
         bands: 1-based bands shown as red, green and blue, or None for each raster's own.
-        stretch: Display range of these bands, ((lows), (highs)), or None for each raster's own.
+        stretch: How these bands are shown, given as (lows, highs); None for each raster's own.
         http: Client for the addresses, or None for the default one.
     """
 
@@ -53,7 +55,7 @@ class RasterSource:
     license: str = ""
     datetime: str | None = None
     bands: tuple[int, int, int] | None = None
-    stretch: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    stretch: Stretch | None = None
     http: Http | None = field(default=None, repr=False)
     name: str = "raster"
 
@@ -74,7 +76,7 @@ class RasterSource:
         object.__setattr__(self, "datetime", datetime)
         # Lists where they come from a job's record.
         object.__setattr__(self, "bands", tuple(bands) if bands else None)
-        object.__setattr__(self, "stretch", tuple(map(tuple, stretch)) if stretch else None)
+        object.__setattr__(self, "stretch", Stretch.of(stretch) if stretch else None)
         object.__setattr__(self, "http", http)
 
     def search(
@@ -126,7 +128,7 @@ class RasterSource:
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
-    ) -> list[Fetched]:
+    ) -> list[SceneInput]:
         """Local files as they are; of addresses the part under the area, as a GeoTIFF."""
         fetched = []
         for candidate in one_by_one(candidates, progress):
@@ -134,9 +136,7 @@ class RasterSource:
                 path = self._remote(candidate, area, destination, progress)
             else:
                 path = self._allowed(candidate.id)
-            fetched.append(
-                Fetched.of(candidate, path, self.name, bands=self.bands, stretch=self.stretch)
-            )
+            fetched.append(candidate.fetched(path, bands=self.bands, stretch=self.stretch))
         return fetched
 
     def _expanded(self) -> list[str]:

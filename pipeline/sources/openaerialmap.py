@@ -12,9 +12,10 @@ from pipeline import dates as moments
 from pipeline.dates import Dates
 from pipeline.errors import ServiceError
 from pipeline.geo.area import Area, area_km2
+from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, Refusal, one_by_one
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, Refusal, one_by_one
 from pipeline.sources.files import safe_name
 from pipeline.sources.http.client import Http, shown
 from pipeline.sources.http.range_file import RangeFile
@@ -135,7 +136,7 @@ class OpenAerialMap:
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
-    ) -> list[Fetched]:
+    ) -> list[SceneInput]:
         """The part of each image under the area, with its own pixels.
 
         Raises:
@@ -157,7 +158,7 @@ class OpenAerialMap:
                         geometry, facts.crs, facts.transform, facts.width, facts.height
                     )
                     copy_window(dataset, window, path, progress)
-            fetched.append(Fetched.of(one, path, self.name))
+            fetched.append(one.fetched(path))
         return fetched
 
     def _listed(self, href: str) -> bool:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pipeline.errors import NotFoundError, SceneError
 from pipeline.imagery import geotiff
 from pipeline.imagery.formats import open_raster
-from pipeline.imagery.ingest import open_scene
+from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.imagery.metadata import display_bands
 from pipeline.sources.files import is_url, receive
 from pipeline.sources.http.client import Http
@@ -127,7 +127,14 @@ class Previews:
             ServiceError: If its address cannot be read.
         """
         quick = self._quick(place)
-        scene = open_scene(quick, bands=bands, stretch=stretch, title=Path(place).stem)
+        scene = open_scene(
+            SceneInput(
+                quick,
+                bands=tuple(bands) if bands else None,
+                stretch=stretch,
+                title=Path(place).stem,
+            )
+        )
         token = hashlib.sha256(repr((place, scene)).encode()).hexdigest()[:16]
         with self._mutex:
             self._scenes[token] = scene

@@ -7,7 +7,7 @@ rasters themselves (`fetch`), which a build takes as they are:
     source = open_source("raster", locations=["bay.tif"])
     candidates = source.search(area)
     rasters = source.fetch(area, candidates, folder, progress)
-    request = BuildRequest("bay", tuple(map(SceneInput.of, rasters)))
+    request = BuildRequest("bay", tuple(rasters))
 
 `pipeline.sources.registry` names them.
 """
@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.dates import Dates
 from pipeline.errors import AreaError
 from pipeline.geo.area import Area, area_km2
+from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched
+from pipeline.sources.candidates import Candidate, Coverage, Estimate
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -69,7 +70,7 @@ class Source(Protocol):
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
-    ) -> list[Fetched]:
+    ) -> list[SceneInput]:
         """Bring the rasters to a folder; the same call after an interruption resumes.
 
         Raises:

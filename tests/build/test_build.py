@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.build.build import BuildRequest, SceneInput, build
+from pipeline.build.build import BuildRequest, build
 from pipeline.build.plan import plan
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
 from pipeline.files import TEMPORARY
+from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import Progress
 from tests import ROOT
 from tests.cli.test_app import run

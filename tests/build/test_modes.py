@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import shapely
 
-from pipeline.build.build import BuildRequest, SceneInput, build
+from pipeline.build.build import BuildRequest, build
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.imagery.chips import Grid, cut
-from pipeline.imagery.ingest import open_scene
+from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.scene import Scene
 from tests.factories.rasters import write_raster
@@ -43,14 +43,14 @@ def test_narrow_strides_are_embedded_in_one_pass_and_wide_ones_chip_by_chip(
 ) -> None:
     narrow = made(module_home, raster, "narrow", stride=64)
     assert narrow.manifest.model.mode == "dense"
-    assert len(narrow.chips) == len(Grid.for_scene(open_scene(raster), 64))
+    assert len(narrow.chips) == len(Grid.for_scene(open_scene(SceneInput(raster)), 64))
     wide = made(module_home, raster, "wide", stride=192)
     assert wide.manifest.model.mode == "chip"
 
 
 @pytest.mark.model
 def test_an_enlarged_dense_collection_is_that_made_at_once(module_home: Path, raster: Path) -> None:
-    scene = open_scene(raster)
+    scene = open_scene(SceneInput(raster))
     west, south, east, north = scene.footprint.bounds
     half = shapely.box(west, south, (west + east) / 2, north).__geo_interface__
     whole = shapely.box(west - 1, south - 1, east + 1, north + 1).__geo_interface__
@@ -63,7 +63,7 @@ def test_an_enlarged_dense_collection_is_that_made_at_once(module_home: Path, ra
 
 
 def test_only_the_pixels_under_the_area_are_read(raster: Path) -> None:
-    scene = open_scene(raster)
+    scene = open_scene(SceneInput(raster))
     (block,) = Grid.for_scene(scene, 128).blocks()
     lon, lat = scene.footprint.centroid.coords[0]
     area = shapely.Point(lon, lat).buffer((scene.footprint.bounds[2] - lon) / 3)

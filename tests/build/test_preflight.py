@@ -12,7 +12,7 @@ from pipeline.build.preflight import Pace, Preflight, count_chips, free_name, pr
 from pipeline.collection.library import Library
 from pipeline.geo.area import Area
 from pipeline.imagery.chips import Grid, count_inside
-from pipeline.imagery.ingest import open_scene
+from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.jobs.pace import pace_of
 from pipeline.jobs.queue import Jobs
 from pipeline.settings import Settings
@@ -45,7 +45,7 @@ def look(imagery: list[Candidate], area: Area | None, home: Path, **options) -> 
 
 @pytest.mark.parametrize("stride", [256, 128, 64])
 def test_chips_are_counted_as_the_build_cuts_them(imagery: Candidate, stride: int) -> None:
-    scene = open_scene(imagery.id)
+    scene = open_scene(SceneInput(Path(imagery.id)))
     grid = Grid.for_scene(scene, stride)
     assert count_chips(imagery, None, stride) == len(grid)
     area = inner(imagery).geometry

@@ -156,14 +156,14 @@ def built(home: Path, tmp_path_factory: pytest.TempPathFactory):
     from pipeline.collection.manifest import Manifest
     from pipeline.collection.parquet import write_part
     from pipeline.imagery.chips import Grid, cut
-    from pipeline.imagery.ingest import ingest
+    from pipeline.imagery.ingest import SceneInput, ingest
     from pipeline.imagery.reader import SceneReader
     from tests.factories.synthetic import MODEL
 
     path = write(tmp_path_factory.mktemp("in") / "a.tif", ground(600, 520))
     library = Library(home)
     collection = library.create(Manifest(name="files", title="files", model=MODEL, stride=128))
-    scene = ingest(path, collection.scenes_folder)
+    scene = ingest(SceneInput(path), collection.scenes_folder)
     with SceneReader(scene) as reader:
         for block in Grid.for_scene(scene, 128).blocks():
             chips = cut(reader, scene, block)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.build import shared_storage
-from pipeline.build.build import BuildRequest, SceneInput, build
+from pipeline.build.build import BuildRequest, build
 from pipeline.build.dask_engine import BlocksFailed, DaskEngine, Failure, finished
 from pipeline.build.plan import plan
 from pipeline.cluster.connection import connected
@@ -25,7 +25,7 @@ from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import QueryError, ServiceError, StorageError
-from pipeline.imagery.ingest import ingest
+from pipeline.imagery.ingest import SceneInput, ingest
 from pipeline.imagery.reader import SceneReader
 from pipeline.progress import Progress, silent
 from tests import closed_port
@@ -201,7 +201,7 @@ def test_windows_read_from_a_store_equal_those_of_the_file(
     storage: Storage, tmp_path: Path
 ) -> None:
     raster = write_raster(tmp_path / "strip.tif", 900, 700, seed=8, nodata=0)
-    local = ingest(raster, tmp_path / "scenes")
+    local = ingest(SceneInput(raster), tmp_path / "scenes")
     storage.send(Path(local.path), "scenes/strip.tif")
     there = pickle.loads(pickle.dumps(replace(local, path=storage.address("scenes/strip.tif"))))
     with SceneReader(local) as one, SceneReader(there) as other:

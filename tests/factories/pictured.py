@@ -10,7 +10,7 @@ from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.manifest import Manifest
 from pipeline.collection.parquet import write_part
-from pipeline.imagery.ingest import ingest
+from pipeline.imagery.ingest import SceneInput, ingest
 from pipeline.model.identity import ModelIdentity
 from tests.factories.rasters import ground, write
 from tests.factories.synthetic import MODEL, chips_of
@@ -24,11 +24,10 @@ def collection(
     raster = write(home / "bay.tif", ground(size, size))
     made = Library(home).create(Manifest("bay", "The Bay", 128, model))
     scene = ingest(
-        raster,
+        SceneInput(
+            raster, title=title, datetime="2016-08-16T10:00:00Z", license="CC-BY 4.0 Somebody"
+        ),
         made.scenes_folder,
-        title=title,
-        datetime="2016-08-16T10:00:00Z",
-        license="CC-BY 4.0 Somebody",
     )
     chips = chips_of(scene, 128)
     made.write(scenes=(scene.id,), complete=True, chips=len(chips.ids))

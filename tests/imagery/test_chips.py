@@ -22,7 +22,7 @@ from pipeline.imagery.chips import (
     sharpness,
     window_corners,
 )
-from pipeline.imagery.ingest import open_scene
+from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.scene import Scene, Stretch
 from tests.factories import rasters
@@ -110,7 +110,7 @@ def test_ids_are_stable_and_tell_chips_apart() -> None:
 @pytest.mark.parametrize("stride", [32, 96, 128, 256])
 def test_pixels_are_the_scenes_own_also_at_the_shifted_edge(tmp_path: Path, stride: int) -> None:
     data = rasters.ground(601, 515)
-    scene = open_scene(rasters.write(tmp_path / "s.tif", data), stretch=PLAIN)
+    scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", data), stretch=PLAIN))
     parts = cut_all(scene, stride)
     cols, rows = column(parts, "cols"), column(parts, "rows")
     pixels = column(parts, "pixels")
@@ -123,7 +123,7 @@ def test_pixels_are_the_scenes_own_also_at_the_shifted_edge(tmp_path: Path, stri
 def test_blocks_of_any_span_give_the_same_chips(tmp_path: Path) -> None:
     data = rasters.ground(900, 700)
     data[:, :, :200] = 0
-    scene = open_scene(rasters.write(tmp_path / "s.tif", data, nodata=0))
+    scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", data, nodata=0)))
     gathered = []
     for span in (128, 500, 4096):
         parts = cut_all(scene, 64, span)
@@ -141,7 +141,7 @@ def test_chips_over_half_without_data_are_left_out_and_counted(tmp_path: Path) -
     data = rasters.ground(1024, 256)
     data[:, :, 128:384] = 0  # half of the first chip and half of the second
     data[:, :, 384:512] = 0  # now all of the second
-    scene = open_scene(rasters.write(tmp_path / "s.tif", data, nodata=0))
+    scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", data, nodata=0)))
     (chips,) = cut_all(scene, 256)
     assert chips.cols.tolist() == [0, 512, 768]
     assert chips.nodata_percent.tolist() == [50, 0, 0]
@@ -154,7 +154,7 @@ def test_chips_over_half_without_data_are_left_out_and_counted(tmp_path: Path) -
 def test_block_without_any_data_gives_no_chip(tmp_path: Path) -> None:
     data = rasters.ground(1400, 300)
     data[:, :, :1300] = 0
-    scene = open_scene(rasters.write(tmp_path / "s.tif", data, nodata=0))
+    scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", data, nodata=0)))
     parts = cut_all(scene, 256, 1024)
     assert len(parts[0]) == 0
     assert parts[0].pixels.shape == (0, CHIP, CHIP, 3)
@@ -165,7 +165,7 @@ def test_block_without_any_data_gives_no_chip(tmp_path: Path) -> None:
 def test_chips_whose_centre_is_outside_the_area_are_left_out_and_counted(tmp_path: Path) -> None:
     from shapely.geometry import Polygon, box
 
-    scene = open_scene(rasters.write(tmp_path / "s.tif", rasters.ground(1024, 256)))
+    scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", rasters.ground(1024, 256))))
     area = Polygon(window_corners(scene, (0, 0, 500, 256)))
     (chips,) = cut_all(scene, 256, area=area)
     assert chips.cols.tolist() == [0, 256]
@@ -176,7 +176,7 @@ def test_chips_whose_centre_is_outside_the_area_are_left_out_and_counted(tmp_pat
 
 
 def test_select_keeps_the_counts(tmp_path: Path) -> None:
-    scene = open_scene(rasters.write(tmp_path / "s.tif", rasters.ground(1024, 256)))
+    scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", rasters.ground(1024, 256))))
     (chips,) = cut_all(scene, 256)
     chosen = chips.select([False, True, False, True])
     assert chosen.ids == [chips.ids[1], chips.ids[3]]
@@ -225,7 +225,7 @@ def antimeridian(tmp_path: Path, east: float) -> Scene:
         crs="EPSG:32760",
         transform=from_origin(east, 8.1e6, 100, 100),
     )
-    return open_scene(path)
+    return open_scene(SceneInput(path))
 
 
 @pytest.mark.parametrize(("east", "side"), [(740000, 180), (790000, -180)])
@@ -265,7 +265,7 @@ def test_chips_around_the_pole_are_small_and_lie_round_it(tmp_path: Path) -> Non
         crs="EPSG:3413",
         transform=from_origin(-550000, 550000, 1000, 1000),
     )
-    scene = open_scene(path)
+    scene = open_scene(SceneInput(path))
     parts = cut_all(scene, 128)
     quads = column(parts, "corners")
     assert np.isfinite(quads).all()
@@ -314,7 +314,7 @@ def test_edge_of_the_data_is_no_detail() -> None:
 def test_chip_picture_is_the_chip(tmp_path: Path) -> None:
     from PIL import Image
 
-    scene = open_scene(rasters.write(tmp_path / "s.tif", rasters.ground(600, 500)))
+    scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", rasters.ground(600, 500))))
     with SceneReader(scene) as reader:
         picture = np.asarray(Image.open(io.BytesIO(chip_png(reader, 64, 96))))
         rgb, _ = reader.read(64, 96, CHIP, CHIP)
@@ -330,7 +330,7 @@ def test_memory_of_cutting_depends_on_the_block_and_not_on_the_scene(tmp_path: P
         path = rasters.write(
             tmp_path / f"{width}.tif", rasters.ground(width, 1400, 1), tiled=True, nodata=0
         )
-        scene = open_scene(path)
+        scene = open_scene(SceneInput(path))
         with SceneReader(scene) as reader:
             blocks = Grid.for_scene(scene, 128).blocks()
             cut(reader, scene, blocks[0])

@@ -13,12 +13,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline.build.build import BuildRequest, SceneInput, build
+from pipeline.build.build import BuildRequest, build
 from pipeline.build.dask_engine import BlocksFailed, DaskEngine
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError, ServiceError
 from pipeline.files import is_locked, locked
+from pipeline.imagery.ingest import SceneInput
+from pipeline.imagery.scene import Stretch
 from pipeline.jobs.meter import Meter
 from pipeline.jobs.queue import JobRequest, Jobs
 from pipeline.jobs.runner import build_attended, run, work_through
@@ -45,7 +47,7 @@ def test_request_round_trips_through_its_record(tmp_path):
     asked = JobRequest(
         BuildRequest(
             "bay",
-            (SceneInput(tmp_path / "a.tif", (3, 2, 1), ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),),
+            (SceneInput(tmp_path / "a.tif", (3, 2, 1), Stretch((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),),
             64,
             {"type": "Polygon", "coordinates": [[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]]},
             "dense",

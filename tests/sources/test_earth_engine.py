@@ -15,6 +15,7 @@ from shapely.geometry import box
 from pipeline.dates import Dates
 from pipeline.errors import Cancelled, LookalikeError, QueryError, ServiceError
 from pipeline.geo.area import Area
+from pipeline.imagery.scene import Stretch
 from pipeline.settings import settings
 from pipeline.sources.earth_engine.client import DEADLINE_MS
 from pipeline.sources.earth_engine.plan import plans, product_of
@@ -253,7 +254,7 @@ def test_fetched_pixels_are_those_of_the_server_on_an_exact_grid(
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert dataset.overviews(1)
     assert fetched.datetime == "2015-03-15T15:00:00Z"
-    assert fetched.stretch == ((11,) * 3, (190,) * 3)
+    assert fetched.stretch == Stretch((11,) * 3, (190,) * 3)
     assert {path.name for path in tmp_path.iterdir()} == {"key.json", fetched.path.name}
 
 

@@ -21,7 +21,7 @@ from pipeline.errors import (
     StorageError,
 )
 from pipeline.geo.area import Area
-from pipeline.imagery.ingest import ingest, open_scene
+from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.imagery.metadata import date_in
 from pipeline.progress import Progress
 from pipeline.sources.files import receive, safe_name
@@ -87,19 +87,16 @@ def test_several_files_and_a_folder_become_several_scenes(tmp_path: Path) -> Non
     (tmp_path / "in" / "notes.txt").write_text("no raster")
     source = open_source("raster", locations=[tmp_path / "in"])
     fetched = source.fetch(None, source.search(), tmp_path / "scratch")
-    scenes = [ingest(one.path, tmp_path / "scenes", title=one.title) for one in fetched]
+    scenes = [ingest(one, tmp_path / "scenes") for one in fetched]
     assert [scene.title for scene in scenes] == ["s0", "s1", "s2"]
     assert len({scene.id for scene in scenes}) == 3
 
 
-def test_what_is_fetched_is_what_a_build_takes(tmp_path: Path) -> None:
-    from pipeline.build.build import SceneInput
-
+def test_what_is_fetched_says_what_it_is(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif")
     source = open_source("raster", locations=[path])
     (fetched,) = source.fetch(None, source.search(), tmp_path)
-    taken = SceneInput.of(fetched)
-    assert (taken.path, taken.title, taken.source_url) == (path, "a", "a.tif")
+    assert (fetched.path, fetched.title, fetched.source_url) == (path, "a", "a.tif")
 
 
 def test_area_and_dates_select(tmp_path: Path) -> None:
@@ -124,7 +121,7 @@ def test_a_picture_with_a_world_file_is_a_raster_too(tmp_path: Path) -> None:
     (found,) = open_source("raster", locations=[path]).search()
     assert found.facts["crs"] == "EPSG:32632"
     assert found.facts["transform"][2::3] == [300000, 5150000]
-    assert found.footprint.equals_exact(open_scene(path).footprint, 1e-9)
+    assert found.footprint.equals_exact(open_scene(SceneInput(path)).footprint, 1e-9)
 
 
 def test_a_raster_across_the_antimeridian_does_not_span_the_earth(tmp_path: Path) -> None:
@@ -140,14 +137,14 @@ def test_a_crs_that_is_not_of_the_ground_is_refused(tmp_path: Path, crs: str) ->
     with pytest.raises(SceneError, match=r"Earth's surface.*a_srs"):
         open_source("raster", locations=[path]).search()
     with pytest.raises(SceneError, match=r"Earth's surface.*a_srs"):
-        open_scene(path)
+        open_scene(SceneInput(path))
 
 
 def test_a_path_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="not a path"):
         open_source("raster", locations=["a\0b.tif"], folders=[tmp_path]).search()
     with pytest.raises(SceneError, match="not a path"):
-        open_scene("a\0b.tif")
+        open_scene(SceneInput(Path("a\0b.tif")))
 
 
 def test_a_path_outside_the_allowed_folders_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError, NotFoundError, SceneError
-from pipeline.imagery.ingest import open_scene
+from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.imagery.scene import Stretch
 from pipeline.sources import previews as module
 from pipeline.sources.previews import Previews
@@ -47,7 +47,7 @@ def test_a_large_raster_without_overviews_is_shown_from_a_coarser_copy(
     monkeypatch.setattr(module, "SIDE", 200)
     raster = write(tmp_path / "wide.tif", ground(600, 400), nodata=0)
     _, scene = previews.open(str(raster))
-    own = open_scene(raster)
+    own = open_scene(SceneInput(raster))
     assert max(scene.width, scene.height) == 200
     assert scene.path.startswith(str(tmp_path / "home" / "looks"))
     assert scene.footprint.symmetric_difference(own.footprint).area < 0.01 * own.footprint.area

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import UnavailableError
 from pipeline.imagery.chips import Grid, cut
-from pipeline.imagery.ingest import ingest, open_scene
+from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.imagery.reader import SceneReader
 from pipeline.sources.sample import samples
 from tests import ROOT
@@ -37,7 +37,7 @@ def test_samples_are_found_without_importing_the_package_that_carries_them() -> 
 
 def test_bay_is_where_it_should_be_and_readable() -> None:
     sample = samples()["san-francisco-bay"]
-    scene = open_scene(sample.path, bands=sample.bands)
+    scene = open_scene(SceneInput(sample.path, bands=sample.bands))
     west, south, east, north = scene.bounds4326
     assert west < -122.4 < east
     assert south < 37.8 < north
@@ -52,7 +52,7 @@ def test_bay_is_where_it_should_be_and_readable() -> None:
 def test_dark_water_of_the_bay_keeps_its_chips() -> None:
     """South of the Bay Bridge the water is zero in places, and it does not touch the border."""
     sample = samples()["san-francisco-bay"]
-    scene = open_scene(sample.path, bands=sample.bands)
+    scene = open_scene(SceneInput(sample.path, bands=sample.bands))
     with SceneReader(scene) as reader:
         _, valid = reader.read(1100, 950, 400, 400)
         kept = [cut(reader, scene, block) for block in Grid.for_scene(scene, 64).blocks()]
@@ -63,7 +63,7 @@ def test_dark_water_of_the_bay_keeps_its_chips() -> None:
 
 def test_lake_is_shown_in_true_colour(tmp_path: Path) -> None:
     sample = samples()["great-salt-lake"]
-    scene = ingest(sample.path, tmp_path, bands=sample.bands, title=sample.title)
+    scene = ingest(SceneInput(sample.path, bands=sample.bands, title=sample.title), tmp_path)
     assert (scene.bands, scene.count, scene.title) == ((3, 2, 1), 7, "Great Salt Lake")
     assert scene.bounds4326 == pytest.approx((-112.909, 40.606, -112.508, 41.005), abs=0.001)
     assert len(Grid.for_scene(scene, sample.stride)) == 441

@@ -35,13 +35,13 @@ def built(home: Path, raster: Path, **options: Any) -> Collection:
     from pipeline.collection.manifest import Manifest
     from pipeline.collection.parquet import write_part
     from pipeline.imagery.chips import Grid, cut
-    from pipeline.imagery.ingest import ingest
+    from pipeline.imagery.ingest import SceneInput, ingest
     from pipeline.imagery.reader import SceneReader
     from tests.factories.synthetic import MODEL
 
     library = Library(home)
     made = library.create(Manifest("made", "Made", 128, MODEL))
-    scene = ingest(raster, made.scenes_folder, **options)
+    scene = ingest(SceneInput(raster, **options), made.scenes_folder)
     rng = np.random.default_rng(3)
     total = 0
     with SceneReader(scene) as reader:

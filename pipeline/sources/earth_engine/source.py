@@ -18,8 +18,10 @@ from pipeline import dates as moments
 from pipeline.dates import Dates
 from pipeline.errors import LookalikeError, QueryError, StorageError
 from pipeline.geo.area import Area
+from pipeline.imagery.ingest import SceneInput
+from pipeline.imagery.scene import Stretch
 from pipeline.progress import OnProgress, silent
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, Refusal, check_scale
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, Refusal, check_scale
 from pipeline.sources.earth_engine.catalogue import ALTERNATIVES, CATALOGUE, Product
 from pipeline.sources.earth_engine.client import Check, ask, check, connect
 from pipeline.sources.earth_engine.direct import fetch_tiles
@@ -220,7 +222,7 @@ class EarthEngine:
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
-    ) -> list[Fetched]:
+    ) -> list[SceneInput]:
         """One COG for each scene of the composite, on an exact UTM grid.
 
         Raises:
@@ -373,18 +375,18 @@ class EarthEngine:
         )  # fmt: skip
 
 
-def _fetched(plan: EarthEnginePlan, path: Path) -> Fetched:
+def _fetched(plan: EarthEnginePlan, path: Path) -> SceneInput:
     product = plan.product
     known = product.high > product.low
-    return Fetched(
+    return SceneInput(
         path,
-        plan.title,
+        title=plan.title,
         source="earth_engine",
         datetime=plan.datetime,
         source_url=product.page or None,
         license=product.license,
         bands=(1, 2, 3),
-        stretch=((product.low,) * 3, (product.high,) * 3) if known else None,
+        stretch=Stretch((product.low,) * 3, (product.high,) * 3) if known else None,
     )
 
 

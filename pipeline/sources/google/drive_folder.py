@@ -9,9 +9,10 @@ from pathlib import Path
 from pipeline.dates import Dates
 from pipeline.errors import SceneError
 from pipeline.geo.area import Area
+from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.metadata import date_in
 from pipeline.progress import OnProgress, silent
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, one_by_one
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, one_by_one
 from pipeline.sources.files import safe_name
 from pipeline.sources.google.files import Drive, Stored
 from pipeline.sources.google.identity import Identity, identity
@@ -105,7 +106,7 @@ class DriveSource:
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
-    ) -> list[Fetched]:
+    ) -> list[SceneInput]:
         """Download the files whole; those that are here already are not asked for again."""
         drive = Drive(self.folder, self.base)
         fetched = []
@@ -113,5 +114,5 @@ class DriveSource:
             stored = Stored(one.id, one.facts["name"], one.facts["size"], one.facts["md5"])
             name = f"{safe_name(one.title)}-{(stored.md5 or stored.id)[:12]}.tif"
             path = drive.bring(stored, destination / name, progress)
-            fetched.append(Fetched.of(one, path, self.name))
+            fetched.append(one.fetched(path))
         return fetched

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SceneError
 from pipeline.imagery import geotiff
+from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress
-from pipeline.sources.candidates import Candidate, Fetched
+from pipeline.sources.candidates import Candidate
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.mosaic import Crew, make, missing
 from pipeline.sources.pixel_grid import PixelGrid, Tile, projected
@@ -130,7 +131,7 @@ def _is_metric(crs: str | None) -> bool:
 
 def fetch_scene(
     plan: StacPlan, destination: Path, assets: Assets, workers: int, progress: OnProgress
-) -> Fetched:
+) -> SceneInput:
     """Read the blocks that are not there yet, and put them together.
 
     Raises:
@@ -156,9 +157,9 @@ def fetch_scene(
             plan, path, folder, SIDE, fetch_all, dtype=dtype, bands=("red", "green", "blue"),
             progress=progress,
         )  # fmt: skip
-    return Fetched(
+    return SceneInput(
         path,
-        plan.title,
+        title=plan.title,
         source="stac",
         datetime=plan.datetime,
         source_url=top.url or None,

@@ -13,9 +13,10 @@ from pipeline import dates as moments
 from pipeline.dates import Dates
 from pipeline.errors import QueryError, ServiceError
 from pipeline.geo.area import Area
+from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Fetched, check_scale
+from pipeline.sources.candidates import Candidate, Coverage, Estimate, check_scale
 from pipeline.sources.http.client import Http
 from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.plan import cost_of
@@ -273,7 +274,7 @@ class StacSource:
         candidates: Sequence[Candidate],
         destination: Path,
         progress: OnProgress = silent,
-    ) -> list[Fetched]:
+    ) -> list[SceneInput]:
         """One COG for each scene of the composite; only blocks under the area are read.
 
         Raises:
