@@ -31,6 +31,7 @@ from pipeline.sources.earth_engine.client import check
 from pipeline.sources.google.identity import identity
 from pipeline.sources.registry import KINDS, kind_of, open_source
 from pipeline.sources.selection import best
+from pipeline.sources.source import cover
 from pipeline.sources.stac.source import apis
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def list_scenes(
         ],
         right=frozenset({2, 3, 4}),
     )
-    typer.echo(str(listing.source.coverage(listing.area, candidates)))
+    typer.echo(str(cover(listing.area, candidates)))
     chosen = best(listing.area, candidates)
     estimate = listing.source.estimate(listing.area, chosen)
     typer.echo(

@@ -7,7 +7,6 @@ at the right and lower edge are moved inward: the whole scene is covered and no 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -301,16 +300,6 @@ def sharpness(rgb: np.ndarray, valid: np.ndarray, x: np.ndarray, y: np.ndarray) 
     mean = _window_sums(edge, x, y, inner) / count
     squares = _window_sums(edge * edge, x, y, inner) / count
     return np.maximum(squares - mean**2, 0).astype(np.float32)
-
-
-def chip_png(reader: SceneReader, col: int, row: int, size: int = CHIP) -> bytes:
-    """A chip's picture, `size` pixels a side, as PNG."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    picture = reader.picture(col, row, CHIP, CHIP, size)
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def _starts(length: int, stride: int) -> tuple[int, ...]:

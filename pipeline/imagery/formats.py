@@ -34,7 +34,6 @@ SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
 )
-DRIVERS = tuple(dict.fromkeys(driver for _, driver in SIGNATURES))
 
 #: Numeric types a scene may have; complex radar data is not one.
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")

@@ -25,12 +25,12 @@ from pipeline.imagery.metadata import date_in
 from pipeline.imagery.scene import Stretch
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, one_by_one
+from pipeline.sources.candidates import Candidate, Estimate, one_by_one
 from pipeline.sources.http.client import Http, shown
 from pipeline.sources.http.download import download
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
-from pipeline.sources.source import cover, fingerprint, share_of
+from pipeline.sources.source import fingerprint, share_of
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 
@@ -44,7 +44,6 @@ class RasterSource:
         folders: Folders that paths must lie in, or None for no such limit.  The app always gives
             them: its users are not the owners of the machine.
         license: Licence of all of them, or empty.
-        datetime: Moment of acquisition for those that do not say, ISO 8601, or None.
         bands: 1-based bands shown as red, green and blue, or None for each raster's own.
         stretch: How these bands are shown, given as (lows, highs); None for each raster's own.
         http: Client for the addresses, or None for the default one.
@@ -53,7 +52,6 @@ class RasterSource:
     locations: tuple[str, ...]
     folders: tuple[Path, ...] | None = None
     license: str = ""
-    datetime: str | None = None
     bands: tuple[int, int, int] | None = None
     stretch: Stretch | None = None
     http: Http | None = field(default=None, repr=False)
@@ -65,7 +63,6 @@ class RasterSource:
         *,
         folders: Sequence[Path | str] | None = None,
         license: str = "",
-        datetime: str | None = None,
         bands: Sequence[int] | None = None,
         stretch: Sequence[Sequence[float]] | None = None,
         http: Http | None = None,
@@ -73,7 +70,6 @@ class RasterSource:
         object.__setattr__(self, "locations", tuple(str(place) for place in locations))
         object.__setattr__(self, "folders", None if folders is None else tuple(map(Path, folders)))
         object.__setattr__(self, "license", license)
-        object.__setattr__(self, "datetime", datetime)
         # Lists where they come from a job's record.
         object.__setattr__(self, "bands", tuple(bands) if bands else None)
         object.__setattr__(self, "stretch", Stretch.of(stretch) if stretch else None)
@@ -101,10 +97,6 @@ class RasterSource:
             if candidate.share > 0 and (dates is None or dates.holds(candidate.datetime))
         ]
         return inside[:limit]
-
-    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
-        """See `Source.coverage`."""
-        return cover(area, candidates)
 
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels of the rasters; nothing is transferred for those that are local."""
@@ -195,7 +187,7 @@ class RasterSource:
             source=self.name,
             title=Path(name).stem or name,
             footprint=facts.footprint,
-            datetime=facts.datetime or self.datetime or date_in(name),
+            datetime=facts.datetime or date_in(name),
             gsd=facts.gsd,
             share=share_of(area, facts.footprint),
             license=self.license,

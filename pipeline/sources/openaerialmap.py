@@ -15,14 +15,14 @@ from pipeline.geo.area import Area, area_km2
 from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Refusal, one_by_one
+from pipeline.sources.candidates import Candidate, Estimate, Refusal, one_by_one
 from pipeline.sources.files import safe_name
 from pipeline.sources.http.client import Http, shown
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.plan import too_many
 from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
-from pipeline.sources.source import cover, fingerprint, geometry_of, share_of
+from pipeline.sources.source import fingerprint, geometry_of, share_of
 
 if TYPE_CHECKING:
     pass
@@ -113,10 +113,6 @@ class OpenAerialMap:
             url=f"https://map.openaerialmap.org/#/image/{one['_id']}",
             facts={"href": str(one["uuid"])},
         )
-
-    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
-        """See `Source.coverage`."""
-        return cover(area, candidates)
 
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels under the area, from the images' own pixel sizes."""

@@ -1,8 +1,8 @@
 """Where imagery comes from.
 
-Every source answers the same four questions about an area: which scenes are there (`search`), how
-much of the area they cover (`coverage`), what fetching them costs (`estimate`), and, at last, the
-rasters themselves (`fetch`), which a build takes as they are:
+Every source answers the same three questions about an area: which scenes there are (`search`), what
+fetching them costs (`estimate`), and what they look like: `fetch` brings the rasters themselves,
+which a build takes as they are:
 
     source = open_source("raster", locations=["bay.tif"])
     candidates = source.search(area)
@@ -56,10 +56,6 @@ class Source(Protocol):
         """
         ...
 
-    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
-        """How much of the area these scenes cover, and when."""
-        ...
-
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels, bytes and requests of a fetch, and the limits it meets."""
         ...
@@ -103,7 +99,7 @@ def share_of(area: Area | None, footprint: BaseGeometry) -> float:
 
 
 def cover(area: Area | None, candidates: Iterable[Candidate]) -> Coverage:
-    """How much of an area the footprints of candidates cover; every source's `coverage`."""
+    """How much of an area the footprints of candidates cover, and when."""
     from shapely import union_all
 
     candidates = list(candidates)

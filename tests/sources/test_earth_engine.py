@@ -17,10 +17,12 @@ from pipeline.errors import Cancelled, LookalikeError, QueryError, ServiceError
 from pipeline.geo.area import Area
 from pipeline.imagery.scene import Stretch
 from pipeline.settings import settings
-from pipeline.sources.earth_engine.client import DEADLINE_MS
+from pipeline.sources.earth_engine.client import DEADLINE_MS, check
 from pipeline.sources.earth_engine.plan import plans, product_of
 from pipeline.sources.earth_engine.source import EarthEngine
+from pipeline.sources.google.identity import identity
 from pipeline.sources.registry import open_source
+from pipeline.sources.source import cover
 from pipeline.sources.thumbnails import thumbnails
 from tests.loopback import images
 from tests.loopback.earth_engine import SKYSAT
@@ -54,12 +56,12 @@ def truth(server: Google, candidates) -> np.ndarray:
 
 
 def test_the_panel_tells_identity_and_project_and_tests_them(server: Google) -> None:
-    who = source().identity()
+    who = identity()
     assert who.kind == "service account"
     assert who.account == "lookalike@test-project.iam.gserviceaccount.com"
     assert who.project == "test-project"
-    assert source().check().ok
-    assert "lookalike@test-project" in source().check().message
+    assert check().ok
+    assert "lookalike@test-project" in check().message
 
 
 def test_stored_credentials_need_an_explicit_project(
@@ -71,18 +73,18 @@ def test_stored_credentials_need_an_explicit_project(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(oauth, "TOKEN_URI", server.url + "/token")
     settings.cache_clear()
-    checked = source().check()
+    checked = check()
     assert not checked.ok
     assert "There are no Google credentials" in checked.message
     assert "earthengine authenticate" in checked.message
     stored = tmp_path / ".config/earthengine/credentials"
     stored.parent.mkdir(parents=True)
     stored.write_text('{"refresh_token": "1//refresh-secret"}')
-    assert "No Google Cloud project is set" in source().check().message
+    assert "No Google Cloud project is set" in check().message
     monkeypatch.setenv("LOOKALIKE_EE_PROJECT", "test-project")
     settings.cache_clear()
-    assert source().check().ok
-    assert source().identity().kind == "a user's stored credentials"
+    assert check().ok
+    assert identity().kind == "a user's stored credentials"
 
 
 def test_a_wrong_project_is_named_with_its_remedy(
@@ -90,7 +92,7 @@ def test_a_wrong_project_is_named_with_its_remedy(
 ) -> None:
     monkeypatch.setenv("LOOKALIKE_EE_PROJECT", "not-mine-at-all")
     settings.cache_clear()
-    checked = source().check()
+    checked = check()
     assert not checked.ok
     assert "not-mine-at-all" in checked.message
     assert "LOOKALIKE_EE_PROJECT" in checked.message
@@ -108,7 +110,7 @@ def test_a_project_without_earth_engine_says_how_to_enable_it(
     server: Google, message: str, remedy: str
 ) -> None:
     server.fail("algorithms", status=403, message=message, times=9)
-    checked = source().check()
+    checked = check()
     assert not checked.ok
     assert message.rstrip(".") in checked.message
     assert remedy in checked.message
@@ -116,7 +118,7 @@ def test_a_project_without_earth_engine_says_how_to_enable_it(
 
 def test_a_revoked_key_is_named(server: Google) -> None:
     server.tokens.revoked = True
-    checked = source().check()
+    checked = check()
     assert not checked.ok
     assert "did not accept the credentials" in checked.message
     assert "Make a new key" in checked.message
@@ -124,13 +126,13 @@ def test_a_revoked_key_is_named(server: Google) -> None:
 
 def test_clock_skew_is_named(server: Google) -> None:
     server.tokens.offset = 3600
-    assert "Set this machine's clock" in source().check().message
+    assert "Set this machine's clock" in check().message
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"type": "service_account"}', '{"type": "odd"}'])
 def test_a_broken_key_file_is_named(server: Google, tmp_path: Path, content: str) -> None:
     (tmp_path / "key.json").write_text(content)
-    checked = source().check()
+    checked = check()
     assert not checked.ok
     assert "key.json" in checked.message
 
@@ -151,7 +153,7 @@ def test_candidates_have_footprint_date_and_share(server: Google) -> None:
 def test_dates_select_and_coverage_sums_up(server: Google) -> None:
     found = source().search(AREA, Dates.parse("2015-01/2015-02"))
     assert sorted(one.day for one in found) == ["2015-01-15", "2015-02-15"]
-    coverage = source().coverage(AREA, found)
+    coverage = cover(AREA, found)
     assert (coverage.count, coverage.first, coverage.last) == (2, "2015-01-15", "2015-02-15")
     assert 0.5 < coverage.share <= 1
 
@@ -338,6 +340,8 @@ import sys
 from pathlib import Path
 from shapely.geometry import box
 from pipeline.geo.area import Area
+from pipeline.sources.google.identity import identity
+from pipeline.sources.source import cover
 from pipeline.sources.registry import open_source
 source = open_source("earth_engine", side=128, base=0.001, workers=3)
 area = Area.of(box(*map(float, sys.argv[2:])))

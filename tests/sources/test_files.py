@@ -27,6 +27,7 @@ from pipeline.progress import Progress
 from pipeline.sources.files import receive, safe_name
 from pipeline.sources.http.client import Http
 from pipeline.sources.registry import open_source
+from pipeline.sources.source import cover
 from tests import ROOT
 from tests.factories.rasters import ground, largest_file, write, write_cog
 from tests.loopback.files import Files
@@ -107,7 +108,7 @@ def test_area_and_dates_select(tmp_path: Path) -> None:
     part = under(old, (0, 0, 100, 100))
     (first, _) = source.search(part)
     assert first.share == pytest.approx(1, abs=0.01)
-    assert source.coverage(part, [first]).share == pytest.approx(1, abs=0.01)
+    assert cover(part, [first]).share == pytest.approx(1, abs=0.01)
 
 
 def test_a_picture_with_a_world_file_is_a_raster_too(tmp_path: Path) -> None:

@@ -261,10 +261,6 @@ def test_an_unknown_collection_and_a_page_in_place_of_an_api_are_named(
         source().search(area)
 
 
-def test_collections_are_listed(server: Loopback) -> None:
-    assert ("naip", "Naip") in source().collections()
-
-
 def test_a_cancelled_fetch_keeps_its_blocks(server: Loopback, folder: Path, tmp_path: Path) -> None:
     wide = under(folder / "west.tif", (0, 0, 1500, 1500))
     found = source().search(wide, Dates.parse("2020"))

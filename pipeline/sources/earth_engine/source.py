@@ -21,9 +21,9 @@ from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.scene import Stretch
 from pipeline.progress import OnProgress, silent
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, Refusal, check_scale
+from pipeline.sources.candidates import Candidate, Estimate, Refusal, check_scale
 from pipeline.sources.earth_engine.catalogue import ALTERNATIVES, CATALOGUE, Product
-from pipeline.sources.earth_engine.client import Check, ask, check, connect
+from pipeline.sources.earth_engine.client import ask, connect
 from pipeline.sources.earth_engine.direct import fetch_tiles
 from pipeline.sources.earth_engine.exports import fetch_exports
 from pipeline.sources.earth_engine.plan import (
@@ -34,12 +34,11 @@ from pipeline.sources.earth_engine.plan import (
     tile_side,
 )
 from pipeline.sources.google.files import Bucket, Drive
-from pipeline.sources.google.identity import Identity, identity
 from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT
 from pipeline.sources.mosaic import make
 from pipeline.sources.pixel_grid import Tile
 from pipeline.sources.plan import cost_of
-from pipeline.sources.source import cover, geometry_of, share_of
+from pipeline.sources.source import geometry_of, share_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -94,14 +93,6 @@ class EarthEngine:
             )
         check_scale(self.scale)
 
-    def identity(self) -> Identity:
-        """Whose credentials are used, without asking anybody."""
-        return identity()
-
-    def check(self) -> Check:
-        """Test the sign-in; never raises for what a user can mend."""
-        return check()
-
     def search(
         self,
         area: Area | None,
@@ -144,10 +135,6 @@ class EarthEngine:
         inside.sort(key=lambda one: one.datetime or "", reverse=True)
         inside.sort(key=lambda one: (-round(one.share, 2), one.cloud or 0.0))
         return inside
-
-    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
-        """See `Source.coverage`."""
-        return cover(area, candidates)
 
     def alternatives(
         self, area: Area | None, dates: Dates | None = None

@@ -12,14 +12,13 @@ from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.metadata import date_in
 from pipeline.progress import OnProgress, silent
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, one_by_one
+from pipeline.sources.candidates import Candidate, Estimate, one_by_one
 from pipeline.sources.files import safe_name
 from pipeline.sources.google.files import Drive, Stored
-from pipeline.sources.google.identity import Identity, identity
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.remote_raster import describe, open_remote
-from pipeline.sources.source import cover, share_of
+from pipeline.sources.source import share_of
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,6 @@ class DriveSource:
     license: str = ""
     base: float = FIRST_WAIT
     name: str = "drive"
-
-    def identity(self) -> Identity:
-        """Whose credentials are used, without asking anybody."""
-        return identity()
 
     def search(
         self,
@@ -86,10 +81,6 @@ class DriveSource:
                 "pixels": facts.width * facts.height,
             },
         )  # fmt: skip
-
-    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
-        """See `Source.coverage`."""
-        return cover(area, candidates)
 
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Whole files are downloaded."""

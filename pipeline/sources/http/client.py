@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -32,6 +32,7 @@ from pipeline.sources.http.retry import (
     CONNECTIONS,
     FIRST_WAIT,
     TRANSIENT,
+    Result,
     TransientError,
     reporting,
     retry,
@@ -74,7 +75,6 @@ class Http:
     Attributes:
         private_hosts: Hosts (`name` or `name:port`) that may be reached although private, and by
             plain http.
-        headers: Sent with every request, such as an authorisation; kept out of every message.
         attempts: Tries for each request.
         base: Seconds of the first wait between two tries.
         session: Another `requests` session to use, such as google-auth's; its redirects are its
@@ -84,10 +84,8 @@ class Http:
     """
 
     private_hosts: tuple[str, ...] = field(default_factory=lambda: settings().private_hosts)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     attempts: int = ATTEMPTS
     base: float = FIRST_WAIT
-    timeout: tuple[float, float] = TIMEOUT
     session: requests.Session | None = field(default=None, repr=False)
     translate: Callable[[Exception], Exception | None] = field(default=lambda _: None, repr=False)
     pause: Callable[[float], None] = field(default=time.sleep, repr=False)
@@ -146,7 +144,6 @@ class Http:
         url: str,
         *,
         stream: bool = False,
-        tries: int | None = None,
         **options: Any,
     ) -> requests.Response:
         """One answer with a status below 400, after retries.
@@ -155,25 +152,23 @@ class Http:
             method: HTTP method.
             url: Where to.
             stream: Leave the body unread.
-            tries: Number of tries, by default that of the client.
             options: `params`, `json`, `headers` … of requests.
 
         Raises:
             ServiceError: If refused, or still failing after the last try.
         """
         self.check(url)
-        headers = {**self.headers, **options.pop("headers", {})}
+        return self.retry(lambda: self.once(method, url, stream=stream, **options))
 
-        def call() -> requests.Response:
-            return self.once(method, url, headers=headers, stream=stream, **options)
-
-        return retry(call, attempts=tries or self.attempts, base=self.base, pause=self.pause)
+    def retry(self, call: Callable[[], Result]) -> Result:
+        """Call until it answers, with this client's attempts and waits."""
+        return retry(call, attempts=self.attempts, base=self.base, pause=self.pause)
 
     def once(self, method: str, url: str, **options: Any) -> requests.Response:
         """One try: an answer below 400, `TransientError` if another may help, or `ServiceError`."""
         assert self.session is not None
         try:
-            answer = self.session.request(method, url, timeout=self.timeout, **options)
+            answer = self.session.request(method, url, timeout=TIMEOUT, **options)
         except requests.exceptions.TooManyRedirects as error:
             raise ServiceError(
                 "The service redirects without end", where=shown(url), remedy="Check the address"

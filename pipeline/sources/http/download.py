@@ -10,7 +10,7 @@ from pipeline.errors import LookalikeError, ServiceError, storage_errors
 from pipeline.files import publish
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources.http.client import PIECE, Http, changed, extent, pieces, shown, unreachable
-from pipeline.sources.http.retry import TransientError, retry
+from pipeline.sources.http.retry import TransientError
 
 
 def download(
@@ -61,7 +61,7 @@ def download(
                 headers["If-Range"] = known
         http.check(url)
         try:
-            answer = http.once("GET", url, headers={**http.headers, **headers}, stream=True)
+            answer = http.once("GET", url, headers=headers, stream=True)
         except ServiceError as error:
             if have and error.status == 416:
                 if size == have:
@@ -113,12 +113,7 @@ def download(
 
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        retry(
-            whole,
-            attempts=http.attempts,
-            base=http.base,
-            pause=http.reporting(progress).pause,
-        )
+        http.reporting(progress).retry(whole)
         if check is not None:
             try:
                 check(part)

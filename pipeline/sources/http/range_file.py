@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ServiceError
 from pipeline.sources.http.client import changed, extent, pieces, shown, unreachable
-from pipeline.sources.http.retry import TransientError, retry
+from pipeline.sources.http.retry import TransientError
 
 if TYPE_CHECKING:
     from pipeline.sources.http.client import Http
@@ -94,8 +94,7 @@ class RangeFile:
                 self._renew()
                 raise TransientError(error) from error
 
-        http = self._http
-        body, total = retry(call, attempts=http.attempts, base=http.base, pause=http.pause)
+        body, total = self._http.retry(call)
         blocks = {
             low + offset // BLOCK: body[offset : offset + BLOCK]
             for offset in range(0, len(body), BLOCK)
@@ -105,11 +104,7 @@ class RangeFile:
     def _range(self, begin: int, end: int) -> tuple[bytes, int]:
         """Bytes `begin` to `end`, both included, and the size of the whole file."""
         url = self._href()
-        headers = {
-            **self._http.headers,
-            "Range": f"bytes={begin}-{end}",
-            "Accept-Encoding": "identity",
-        }
+        headers = {"Range": f"bytes={begin}-{end}", "Accept-Encoding": "identity"}
         self._http.check(url)
         with self._http.once("GET", url, headers=headers, stream=True) as answer:
             total, start = extent(answer)

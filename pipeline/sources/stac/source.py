@@ -16,11 +16,11 @@ from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Coverage, Estimate, check_scale
+from pipeline.sources.candidates import Candidate, Estimate, check_scale
 from pipeline.sources.http.client import Http
 from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.plan import cost_of
-from pipeline.sources.source import cover, geometry_of, share_of
+from pipeline.sources.source import geometry_of, share_of
 from pipeline.sources.stac.client import items
 from pipeline.sources.stac.pixels import SIDE, Assets, StacPlan, fetch_scene, plans
 from pipeline.sources.stac.signing import Signer
@@ -152,15 +152,6 @@ class StacSource:
         own = (host,) if self.api in dict(settings().stac) else ()
         return Http((*settings().private_hosts, *own), base=self.base)
 
-    def collections(self) -> list[tuple[str, str]]:
-        """Ids and titles of the collections of the API.
-
-        Raises:
-            ServiceError: If it cannot be asked.
-        """
-        answer = self.http().json(f"{apis()[self.api].url}/collections")
-        return [(one["id"], one.get("title") or one["id"]) for one in answer["collections"]]
-
     def search(
         self,
         area: Area | None,
@@ -240,10 +231,6 @@ class StacSource:
                 "epsg": _epsg(told),
             },
         )
-
-    def coverage(self, area: Area | None, candidates: Sequence[Candidate]) -> Coverage:
-        """See `Source.coverage`."""
-        return cover(area, candidates)
 
     def explain(self, area: Area | None, dates: Dates | None = None) -> str:
         """Why there is no candidate, and where there is one."""
