@@ -47,7 +47,7 @@ def read_chip(collection: Collection, row: int, margin: int = 0) -> np.ndarray:
     side = collection.manifest.chip_size + 2 * margin
     col, line = collection.chips.corner_of(row)
     with SceneReader(collection.scene_of(row)) as reader:
-        return reader.picture(col - margin, line - margin, side, side, side)
+        return reader.thumbnail(col - margin, line - margin, side, side, side)
 
 
 def read_chips(
@@ -68,4 +68,4 @@ def read_chips(
                     opened.close()
                     readers.clear()
                 readers[scene.id] = opened.enter_context(SceneReader(scene))
-            yield readers[scene.id].picture(*collection.chips.corner_of(row), side, side, size)
+            yield readers[scene.id].thumbnail(*collection.chips.corner_of(row), side, side, size)

@@ -17,7 +17,7 @@ from pipeline.export.chip_zip import references
 from pipeline.export.tables import safe_cell
 from pipeline.files import replacing
 from pipeline.imagery import geotiff
-from pipeline.imagery.render import encoded
+from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search.search import polygon
 
@@ -211,7 +211,7 @@ def _files(chip: _Chip, pixels: np.ndarray, format: str) -> Iterator[tuple[str, 
                 ),
             )
         else:
-            yield name, encoded(pixels, format.upper(), quality=92)
+            yield name, encode_image(pixels, format.upper(), quality=92)
 
 
 def _world(transform: Sequence[float]) -> str:

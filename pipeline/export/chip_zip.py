@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.export.findings import Finding, Findings
 from pipeline.export.tables import write_csv
-from pipeline.imagery.render import encoded
+from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, silent
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
             archive.write(table, "chips.csv")
         for item, picture in findings.pictures(progress):
             stem = f"{item.rank:04d}-{item.hit.id}"
-            archive.writestr(f"{stem}.png", encoded(picture, "PNG"), zipfile.ZIP_STORED)
+            archive.writestr(f"{stem}.png", encode_image(picture, "PNG"), zipfile.ZIP_STORED)
             scene = findings.scene_of(item)
             archive.writestr(f"{stem}.pgw", world_file(findings, item))
             prj, aux = references(scene)

@@ -17,7 +17,7 @@ from pipeline.errors import UnavailableError
 from pipeline.export.findings import Findings
 from pipeline.export.geopackage import RAMP
 from pipeline.frontend import VENDOR
-from pipeline.imagery.render import encoded, overview
+from pipeline.imagery.render import encode_image, overview
 from pipeline.progress import OnProgress, silent
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
             for label, text in findings.said(item).items()
         )
         colour = RAMP[(item.rank - 1) * len(RAMP) // len(findings.items)]
-        url = _data_url(encoded(picture, "JPEG"), "image/jpeg")
+        url = _data_url(encode_image(picture, "JPEG"), "image/jpeg")
         properties = {
             "title": f"#{item.rank} · {item.hit.score:.2f}",
             "about": f"<b>#{item.rank}</b><br><img src='{url}' width='{THUMBNAIL}' "

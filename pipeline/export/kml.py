@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from pipeline.export.findings import Finding, Findings
 from pipeline.export.geopackage import RAMP
-from pipeline.imagery.render import encoded
+from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, silent
 
 
@@ -21,7 +21,7 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
         archive.writestr("doc.kml", document(findings))
         archive.writestr("provenance.json", json.dumps(findings.provenance.to_dict(), indent=1))
         for item, picture in findings.pictures(progress):
-            archive.writestr(picture_name(item), encoded(picture, "JPEG"), zipfile.ZIP_STORED)
+            archive.writestr(picture_name(item), encode_image(picture, "JPEG"), zipfile.ZIP_STORED)
 
 
 def document(findings: Findings) -> bytes:

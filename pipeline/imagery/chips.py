@@ -1,7 +1,7 @@
-"""Chips: the 256-pixel windows of a scene, where they lie and how good they are.
+"""Chips: the 256-pixel windows of a scene, their positions and their quality.
 
-A scene is cut block by block, so that memory depends on the block and never on the scene.  Chips
-at the right and lower edge are moved inward: the whole scene is covered and no chip is padded.
+A scene is cut block by block, so that memory depends on the block, not on the scene.  Chips at the
+right and lower edge are moved inward: they cover the whole scene, and none is padded.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def check_stride(stride: int) -> None:
     """Refuse a stride that is not one of `STRIDES`.
 
     Raises:
-        QueryError: If it is none.
+        QueryError: If it is not.
     """
     if stride not in STRIDES:
         raise QueryError(
             "The stride must be a multiple of 32 from 32 to 256",
             where=stride,
-            remedy="256 gives chips that do not overlap, 128 half overlap, 64 three quarters",
+            remedy="256 gives no overlap, 128 half, 64 three quarters",
         )
 
 
@@ -145,8 +145,8 @@ class Chips:
         corners: float64 (n, 4, 2), longitude and latitude (EPSG:4326) of the upper left, upper
             right, lower right and lower left corner.
         nodata_percent: float32 (n,), 0 to 100.
-        sharpness: float32 (n,), variance of the Laplacian of the luma; low is blurred or bare.
-        pixels: uint8 (n, 256, 256, 3), or (n, 0, 0, 3) if they were not wanted.
+        sharpness: float32 (n,), variance of the luma's Laplacian; low where blurred or uniform.
+        pixels: uint8 (n, 256, 256, 3), or (n, 0, 0, 3) without pixels.
         left_out: How many were left out, by reason: "nodata", "area".
     """
 
@@ -170,7 +170,7 @@ class Chips:
         return left, top, width + CHIP, height + CHIP
 
     def select(self, keep: Sequence[bool] | np.ndarray) -> Chips:
-        """Those chips for which `keep` is true; what was left out stays counted."""
+        """The chips for which `keep` is true; `left_out` stays as it is."""
         chosen = np.asarray(keep, bool)
         if chosen.all():
             return self
@@ -187,12 +187,12 @@ class Chips:
 
 
 def chip_cost(mode: str, stride: int) -> float:
-    """What embedding a chip takes, in chips: itself, or in the dense mode the ground it adds."""
+    """Cost of embedding a chip, in chips: 1, or in the dense mode the share of new ground."""
     return (stride / CHIP) ** 2 if mode == "dense" else 1.0
 
 
 def chip_id(scene_id: str, col: int, row: int, size: int = CHIP) -> str:
-    """Sixteen hexadecimal digits that name a window of a scene, the same wherever it is cut."""
+    """Sixteen hexadecimal digits that identify a window of a scene, on any machine."""
     return hashlib.sha256(f"{scene_id}/{col}/{row}/{size}".encode()).hexdigest()[:16]
 
 
@@ -213,8 +213,8 @@ def cut(
         block: Which chips.
         area: In EPSG:4326; chips whose centre lies outside are left out, unread if none is left.
         max_nodata: Chips with more than this percentage without data are left out.
-        with_pixels: Whether the chips' own pixels are wanted; the dense mode reads its region
-            itself, and overlapping chips take many times its memory.
+        with_pixels: Whether to return the chips' pixels; the dense mode reads its region itself,
+            and overlapping chips take many times its memory.
 
     Raises:
         DamagedError: If the scene's file cannot be read.
@@ -235,10 +235,10 @@ def cut(
         rgb, valid = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool)
     x, y = cols - left, rows - top
     nodata = 100.0 - 100.0 * _window_sums(valid, x, y, CHIP) / CHIP**2
-    bare = kept & (nodata > max_nodata)
-    if bare.any():
-        left_out["nodata"] = int(bare.sum())
-    kept &= ~bare
+    empty = kept & (nodata > max_nodata)
+    if empty.any():
+        left_out["nodata"] = int(empty.sum())
+    kept &= ~empty
     if with_pixels:
         pixels = _pixels(rgb, block, kept.reshape(len(block.rows), len(block.cols)))
     else:
@@ -273,11 +273,11 @@ def window_corners(scene: Scene, window: Window) -> np.ndarray:
 
 
 def sharpness(rgb: np.ndarray, valid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How much fine detail chips hold: the variance of the Laplacian of their luma.
+    """The fine detail of chips: the variance of the Laplacian of their luma.
 
     The measure is Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000.
     Only pixels whose four neighbours lie in the chip and hold data count, so that the value
-    depends on the chip alone and the edge of the data is no detail.
+    depends on the chip alone and the edge of the data does not count as detail.
 
     Args:
         rgb: uint8 (h, w, 3).
@@ -354,7 +354,7 @@ def count_inside(scene: Scene, block: Block, area: BaseGeometry) -> int:
 
 
 def _centred_in(scene: Scene, cols: np.ndarray, rows: np.ndarray, area: BaseGeometry) -> np.ndarray:
-    """Whether chips' centres lie in an area, whichever way round the Earth it is written."""
+    """Whether chips' centres lie in an area, whose longitudes may be off by whole turns."""
     import shapely
 
     lon, lat = scene.grounds.lonlat(cols + CHIP / 2, rows + CHIP / 2)

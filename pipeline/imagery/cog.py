@@ -1,8 +1,8 @@
-"""Cloud-Optimised GeoTIFF: how every scene is kept, without the loss of a single value.
+"""Cloud-Optimised GeoTIFF (COG): how every scene is stored, without losing a single value.
 
-A raster that is one already is copied byte for byte.  Any other is written anew: 512-pixel tiles,
-deflate, averaged overviews, all bands, its own type and nodata.  A large one is converted by a
-process of its own, so that stopping takes effect at once and memory is given back.
+A COG is copied byte for byte.  Any other raster is converted: 512-pixel tiles, deflate, averaged
+overviews, all bands, its own type and nodata.  A large one is converted in a process of its own, so
+that cancelling takes effect at once and the memory is returned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rasterio import DatasetReader
 
 BLOCK = 512
-#: Bytes of pixels from which a conversion gets a process of its own.
+#: Bytes of pixels from which a conversion runs in a process of its own.
 LARGE = 64 << 20
 _OPTIONS = {
     "blocksize": BLOCK,
@@ -46,13 +46,13 @@ def write_cog(
     progress: OnProgress = silent,
     large: int = LARGE,
 ) -> None:
-    """Write `source` to `target` as a COG; the caller names a temporary and renames it.
+    """Write `source` to `target` as a COG; the caller gives a temporary name and renames it.
 
     Args:
         source: A raster `pipeline.imagery.formats` opens.
         target: File to write.
         crs: CRS to assume where the source has none.
-        progress: Told of bytes written; raising from it stops the conversion.
+        progress: Called with the bytes written; raising from it stops the conversion.
         large: Bytes of pixels from which a process of its own is used.
 
     Raises:
@@ -62,18 +62,18 @@ def write_cog(
     with open_raster(source) as dataset:
         pixels = dataset.width * dataset.height * dataset.count
         size = pixels * _itemsize(dataset)
-        as_it_is = is_cog(source, dataset)
-    if as_it_is:
+        cog = is_cog(source, dataset)
+    if cog:
         _copy(source, target, progress)
     elif size < large:
         progress(Progress("Converting", 0, 0, "bytes", source.name))
         convert(source, target, crs)
     else:
-        _convert_apart(source, target, crs, progress)
+        _convert_in_process(source, target, crs, progress)
 
 
 def is_cog(path: Path, dataset: DatasetReader) -> bool:
-    """Whether the raster can be kept as it is: a valid COG that carries its own georeference."""
+    """Whether the raster is a valid COG with its own georeference, to be stored as it is."""
     from rasterio import Env
     from rasterio.enums import ColorInterp
     from rio_cogeo import cog_validate
@@ -98,18 +98,18 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
     from rasterio.enums import ColorInterp
     from rasterio.errors import RasterioError
 
-    restated = target.with_name(f"{target.name}.restated")
+    rewritten = target.with_name(f"{target.name}.rewritten")
     size = 0
     try:
         with open_raster(source) as dataset:
             size = dataset.width * dataset.height * dataset.count * _itemsize(dataset)
             own_crs, transform, outside = georeference(dataset, source, crs)
             if outside or ColorInterp.palette in dataset.colorinterp:
-                _restate(dataset, restated, own_crs, transform)
+                _rewrite(dataset, rewritten, own_crs, transform)
             else:
                 copy_as_cog(dataset, target)
-        if restated.exists():
-            with open_raster(restated) as dataset:
+        if rewritten.exists():
+            with open_raster(rewritten) as dataset:
                 copy_as_cog(dataset, target)
         geotiff.check_written(target)
     except (RasterioError, CPLE_BaseError) as error:
@@ -122,8 +122,8 @@ def convert(source: Path, target: Path, crs: str | None = None) -> None:
             remedy="Copy or download it again",
         ) from error
     finally:
-        for left in (restated, *target.parent.glob(f"{target.name}.*.tmp")):
-            left.unlink(missing_ok=True)
+        for leftover in (rewritten, *target.parent.glob(f"{target.name}.*.tmp")):
+            leftover.unlink(missing_ok=True)
 
 
 def copy_as_cog(dataset: DatasetReader, target: Path) -> None:
@@ -133,8 +133,8 @@ def copy_as_cog(dataset: DatasetReader, target: Path) -> None:
     copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
 
 
-def _restate(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> None:
-    """Copy a raster strip by strip with the georeference written in and a palette spelt out."""
+def _rewrite(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> None:
+    """Copy a raster strip by strip, its georeference inside, a palette turned into bands."""
     import numpy as np
     from rasterio.enums import ColorInterp
     from rasterio.windows import Window
@@ -169,13 +169,13 @@ def _restate(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> 
             copy.write(data, window=window)
 
 
-def _convert_apart(source: Path, target: Path, crs: str | None, progress: OnProgress) -> None:
+def _convert_in_process(source: Path, target: Path, crs: str | None, progress: OnProgress) -> None:
     command = [sys.executable, "-m", "pipeline.imagery.cog", str(source), str(target), crs or ""]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as child:
         try:
             while True:
-                progress(Progress("Converting", _written(target), 0, "bytes", source.name))
+                progress(Progress("Converting", _bytes_written(target), 0, "bytes", source.name))
                 try:
                     answer, _ = child.communicate(timeout=0.3)
                     break
@@ -184,8 +184,8 @@ def _convert_apart(source: Path, target: Path, crs: str | None, progress: OnProg
         except BaseException:
             child.kill()
             child.wait()
-            for left in target.parent.glob(f"{target.name}*"):
-                left.unlink(missing_ok=True)
+            for leftover in target.parent.glob(f"{target.name}*"):
+                leftover.unlink(missing_ok=True)
             raise
     if child.returncode == 0:
         return
@@ -202,7 +202,7 @@ def _convert_apart(source: Path, target: Path, crs: str | None, progress: OnProg
     )
 
 
-def _written(target: Path) -> int:
+def _bytes_written(target: Path) -> int:
     total = 0
     for path in target.parent.glob(f"{target.name}*"):
         with suppress(FileNotFoundError):
@@ -229,7 +229,7 @@ def _itemsize(dataset: DatasetReader) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Convert in this process for another one; a failure is told as a line of JSON."""
+    """Convert for a parent process; a failure is reported as a line of JSON."""
     source, target, crs = arguments
     try:
         convert(Path(source), Path(target), crs or None)

@@ -1,10 +1,9 @@
-"""Rasters opened safely: known formats only, and no file may lead to another one.
+"""Rasters are opened safely: known formats only, and no file may lead to another one.
 
 GDAL opens some two hundred formats, several of which are recipes that name further files or
-addresses (VRT, WMS, STACIT, ...).  A stranger's upload must not be one, whatever its name says: the
-format is judged by the first bytes and given to GDAL as its only choice, and files beside the
-raster are kept from GDAL.  What a raster may need from beside it, a world file and a CRS, is read
-here as plain numbers and text.
+addresses (VRT, WMS, STACIT, ...).  A stranger's upload must not be one, whatever its name: the
+first bytes decide the format, GDAL may try no other, and it never sees files beside the raster.
+The world file and the CRS beside a raster are read here, as plain numbers and text.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ ENVIRONMENT: dict[str, Any] = {
     "GDAL_CACHEMAX": 64 << 20,
     "VSI_CACHE": True,
 }
-#: Bytes asked of a store at once: about one tile of a COG with its neighbours in the file.
+#: Bytes requested from a store at once: about one tile of a COG with its neighbours in the file.
 _RANGE = 1 << 20
 _FORMATS = "Lookalike opens GeoTIFF, COG, JPEG 2000, and PNG or JPEG with a world file"
 
@@ -55,8 +54,7 @@ _FORMATS = "Lookalike opens GeoTIFF, COG, JPEG 2000, and PNG or JPEG with a worl
 class Stored(str):
     """Address of a scene in shared storage, on any protocol of fsspec.
 
-    A type of its own, so that only code that means it reaches one: a path or address that somebody
-    wrote never becomes one.
+    A type of its own, so that no path or address that a user wrote is ever opened as one.
     """
 
     __slots__ = ()
@@ -64,7 +62,7 @@ class Stored(str):
 
 @contextmanager
 def open_raster(path: Path | Stored) -> Iterator[DatasetReader]:
-    """A raster opened for reading, with nothing but itself, for the length of the block.
+    """A raster open for reading during the block, without the files beside it.
 
     Args:
         path: A local file, or a COG in shared storage.
@@ -83,7 +81,7 @@ def open_raster(path: Path | Stored) -> Iterator[DatasetReader]:
 
 
 def open_dataset(path: Path | Stored) -> DatasetReader:
-    """As `open_raster`, for a caller that keeps the handle and its own `rasterio.Env`."""
+    """As `open_raster`, for a caller that keeps the handle and has its own `rasterio.Env`."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
@@ -108,12 +106,12 @@ def _open_stored(path: Stored) -> DatasetReader:
     from fsspec.core import url_to_fs
     from rasterio.errors import RasterioIOError
 
-    def opened(*_: Any, **__: Any) -> Any:
+    def opener(*_: Any, **__: Any) -> Any:
         return files.open(place, "rb", block_size=_RANGE)
 
     try:
         files, place = url_to_fs(path)
-        return rasterio.open(path, driver="GTiff", sharing=False, opener=opened)
+        return rasterio.open(path, driver="GTiff", sharing=False, opener=opener)
     except (RasterioIOError, OSError) as error:
         raise SceneError(
             "The scene cannot be read from the shared storage",
@@ -128,7 +126,7 @@ def location(path: str) -> Path | Stored:
 
 
 def driver_of(path: Path) -> str:
-    """The GDAL driver for a file, judged by its first bytes and never by its name.
+    """The GDAL driver for a file, by its first bytes and never by its name.
 
     Raises:
         SceneError: If there is no such file, or it is of no format Lookalike opens.
@@ -161,7 +159,7 @@ def driver_of(path: Path) -> str:
             where=path,
             remedy="Make a raster of it first: gdal_translate IN.vrt OUT.tif",
         )
-    raise SceneError("This is not a raster Lookalike knows", where=path, remedy=_FORMATS)
+    raise SceneError("This is not a raster in a known format", where=path, remedy=_FORMATS)
 
 
 def check_whole(dataset: DatasetReader, path: Path) -> None:
@@ -185,7 +183,7 @@ def check_whole(dataset: DatasetReader, path: Path) -> None:
                 length = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band) or 0
                 if int(at) + int(length) > size:
                     raise SceneError(
-                        "The raster is cut off: its data goes on beyond the end of the file",
+                        "The raster is cut off: its data continues beyond the end of the file",
                         where=path,
                         remedy="Copy or download it again",
                     )
@@ -194,7 +192,7 @@ def check_whole(dataset: DatasetReader, path: Path) -> None:
 def georeference(
     dataset: DatasetReader, path: str | Path, crs: str | None = None
 ) -> tuple[CRS, Affine, bool]:
-    """Where a raster lies.
+    """The CRS and transform of a raster.
 
     Args:
         dataset: The open raster.
@@ -206,7 +204,7 @@ def georeference(
         The CRS, the affine transform from pixel to CRS, and whether either came from outside.
 
     Raises:
-        SceneError: If the CRS or the transform is missing or of no use.
+        SceneError: If the CRS or the transform is missing or unusable.
     """
     own_crs, transform = dataset.crs, dataset.transform
     outside = False

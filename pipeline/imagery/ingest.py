@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,25 @@ from pipeline.imagery.metadata import (
     tagged_date,
     utc,
 )
-from pipeline.imagery.nodata import ambiguous, equals, measured, reaching_border, read_bands
+from pipeline.imagery.nodata import (
+    equals_nodata,
+    is_ambiguous,
+    reaching_border,
+    read_bands,
+    valid_pixels,
+)
 from pipeline.imagery.scene import Scene, Stretch, load_scene
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
+
+
+#: Longest side, in pixels, of the decimated raster from which the stretch is taken.
+DECIMATED_SIDE = 1024
+_PERCENTILES = (2.0, 98.0)
+#: Fingerprints by path, size and modification time: a build opens each raster twice.
+_fingerprints: dict[tuple[Path, int, int], str] = {}
 
 
 @dataclass(frozen=True)
@@ -91,11 +103,11 @@ class SceneInput:
 
 
 def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
-    """Describe a raster where it is, having checked that it can be used.
+    """Check that a raster can be used, and describe it where it is.
 
     Args:
         given: The raster, and how it is shown and described.
-        progress: Told of bytes read while the content is fingerprinted.
+        progress: Called with the bytes read while the content is fingerprinted.
 
     Raises:
         SceneError: If the raster cannot be used; says why and what to do.
@@ -110,7 +122,7 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
         bands = display_bands(dataset, given.bands, path)
         nodata = None if dataset.nodata is None else float(dataset.nodata)
         try:
-            data, valid = sample(dataset, bands, nodata)
+            data, valid = read_decimated(dataset, bands, nodata)
         except RasterioError as error:
             raise SceneError(
                 "The raster is damaged: it cannot be read to its end",
@@ -155,13 +167,13 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
 def ingest(given: SceneInput, folder: Path, progress: OnProgress = silent) -> Scene:
     """Bring a raster into a folder as `<id>.tif`, a COG, with `<id>.json`, a STAC Item.
 
-    The same content shown the same way is one scene: it is taken as it is where it exists.
+    The same content shown the same way is one scene: one that exists is returned as it is.
     Values are kept exactly; a COG is copied byte for byte.
 
     Args:
         given: The raster, and how it is shown and described.
         folder: Folder of a collection's scenes, made if need be.
-        progress: Told of bytes read and written; raising from it stops and leaves nothing.
+        progress: Called with the bytes read and written; raising from it stops and leaves nothing.
 
     Raises:
         SceneError: If the raster cannot be used.
@@ -199,7 +211,7 @@ def _already_in(folder: Path, given: SceneInput) -> Scene | None:
 
 
 def _as_kept(path: Path, scene: Scene, stretch: Stretch | None) -> Scene:
-    """The description of what was written, whose bands differ where a palette was spelt out."""
+    """The description of what was written: a palette has become bands of its own."""
     with open_raster(path) as dataset:
         if (dataset.width, dataset.height) != (scene.width, scene.height):
             raise SceneError(
@@ -209,7 +221,7 @@ def _as_kept(path: Path, scene: Scene, stretch: Stretch | None) -> Scene:
             return scene
         nodata = dataset.nodata
         bands = display_bands(dataset, None, path)
-        shown = stretch or percentile_stretch(*sample(dataset, bands, nodata))
+        shown = stretch or percentile_stretch(*read_decimated(dataset, bands, nodata))
         return replace(scene, count=dataset.count, bands=bands, nodata=nodata, stretch=shown)
 
 
@@ -219,47 +231,31 @@ def _slug(stem: str) -> str:
 
 
 def _fingerprint(path: Path, progress: OnProgress) -> str:
+    """SHA-256 of a file, computed once for each state of it."""
     stat = path.stat()
-    return _hashed(path, stat.st_size, stat.st_mtime_ns, progress)
-
-
-@lru_cache(maxsize=64)
-def _remembered(path: Path, size: int, age: int) -> list[str]:
-    """A place to keep the fingerprint of one state of a file."""
-    return []
-
-
-def _hashed(path: Path, size: int, age: int, progress: OnProgress) -> str:
-    known = _remembered(path, size, age)
-    if not known:
+    key = path, stat.st_size, stat.st_mtime_ns
+    if key not in _fingerprints:
         digest, done = hashlib.sha256(), 0
         with path.open("rb") as handle:
             while piece := handle.read(8 << 20):
                 digest.update(piece)
                 done += len(piece)
-                progress(Progress("Reading", done, size, "bytes", path.name))
-        known.append(digest.hexdigest())
-    return known[0]
+                progress(Progress("Reading", done, stat.st_size, "bytes", path.name))
+        _fingerprints[key] = digest.hexdigest()
+    return _fingerprints[key]
 
 
-#: Longest side of the decimated picture from which the stretch is taken.
-SAMPLE_SIDE = 1024
-
-
-_PERCENTILES = (2.0, 98.0)
-
-
-def sample(
+def read_decimated(
     dataset: DatasetReader, bands: tuple[int, int, int], nodata: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A decimated picture of the whole raster: bands (3, h, w) as stored, and where data is."""
-    step = max(1, math.ceil(max(dataset.width, dataset.height) / SAMPLE_SIDE))
+    """The whole raster, decimated: bands (3, h, w) as stored, and where they hold data (h, w)."""
+    step = max(1, math.ceil(max(dataset.width, dataset.height) / DECIMATED_SIDE))
     shape = (max(1, dataset.height // step), max(1, dataset.width // step))
     data, mask = read_bands(dataset, bands, None, shape)
     dtype = dataset.dtypes[0]
-    valid = measured(data, mask, nodata, dtype)
-    if ambiguous(nodata):
-        valid &= ~reaching_border(equals(data, nodata, dtype))
+    valid = valid_pixels(data, mask, nodata, dtype)
+    if is_ambiguous(nodata):
+        valid &= ~reaching_border(equals_nodata(data, nodata, dtype))
     return np.broadcast_to(data, (3, *shape)), valid
 
 

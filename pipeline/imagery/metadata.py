@@ -1,4 +1,4 @@
-"""What a raster says of itself: which bands to show, its numeric type, its CRS and its date."""
+"""What a raster's header, tags and name state: bands to show, numeric type, CRS and date."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED", "datet
 
 
 def display_bands(
-    dataset: DatasetReader, asked: Sequence[int] | None, path: str | Path
+    dataset: DatasetReader, requested: Sequence[int] | None, path: str | Path
 ) -> tuple[int, int, int]:
-    """The display bands asked for, or those the raster suggests."""
+    """The display bands requested, or those the raster suggests."""
     from rasterio.enums import ColorInterp
 
-    if asked is not None:
-        chosen = tuple(asked) * 3 if len(asked) == 1 else tuple(asked)
+    if requested is not None:
+        chosen = tuple(requested) * 3 if len(requested) == 1 else tuple(requested)
         if len(chosen) != 3 or any(band not in dataset.indexes for band in chosen):
             raise SceneError(
-                f"Bands {', '.join(map(str, asked))} cannot be shown: the raster has bands 1 to "
-                f"{dataset.count}",
+                f"Bands {', '.join(map(str, requested))} cannot be shown: the raster has bands "
+                f"1 to {dataset.count}",
                 where=path,
                 remedy="Name three of them as red, green and blue, or one for grey",
             )
@@ -42,7 +42,9 @@ def display_bands(
     plain = [i for i, kind in enumerate(kinds, 1) if kind != ColorInterp.alpha]
     if not plain:
         raise SceneError(
-            "The raster has an alpha band and nothing to show", where=path, remedy="Use another"
+            "The raster has an alpha band and nothing to show",
+            where=path,
+            remedy="Choose another raster",
         )
     if len(plain) < 3:
         return plain[0], plain[0], plain[0]
@@ -68,7 +70,7 @@ def crs_text(crs: Any) -> str:
 
 
 def tagged_date(dataset: DatasetReader) -> str | None:
-    """When the tags say the imagery was taken; the TIFF's own date says when it was written."""
+    """Acquisition time from the tags.  The TIFF's own date is when it was written: not used."""
     tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
     for name in _DATE_TAGS:
         try:
@@ -80,7 +82,7 @@ def tagged_date(dataset: DatasetReader) -> str | None:
 
 
 def date_in(name: str) -> str | None:
-    """The day a file name carries, as `…_20160816.tif` or `2016-08-16`, in ISO 8601."""
+    """The day in a file name, such as `…_20160816.tif` or `2016-08-16`, in ISO 8601."""
     for year, month, day in re.findall(r"(?<!\d)((?:19|20)\d\d)[-_]?(\d\d)[-_]?(\d\d)(?!\d)", name):
         try:
             return f"{calendar.date(int(year), int(month), int(day))}T00:00:00Z"

@@ -1,4 +1,4 @@
-"""Which pixels of a scene hold data."""
+"""Which pixels of a raster hold data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from pipeline.imagery.scene import Scene
 
-#: Longest side, in pixels, of the decimated picture on which the border's nodata is judged.
+#: Longest side, in pixels, of the decimated raster on which the collar is found.
 COLLAR_SIDE = 2048
 
 
 def collar_of(scene: Scene) -> np.ndarray:
-    """Where a scene's nodata value reaches its border, on a decimated grid: bool (h, w)."""
+    """The collar of nodata along a scene's border, on a decimated grid: bool (h, w)."""
     path = location(scene.path)
     age = path.stat().st_mtime_ns if isinstance(path, Path) else 0
     return _collar(scene.path, age, scene.nodata, scene.dtype)
@@ -33,7 +33,7 @@ def read_bands(
     window: Any = None,
     shape: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Bands as they are stored, and the mask the raster has besides a nodata value.
+    """Bands as they are stored, and the raster's mask or alpha band.
 
     Returns:
         (n, h, w) in the raster's type, one band only where all of `bands` are the same; and uint8
@@ -42,43 +42,43 @@ def read_bands(
     from rasterio.enums import ColorInterp, MaskFlags, Resampling
 
     distinct = list(dict.fromkeys(bands))
-    wanted = distinct if len(distinct) == 1 else list(bands)
-    how = {"window": window, "resampling": Resampling.nearest}
+    indexes = distinct if len(distinct) == 1 else list(bands)
+    options = {"window": window, "resampling": Resampling.nearest}
     if shape:
-        data = dataset.read(wanted, out_shape=(len(wanted), *shape), **how)
+        data = dataset.read(indexes, out_shape=(len(indexes), *shape), **options)
     else:
-        data = dataset.read(wanted, **how)
+        data = dataset.read(indexes, **options)
     size = {"out_shape": shape} if shape else {}
     if ColorInterp.alpha in dataset.colorinterp:
         alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
-        return data, dataset.read(alpha, **size, **how) > 0
+        return data, dataset.read(alpha, **size, **options) > 0
     flags = dataset.mask_flag_enums[bands[0] - 1]
     if MaskFlags.per_dataset in flags:
-        return data, dataset.read_masks(bands[0], **size, **how)
+        return data, dataset.read_masks(bands[0], **size, **options)
     return data, None
 
 
-def measured(
+def valid_pixels(
     data: np.ndarray, mask: np.ndarray | None, nodata: float | None, dtype: str
 ) -> np.ndarray:
-    """Where there is data, as far as a pixel alone tells: bool (h, w) for bands (n, h, w)."""
+    """Where bands (n, h, w) hold data, judged pixel by pixel: bool (h, w)."""
     if data.dtype.kind == "f":
         valid = np.isfinite(data).all(axis=0)
     else:
         valid = np.ones(data.shape[1:], bool)
     if mask is not None:
         valid &= mask > 0
-    if nodata is not None and math.isfinite(nodata) and not ambiguous(nodata):
-        valid &= ~equals(data, nodata, dtype)
+    if nodata is not None and math.isfinite(nodata) and not is_ambiguous(nodata):
+        valid &= ~equals_nodata(data, nodata, dtype)
     return valid
 
 
-def ambiguous(nodata: float | None) -> bool:
-    """Whether a real measurement may have the nodata value, so that its place must decide."""
+def is_ambiguous(nodata: float | None) -> bool:
+    """Whether a measurement may equal the nodata value, so that its position must decide."""
     return nodata is not None and math.isfinite(nodata) and nodata >= 0
 
 
-def equals(data: np.ndarray, nodata: float | None, dtype: str) -> np.ndarray:
+def equals_nodata(data: np.ndarray, nodata: float | None, dtype: str) -> np.ndarray:
     """Where all bands hold the nodata value, compared in the raster's own type."""
     if nodata is None:
         return np.zeros(data.shape[1:], bool)
@@ -89,9 +89,9 @@ def equals(data: np.ndarray, nodata: float | None, dtype: str) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _collar(path: str, age: int, nodata: float, dtype: str) -> np.ndarray:
-    """Where nodata reaches the border, decimated, grown by a pixel: bool (h, w).
+    """As `collar_of`; where all bands but alpha hold the nodata value.
 
-    Judged on every band but alpha; `age` lets a changed file be read anew.
+    `age` makes the cache miss when the file has changed.
     """
     from rasterio.enums import ColorInterp
     from scipy.ndimage import binary_dilation
@@ -99,12 +99,12 @@ def _collar(path: str, age: int, nodata: float, dtype: str) -> np.ndarray:
     with open_raster(location(path)) as dataset:
         step = max(1, math.ceil(max(dataset.width, dataset.height) / COLLAR_SIDE))
         shape = (max(1, dataset.height // step), max(1, dataset.width // step))
-        same = np.ones(shape, bool)
+        bare = np.ones(shape, bool)
         for band, kind in zip(dataset.indexes, dataset.colorinterp, strict=True):
             if kind != ColorInterp.alpha:
-                same &= equals(read_bands(dataset, (band,), None, shape)[0], nodata, dtype)
+                bare &= equals_nodata(read_bands(dataset, (band,), None, shape)[0], nodata, dtype)
     # Decimation keeps one pixel of many, so the collar may reach a pixel further than it shows.
-    return binary_dilation(reaching_border(same), np.ones((3, 3), bool))
+    return binary_dilation(reaching_border(bare), np.ones((3, 3), bool))
 
 
 def reaching_border(mask: np.ndarray) -> np.ndarray:

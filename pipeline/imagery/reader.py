@@ -1,9 +1,9 @@
-"""Pixels of a scene as every chip, tile and query sees them: RGB after the scene's own stretch.
+"""Pixels of a scene as chips, map tiles and queries see them: RGB after the scene's stretch.
 
-Which pixels hold no data needs judgement.  An alpha band or mask says it outright, and what is not
-a finite number is none.  A declared nodata value of zero or above is a value that dark water or a
-bright roof may have too: it counts only where it reaches the scene's border.  A negative one
-(-9999, -32768, -3.4e38) is no measurement in imagery and counts everywhere.
+Which pixels hold no data?  An alpha band or a mask states it, and a value that is not finite is no
+data.  A declared nodata value of zero or above may also be a measurement, of dark water or a bright
+roof: it counts only where it is connected to the scene's border.  A negative one (-9999, -32768,
+-3.4e38) is never a measurement in imagery and counts everywhere.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from pipeline.errors import DamagedError, SceneError
 from pipeline.imagery.formats import ENVIRONMENT, location, open_dataset
 from pipeline.imagery.nodata import (
-    ambiguous,
     collar_of,
-    equals,
-    measured,
+    equals_nodata,
+    is_ambiguous,
     read_bands,
+    valid_pixels,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pipeline.imagery.scene import Scene, Stretch
 
-#: A thumbnail of up to this many pixels is made from all of them.
+#: A thumbnail of a window of up to this many pixels is made from all of them.
 _EXACT = 2048 * 2048
 
 
@@ -62,7 +62,7 @@ class SceneReader:
         self.close()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         if self._dataset is not None:
             self._dataset.close()
             self._dataset = None
@@ -95,7 +95,7 @@ class SceneReader:
             )
         return self._read(col, row, width, height, (height, width))
 
-    def picture(self, col: int, row: int, width: int, height: int, size: int) -> np.ndarray:
+    def thumbnail(self, col: int, row: int, width: int, height: int, size: int) -> np.ndarray:
         """A window as a square thumbnail; what lies outside the scene or has no data is black.
 
         Args:
@@ -143,9 +143,9 @@ class SceneReader:
                 data, mask = read_bands(dataset, scene.bands, window, shape)
         except RasterioError as error:
             raise _unreadable(scene, f"column {col}, row {row}") from error
-        valid = measured(data, mask, scene.nodata, scene.dtype)
-        if ambiguous(scene.nodata):
-            doubtful = equals(data, scene.nodata, scene.dtype)
+        valid = valid_pixels(data, mask, scene.nodata, scene.dtype)
+        if is_ambiguous(scene.nodata):
+            doubtful = equals_nodata(data, scene.nodata, scene.dtype)
             if doubtful.any():
                 valid &= ~(doubtful & self._collar(col, row, width, height, shape))
         rgb = np.empty((*shape, 3), np.uint8)
@@ -164,8 +164,8 @@ class SceneReader:
                     self._dataset = open_dataset(location(self.scene.path))
             except SceneError as error:
                 raise _unreadable(self.scene, "") from error
-            found = self._dataset.width, self._dataset.height
-            if found != (self.scene.width, self.scene.height):
+            size = self._dataset.width, self._dataset.height
+            if size != (self.scene.width, self.scene.height):
                 raise _unreadable(self.scene, "its size has changed")
         return self._dataset
 
@@ -182,7 +182,7 @@ class SceneReader:
     def _collar(
         self, col: int, row: int, width: int, height: int, shape: tuple[int, int]
     ) -> np.ndarray:
-        """Whether each pixel of a window lies where nodata reaches the scene's border."""
+        """Whether each pixel of a window lies in the nodata collar along the scene's border."""
         scene, collar = self.scene, collar_of(self.scene)
         high, wide = collar.shape
         ys = row + (np.arange(shape[0]) + 0.5) * height / shape[0]
@@ -193,9 +193,9 @@ class SceneReader:
 
 
 def stretched(values: np.ndarray, stretch: Stretch, band: int) -> np.ndarray:
-    """Values of one display band as uint8; what is not a number becomes 0."""
+    """Values of one display band as uint8; NaN becomes 0."""
     low, high = stretch.low[band], stretch.high[band]
-    # Clipped first: a value far outside, such as an odd nodata, would overflow.
+    # Clipped first: a value far outside, such as an unusual nodata value, would overflow.
     scaled = (values.astype(np.float32).clip(low, high) - np.float32(low)) * np.float32(
         255.0 / (high - low)
     )

@@ -1,4 +1,4 @@
-"""Scenes as pictures: map tiles, previews, windows and encoded image files."""
+"""Scenes drawn as image files: map tiles, previews and windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DamagedError, NotFoundError, SceneError
 from pipeline.imagery.formats import ENVIRONMENT, location, open_dataset
-from pipeline.imagery.nodata import ambiguous, collar_of, equals
+from pipeline.imagery.nodata import collar_of, equals_nodata, is_ambiguous
 from pipeline.imagery.reader import SceneReader, stretched
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _importing = threading.Lock()
 
 @lru_cache(maxsize=1024)
 def tile_png(scene: Scene, age: int, z: int, x: int, y: int) -> bytes:
-    """One Web Mercator tile of a scene, stretched as its chips are; transparent where it is not.
+    """One Web Mercator tile of a scene, stretched as its chips are; transparent elsewhere.
 
     Args:
         scene: The scene.
@@ -49,14 +49,14 @@ def tile_png(scene: Scene, age: int, z: int, x: int, y: int) -> bytes:
     with _reading(scene, age) as reader:
         if not reader.tile_exists(x, y, z):
             return empty_png()
-        return _rendered(reader.tile(x, y, z, tilesize=TILE, indexes=scene.bands), scene)
+        return _render(reader.tile(x, y, z, tilesize=TILE, indexes=scene.bands), scene)
 
 
 @lru_cache(maxsize=64)
 def scene_preview(scene: Scene, age: int) -> bytes:
     """PNG of a whole scene, at most `PREVIEW` pixels a side."""
     with _reading(scene, age) as reader:
-        return _rendered(reader.preview(max_size=PREVIEW, indexes=scene.bands), scene)
+        return _render(reader.preview(max_size=PREVIEW, indexes=scene.bands), scene)
 
 
 def age_of(scene: Scene) -> int:
@@ -69,12 +69,14 @@ def age_of(scene: Scene) -> int:
 def window_png(scene: Scene, age: int, window: tuple[int, int], extent: int, size: int) -> bytes:
     """PNG, `size` pixels a side, of the square of `extent` pixels at a (column, row)."""
     with SceneReader(scene) as reader:
-        return _png(reader.picture(*window, extent, extent, size))
+        return _png(reader.thumbnail(*window, extent, extent, size))
 
 
 @contextmanager
 def _reading(scene: Scene, age: int) -> Iterator[Any]:
-    """This thread's open rio-tiler reader of a scene; a GDAL handle must not be shared by threads.
+    """This thread's open rio-tiler reader of a scene.
+
+    GDAL handles must not be shared by threads.  `age` makes the cache miss when the file changed.
 
     Raises:
         DamagedError: If the file is missing or cannot be read.
@@ -89,7 +91,7 @@ def _reading(scene: Scene, age: int) -> Iterator[Any]:
     try:
         with Env(**ENVIRONMENT):
             if key not in readers:
-                readers[key] = _opened(scene)
+                readers[key] = _open(scene)
             readers.move_to_end(key)
             yield readers[key]
     except (RasterioError, SceneError) as error:
@@ -102,18 +104,18 @@ def _reading(scene: Scene, age: int) -> Iterator[Any]:
         readers.popitem(last=False)[1].close()
 
 
-def _opened(scene: Scene) -> Any:
+def _open(scene: Scene) -> Any:
     """A rio-tiler reader over a safely opened file.
 
-    Where the nodata value may be a measurement, GDAL is told to ignore it; `_valid` judges it.
+    GDAL ignores a nodata value that may be a measurement; `_valid` judges it.
     """
-    with _importing:  # rio-tiler's modules import one another: two threads at once get halves
+    with _importing:  # rio-tiler's modules import one another: two threads get half of them
         from rasterio.vrt import WarpedVRT
         from rio_tiler.io import Reader
 
     dataset = open_dataset(location(scene.path))
-    if ambiguous(scene.nodata):
-        # Without a value of its own here GDAL falls back to the file's; nothing equals NaN.
+    if is_ambiguous(scene.nodata):
+        # With None, GDAL falls back to the file's nodata value; no pixel equals NaN.
         dataset = WarpedVRT(dataset, nodata=None, src_nodata=math.nan, add_alpha=True)
     return Reader(scene.path, dataset=dataset)
 
@@ -126,7 +128,7 @@ def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float,
     """
     from PIL import Image
 
-    with _opened(scene) as reader:
+    with _open(scene) as reader:
         image = reader.part(
             scene.footprint.bounds,
             bounds_crs="EPSG:4326",
@@ -139,7 +141,7 @@ def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float,
     return buffer.getvalue(), tuple(image.bounds)
 
 
-def _rendered(image: Any, scene: Scene) -> bytes:
+def _render(image: Any, scene: Scene) -> bytes:
     """RGBA PNG of a rio-tiler image, by the scene's own stretch."""
     return _png(_pixels(image, scene))
 
@@ -157,7 +159,7 @@ def _pixels(image: Any, scene: Scene) -> np.ndarray:
 
 
 def _valid(image: Any, scene: Scene) -> np.ndarray:
-    """Bool (h, w): where the image shows the scene, by the rule its chips follow."""
+    """Bool (h, w): where the image holds data, by the rule that chips follow."""
     import numpy as np
     from rasterio.warp import Resampling, reproject
 
@@ -165,22 +167,22 @@ def _valid(image: Any, scene: Scene) -> np.ndarray:
     valid = image.mask > 0
     if bands.dtype.kind == "f":
         valid &= np.isfinite(bands).all(axis=0)
-    if not ambiguous(scene.nodata):
+    if not is_ambiguous(scene.nodata):
         return valid
-    doubtful = valid & equals(bands, scene.nodata, scene.dtype)
+    doubtful = valid & equals_nodata(bands, scene.nodata, scene.dtype)
     if doubtful.any():
         collar = collar_of(scene)
-        there = np.zeros(doubtful.shape, np.uint8)
+        covered = np.zeros(doubtful.shape, np.uint8)
         reproject(
             collar.astype(np.uint8),
-            there,
+            covered,
             src_transform=_grid_of(scene, collar.shape),
             src_crs=scene.crs,
             dst_transform=image.transform,
             dst_crs=image.crs,
             resampling=Resampling.nearest,
         )
-        valid &= ~(doubtful & (there > 0))
+        valid &= ~(doubtful & (covered > 0))
     return valid
 
 
@@ -208,10 +210,11 @@ def empty_png() -> bytes:
     return _png(np.zeros((1, 1, 4), np.uint8))
 
 
-def encoded(picture: np.ndarray, kind: str, quality: int = 88) -> bytes:
-    """A uint8 RGB (h, w, 3) picture as the bytes of a "JPEG" (of that quality) or "PNG" file."""
+def encode_image(pixels: np.ndarray, format: str, quality: int = 88) -> bytes:
+    """Uint8 RGB (h, w, 3) as the bytes of a "JPEG" (of that quality) or "PNG" file."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, **({"quality": quality} if kind == "JPEG" else {}))
+    options = {"quality": quality} if format == "JPEG" else {}
+    Image.fromarray(pixels).save(buffer, format, **options)
     return buffer.getvalue()

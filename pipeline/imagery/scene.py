@@ -1,11 +1,11 @@
-"""A scene: one georeferenced raster, described once, and kept with its provenance.
+"""A scene: one georeferenced raster, described once, stored with its provenance.
 
     scene = ingest(SceneInput(Path("flight.tif")), folder)      # a COG and a STAC Item in `folder`
     with SceneReader(scene) as reader:
         rgb, valid = reader.read(0, 0, 256, 256)
 
-One display stretch and one choice of bands belong to the whole scene, so that neighbouring chips
-look alike and so do their features.
+A scene has one display stretch and one choice of bands, so that neighbouring chips look alike, and
+so do their vectors.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMA = 1
 #: West, south, east and north in degrees.
 Bounds = tuple[float, float, float, float]
 
-#: What a STAC Item of an unknown date says: at some time.
+#: A STAC Item without a date must have an interval.
 _EVER = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
 
 
@@ -122,7 +122,7 @@ class Scene:
 
     @property
     def grounds(self) -> Grounds:
-        """What places the scene's pixels."""
+        """What places the scene's pixels on the ground."""
         return Grounds(self.crs, self.transform)
 
     @cached_property

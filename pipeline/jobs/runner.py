@@ -26,7 +26,7 @@ from pipeline.errors import Cancelled, LookalikeError
 from pipeline.files import is_locked, locked, replacing
 from pipeline.geo.area import Area
 from pipeline.imagery.reader import SceneReader
-from pipeline.imagery.render import encoded
+from pipeline.imagery.render import encode_image
 from pipeline.imagery.scene import load_scene
 from pipeline.jobs.meter import Meter
 from pipeline.jobs.queue import CANCELLED, DONE, FAILED, RUNNING, Job, JobRequest, Jobs, engine_name
@@ -274,10 +274,10 @@ def preview(task: BlockTask) -> bytes:
     step = max(len(places) // PREVIEW_CHIPS, 1)
     with SceneReader(load_scene(task.folder / "scenes", task.scene_id)) as reader:
         pictures = [
-            reader.picture(col, row, 256, 256, PREVIEW_SIZE)
+            reader.thumbnail(col, row, 256, 256, PREVIEW_SIZE)
             for col, row in places[::step][:PREVIEW_CHIPS]
         ]
-    return encoded(np.concatenate(pictures, axis=1), "JPEG")
+    return encode_image(np.concatenate(pictures, axis=1), "JPEG")
 
 
 def _told(error: LookalikeError) -> dict[str, str]:

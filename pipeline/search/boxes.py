@@ -58,7 +58,7 @@ def cut_out(collection: Collection, box: tuple[float, float, float, float]) -> C
     """
     scene, left, top, side = _square(collection, box)
     with SceneReader(scene) as reader:
-        pixels = reader.picture(left, top, side, side, CHIP)
+        pixels = reader.thumbnail(left, top, side, side, CHIP)
     return Cutout(scene.id, pixels, _corners(scene, left, top, side), left, top, side)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.collection.chip_pictures import chip_png
 from pipeline.errors import NotFoundError
 from pipeline.files import replacing
-from pipeline.imagery.render import encoded
+from pipeline.imagery.render import encode_image
 from pipeline.search import picture
 from pipeline.search.boxes import cut_out
 
@@ -48,7 +48,7 @@ def keep(collection: Collection, content: bytes, name: str) -> str:
     path = _path(collection, identity)
     if not path.exists():
         with replacing(path) as temporary:
-            temporary.write_bytes(encoded(pixels, "PNG"))
+            temporary.write_bytes(encode_image(pixels, "PNG"))
     return identity
 
 
@@ -85,7 +85,7 @@ def query_png(collection: Collection, recipe: Recipe) -> bytes | None:
     if recipe.picture:
         return png(collection, recipe.picture)
     if recipe.box:
-        return encoded(cut_out(collection, recipe.box).pixels, "PNG")
+        return encode_image(cut_out(collection, recipe.box).pixels, "PNG")
     table = collection.chips
     if recipe.at:
         return chip_png(collection, table.row_at(*recipe.at))

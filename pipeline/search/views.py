@@ -63,7 +63,7 @@ def of_window(scene: Scene, col: int, row: int, side: int) -> Read:
         wide = max(round(side * scale), 1)
         left, top = round(col + (side - wide) / 2), round(row + (side - wide) / 2)
         with SceneReader(scene) as reader:
-            pixels = reader.picture(left, top, wide, wide, CHIP)
+            pixels = reader.thumbnail(left, top, wide, wide, CHIP)
         x0, x1 = _inside(left, wide, scene.width)
         y0, y1 = _inside(top, wide, scene.height)
         return _pad(pixels[y0:y1, x0:x1], (y0, CHIP - y1), (x0, CHIP - x1))

@@ -386,7 +386,7 @@ def test_a_text_file_named_tif_is_refused_in_words(app: App, visit: Visit, tmp_p
     fake.write_text("these are only words")
     page = opened(app, visit)
     _use_raster(page, fake)
-    page.get_by_text("This is not a raster Lookalike knows").wait_for()
+    page.get_by_text("This is not a raster in a known format").wait_for()
     expect(page.get_by_role("button", name="Build")).to_be_disabled()
 
 

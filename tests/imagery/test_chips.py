@@ -312,9 +312,9 @@ def test_edge_of_the_data_is_no_detail() -> None:
 def test_chip_picture_is_the_chip(tmp_path: Path) -> None:
     scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", rasters.ground(600, 500))))
     with SceneReader(scene) as reader:
-        picture = reader.picture(64, 96, CHIP, CHIP, CHIP)
+        picture = reader.thumbnail(64, 96, CHIP, CHIP, CHIP)
         rgb, _ = reader.read(64, 96, CHIP, CHIP)
-        assert reader.picture(64, 96, CHIP, CHIP, 64).shape == (64, 64, 3)
+        assert reader.thumbnail(64, 96, CHIP, CHIP, 64).shape == (64, 64, 3)
     assert (picture == rgb).all()
 
 

@@ -636,20 +636,20 @@ def test_windows_outside_are_an_error(tmp_path: Path, window: tuple[int, int, in
 def test_picture_may_reach_outside_and_is_black_there(tmp_path: Path) -> None:
     scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif"), stretch=IDENTITY_STRETCH))
     with SceneReader(scene) as reader:
-        picture = reader.picture(-64, -64, 128, 128, 64)
+        picture = reader.thumbnail(-64, -64, 128, 128, 64)
         assert (picture[:32] == 0).all()
         assert (picture[:, :32] == 0).all()
         assert picture[32:, 32:].min() > 0
-        assert (reader.picture(5000, 5000, 10, 10, 16) == 0).all()
+        assert (reader.thumbnail(5000, 5000, 10, 10, 16) == 0).all()
         rgb, _ = reader.read(20, 30, 128, 128)
-        assert (reader.picture(20, 30, 128, 128, 128) == rgb).all()
+        assert (reader.thumbnail(20, 30, 128, 128, 128) == rgb).all()
 
 
 def test_picture_of_a_whole_large_scene_is_decimated(tmp_path: Path) -> None:
     data = rasters.ground(5000, 3000, 1)
     scene = open_scene(SceneInput(rasters.write(tmp_path / "s.tif", data, tiled=True)))
     with SceneReader(scene) as reader:
-        picture = reader.picture(0, 0, 5000, 3000, 200)
+        picture = reader.thumbnail(0, 0, 5000, 3000, 200)
     assert picture.shape == (200, 200, 3)
     assert picture.std() > 10
 

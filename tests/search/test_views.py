@@ -42,7 +42,7 @@ def window(collection: Collection, chip: int, scale: float = 1) -> np.ndarray:
     side = round(256 * scale)
     left, top = (int(edges[chip]) for edges in (collection.chips.cols, collection.chips.rows))
     with SceneReader(scene) as reader:
-        return reader.picture(left + 128 - side // 2, top + 128 - side // 2, side, side, 256)
+        return reader.thumbnail(left + 128 - side // 2, top + 128 - side // 2, side, side, 256)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_bay_is_where_it_should_be_and_readable() -> None:
     assert scene.gsd == pytest.approx(30 * np.cos(np.radians(37.77)), rel=0.01)
     assert scene.datetime is None
     with SceneReader(scene) as reader:
-        picture = reader.picture(0, 0, scene.width, scene.height, 256)
+        picture = reader.thumbnail(0, 0, scene.width, scene.height, 256)
     assert 60 < picture.mean() < 130
     assert picture.std() > 50
 
