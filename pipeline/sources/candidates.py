@@ -1,4 +1,4 @@
-"""What sources hand around: candidates, coverage and estimates."""
+"""What sources pass on: candidates, coverage and estimates."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 
 def check_scale(scale: float | None) -> None:
-    """Refuse a pixel size, in metres, that no imagery has; None is the imagery's own.
+    """Refuse a pixel size in metres that no imagery has; None is the imagery's own.
 
     Raises:
-        QueryError: If it is not a size.
+        QueryError: If it is out of range.
     """
     if scale is not None and not 0.01 <= scale <= 10_000:
         raise QueryError(
-            "The pixel size must be between 0.01 and 10 000 metres", where=scale, remedy="Change it"
+            "The pixel size must be between 0.01 and 10 000 metres",
+            where=scale,
+            remedy="Choose one of these",
         )
 
 
@@ -37,9 +39,9 @@ class Candidate:
         source: Name of the source, a key of `KINDS`.
         title: What a list shows.
         footprint: Outline of the pixels, EPSG:4326.
-        datetime: Moment of acquisition, ISO 8601 UTC, or None.
+        datetime: Acquisition time, ISO 8601 UTC, or None.
         gsd: Metres a pixel on the ground, or None while unknown.
-        cloud: Cloud cover in percent, or None where the service gives none.
+        cloud: Cloud cover in percent, or None where the service states none.
         thumbnail: Address of a small picture, or empty.
         share: Part of the area inside the footprint, 0 to 1.
         license: Name of the licence, or empty.
@@ -173,8 +175,8 @@ class Estimate:
             raise QueryError(self.refusal.what, where=where, remedy=self.refusal.remedy)
 
 
-def one_by_one(candidates: Sequence[Candidate], progress: OnProgress) -> Iterator[Candidate]:
-    """The candidates in turn, each reported before it is fetched, and the end of all."""
+def reporting_each(candidates: Sequence[Candidate], progress: OnProgress) -> Iterator[Candidate]:
+    """The candidates in turn, each reported before it is fetched."""
     for number, candidate in enumerate(candidates):
         progress(Progress("Fetching scenes", number, len(candidates), "scenes", candidate.title))
         yield candidate

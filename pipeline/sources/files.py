@@ -1,6 +1,6 @@
 """Files and URLs: rasters that the user brings.
 
-A local file is used where it lies.  Of an https GeoTIFF only the windows under the area are read;
+A local file is used where it is.  Of an https GeoTIFF only the windows under the area are read;
 without an area the whole file is downloaded.
 """
 
@@ -25,8 +25,8 @@ from pipeline.imagery.metadata import date_in
 from pipeline.imagery.scene import Stretch
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Estimate, one_by_one
-from pipeline.sources.http.client import Http, shown
+from pipeline.sources.candidates import Candidate, Estimate, reporting_each
+from pipeline.sources.http.client import Http, without_secrets
 from pipeline.sources.http.download import download
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
@@ -41,8 +41,8 @@ class RasterSource:
 
     Attributes:
         locations: Paths of files or folders, and https addresses.
-        folders: Folders that paths must lie in, or None for no such limit.  The app always gives
-            them: its users are not the owners of the machine.
+        folders: Folders that paths must lie in, or None for no limit.  The app always sets them:
+            its users do not own the machine.
         license: Licence of all of them, or empty.
         bands: 1-based bands shown as red, green and blue, or None for each raster's own.
         stretch: How these bands are shown, given as (lows, highs); None for each raster's own.
@@ -67,10 +67,10 @@ class RasterSource:
         stretch: Sequence[Sequence[float]] | None = None,
         http: Http | None = None,
     ) -> None:
-        object.__setattr__(self, "locations", tuple(str(place) for place in locations))
+        object.__setattr__(self, "locations", tuple(str(location) for location in locations))
         object.__setattr__(self, "folders", None if folders is None else tuple(map(Path, folders)))
         object.__setattr__(self, "license", license)
-        # Lists where they come from a job's record.
+        # In a job's record these are lists.
         object.__setattr__(self, "bands", tuple(bands) if bands else None)
         object.__setattr__(self, "stretch", Stretch.of(stretch) if stretch else None)
         object.__setattr__(self, "http", http)
@@ -90,7 +90,7 @@ class RasterSource:
             SceneError: If a file is not a raster that can be used, or lies outside the folders.
             ServiceError: If an address cannot be read.
         """
-        found = [self._describe(place, area) for place in self._expanded()]
+        found = [self._describe(location, area) for location in self._expanded()]
         inside = [
             candidate
             for candidate in found
@@ -121,9 +121,9 @@ class RasterSource:
         destination: Path,
         progress: OnProgress = silent,
     ) -> list[SceneInput]:
-        """Local files as they are; of addresses the part under the area, as a GeoTIFF."""
+        """Local files where they are; of an address the part under the area, as a GeoTIFF."""
         fetched = []
-        for candidate in one_by_one(candidates, progress):
+        for candidate in reporting_each(candidates, progress):
             if is_url(candidate.id):
                 path = self._remote(candidate, area, destination, progress)
             else:
@@ -133,14 +133,14 @@ class RasterSource:
 
     def _expanded(self) -> list[str]:
         """The locations, folders replaced by the rasters in them."""
-        places: list[str] = []
-        for place in self.locations:
-            if is_url(place):
-                places.append(place)
+        expanded: list[str] = []
+        for location in self.locations:
+            if is_url(location):
+                expanded.append(location)
                 continue
-            path = self._allowed(place)
+            path = self._allowed(location)
             if not path.is_dir():
-                places.append(str(path))
+                expanded.append(str(path))
                 continue
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
             if not inside:
@@ -149,41 +149,41 @@ class RasterSource:
                     where=path,
                     remedy=f"Put files in it that end in {', '.join(SUFFIXES)}",
                 )
-            places += [str(p) for p in inside]
-        return places
+            expanded += [str(p) for p in inside]
+        return expanded
 
-    def _allowed(self, place: str) -> Path:
+    def _allowed(self, location: str) -> Path:
         """The path with its links resolved, if it may be opened."""
         try:
-            real = Path(place).expanduser().resolve()
+            real = Path(location).expanduser().resolve()
         except (ValueError, RuntimeError, OSError) as error:  # a NUL, an unknown ~user, a loop
             raise SceneError(
-                "This is not a path", where=repr(place[:80]), remedy="Check it"
+                "This is not a path", where=repr(location[:80]), remedy="Check it"
             ) from error
         if self.folders is not None and not any(
             real.is_relative_to(folder.resolve()) for folder in self.folders
         ):
             raise SceneError(
                 "This path lies outside the folders that may be opened",
-                where=place,
+                where=location,
                 remedy="Have the operator add its folder to LOOKALIKE_FOLDERS, or upload the file",
             )
         if not real.exists():
-            raise NotFoundError("There is no such file", where=place, remedy="Check the path")
+            raise NotFoundError("There is no such file", where=location, remedy="Check the path")
         return real
 
-    def _describe(self, place: str, area: Area | None) -> Candidate:
-        if is_url(place):
-            with open_remote(RangeFile(self._client(), place)) as dataset:
-                facts = describe(dataset, shown(place))
-            name, url = Path(urlsplit(place).path).name, shown(place)
+    def _describe(self, location: str, area: Area | None) -> Candidate:
+        if is_url(location):
+            with open_remote(RangeFile(self._client(), location)) as dataset:
+                facts = describe(dataset, without_secrets(location))
+            name, url = Path(urlsplit(location).path).name, without_secrets(location)
         else:
-            with open_raster(Path(place)) as dataset:
-                facts = describe(dataset, Path(place))
+            with open_raster(Path(location)) as dataset:
+                facts = describe(dataset, Path(location))
             # Without its folder, as collections are shared.
-            name = url = Path(place).name
+            name = url = Path(location).name
         return Candidate(
-            id=place,
+            id=location,
             source=self.name,
             title=Path(name).stem or name,
             footprint=facts.footprint,
@@ -242,9 +242,9 @@ class RasterSource:
             return copy_window(dataset, window, path, progress)
 
 
-def is_url(place: str) -> bool:
-    """Whether a location is an address; `file:` and the rest are none, they are refused later."""
-    return bool(re.match(r"(?i)https?://", place))
+def is_url(location: str) -> bool:
+    """Whether a location is an http or https address; other schemes are refused later."""
+    return bool(re.match(r"(?i)https?://", location))
 
 
 def safe_name(name: str) -> str:
@@ -262,14 +262,14 @@ def receive(
     limit: int | None = None,
     progress: OnProgress = silent,
 ) -> Path:
-    """Write an upload to disk in pieces; it appears under its name only when whole.
+    """Write an upload to disk; it appears under its name only when whole.
 
     Args:
-        stream: Where the bytes come from.
-        name: Name the user's file had; only its safe characters are kept.
-        folder: Where it goes.
+        stream: The content.
+        name: Name of the user's file; only its safe characters are kept.
+        folder: Where to.
         limit: Largest size in bytes, by default the operator's.
-        progress: Told the bytes; may cancel.
+        progress: Called with the bytes; may cancel.
 
     Raises:
         InputError: If it is larger than the limit, or empty.
@@ -279,15 +279,15 @@ def receive(
     path = folder / safe_name(name)
     with replacing(path) as temporary, temporary.open("wb") as out:
         done = 0
-        while piece := stream.read(1 << 20):
-            done += len(piece)
+        while chunk := stream.read(1 << 20):
+            done += len(chunk)
             if done > limit:
                 raise InputError(
                     f"The file is larger than the {limit / 1e6:.0f} MB allowed",
                     where=name,
                     remedy="Have the operator raise LOOKALIKE_UPLOAD_MB, or give its path",
                 )
-            out.write(piece)
+            out.write(chunk)
             progress(Progress("Receiving", done, 0, "bytes", path.name))
         if not done:
             raise InputError("The file is empty", where=name, remedy="Choose another one")

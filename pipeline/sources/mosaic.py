@@ -1,4 +1,4 @@
-"""Tiles on disk become one Cloud-Optimised GeoTIFF."""
+"""Tiles are fetched by several threads and put together into one Cloud-Optimised GeoTIFF."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 log = logging.getLogger(__name__)
-STRIPE = 512  # rows read and written at once, so that memory does not grow with the tile
+STRIPE = 512  # rows read and written at once: memory does not grow with the tile
 
 
 class WrongTileError(ServiceError):
@@ -33,18 +33,18 @@ class WrongTileError(ServiceError):
 
 
 class _StoppedError(Cancelled):
-    """The crew was stopped while a job waited between two tries."""
+    """The workers were stopped while a job waited between two attempts."""
 
 
-class Crew:
-    """Threads that fetch tiles, all stopped by the first error or by the user."""
+class Workers:
+    """Threads that fetch tiles; the first error, or the user, stops them all."""
 
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
+    def __init__(self, count: int) -> None:
+        self._count = count
         self._stop = threading.Event()
 
     def pause(self, seconds: float) -> None:
-        """Wait between two tries, unless the crew is stopped meanwhile: then the job ends."""
+        """Wait between two attempts; a stop meanwhile ends the job."""
         if self._stop.wait(seconds):
             raise _StoppedError("Stopped")
 
@@ -58,14 +58,14 @@ class Crew:
         total: int,
         unit: str = "tiles",
     ) -> None:
-        """Fetch every tile; `total` counts those that were there before, too.
+        """Fetch every tile; `total` includes those that exist already.
 
         Raises:
-            LookalikeError: The first error of a job, or what `progress` raised; jobs that ran
-                then have ended, and what they fetched is kept.
+            LookalikeError: The first error of a job, or what `progress` raised, once all running
+                jobs have ended; what they fetched is kept.
         """
         done = total - len(jobs)
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="fetch") as pool:
+        with ThreadPoolExecutor(self._count, thread_name_prefix="fetch") as pool:
             running: set[Future[object]] = {pool.submit(self._job, fetch, job) for job in jobs}
             try:
                 progress(Progress(stage, done, total, unit))
@@ -96,7 +96,7 @@ class Crew:
 def check_tile(
     data: bytes | Path, grid: PixelGrid, tile: Tile, count: int, dtype: str, where: str
 ) -> None:
-    """Decode a tile whole and compare it with the grid: a 200 can carry half a file.
+    """Decode a whole tile and compare it with the grid: an answer of 200 can hold half a file.
 
     Raises:
         WrongTileError: If it is damaged, or not what was asked for.
@@ -113,9 +113,9 @@ def check_tile(
             return f"it has {dataset.count} bands of {dataset.dtypes[0]}"
         if dataset.crs is None or dataset.crs != rasterio.CRS.from_user_input(grid.crs):
             return "it is in another coordinate system"
-        wanted = grid.transform_of(tile)
+        expected = grid.transform_of(tile)
         if any(
-            abs(a - b) > 1e-6 for a, b in zip(tuple(dataset.transform)[:6], wanted, strict=True)
+            abs(a - b) > 1e-6 for a, b in zip(tuple(dataset.transform)[:6], expected, strict=True)
         ):
             return "it lies elsewhere"
         for row in range(0, tile.height, STRIPE):
@@ -125,29 +125,29 @@ def check_tile(
     try:
         if isinstance(data, bytes):
             with MemoryFile(data) as memory, memory.open(driver="GTiff") as dataset:
-                wrong = fault(dataset)
+                problem = fault(dataset)
         else:
             with rasterio.open(data, driver="GTiff") as dataset:
-                wrong = fault(dataset)
+                problem = fault(dataset)
     except RasterioError:
-        wrong = "it cannot be decoded"
-    if wrong:
+        problem = "it cannot be decoded"
+    if problem:
         raise WrongTileError(
-            f"A tile that arrived is not the one asked for: {wrong}, not "
+            f"A tile that arrived is not the one requested: {problem}, not "
             f"{tile.width}×{tile.height} pixels with {count} bands of {dtype}",
             where=where,
             remedy="Run the same command again; what was fetched is kept",
         )
 
 
-def keep_tile(folder: Path, tile: Tile, data: bytes) -> None:
+def store_tile(folder: Path, tile: Tile, data: bytes) -> None:
     """Store a checked tile under its name."""
     with replacing(folder / f"{tile.name}.tif") as temporary:
         temporary.write_bytes(data)
 
 
-def missing(folder: Path, tiles: Sequence[Tile]) -> list[Tile]:
-    """Tiles that are not there yet; a file with a tile's name is a whole and checked tile."""
+def missing_tiles(folder: Path, tiles: Sequence[Tile]) -> list[Tile]:
+    """Tiles that are not on disk; a file with a tile's name is a whole and checked tile."""
     return [tile for tile in tiles if not (folder / f"{tile.name}.tif").exists()]
 
 
@@ -242,17 +242,17 @@ def make(
     bands: Sequence[str],
     progress: OnProgress = silent,
 ) -> Path:
-    """Fetch the tiles of a plan that are not there yet and put them together.
+    """Fetch the tiles of a plan that are not on disk yet, and put them together.
 
     Args:
         plan: The scene.
         path: The scene's file.
-        folder: Where its tiles lie until it is whole.
+        folder: Where its tiles are until it is whole.
         side: Pixels a side of a tile.
-        fetch: Brings tiles to the folder.
+        fetch: Fetches tiles into the folder.
         dtype: Data type of the pixels.
         bands: Names of the bands.
-        progress: Told the tiles; may cancel.
+        progress: Called with the tiles; may cancel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporaries(folder)

@@ -1,4 +1,4 @@
-"""OpenAerialMap: pictures by drones and aircraft, shared by whoever took them."""
+"""OpenAerialMap: drone and aerial images, shared by those who took them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pipeline.geo.area import Area, area_km2
 from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate, Estimate, Refusal, one_by_one
+from pipeline.sources.candidates import Candidate, Estimate, Refusal, reporting_each
 from pipeline.sources.files import safe_name
-from pipeline.sources.http.client import Http, shown
+from pipeline.sources.http.client import Http, without_secrets
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.plan import too_many
@@ -36,7 +36,7 @@ class OpenAerialMap:
 
     Attributes:
         http: Client, or None for the default one.
-        base: Seconds of the first wait between two tries.
+        base: Seconds before the second attempt; later waits are longer.
     """
 
     http: Http | None = field(default=None, repr=False)
@@ -67,60 +67,62 @@ class OpenAerialMap:
         if dates and dates.start:
             query["acquisition_from"] = dates.start
         if dates and dates.end:
-            query["acquisition_to"] = dates.day_after  # a day is its midnight there
-        found: list[Candidate] = []
+            query["acquisition_to"] = dates.day_after  # the catalogue takes a day as its midnight
+        found_images: list[Candidate] = []
         page = 1
-        while len(found) < limit:
+        while len(found_images) < limit:
             url = f"{settings().openaerialmap_url}/meta"
             answer = self._client().json(url, params={**query, "page": page})
             try:
                 results = answer["results"]
-                found += [self._candidate(one, area) for one in results]
+                found_images += [self._candidate(image, area) for image in results]
             except (KeyError, TypeError, ValueError) as error:
                 raise ServiceError(
                     "OpenAerialMap's catalogue answered in an unknown form",
-                    where=shown(url),
+                    where=without_secrets(url),
                     remedy="Try again later, or download the image and build from the file",
                 ) from error
             if len(results) < PAGE:
                 break
             page += 1
         kept = [
-            one for one in found if one.share > 0 and (dates is None or dates.holds(one.datetime))
+            image
+            for image in found_images
+            if image.share > 0 and (dates is None or dates.holds(image.datetime))
         ]
-        kept.sort(key=lambda one: one.datetime or "", reverse=True)
-        kept.sort(key=lambda one: -round(one.share, 2))
+        kept.sort(key=lambda image: image.datetime or "", reverse=True)
+        kept.sort(key=lambda image: -round(image.share, 2))
         return kept[:limit]
 
-    def _candidate(self, one: Mapping[str, Any], area: Area | None) -> Candidate:
+    def _candidate(self, image: Mapping[str, Any], area: Area | None) -> Candidate:
         from shapely.geometry import box, shape
 
-        outline = one.get("geojson")
-        footprint = (shape(outline) if outline else box(*one["bbox"])).buffer(0)
-        told = one.get("properties") or {}
-        moment = one.get("acquisition_end") or one.get("acquisition_start")
+        outline = image.get("geojson")
+        footprint = (shape(outline) if outline else box(*image["bbox"])).buffer(0)
+        properties = image.get("properties") or {}
+        moment = image.get("acquisition_end") or image.get("acquisition_start")
         return Candidate(
-            id=str(one["_id"]),
+            id=str(image["_id"]),
             source=self.name,
-            title=str(one.get("title") or one["_id"]),
+            title=str(image.get("title") or image["_id"]),
             footprint=footprint,
             datetime=moments.told(moment),
-            gsd=float(one["gsd"]) if one.get("gsd") else None,
-            thumbnail=str(told.get("thumbnail") or ""),
+            gsd=float(image["gsd"]) if image.get("gsd") else None,
+            thumbnail=str(properties.get("thumbnail") or ""),
             share=share_of(area, footprint),
-            license=str(told.get("license") or "CC-BY 4.0")
-            + (f", {one['provider']}" if one.get("provider") else ""),
-            url=f"https://map.openaerialmap.org/#/image/{one['_id']}",
-            facts={"href": str(one["uuid"])},
+            license=str(properties.get("license") or "CC-BY 4.0")
+            + (f", {image['provider']}" if image.get("provider") else ""),
+            url=f"https://map.openaerialmap.org/#/image/{image['_id']}",
+            facts={"href": str(image["uuid"])},
         )
 
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels under the area, from the images' own pixel sizes."""
         geometry = geometry_of(area)
         pixels = 0
-        for one in candidates:
-            inside = area_km2(one.footprint.intersection(geometry).envelope)
-            pixels += int(inside * 1e6 / (one.gsd or 0.1) ** 2)
+        for image in candidates:
+            inside = area_km2(image.footprint.intersection(geometry).envelope)
+            pixels += int(inside * 1e6 / (image.gsd or 0.1) ** 2)
         refusal = too_many(pixels, "Draw a smaller area")
         if not candidates:
             refusal = Refusal("There is no image to fetch", "Draw another area")
@@ -141,20 +143,20 @@ class OpenAerialMap:
         self.estimate(area, candidates).check("OpenAerialMap")
         geometry, http = geometry_of(area), self._client().reporting(progress)
         fetched = []
-        for one in one_by_one(candidates, progress):
-            href = one.facts["href"]
-            mark = fingerprint(href, geometry.wkb_hex)
-            path = destination / f"{safe_name(one.title)[:60]}-{mark}.tif"
+        for image in reporting_each(candidates, progress):
+            href = image.facts["href"]
+            identity = fingerprint(href, geometry.wkb_hex)
+            path = destination / f"{safe_name(image.title)[:60]}-{identity}.tif"
             if not path.exists():
                 if urlsplit(href).scheme == "http" and not self._listed(href):
-                    href = "https" + href[4:]  # old entries; the same store speaks https
+                    href = "https" + href[4:]  # old entries; the same store serves https
                 with open_remote(RangeFile(http, href)) as dataset:
-                    facts = describe(dataset, one.title)
+                    facts = describe(dataset, image.title)
                     window = window_under(
                         geometry, facts.crs, facts.transform, facts.width, facts.height
                     )
                     copy_window(dataset, window, path, progress)
-            fetched.append(one.fetched(path))
+            fetched.append(image.fetched(path))
         return fetched
 
     def _listed(self, href: str) -> bool:

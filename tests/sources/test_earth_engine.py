@@ -376,7 +376,7 @@ def test_a_full_disk_is_named_and_the_fetch_resumes(
     from pipeline.sources import mosaic
 
     found = source().search(AREA)
-    real, calls = mosaic.keep_tile, []
+    real, calls = mosaic.store_tile, []
 
     def full(folder, tile, data) -> None:
         calls.append(tile)
@@ -387,7 +387,7 @@ def test_a_full_disk_is_named_and_the_fetch_resumes(
                 raise OSError(errno.ENOSPC, "No space left on device")
         real(folder, tile, data)
 
-    monkeypatch.setattr("pipeline.sources.earth_engine.direct.keep_tile", full)
+    monkeypatch.setattr("pipeline.sources.earth_engine.direct.store_tile", full)
     with pytest.raises(LookalikeError, match="disk is full"):
         source(workers=1).fetch(AREA, found, tmp_path)
     (fetched,) = source().fetch(AREA, found, tmp_path)
@@ -481,7 +481,7 @@ def test_clouds_are_filtered_and_masked(server: Google, tmp_path: Path) -> None:
     found = chosen.search(AREA, cloud=50)
     assert sorted(one.cloud for one in found) == [5.0, 20.0]
     assert chosen.search(AREA, cloud=1) == []
-    assert "Sentinel-2 has 3 images here, each under more clouds" in chosen.explain(AREA)
+    assert "Sentinel-2 has 3 images here, but each exceeds the cloud limit" in chosen.explain(AREA)
     (scene,) = chosen.fetch(AREA, found, tmp_path)
     with rasterio.open(scene.path) as dataset:
         pixels = dataset.read(1)

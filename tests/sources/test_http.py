@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import Cancelled, ServiceError, StorageError
-from pipeline.sources.http.client import Http, shown
+from pipeline.sources.http.client import Http, without_secrets
 from pipeline.sources.http.download import download
 from pipeline.sources.http.range_file import RangeFile
 from tests import closed_port
@@ -94,7 +94,7 @@ def test_a_redirect_to_a_private_address_is_refused(
 
 def test_a_redirect_loop_ends(files: Files, server: Loopback, http: Http) -> None:
     files.redirects["/files/r"] = "/files/r"
-    with pytest.raises(ServiceError, match="redirects without end"):
+    with pytest.raises(ServiceError, match="redirects endlessly"):
         http.request("GET", server.url + "/files/r")
 
 
@@ -166,7 +166,7 @@ def test_no_query_reaches_messages_or_logs(
     with pytest.raises(ServiceError) as caught:
         http.request("GET", server.url + "/files/a.bin?sig=SECRET")
     assert "SECRET" not in str(caught.value) + caplog.text
-    assert shown("https://me:pw@host/p?sig=1#f") == "https://host/p"
+    assert without_secrets("https://me:pw@host/p?sig=1#f") == "https://host/p"
 
 
 def test_a_cut_download_goes_on_where_it_stopped(

@@ -102,10 +102,10 @@ def test_a_raster_without_a_place_is_refused(previews: Previews, tmp_path: Path)
         previews.open(str(nowhere))
 
 
-def test_the_oldest_looks_are_let_go(
+def test_the_oldest_previews_expire(
     previews: Previews, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "KEPT", 2)
+    monkeypatch.setattr(module, "MOST", 2)
     raster = str(write_raster(tmp_path / "fields.tif", 300, 300))
     tokens = [previews.open(raster, bands)[0] for bands in ((1, 2, 3), (3, 2, 1), (2, 2, 2))]
     with pytest.raises(NotFoundError):

@@ -102,7 +102,7 @@ def test_clouds_and_dates_filter(server: Loopback, area) -> None:
     assert source().search(area, Dates.parse("2020"), cloud=20) == []
     assert source().explain(area, Dates.parse("2020")) == (
         "sentinel-2-l2a of earth-search has 1 image here between these dates, "
-        "each under more clouds than allowed. Allow more."
+        "but each exceeds the cloud limit. Raise it to see them."
     )
 
 
@@ -212,7 +212,7 @@ def test_a_storm_of_errors_leaves_the_same_pixels(
 
 def test_an_item_without_a_picture_is_named(server: Loopback, stac: Stac, area) -> None:
     stac.items["naip"] = [Item("x", "west.tif", "2016-08-16", asset="elevation")]
-    with pytest.raises(ServiceError, match=r"no picture in natural colours.*elevation"):
+    with pytest.raises(ServiceError, match=r"no image in natural colours.*elevation"):
         source(collection="naip").search(area)
 
 

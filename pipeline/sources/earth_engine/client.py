@@ -1,7 +1,7 @@
-"""Earth Engine's own client, with time limits, our retries, and errors that say what to do.
+"""Earth Engine's own client, with time limits, our retries and our errors.
 
-The client's state is global: a process has one Earth Engine identity.  Its own retries are turned
-off; they have no jitter, cannot be cancelled, and hide behind a lost HTTP status.
+The client's state is global: a process has one Earth Engine identity.  The client's own retries are
+turned off: they have no jitter, cannot be cancelled, and the HTTP status is lost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Check:
 
     Attributes:
         ok: Whether Earth Engine answered.
-        message: What a panel shows: who is signed in, or what is wrong and the remedy.
+        message: Who is signed in, or what is wrong and the remedy.
     """
 
     ok: bool
@@ -103,7 +103,7 @@ def check() -> Check:
         who = connect()
         ask(lambda: ee.Number(1).getInfo(), attempts=3)
     except LookalikeError as error:
-        if known:  # perhaps the key was replaced since this process signed in: look again
+        if known:  # the key may have been replaced since this process signed in: try again
             with _lock:
                 _connected = None
             return check()
@@ -119,14 +119,14 @@ def ask(
     pause: Callable[[float], None] = time.sleep,
     signed: bool = False,
 ) -> Result:
-    """The result of a call of Earth Engine's client, with retries of what may pass.
+    """The result of a call of Earth Engine's client, with retries of transient failures.
 
     Args:
         call: Makes the request.
-        attempts: Tries.
-        base: Seconds of the first wait.
-        pause: Waits between tries.
-        signed: The call itself signs in, so do not do so first.
+        attempts: Attempts.
+        base: Seconds before the second attempt.
+        pause: Waits between two attempts.
+        signed: The call itself signs in.
 
     Raises:
         ServiceError: If Earth Engine refuses, or keeps failing.
@@ -149,7 +149,7 @@ def ask(
 
 
 def translated(error: Exception) -> LookalikeError | TransientError | None:
-    """What an exception of the client means for the user; None if it is a bug of ours."""
+    """Our error for an exception of the client, or None for a bug."""
     import ee
     from googleapiclient.errors import HttpError
 
@@ -166,14 +166,14 @@ def translated(error: Exception) -> LookalikeError | TransientError | None:
         )
     if not isinstance(error, (ee.EEException, HttpError)):
         return None
-    # The client drops the HTTP status but leaves the exception that had it as the context.
+    # The client drops the HTTP status, but the exception that held it is the context.
     origin = error if isinstance(error, HttpError) else error.__context__
     status = int(origin.resp.status) if isinstance(origin, HttpError) else None
     said = " ".join(str(error).split())
     refusal = ServiceError(
         f"Earth Engine says: {said.rstrip('.')[:400]}", remedy=_remedy(status, said), status=status
     )
-    # Where a computation is refused there is no status but only these words.
+    # A refused computation has no status, only this message.
     if status in TRANSIENT or (status is None and "Too many" in said):
         after = origin.resp.get("retry-after", "") if isinstance(origin, HttpError) else ""
         return TransientError(refusal, retry_after(after))

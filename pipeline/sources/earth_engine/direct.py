@@ -1,4 +1,4 @@
-"""Road A: pixels straight from Earth Engine, one request a tile."""
+"""Direct download: pixels from Earth Engine, one request per tile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.progress import OnProgress
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.earth_engine.plan import EarthEnginePlan
 from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT, TransientError
-from pipeline.sources.mosaic import Crew, WrongTileError, check_tile, keep_tile, missing
+from pipeline.sources.mosaic import Workers, WrongTileError, check_tile, missing_tiles, store_tile
 from pipeline.sources.pixel_grid import Tile
 
 log = logging.getLogger(__name__)
@@ -26,14 +26,14 @@ def fetch_tiles(
     progress: OnProgress,
     base: float = FIRST_WAIT,
 ) -> None:
-    """Fetch the tiles of a plan that are not there yet.
+    """Fetch the tiles of a plan that are not on disk yet.
 
     Raises:
         ServiceError: If Earth Engine refuses, or keeps failing; what was fetched is kept.
     """
     import ee
 
-    crew = Crew(min(workers, CONNECTIONS))
+    pool = Workers(min(workers, CONNECTIONS))
     expression = plan.image()
     product = plan.product
 
@@ -61,11 +61,11 @@ def fetch_tiles(
                 raise TransientError(error) from error
             return data
 
-        keep_tile(folder, tile, ask(call, pause=crew.pause, base=base))
-        log.debug("tile %s of %s is there", tile.name, plan.title)
+        store_tile(folder, tile, ask(call, pause=pool.pause, base=base))
+        log.debug("fetched tile %s of %s", tile.name, plan.title)
 
-    crew.run(
-        missing(folder, tiles),
+    pool.run(
+        missing_tiles(folder, tiles),
         fetch,
         progress,
         stage=f"Fetching {plan.title}",

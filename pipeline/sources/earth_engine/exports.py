@@ -1,7 +1,7 @@
-"""Roads B and C: Earth Engine writes tiles to Drive or Cloud Storage, and we bring them here.
+"""Export: Earth Engine writes tiles to Drive or Cloud Storage, and we download them.
 
-What was started is written down before it is started, with an identifier of the request by which
-Earth Engine knows a repetition; so a killed process neither loses a task nor starts it twice.
+A task is recorded before it is started, with a request id by which Earth Engine recognises a
+repetition: a killed process neither loses a task nor starts it twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.files import read_versioned, write_versioned
 from pipeline.progress import OnProgress, Progress
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.earth_engine.plan import EarthEnginePlan
-from pipeline.sources.google.files import Store, Stored
+from pipeline.sources.google.files import ExportStore, StoredFile
 from pipeline.sources.http.retry import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -26,7 +26,7 @@ from pipeline.sources.http.retry import (
     retry,
     wait,
 )
-from pipeline.sources.mosaic import WrongTileError, check_tile, missing
+from pipeline.sources.mosaic import WrongTileError, check_tile, missing_tiles
 from pipeline.sources.pixel_grid import Tile
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,11 @@ class Tasks:
                 self._path,
                 newest=SCHEMA,
                 what="The list of export tasks",
-                remedy="Delete it; the exports then start anew",
+                remedy="Delete it; the exports then start again",
             )
 
     def get(self, name: str) -> dict[str, str]:
-        """Request id and, once started, operation of a tile; made if new."""
+        """Request id and, once started, operation of a tile; a new tile gets a request id."""
         if name not in self._known:
             self._known[name] = {"request": uuid.uuid4().hex}
             self._save()
@@ -66,7 +66,7 @@ class Tasks:
         self._save()
 
     def forget(self, name: str) -> None:
-        """Let the next run start this tile anew."""
+        """Make the next run export this tile again."""
         self._known.pop(name, None)
         self._save()
 
@@ -79,32 +79,33 @@ def fetch_exports(
     folder: Path,
     tiles: Sequence[Tile],
     *,
-    store: Store,
+    store: ExportStore,
     tidy: bool,
     poll: float,
     patience: float,
     progress: OnProgress,
     base: float = FIRST_WAIT,
 ) -> None:
-    """Export, wait for and download the tiles of a plan that are not there yet.
+    """Export, await and download the tiles of a plan that are not on disk yet.
 
     Args:
         plan: The scene.
         folder: Where its tiles go.
         tiles: All its tiles.
         store: Where Earth Engine writes.
-        tidy: Remove files from the store once they are here.
-        poll: Seconds between two looks at a running task; grows to a minute.
+        tidy: Remove files from the store once they are downloaded.
+        poll: Seconds between two queries of a running task; grows to a minute.
         patience: Seconds after which waiting ends.
-        progress: Told the tiles; may cancel, the tasks then go on and the next run finds them.
-        base: Seconds of the first wait between two tries.
+        progress: Called with the tiles; may cancel: the tasks continue, and the next run finds
+            them.
+        base: Seconds before the second attempt.
 
     Raises:
         ServiceError: If a task fails, is cancelled, or does not end; finished tiles are kept.
-        NotFoundError: If an exported file was deleted meanwhile.
+        NotFoundError: If an exported file was deleted before it was downloaded.
     """
     tasks = Tasks(folder)
-    waiting = missing(folder, tiles)
+    waiting = missing_tiles(folder, tiles)
     stage = f"Exporting {plan.title} to {store.title}"
 
     def report(note: str = "") -> None:
@@ -119,7 +120,7 @@ def fetch_exports(
         before = len(waiting)
         for tile in list(waiting):
             if _is_done(plan, tile, tasks, store, base):
-                _bring(plan, tile, tasks, folder, store, tidy, progress, base)
+                _download(plan, tile, tasks, folder, store, tidy, progress, base)
                 waiting.remove(tile)
             report()
         if not waiting:
@@ -138,7 +139,9 @@ def _file_name(plan: EarthEnginePlan, tile: Tile) -> str:
     return f"{plan.stem}-{tile.name}"
 
 
-def _start(plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: Store, base: float) -> None:
+def _start(
+    plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: ExportStore, base: float
+) -> None:
     import ee
 
     known = tasks.get(tile.name)
@@ -159,11 +162,13 @@ def _start(plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: Store, base: 
 
 
 def _file_dimensions(tile: Tile) -> int:
-    """At least the tile, in whole shards of 256: Earth Engine then writes one file a task."""
+    """At least the tile, in multiples of 256: Earth Engine then writes one file per task."""
     return -(-max(tile.width, tile.height) // 256) * 256
 
 
-def _is_done(plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: Store, base: float) -> bool:
+def _is_done(
+    plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: ExportStore, base: float
+) -> bool:
     import ee
 
     name = tasks.get(tile.name)["operation"]
@@ -195,27 +200,27 @@ def _is_done(plan: EarthEnginePlan, tile: Tile, tasks: Tasks, store: Store, base
     )
 
 
-def _bring(
+def _download(
     plan: EarthEnginePlan,
     tile: Tile,
     tasks: Tasks,
     folder: Path,
-    store: Store,
+    store: ExportStore,
     tidy: bool,
     progress: OnProgress,
     base: float,
 ) -> None:
     name = _file_name(plan, tile) + ".tif"
 
-    def find() -> Stored:
+    def find() -> StoredFile:
         stored = store.find(name)
         if stored is None:  # a file can take some seconds to appear in lists
             raise TransientError(
                 MissingExportError(
                     f"The exported file is not in {store.title}",
                     where=name,
-                    remedy="Look whether it was moved or deleted, then run the same command again; "
-                    "the tile is then exported anew",
+                    remedy="Check whether it was moved or deleted, then run the same command again "
+                    "to export the tile again",
                 )
             )
         return stored
@@ -225,7 +230,7 @@ def _bring(
 
     try:
         stored = retry(find, attempts=5, base=base)
-        store.bring(stored, folder / f"{tile.name}.tif", progress, check)
+        store.fetch(stored, folder / f"{tile.name}.tif", progress, check)
     except (NotFoundError, MissingExportError, WrongTileError):
         tasks.forget(tile.name)
         raise

@@ -1,4 +1,4 @@
-"""What Earth Engine is asked to compute, and how it is cut into requests."""
+"""The expressions that Earth Engine computes, and their division into requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EarthEnginePlan(Plan):
     """One scene that Earth Engine computes.
 
     Attributes:
-        product: What of.
+        product: The image collection.
         composite: Key of `COMPOSITES`.
     """
 
@@ -87,7 +87,7 @@ def plans(
     """
     if composite not in COMPOSITES:
         raise QueryError(
-            "There is no such composite", where=composite, remedy=f"One of {', '.join(COMPOSITES)}"
+            "Unknown composite", where=composite, remedy=f"Choose one of {', '.join(COMPOSITES)}"
         )
     grid = PixelGrid.over(outline, product.scale)
     return [
@@ -99,13 +99,13 @@ def plans(
 
 
 def tile_side(product: Product) -> int:
-    """The largest whole number of chips a side that one request may have."""
+    """Pixels a side of the largest tile, in whole chips, that one request may have."""
     largest = math.isqrt(MAX_BYTES // product.bytes_per_pixel) // CHIP * CHIP
     return min(BEST_TILE, largest, MAX_SIDE)
 
 
 def product_of(asset: str, scale: float | None = None) -> Product:
-    """The catalogue's entry, or what an asset typed in says about itself.
+    """The catalogue's entry, or for an asset that a user typed in what its metadata state.
 
     Raises:
         ServiceError: If Earth Engine does not know the asset or has no pixels of it.
@@ -120,14 +120,14 @@ def product_of(asset: str, scale: float | None = None) -> Product:
         raise ServiceError(
             f"This asset is a {str(kind).lower().replace('_', ' ')}, not imagery",
             where=asset,
-            remedy="Give the id of an image or of an image collection",
+            remedy="Enter the id of an image or of an image collection",
         )
     single = kind == "IMAGE"
     image = ee.Image(asset) if single else ee.ImageCollection(asset).first()
     content = ask(image.getInfo)
     if not content or not content.get("bands"):
         raise ServiceError(
-            "This collection is empty", where=asset, remedy="Give the id of another one"
+            "This collection is empty", where=asset, remedy="Choose another collection"
         )
     return replace(_described(asset, content["bands"]), single=single).at(scale)
 

@@ -1,8 +1,8 @@
-"""Imagery from Google Earth Engine, on three roads to the same pixels.
+"""Imagery from Google Earth Engine, by three download methods with the same pixels.
 
-`direct` (road A) asks for the pixels tile by tile; `drive` (road B) has Earth Engine write tiles
-of 5000×5000 to Google Drive and downloads them; `storage` (road C) does the same by a Cloud Storage
-bucket.  All three compute the same expression on the same grid.
+`direct` requests the pixels tile by tile; `drive` has Earth Engine write tiles of 5000×5000 to
+Google Drive and downloads them; `storage` does the same through a Cloud Storage bucket.  All three
+compute the same expression on the same grid.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ class EarthEngine:
 
     Attributes:
         collection: Id of a collection of `CATALOGUE`, or of any image or collection.
-        composite: Key of `COMPOSITES`, or None for what suits the collection.
-        road: One of `ROADS`.
+        composite: Key of `COMPOSITES`, or None for the collection's default.
+        road: Download method, one of `ROADS`.
         scale: Metres a pixel, or None for the collection's own.
-        workers: Requests at once on road A, at most 40.
+        workers: Requests at once of direct download, at most 40.
         side: Pixels a side of a tile, or None for the best.
-        drive_folder: Name of the folder in Drive for road B.
-        bucket: Bucket for road C.
+        drive_folder: Name of the folder in Drive, for `drive`.
+        bucket: Bucket, for `storage`.
         tidy: Remove the exported files once they are downloaded.
-        poll: Seconds between the first looks at running exports; grows to a minute.
+        poll: Seconds between the first queries of running exports; grows to a minute.
         patience: Hours to wait for an export.
-        base: Seconds of the first wait between two tries.
+        base: Seconds before the second attempt; later waits are longer.
     """
 
     collection: str = "SKYSAT/GEN-A/PUBLIC/ORTHO/RGB"
@@ -84,11 +84,13 @@ class EarthEngine:
     def __post_init__(self) -> None:
         if self.road not in ROADS:
             raise QueryError(
-                "There is no such road", where=self.road, remedy=f"One of {', '.join(ROADS)}"
+                "Unknown download method",
+                where=self.road,
+                remedy=f"Choose one of {', '.join(ROADS)}",
             )
         if self.road == "storage" and not self.bucket:
             raise QueryError(
-                "The road through Cloud Storage needs a bucket",
+                "Export to Cloud Storage needs a bucket",
                 remedy="Name one on the Area page, or with --bucket NAME",
             )
         check_scale(self.scale)
@@ -106,8 +108,8 @@ class EarthEngine:
         Args:
             area: Where.
             dates: When.
-            cloud: Highest cloud cover in percent, where the collection tells it.
-            limit: At most so many, the latest.
+            cloud: Maximum cloud cover in percent, where the collection states it.
+            limit: Maximum number, the latest first.
 
         Raises:
             ServiceError: If there is no sign-in, or Earth Engine refuses.
@@ -117,23 +119,26 @@ class EarthEngine:
         geometry = geometry_of(area)
         product = self._product()
         if product.single:
-            found = ee.ImageCollection.fromImages([ee.Image(product.id)])
+            collection = ee.ImageCollection.fromImages([ee.Image(product.id)])
         else:
-            found = self._filtered(product.id, geometry, dates, cloud)
-            found = found.limit(limit, "system:time_start", False)
+            collection = self._filtered(product.id, geometry, dates, cloud)
+            collection = collection.limit(limit, "system:time_start", False)
 
         def summary(image: Any) -> Any:
-            told = {"index": image.get("system:index"), "start": image.get("system:time_start")}
+            properties = {
+                "index": image.get("system:index"),
+                "start": image.get("system:time_start"),
+            }
             if product.cloud:
-                told["cloud"] = image.get(product.cloud)
-            return ee.Feature(image.geometry(), told)
+                properties["cloud"] = image.get(product.cloud)
+            return ee.Feature(image.geometry(), properties)
 
-        answer = ask(lambda: found.map(summary).getInfo(), base=self.base)
-        candidates = [self._candidate(product, area, one) for one in answer["features"]]
-        inside = [one for one in candidates if one.share > 0]
-        # The latest first among equals; footprints equal to the percent are equal.
-        inside.sort(key=lambda one: one.datetime or "", reverse=True)
-        inside.sort(key=lambda one: (-round(one.share, 2), one.cloud or 0.0))
+        answer = ask(lambda: collection.map(summary).getInfo(), base=self.base)
+        candidates = [self._candidate(product, area, feature) for feature in answer["features"]]
+        inside = [candidate for candidate in candidates if candidate.share > 0]
+        # The latest first among those that cover the same share, to the percent.
+        inside.sort(key=lambda candidate: candidate.datetime or "", reverse=True)
+        inside.sort(key=lambda candidate: (-round(candidate.share, 2), candidate.cloud or 0.0))
         return inside
 
     def alternatives(
@@ -154,7 +159,7 @@ class EarthEngine:
         return [(CATALOGUE[name], int(n)) for name, n in zip(others, counts, strict=True) if n]
 
     def explain(self, area: Area | None, dates: Dates | None = None) -> str:
-        """Why there is no candidate, and where there is one."""
+        """Why there is no candidate, and what there is instead."""
         product = self._product()
         between = f" between {dates.start} and {dates.end}" if dates and dates.start else ""
         short = product.short_title
@@ -163,8 +168,8 @@ class EarthEngine:
             if number := ask(cloudy.getInfo, base=self.base):
                 images = f"{number} image{'s' * (number > 1)}"
                 return (
-                    f"{short} has {images} here{between}, each under more clouds than allowed. "
-                    "Allow more."
+                    f"{short} has {images} here{between}, but each exceeds the cloud limit. "
+                    "Raise it to see them."
                 )
         try:
             others = self.alternatives(area, dates)
@@ -222,18 +227,18 @@ class EarthEngine:
         destination.mkdir(parents=True, exist_ok=True)
         _check_room(destination, estimate.bytes)
         product = self._product()
-        fetched = []
+        scenes = []
         for scene in self._plans(area, candidates, product):
             path = destination / f"{scene.stem}.tif"
             if not path.exists():
                 self._make(scene, path, progress)
-            fetched.append(_fetched(scene, path))
-        return fetched
+            scenes.append(_fetched(scene, path))
+        return scenes
 
     def preview(self, area: Area | None, candidates: Sequence[Candidate]) -> str:
         """URL template (`{z}/{x}/{y}`) of map tiles of these candidates, before any fetch.
 
-        It is that of geemap's tile layer.  The address is good for some hours and needs no sign-in.
+        It is that of geemap's tile layer; the address is valid for some hours and needs no sign-in.
 
         Raises:
             ServiceError: If Earth Engine refuses.
@@ -242,8 +247,8 @@ class EarthEngine:
 
         product = self._product()
         image = self._plans(area, candidates, product)[-1].image()
-        seen = {"min": product.low, "max": product.high or 1.0, "bands": list(product.bands)}
-        layer = ask(lambda: EEFoliumTileLayer(image.selfMask(), seen), base=self.base)
+        display = {"min": product.low, "max": product.high or 1.0, "bands": list(product.bands)}
+        layer = ask(lambda: EEFoliumTileLayer(image.selfMask(), display), base=self.base)
         return str(layer.url_format)
 
     def thumbnail(self, candidate: Candidate, size: int = 160) -> bytes:
@@ -295,27 +300,31 @@ class EarthEngine:
         import ee
         from shapely.geometry import mapping
 
-        found = ee.ImageCollection(name)
-        found = found.filterBounds(ee.Geometry(mapping(geometry), None, False))
+        collection = ee.ImageCollection(name)
+        collection = collection.filterBounds(ee.Geometry(mapping(geometry), None, False))
         if dates and (dates.start or dates.end):
-            found = found.filterDate(dates.start or "1970-01-01", dates.day_after or "2100-01-01")
+            collection = collection.filterDate(
+                dates.start or "1970-01-01", dates.day_after or "2100-01-01"
+            )
         product = CATALOGUE.get(name)
         if cloud is not None and product and product.cloud:
-            found = found.filter(ee.Filter.lte(product.cloud, cloud))
-        return found
+            collection = collection.filter(ee.Filter.lte(product.cloud, cloud))
+        return collection
 
-    def _candidate(self, product: Product, area: Area | None, one: Mapping[str, Any]) -> Candidate:
+    def _candidate(
+        self, product: Product, area: Area | None, feature: Mapping[str, Any]
+    ) -> Candidate:
         from shapely.geometry import shape
 
-        told = one["properties"]
-        start = told.get("start")
-        moment = None if start is None else moments.at(start / 1000)
-        footprint = shape(one["geometry"])
+        properties = feature["properties"]
+        milliseconds = properties.get("start")
+        moment = None if milliseconds is None else moments.at(milliseconds / 1000)
+        footprint = shape(feature["geometry"])
         if footprint.geom_type in ("LinearRing", "LineString"):
             from shapely.geometry import Polygon
 
             footprint = Polygon(footprint)
-        index = told.get("index", "")
+        index = properties.get("index", "")
         return Candidate(
             id=product.id if product.single else f"{product.id}/{index}",
             source=self.name,
@@ -323,7 +332,7 @@ class EarthEngine:
             footprint=footprint.buffer(0),
             datetime=moment,
             gsd=product.scale,
-            cloud=told.get("cloud"),
+            cloud=properties.get("cloud"),
             share=share_of(area, footprint.buffer(0)),
             license=product.license,
             url=product.page,
@@ -378,7 +387,7 @@ def _fetched(plan: EarthEnginePlan, path: Path) -> SceneInput:
 
 
 def _check_room(folder: Path, size: int) -> None:
-    """Refuse a fetch that cannot fit: tiles and result lie side by side for a while."""
+    """Refuse a fetch for which the disk has no room: tiles and scene exist side by side."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise StorageError(

@@ -1,4 +1,4 @@
-"""A folder of Google Drive with GeoTIFFs that somebody exported earlier."""
+"""A folder of Google Drive with GeoTIFFs, such as earlier exports."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.metadata import date_in
 from pipeline.progress import OnProgress, silent
-from pipeline.sources.candidates import Candidate, Estimate, one_by_one
+from pipeline.sources.candidates import Candidate, Estimate, reporting_each
 from pipeline.sources.files import safe_name
-from pipeline.sources.google.files import Drive, Stored
+from pipeline.sources.google.files import Drive, StoredFile
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.remote_raster import describe, open_remote
@@ -28,7 +28,7 @@ class DriveSource:
     Attributes:
         folder: Name, id or address of the folder; it must be shared with the account in use.
         license: Licence of all of them, or empty.
-        base: Seconds of the first wait between two tries.
+        base: Seconds before the second attempt; later waits are longer.
     """
 
     folder: str
@@ -44,7 +44,7 @@ class DriveSource:
         cloud: float | None = None,
         limit: int = 500,
     ) -> list[Candidate]:
-        """The rasters of the folder that touch the area, by name; only their heads are read.
+        """The rasters of the folder that touch the area, by name; only their headers are read.
 
         Raises:
             NotFoundError: If there is no such folder, or nothing in it.
@@ -52,17 +52,19 @@ class DriveSource:
             SceneError: If a file is not a GeoTIFF or has no coordinate system.
         """
         drive = Drive(self.folder, self.base)
-        found = [self._describe(drive, stored, area) for stored in drive.rasters()[:limit]]
+        described = [self._describe(drive, stored, area) for stored in drive.rasters()[:limit]]
         return [
-            one for one in found if one.share > 0 and (dates is None or dates.holds(one.datetime))
+            candidate
+            for candidate in described
+            if candidate.share > 0 and (dates is None or dates.holds(candidate.datetime))
         ]
 
-    def _describe(self, drive: Drive, stored: Stored, area: Area | None) -> Candidate:
+    def _describe(self, drive: Drive, stored: StoredFile, area: Area | None) -> Candidate:
         try:
             with open_remote(RangeFile(drive.http, drive.address(stored), stored.size)) as dataset:
                 facts = describe(dataset, stored.name)
         except SceneError as error:
-            # By the name that the user knows, not by its address.
+            # With the name that the user knows, not the address.
             raise SceneError(
                 error.what, where=stored.name, remedy="Replace it, or move it out of the folder"
             ) from error
@@ -85,8 +87,8 @@ class DriveSource:
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Whole files are downloaded."""
         return Estimate(
-            pixels=sum(one.facts["pixels"] for one in candidates),
-            bytes=sum(one.facts["size"] for one in candidates),
+            pixels=sum(candidate.facts["pixels"] for candidate in candidates),
+            bytes=sum(candidate.facts["size"] for candidate in candidates),
             requests=len(candidates),
             scenes=len(candidates),
         )
@@ -98,12 +100,17 @@ class DriveSource:
         destination: Path,
         progress: OnProgress = silent,
     ) -> list[SceneInput]:
-        """Download the files whole; those that are here already are not asked for again."""
+        """Download whole files; those that exist already are not requested again."""
         drive = Drive(self.folder, self.base)
         fetched = []
-        for one in one_by_one(candidates, progress):
-            stored = Stored(one.id, one.facts["name"], one.facts["size"], one.facts["md5"])
-            name = f"{safe_name(one.title)}-{(stored.md5 or stored.id)[:12]}.tif"
-            path = drive.bring(stored, destination / name, progress)
-            fetched.append(one.fetched(path))
+        for candidate in reporting_each(candidates, progress):
+            stored = StoredFile(
+                candidate.id,
+                candidate.facts["name"],
+                candidate.facts["size"],
+                candidate.facts["md5"],
+            )
+            name = f"{safe_name(candidate.title)}-{(stored.md5 or stored.id)[:12]}.tif"
+            path = drive.fetch(stored, destination / name, progress)
+            fetched.append(candidate.fetched(path))
         return fetched

@@ -1,7 +1,7 @@
-"""Files in Google Drive and in Cloud Storage: find, download whole, remove.
+"""Files in Google Drive and in Cloud Storage: find, download, remove.
 
-Drive is spoken to with Google's own client, Cloud Storage through its JSON interface; the bytes of
-both come by our resumable download, checked against the size and MD5 that the service tells.
+Drive is used with Google's own client, Cloud Storage through its JSON interface.  The bytes of both
+come through our resumable download, checked against the size and MD5 that the service states.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ RATE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded")
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredFile:
     """A file in a store.
 
     Attributes:
-        id: What the store calls it.
-        name: What people call it.
+        id: Its id in the store.
+        name: Its name.
         size: Bytes.
         md5: Checksum in hex, or empty.
     """
@@ -51,8 +51,8 @@ class Stored:
     md5: str = ""
 
 
-class Store(Protocol):
-    """Where Earth Engine's exports land."""
+class ExportStore(Protocol):
+    """Where Earth Engine writes exports."""
 
     title: str
 
@@ -60,33 +60,37 @@ class Store(Protocol):
         """The unstarted `ee.batch.Task` that writes an image here."""
         ...
 
-    def find(self, name: str) -> Stored | None:
+    def find(self, name: str) -> StoredFile | None:
         """The file of this name, or None."""
         ...
 
-    def bring(
-        self, stored: Stored, path: Path, progress: OnProgress = silent, check: Check | None = None
+    def fetch(
+        self,
+        stored: StoredFile,
+        path: Path,
+        progress: OnProgress = silent,
+        check: Check | None = None,
     ) -> Path:
-        """Download a file whole, going on where an earlier try stopped.
+        """Download a whole file, continuing where an earlier attempt stopped.
 
         Args:
             stored: The file.
             path: Where to.
-            progress: Told the bytes; may cancel.
-            check: As in `download`.
+            progress: Called with the bytes; may cancel.
+            check: As `http.download.download`.
 
         Raises:
             NotFoundError: If it is gone.
         """
         ...
 
-    def remove(self, stored: Stored) -> None:
+    def remove(self, stored: StoredFile) -> None:
         """Delete a file; one that is gone already is no error."""
         ...
 
 
 def _http(url: str, base: float) -> Http:
-    """A client for an address of the operator, who may well have put it inside the network."""
+    """A client for an address of the operator, which may lie inside the network."""
     host = urlsplit(url).netloc
     return Http(
         (*settings().private_hosts, host),
@@ -96,8 +100,8 @@ def _http(url: str, base: float) -> Http:
     )
 
 
-def _bring(
-    http: Http, url: str, stored: Stored, path: Path, progress: OnProgress, check: Check | None
+def _fetch(
+    http: Http, url: str, stored: StoredFile, path: Path, progress: OnProgress, check: Check | None
 ) -> Path:
     try:
         return download(
@@ -117,8 +121,8 @@ class Drive:
     """Google Drive.
 
     Attributes:
-        folder: Name of the folder that exports go to, or the name, id or address of one to read.
-        base: Seconds of the first wait between two tries.
+        folder: Name of the folder for exports, or the name, id or address of a folder to read.
+        base: Seconds before the second attempt; later waits are longer.
     """
 
     folder: str = "lookalike"
@@ -144,34 +148,34 @@ class Drive:
         return _http(settings().drive_url, self.base)
 
     def export(self, image: Any, name: str, **grid: Any) -> Any:
-        """See `Store.export`."""
+        """See `ExportStore.export`."""
         import ee
 
         return ee.batch.Export.image.toDrive(
             image=image, description=name, folder=self.folder, fileNamePrefix=name, **grid
         )
 
-    def find(self, name: str) -> Stored | None:
-        """See `Store.find`; Drive allows several files of one name, this is one of them."""
-        found = self._list(f"name = '{_quoted(name)}' and trashed = false")
-        return found[0] if found else None
+    def find(self, name: str) -> StoredFile | None:
+        """See `ExportStore.find`; Drive allows several files of one name, this is one of them."""
+        files = self._list(f"name = '{_quoted(name)}' and trashed = false")
+        return files[0] if files else None
 
-    def rasters(self) -> list[Stored]:
+    def rasters(self) -> list[StoredFile]:
         """The GeoTIFFs in the folder, by name.
 
         Raises:
             NotFoundError: If there is no such folder, or it holds none.
         """
         parent = self.folder_id()
-        found = self._list(f"'{_quoted(parent)}' in parents and trashed = false")
-        rasters = [one for one in found if one.name.lower().endswith((".tif", ".tiff"))]
+        files = self._list(f"'{_quoted(parent)}' in parents and trashed = false")
+        rasters = [file for file in files if file.name.lower().endswith((".tif", ".tiff"))]
         if not rasters:
             raise NotFoundError(
                 "There is no GeoTIFF in this Drive folder",
                 where=self.folder,
                 remedy="Put files in it that end in .tif",
             )
-        return sorted(rasters, key=lambda one: one.name)
+        return sorted(rasters, key=lambda file: file.name)
 
     def folder_id(self) -> str:
         """The id of the folder, whether its name, id or address was given.
@@ -195,13 +199,17 @@ class Drive:
             remedy=f"Check its name, and share it with {who.account or 'this account'}",
         )
 
-    def bring(
-        self, stored: Stored, path: Path, progress: OnProgress = silent, check: Check | None = None
+    def fetch(
+        self,
+        stored: StoredFile,
+        path: Path,
+        progress: OnProgress = silent,
+        check: Check | None = None,
     ) -> Path:
-        """See `Store.bring`."""
-        return _bring(self._bytes, self.address(stored), stored, path, progress, check)
+        """See `ExportStore.fetch`."""
+        return _fetch(self._bytes, self.address(stored), stored, path, progress, check)
 
-    def address(self, stored: Stored) -> str:
+    def address(self, stored: StoredFile) -> str:
         """Where the bytes are; needs the account's token."""
         return f"{settings().drive_url}/drive/v3/files/{stored.id}?alt=media"
 
@@ -210,8 +218,8 @@ class Drive:
         """The client that `address` can be read with."""
         return self._bytes
 
-    def remove(self, stored: Stored) -> None:
-        """See `Store.remove`."""
+    def remove(self, stored: StoredFile) -> None:
+        """See `ExportStore.remove`."""
         try:
             self._ask(lambda: self._files.delete(fileId=stored.id).execute())
         except NotFoundError:
@@ -227,9 +235,9 @@ class Drive:
             return str(answer["id"])
 
     def put(self, path: Path, parent: str, kind: str) -> None:
-        """Upload a file, unless it is there; one of this name with other content gets this one.
+        """Upload a file, unless it is there; one of this name with other content is overwritten.
 
-        Drive keeps the content it had before as a revision.
+        Drive keeps the earlier content as a revision.
 
         Args:
             path: The file.
@@ -237,21 +245,23 @@ class Drive:
             kind: Media type.
         """
         query = f"name = '{_quoted(path.name)}' and '{_quoted(parent)}' in parents"
-        there = self._list(query + " and trashed = false")
+        existing = self._list(query + " and trashed = false")
         content = path.read_bytes()
-        if any(one.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest() for one in there):
+        if any(
+            file.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest() for file in existing
+        ):
             return
-        if there:
-            self._send("PATCH", f"/{there[0].id}?uploadType=media", content, kind, path.name)
+        if existing:
+            self._send("PATCH", f"/{existing[0].id}?uploadType=media", content, kind, path.name)
             return
-        about = json.dumps({"name": path.name, "parents": [parent]})
-        mark = uuid.uuid4().hex
+        metadata = json.dumps({"name": path.name, "parents": [parent]})
+        boundary = uuid.uuid4().hex
         head = (
-            f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{about}\r\n"
-            f"--{mark}\r\nContent-Type: {kind}\r\n\r\n"
+            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{metadata}\r\n"
+            f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n"
         )
-        body = head.encode() + content + f"\r\n--{mark}--".encode()
-        kind = f"multipart/related; boundary={mark}"
+        body = head.encode() + content + f"\r\n--{boundary}--".encode()
+        kind = f"multipart/related; boundary={boundary}"
         self._send("POST", "?uploadType=multipart", body, kind, path.name)
 
     def _send(self, method: str, rest: str, body: bytes, kind: str, name: str) -> None:
@@ -267,8 +277,8 @@ class Drive:
                 reason=error.reason,
             ) from error
 
-    def _list(self, query: str) -> list[Stored]:
-        found: list[Stored] = []
+    def _list(self, query: str) -> list[StoredFile]:
+        files: list[StoredFile] = []
         wanted = {
             "q": query,
             "pageSize": 100,
@@ -276,13 +286,13 @@ class Drive:
         }
         while True:
             page = self._ask(self._files.list(**wanted).execute)
-            found += [
-                Stored(one["id"], one["name"], int(one["size"]), one.get("md5Checksum", ""))
-                for one in page["files"]
-                if "size" in one
+            files += [
+                StoredFile(file["id"], file["name"], int(file["size"]), file.get("md5Checksum", ""))
+                for file in page["files"]
+                if "size" in file
             ]
             if "nextPageToken" not in page:
-                return found
+                return files
             wanted["pageToken"] = page["nextPageToken"]
 
     def _ask(self, call: Callable[[], Result]) -> Result:
@@ -336,7 +346,7 @@ def _drive_error(error: Exception, where: str) -> LookalikeError | TransientErro
 
 def _remedy(reason: str) -> str:
     if reason == FULL:
-        return "Free some space in the account's Drive, or choose another road"
+        return "Free some space in the account's Drive, or choose another download method"
     return f"Check the folder's sharing and that the Drive API is enabled; see {identity.GUIDE}"
 
 
@@ -346,7 +356,7 @@ class Bucket:
 
     Attributes:
         name: Its name.
-        base: Seconds of the first wait between two tries.
+        base: Seconds before the second attempt; later waits are longer.
     """
 
     name: str
@@ -358,43 +368,47 @@ class Bucket:
         return _http(settings().storage_url, self.base)
 
     def export(self, image: Any, name: str, **grid: Any) -> Any:
-        """See `Store.export`."""
+        """See `ExportStore.export`."""
         import ee
 
         return ee.batch.Export.image.toCloudStorage(
             image=image, description=name, bucket=self.name, fileNamePrefix=name, **grid
         )
 
-    def find(self, name: str) -> Stored | None:
-        """See `Store.find`."""
+    def find(self, name: str) -> StoredFile | None:
+        """See `ExportStore.find`."""
         try:
-            one = self._http.json(self._address(name))
+            file = self._http.json(self._address(name))
         except ServiceError as error:
             if error.status != 404:
                 raise
-            self._check()
+            self._check_bucket()
             return None
-        md5 = base64.b64decode(one["md5Hash"]).hex() if "md5Hash" in one else ""
-        return Stored(name, name, int(one["size"]), md5)
+        md5 = base64.b64decode(file["md5Hash"]).hex() if "md5Hash" in file else ""
+        return StoredFile(name, name, int(file["size"]), md5)
 
-    def bring(
-        self, stored: Stored, path: Path, progress: OnProgress = silent, check: Check | None = None
+    def fetch(
+        self,
+        stored: StoredFile,
+        path: Path,
+        progress: OnProgress = silent,
+        check: Check | None = None,
     ) -> Path:
-        """See `Store.bring`."""
-        return _bring(
+        """See `ExportStore.fetch`."""
+        return _fetch(
             self._http, self._address(stored.id) + "?alt=media", stored, path, progress, check
         )
 
-    def remove(self, stored: Stored) -> None:
-        """See `Store.remove`."""
+    def remove(self, stored: StoredFile) -> None:
+        """See `ExportStore.remove`."""
         try:
             self._http.request("DELETE", self._address(stored.id)).close()
         except ServiceError as error:
             if error.status != 404:
                 raise
 
-    def _check(self) -> None:
-        """Raise if the bucket itself is missing: that has the status of a missing object, too."""
+    def _check_bucket(self) -> None:
+        """Raise if the bucket itself is missing, which has the same status as a missing object."""
         try:
             self._http.json(f"{self._bucket}?maxResults=1")
         except ServiceError as error:

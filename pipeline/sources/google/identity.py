@@ -1,7 +1,7 @@
-"""Who we are for Google: a service account, a workload identity or a user's stored sign-in.
+"""The Google identity in use: a service account, a workload identity or a stored sign-in.
 
-Nothing here is interactive.  A sign-in that needs a browser belongs in a terminal
-(`earthengine authenticate`), not in an app whose users may sit elsewhere.
+Nothing here is interactive: a sign-in that needs a browser is done in a terminal
+(`earthengine authenticate`), as the app's users may be on other machines.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Identity:
     """Whose credentials are used.
 
     Attributes:
-        kind: In words.
+        kind: Kind of credentials, in words.
         account: E-mail address, where the credentials name one.
         project: Google Cloud project that requests count against.
         where: Where the credentials were found.
@@ -55,7 +55,7 @@ class Identity:
 
 
 def identity(options: Settings | None = None) -> Identity:
-    """Whose credentials would be used, found without any request.
+    """Whose credentials are in use, found without any request.
 
     Raises:
         ServiceError: If there are none, or they cannot be read.
@@ -140,7 +140,7 @@ def session() -> requests.Session:
 
 
 def sign_in_error(error: BaseException) -> ServiceError | TransientError | None:
-    """What a failure inside google-auth means for the user, or None if it is none of those."""
+    """Our error for one of google-auth, or None for any other exception."""
     from google.auth import exceptions
 
     if isinstance(error, exceptions.TransportError):

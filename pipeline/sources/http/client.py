@@ -1,4 +1,4 @@
-"""The one place that speaks HTTP: timeouts, retries, refused addresses, resumable downloads.
+"""The HTTP client of all sources: timeouts, retries, addresses that are refused.
 
 Every connection, also the one a redirect leads to, is checked after the name is resolved: an
 address inside a private network is refused unless the operator listed its host in
@@ -42,18 +42,18 @@ from pipeline.sources.http.retry import (
 log = logging.getLogger(__name__)
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two packets
-PIECE = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
-def shown(url: str) -> str:
-    """An address fit for messages and records: without user, password, query and fragment."""
+def without_secrets(url: str) -> str:
+    """An address for messages and records: without user, password, query and fragment."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 class _NoQueries(logging.Filter):
-    """Cuts queries out of urllib3's debug lines, where signatures would stand."""
+    """Removes queries, which hold signatures, from urllib3's debug lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -75,12 +75,12 @@ class Http:
     Attributes:
         private_hosts: Hosts (`name` or `name:port`) that may be reached although private, and by
             plain http.
-        attempts: Tries for each request.
-        base: Seconds of the first wait between two tries.
-        session: Another `requests` session to use, such as google-auth's; its redirects are its
-            own affair.
-        translate: What a failure of that session's own, its sign-in, means; None if it is none.
-        pause: Waits between two tries.
+        attempts: Attempts for each request.
+        base: Seconds before the second attempt; later waits are longer.
+        session: Another `requests` session, such as google-auth's, which checks no redirects.
+        translate: Turns an exception of that session, such as a failed sign-in, into ours, or
+            returns None.
+        pause: Waits between two attempts.
     """
 
     private_hosts: tuple[str, ...] = field(default_factory=lambda: settings().private_hosts)
@@ -122,12 +122,14 @@ class Http:
         listed = host in self.private_hosts or f"{host}:{port}" in self.private_hosts
         if not host or parts.scheme not in ("https", "http"):
             raise AddressError(
-                "This is not a web address", where=shown(url), remedy="It starts with https://"
+                "This is not a web address",
+                where=without_secrets(url),
+                remedy="It starts with https://",
             )
         if parts.scheme == "http" and not listed:
             raise AddressError(
                 "Only https addresses are opened",
-                where=shown(url),
+                where=without_secrets(url),
                 remedy="Use https, or have the operator list the host in LOOKALIKE_PRIVATE_HOSTS",
             )
         try:
@@ -135,7 +137,7 @@ class Http:
         except RefusedAddressError as error:
             raise _private(url) from error
         except OSError as error:
-            # Behind a proxy names need not resolve here; the proxy decides then.
+            # Behind a proxy names need not resolve here: the proxy checks them.
             log.debug("%s does not resolve here: %s", host, error)
 
     def request(
@@ -146,7 +148,7 @@ class Http:
         stream: bool = False,
         **options: Any,
     ) -> requests.Response:
-        """One answer with a status below 400, after retries.
+        """An answer with a status below 400, after retries.
 
         Args:
             method: HTTP method.
@@ -155,32 +157,41 @@ class Http:
             options: `params`, `json`, `headers` … of requests.
 
         Raises:
-            ServiceError: If refused, or still failing after the last try.
+            ServiceError: If refused, or still failing after the last attempt.
         """
         self.check(url)
-        return self.retry(lambda: self.once(method, url, stream=stream, **options))
+        return self.retry(lambda: self.request_once(method, url, stream=stream, **options))
 
     def retry(self, call: Callable[[], Result]) -> Result:
         """Call until it answers, with this client's attempts and waits."""
         return retry(call, attempts=self.attempts, base=self.base, pause=self.pause)
 
-    def once(self, method: str, url: str, **options: Any) -> requests.Response:
-        """One try: an answer below 400, `TransientError` if another may help, or `ServiceError`."""
+    def request_once(self, method: str, url: str, **options: Any) -> requests.Response:
+        """One attempt.
+
+        Raises:
+            TransientError: If another attempt may help.
+            ServiceError: If the service refuses.
+        """
         assert self.session is not None
         try:
             answer = self.session.request(method, url, timeout=TIMEOUT, **options)
         except requests.exceptions.TooManyRedirects as error:
             raise ServiceError(
-                "The service redirects without end", where=shown(url), remedy="Check the address"
+                "The service redirects endlessly",
+                where=without_secrets(url),
+                remedy="Check the address",
             ) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise ServiceError(
-                "This is not a web address", where=shown(url), remedy="It starts with https://"
+                "This is not a web address",
+                where=without_secrets(url),
+                remedy="It starts with https://",
             ) from error
         except requests.exceptions.RequestException as error:
             if _caused_by(error, RefusedAddressError):
                 raise _private(url) from error
-            raise TransientError(unreachable(url, error)) from error
+            raise TransientError(unreachable_error(url, error)) from error
         except RefusedAddressError as error:
             raise _private(url) from error
         except Exception as error:
@@ -190,7 +201,7 @@ class Http:
             raise known from error
         if answer.status_code < 400:
             return answer
-        failure = refused(url, answer)
+        failure = refusal(url, answer)
         answer.close()
         if answer.status_code in TRANSIENT:
             raise TransientError(failure, retry_after(answer.headers.get("Retry-After", "")))
@@ -208,21 +219,21 @@ class Http:
         except ValueError as error:
             raise ServiceError(
                 "The service did not answer with JSON",
-                where=shown(url),
+                where=without_secrets(url),
                 remedy="Check that the address is that of an API and not of a web page",
             ) from error
 
 
-def pieces(answer: requests.Response, url: str) -> Iterator[bytes]:
-    """The body, megabyte by megabyte; a cut connection is a `TransientError`."""
+def body_chunks(answer: requests.Response, url: str) -> Iterator[bytes]:
+    """The body in chunks of a megabyte; a cut connection is a `TransientError`."""
     try:
-        yield from answer.iter_content(PIECE)
+        yield from answer.iter_content(CHUNK_BYTES)
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise TransientError(unreachable(url, error)) from error
+        raise TransientError(unreachable_error(url, error)) from error
 
 
-def extent(answer: requests.Response) -> tuple[int | None, int]:
-    """(size of the whole file or None, offset of the first byte of this body)."""
+def content_range(answer: requests.Response) -> tuple[int | None, int]:
+    """Size of the whole file, or None, and offset of the first byte of this body."""
     span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
     if answer.status_code == 206 and span:
         return (None if span[2] == "*" else int(span[2])), int(span[1])
@@ -242,8 +253,8 @@ def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
     return False
 
 
-def refused(url: str, answer: requests.Response) -> ServiceError:
-    """What the service said, and what to do about it."""
+def refusal(url: str, answer: requests.Response) -> ServiceError:
+    """The error for an answer of 400 or above, with what the service said."""
     message, reason = _message(answer)
     said = " ".join(message.split())[:300]
     status = answer.status_code
@@ -257,7 +268,7 @@ def refused(url: str, answer: requests.Response) -> ServiceError:
     }.get(status, "Run the same command again later; what was fetched is kept")
     return ServiceError(
         f"The service answered {status}" + (f": {said.rstrip('.')}" if said else ""),
-        where=shown(url),
+        where=without_secrets(url),
         remedy=remedy,
         status=status,
         reason=reason,
@@ -285,12 +296,12 @@ def google_reason(errors: object) -> str:
     return str(first.get("reason", "")) if isinstance(first, dict) else ""
 
 
-def unreachable(url: str, reason: object) -> ServiceError:
-    """The service gave no whole answer."""
+def unreachable_error(url: str, reason: object) -> ServiceError:
+    """The error for a service that gave no whole answer."""
     kind = reason if isinstance(reason, str) else _short(reason)
     return ServiceError(
         f"The service could not be reached ({kind})",
-        where=shown(url),
+        where=without_secrets(url),
         remedy="Check the network and run the same command again; what was fetched is kept",
     )
 
@@ -309,13 +320,15 @@ def _short(reason: object) -> str:
 def _private(url: str) -> AddressError:
     return AddressError(
         "This address lies inside a private network",
-        where=shown(url),
+        where=without_secrets(url),
         remedy="Have the operator list the host in LOOKALIKE_PRIVATE_HOSTS",
     )
 
 
-def changed(url: str) -> ServiceError:
-    """The file is not the one that reading began with."""
+def changed_error(url: str) -> ServiceError:
+    """The error for a file that is no longer the one whose reading began."""
     return ServiceError(
-        "The file changed while it was read", where=shown(url), remedy="Run the same command again"
+        "The file changed while it was read",
+        where=without_secrets(url),
+        remedy="Run the same command again",
     )

@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, and appear only when whole."""
+"""Downloads that continue where they stopped and appear only when whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from pathlib import Path
 from pipeline.errors import LookalikeError, ServiceError, storage_errors
 from pipeline.files import publish
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.sources.http.client import PIECE, Http, changed, extent, pieces, shown, unreachable
+from pipeline.sources.http.client import (
+    CHUNK_BYTES,
+    Http,
+    body_chunks,
+    changed_error,
+    content_range,
+    unreachable_error,
+    without_secrets,
+)
 from pipeline.sources.http.retry import TransientError
 
 
@@ -25,24 +33,24 @@ def download(
     stage: str = "Downloading",
     progress: OnProgress = silent,
 ) -> Path:
-    """Bring a file to disk; an interrupted download goes on where it stopped.
+    """Download a file; an interrupted download continues where it stopped.
 
-    The file appears under its name only when it is whole.  Until then its bytes lie in
-    `<name>.part`, and `<name>.part.tag` remembers which version of the file they belong to.
+    The file appears under its name only when it is whole.  Until then its bytes are in
+    `<name>.part`, and `<name>.part.tag` holds the ETag of the file they belong to.
 
     Args:
         http: Client.
-        href: Address, or a function that gives a fresh (signed) one for each try.
+        href: Address, or a function that gives a fresh (signed) one for each attempt.
         path: Where to.
         size: Size in bytes the file must have, where known.
         md5: MD5 in hex it must have, where known.
         limit: Largest size in bytes that is accepted.
         check: Raises if the whole file is not what was wanted; the file is then removed.
         stage: For the progress reports.
-        progress: Told the bytes; may cancel.
+        progress: Called with the bytes; may cancel.
 
     Raises:
-        ServiceError: If it cannot be had whole; the part is kept.
+        ServiceError: If it cannot be downloaded whole; the part is kept.
         StorageError: If the disk is full; the part is kept.
     """
     if path.exists() and (size is None or path.stat().st_size == size):
@@ -61,44 +69,44 @@ def download(
                 headers["If-Range"] = known
         http.check(url)
         try:
-            answer = http.once("GET", url, headers=headers, stream=True)
+            answer = http.request_once("GET", url, headers=headers, stream=True)
         except ServiceError as error:
             if have and error.status == 416:
                 if size == have:
                     return
                 part.unlink()
-                raise TransientError(changed(url)) from error
+                raise TransientError(changed_error(url)) from error
             raise
         with answer:
-            total, start = extent(answer)
+            total, start = content_range(answer)
             etag = answer.headers.get("ETag", "")
             if start and (start != have or (known and etag != known)):
                 part.unlink(missing_ok=True)
-                raise TransientError(changed(url))
+                raise TransientError(changed_error(url))
             if total is not None and limit is not None and total > limit:
                 raise ServiceError(
                     f"The file has {total / 1e6:.0f} MB, more than the {limit / 1e6:.0f} MB "
                     "allowed",
-                    where=shown(url),
+                    where=without_secrets(url),
                     remedy="Draw a smaller area, or raise LOOKALIKE_UPLOAD_MB",
                 )
             tag.write_text(etag)
             done = start
             with part.open("ab" if start else "wb") as out:
-                for piece in pieces(answer, url):
-                    out.write(piece)
-                    done += len(piece)
+                for chunk in body_chunks(answer, url):
+                    out.write(chunk)
+                    done += len(chunk)
                     if limit is not None and done > limit:
                         raise ServiceError(
                             f"The file is larger than the {limit / 1e6:.0f} MB allowed",
-                            where=shown(url),
+                            where=without_secrets(url),
                             remedy="Raise LOOKALIKE_UPLOAD_MB",
                         )
                     progress(Progress(stage, done, total or 0, "bytes", path.name))
             if total is not None and done < total:
-                raise TransientError(unreachable(url, "the body was cut off"))
+                raise TransientError(unreachable_error(url, "the body was cut off"))
 
-    def whole() -> None:
+    def download_whole() -> None:
         attempt()
         fault = _fault(part, size, md5)
         if fault:
@@ -106,14 +114,14 @@ def download(
             raise TransientError(
                 ServiceError(
                     f"What arrived is not the whole file ({fault})",
-                    where=shown(address()),
+                    where=without_secrets(address()),
                     remedy="Run the same command again",
                 )
             )
 
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        http.reporting(progress).retry(whole)
+        http.reporting(progress).retry(download_whole)
         if check is not None:
             try:
                 check(part)
@@ -134,8 +142,8 @@ def _fault(path: Path, size: int | None, md5: str | None) -> str:
     if md5:
         digest = hashlib.md5(usedforsecurity=False)
         with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                digest.update(piece)
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
         if digest.hexdigest() != md5.lower():
             return "its checksum differs"
     return ""

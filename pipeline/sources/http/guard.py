@@ -33,7 +33,7 @@ def _public(address: str) -> bool:
 
 
 def _guarded(kind: type[HTTPConnection], allowed: tuple[str, ...]) -> type[HTTPConnection]:
-    """A connection that looks at the address before and after it connects.
+    """A connection that checks the address before and after it connects.
 
     Before, so that no packet goes to a private host; after, because the name may have resolved
     to something else in between.

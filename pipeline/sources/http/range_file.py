@@ -1,4 +1,4 @@
-"""A remote file read by ranges, as if it lay on the disk."""
+"""A remote file read by ranges, as if it were on disk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ServiceError
-from pipeline.sources.http.client import changed, extent, pieces, shown, unreachable
+from pipeline.sources.http.client import (
+    body_chunks,
+    changed_error,
+    content_range,
+    unreachable_error,
+    without_secrets,
+)
 from pipeline.sources.http.retry import TransientError
 
 if TYPE_CHECKING:
     from pipeline.sources.http.client import Http
 
 BLOCK = 1 << 16  # bytes
-KEPT = 512  # blocks
+CACHED_BLOCKS = 512
 
 
 class RangeFile:
@@ -24,8 +30,8 @@ class RangeFile:
     Args:
         http: Client.
         href: Address, or a function that gives a freshly signed one.
-        size: Bytes, or None to ask.
-        renew: Called when the service refuses a signature, before one more try.
+        size: Bytes, or None to ask the service.
+        renew: Called when the service refuses a signature, before one more attempt.
     """
 
     def __init__(
@@ -51,7 +57,7 @@ class RangeFile:
     @property
     def where(self) -> str:
         """The address, fit for messages."""
-        return shown(self._href())
+        return without_secrets(self._href())
 
     def read_at(self, position: int, count: int = -1) -> bytes:
         """`count` bytes from `position` on, fewer at the end of the file; all if negative.
@@ -65,12 +71,12 @@ class RangeFile:
         first, last = position // BLOCK, (end - 1) // BLOCK
         with self._lock:
             have = {n: self._blocks[n] for n in range(first, last + 1) if n in self._blocks}
-        # Not under the lock: threads that read the same file must not wait for one another.
+        # Not under the lock: threads that read the same file must not wait for each other.
         for low, high in _runs([n for n in range(first, last + 1) if n not in have]):
             have.update(self._load(low, high)[0])
         with self._lock:
             self._blocks.update(have)
-            while len(self._blocks) > KEPT:
+            while len(self._blocks) > CACHED_BLOCKS:
                 self._blocks.popitem(last=False)
         body = b"".join(have[n] for n in range(first, last + 1))
         start = position - first * BLOCK
@@ -106,31 +112,31 @@ class RangeFile:
         url = self._href()
         headers = {"Range": f"bytes={begin}-{end}", "Accept-Encoding": "identity"}
         self._http.check(url)
-        with self._http.once("GET", url, headers=headers, stream=True) as answer:
-            total, start = extent(answer)
+        with self._http.request_once("GET", url, headers=headers, stream=True) as answer:
+            total, start = content_range(answer)
             if answer.status_code != 206 and (total is None or total > end + 1):
                 raise ServiceError(
                     "This server cannot send parts of a file",
-                    where=shown(url),
+                    where=without_secrets(url),
                     remedy="Download the file and build from the copy",
                 )
             etag = answer.headers.get("ETag", "")
             if self._tag and etag != self._tag:
-                raise changed(url)
+                raise changed_error(url)
             want = min(end + 1, total if total is not None else end + 1) - begin
             body = bytearray()
-            for piece in pieces(answer, url):
-                body += piece
+            for chunk in body_chunks(answer, url):
+                body += chunk
                 if len(body) > want:  # a server that never ends must not fill the memory
                     break
             if start != begin or len(body) != want:
-                raise TransientError(unreachable(url, "the body was cut off or is too long"))
+                raise TransientError(unreachable_error(url, "the body was cut off or is too long"))
             self._tag = etag
             return bytes(body), total if total is not None else begin + len(body)
 
 
 def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    """Neighbouring numbers as (first, last)."""
+    """Runs of consecutive numbers, as (first, last)."""
     start = 0
     for index in range(1, len(numbers) + 1):
         if index == len(numbers) or numbers[index] != numbers[index - 1] + 1:

@@ -1,4 +1,4 @@
-"""Retries and waits of every outside service, and the limits they keep."""
+"""Retries and waits of every outside service, and their limits."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def wait(seconds: float, report: Callable[[float], None]) -> None:
 
 
 def reporting(progress: OnProgress) -> Callable[[float], None]:
-    """A wait between two attempts that is reported, and ends at once when the user cancels."""
+    """A wait between two attempts that is reported, and that the user can cancel."""
 
     def report(left: float) -> None:
         note = f"trying again in {left:.0f} s"

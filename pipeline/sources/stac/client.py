@@ -1,4 +1,4 @@
-"""pystac-client, with its requests going through our one place for HTTP."""
+"""pystac-client, with its requests going through our HTTP client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def items(http: Http, url: str, query: Mapping[str, Any]) -> list[dict[str, Any]
     from pystac_client.stac_api_io import StacApiIO
 
     class OurIo(StacApiIO):
-        """Lets our client send what pystac-client asks."""
+        """Sends pystac-client's requests through our client."""
 
         def request(
             self,
@@ -35,7 +35,7 @@ def items(http: Http, url: str, query: Mapping[str, Any]) -> list[dict[str, Any]
             headers: dict[str, str] | None = None,
             parameters: dict[str, Any] | None = None,
         ) -> str:
-            """One document, retried where that may help."""
+            """The text of a document."""
             verb = (method or "GET").upper()
             body = {"json": parameters} if verb == "POST" else {"params": parameters or {}}
             text: str = http.request(verb, href, headers=headers or {}, **body).text
@@ -43,7 +43,7 @@ def items(http: Http, url: str, query: Mapping[str, Any]) -> list[dict[str, Any]
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of catalogues that do not say what they can do
+            warnings.simplefilter("ignore")  # about catalogues that state no conformance
             client = Client.open(url, stac_io=OurIo(max_retries=None))
             search = client.search(**{key: value for key, value in query.items() if value})
             return list(search.items_as_dicts())
@@ -54,7 +54,7 @@ def items(http: Http, url: str, query: Mapping[str, Any]) -> list[dict[str, Any]
             f"The catalogue says: {str(error)[:300]}", where=url, remedy="Check the collection"
         ) from error
     except Exception as error:
-        # pystac raises whatever it stumbles over when a document is not what it should be.
+        # pystac raises any exception when a document is not what it should be.
         raise ServiceError(
             f"This is not a STAC API that can be searched ({type(error).__name__})",
             where=url,

@@ -1,4 +1,4 @@
-"""The pixels of STAC items: read block by block, laid over one another, kept as they come."""
+"""Pixels of STAC items: read block by block and composited."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress
 from pipeline.sources.candidates import Candidate
 from pipeline.sources.http.range_file import RangeFile
-from pipeline.sources.mosaic import Crew, make, missing
+from pipeline.sources.mosaic import Workers, make, missing_tiles
 from pipeline.sources.pixel_grid import PixelGrid, Tile, projected
 from pipeline.sources.plan import Plan, grouped, span_of
 from pipeline.sources.remote_raster import describe, open_remote
@@ -98,8 +98,8 @@ def plans(
     Args:
         candidates: Items.
         outline: The area, EPSG:4326.
-        assets: Their files; read where an item does not tell its pixel size.
-        title: What the scenes are called, before their date.
+        assets: Their files; read where an item does not state its pixel size.
+        title: Title of the scenes, before their date.
         composite: Key of `source.COMPOSITES`.
         scale: Metres a pixel, or None for that item's own.
     """
@@ -108,12 +108,12 @@ def plans(
     best = max(candidates, key=lambda item: item.share)
     crs = best.facts["epsg"] if _is_metric(best.facts["epsg"]) else None
     grid = PixelGrid.over(outline, scale or best.gsd or assets.scale(best), crs)
-    made = []
+    scenes = []
     for group in grouped(candidates, composite):
         # What covers most of the area goes on top, so that one scene shows few seams.
         items = group if composite == "clearest" else sorted(group, key=lambda item: item.share)
-        made.append(StacPlan(tuple(items), grid, outline, f"{title} {span_of(items)}"))
-    return made
+        scenes.append(StacPlan(tuple(items), grid, outline, f"{title} {span_of(items)}"))
+    return scenes
 
 
 def _is_metric(crs: str | None) -> bool:
@@ -132,24 +132,24 @@ def _is_metric(crs: str | None) -> bool:
 def fetch_scene(
     plan: StacPlan, destination: Path, assets: Assets, workers: int, progress: OnProgress
 ) -> SceneInput:
-    """Read the blocks that are not there yet, and put them together.
+    """Read the blocks that are not on disk yet, and put them together.
 
     Raises:
-        SceneError: If an asset is not a GeoTIFF, or lies elsewhere than its item says.
+        SceneError: If an asset is not a GeoTIFF, or lies elsewhere than its item states.
     """
     path, folder = destination / f"{plan.stem}.tif", destination / f"{plan.stem}.blocks"
     top = plan.images[-1]
     if not path.exists():
-        crew = Crew(workers)
-        files = assets.pausing(crew.pause)
+        pool = Workers(workers)
+        files = assets.pausing(pool.pause)
         dtype = files.dtype(top)
 
         def fetch(tile: Tile) -> None:
-            _keep(folder / f"{tile.name}.tif", plan.grid, tile, block(plan, tile, files, dtype))
+            _store(folder / f"{tile.name}.tif", plan.grid, tile, block(plan, tile, files, dtype))
 
         def fetch_all(tiles: Sequence[Tile]) -> None:
-            crew.run(
-                missing(folder, tiles), fetch, progress,
+            pool.run(
+                missing_tiles(folder, tiles), fetch, progress,
                 stage=f"Reading {plan.title}", total=len(tiles), unit="blocks",
             )  # fmt: skip
 
@@ -169,35 +169,35 @@ def fetch_scene(
 
 
 def block(plan: StacPlan, tile: Tile, files: Assets, dtype: str) -> np.ndarray:
-    """Pixels (3, height, width) of one block: the last item that has some wins.
+    """Pixels (3, height, width) of one block, of the last item that has data there.
 
     Raises:
-        SceneError: If an asset lies elsewhere than its item says.
+        SceneError: If an asset lies elsewhere than its item states.
     """
     import numpy as np
     from shapely import box
 
     out = np.zeros((3, tile.height, tile.width), dtype)
-    open_still = np.ones((tile.height, tile.width), bool)
+    uncovered = np.ones((tile.height, tile.width), bool)
     _, _, left, _, _, top = plan.grid.transform_of(tile)
     scale = plan.grid.scale
     outline = box(left, top - tile.height * scale, left + tile.width * scale, top)
     for item in reversed(plan.images):
-        if not open_still.any():
+        if not uncovered.any():
             break
         if not projected(item.footprint, plan.grid.crs).buffer(scale).intersects(outline):
             continue
-        drawn, valid = _drawn(item, plan.grid, tile, files)
-        take = open_still & valid
-        out[:, take] = drawn[:, take]
-        open_still &= ~valid
+        pixels, valid = _warped(item, plan.grid, tile, files)
+        take = uncovered & valid
+        out[:, take] = pixels[:, take]
+        uncovered &= ~valid
     return out
 
 
-def _drawn(
+def _warped(
     item: Candidate, grid: PixelGrid, tile: Tile, files: Assets
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An item's red, green and blue on a tile of the grid, and where it has any."""
+    """An item's red, green and blue on a tile of the grid, and where it has data."""
     import numpy as np
     from rasterio.enums import Resampling
     from rasterio.transform import Affine
@@ -209,7 +209,7 @@ def _drawn(
         for href in item.facts["assets"]:
             dataset = stack.enter_context(open_remote(files.file(href)))
             _check_place(dataset, item)
-            same = dataset.crs.to_epsg() == int(grid.crs.removeprefix("EPSG:"))
+            same_crs = dataset.crs.to_epsg() == int(grid.crs.removeprefix("EPSG:"))
             vrt = stack.enter_context(
                 WarpedVRT(
                     dataset,
@@ -217,15 +217,15 @@ def _drawn(
                     transform=Affine(*grid.transform_of(tile)),
                     width=tile.width,
                     height=tile.height,
-                    # Nearest keeps the values of a scene that lies on this grid already.
-                    resampling=Resampling.nearest if same else Resampling.bilinear,
+                    # Nearest keeps the values of a scene that is on this grid already.
+                    resampling=Resampling.nearest if same_crs else Resampling.bilinear,
                     nodata=dataset.nodata,
                     add_alpha=dataset.nodata is None and not _has_alpha(dataset),
                 )
             )
-            wanted = [1, 2, 3] if len(item.facts["assets"]) == 1 else [1]
-            wanted = [min(band, dataset.count) for band in wanted]
-            bands += list(vrt.read(wanted))
+            indexes = [1, 2, 3] if len(item.facts["assets"]) == 1 else [1]
+            indexes = [min(band, dataset.count) for band in indexes]
+            bands += list(vrt.read(indexes))
             valid |= vrt.dataset_mask() > 0
     return np.stack(bands), valid
 
@@ -242,13 +242,13 @@ def _check_place(dataset: Any, item: Candidate) -> None:
         facts.footprint.area
     ):
         raise SceneError(
-            "The picture of this item lies elsewhere than the catalogue says",
+            "The image of this item lies elsewhere than the catalogue states",
             where=item.id,
             remedy="Choose another item; its projection is recorded wrongly",
         )
 
 
-def _keep(path: Path, grid: PixelGrid, tile: Tile, data: np.ndarray) -> None:
+def _store(path: Path, grid: PixelGrid, tile: Tile, data: np.ndarray) -> None:
     with geotiff.write(
         path,
         width=tile.width,

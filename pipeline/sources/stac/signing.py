@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import ServiceError
 from pipeline.sources.http.client import Http
 
-EARLY = timedelta(minutes=5)  # a token this close to its end is renewed
+EARLY = timedelta(minutes=5)  # before its end, a token is renewed
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -22,7 +22,7 @@ class Signer:
         http: Client.
         address: Of the token service.
         collection: Whose assets.
-        hosts: Ends of the host names that need a signature.
+        hosts: Suffixes of the host names that need a signature.
     """
 
     http: Http
@@ -34,7 +34,7 @@ class Signer:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def sign(self, href: str) -> str:
-        """The address with a signature that is good for some minutes."""
+        """The address with a signature that is valid for some minutes."""
         if not urlsplit(href).netloc.endswith(self.hosts):
             return href
         with self._lock:
@@ -43,7 +43,7 @@ class Signer:
             return f"{href}{'&' if '?' in href else '?'}{self._token}"
 
     def renew(self) -> None:
-        """Forget the signature: the service refused it, whatever our clock says."""
+        """Discard the signature: the service refused it, whatever our clock says."""
         with self._lock:
             self._until = LONG_AGO
 

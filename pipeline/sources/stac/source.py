@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     pass
 
 log = logging.getLogger(__name__)
-MOST_TOLD = 100  # images that an explanation counts
+MOST_COUNTED = 100  # images that an explanation counts
 COMPOSITES = {
     "day": "one scene a day",
     "scene": "one scene for each image",
@@ -42,7 +42,7 @@ class Api:
     """A STAC API.
 
     Attributes:
-        name: What users call it.
+        name: Its name for users.
         url: Its address.
         collections: Collections that suit a visual search, the best first.
         tokens: Address of the service that signs its assets, or empty.
@@ -63,9 +63,9 @@ APIS = (
         "https://planetarycomputer.microsoft.com/api/sas/v1",
     ),
 )
-#: Assets that show a scene in natural colours, the first that an item has: one with three bands or
-#: more, or one for each of red, green and blue.
-LOOKS = (
+#: Assets that show a scene in natural colours; the first that an item has are used: one with three
+#: bands or more, or one for each of red, green and blue.
+DISPLAY_ASSETS = (
     ("visual",),
     ("image",),
     ("red", "green", "blue"),
@@ -82,11 +82,11 @@ GSD = {"sentinel-2-l2a": 10.0, "landsat-c2-l2": 30.0, "naip": 1.0}
 
 
 def apis() -> dict[str, Api]:
-    """The catalogues that may be asked: the built-in ones and the operator's."""
+    """The catalogues that may be searched: the built-in ones and the operator's."""
     known = {api.name: api for api in APIS}
     for name, url in settings().stac:
         old = known.get(name, Api(name, url))
-        # An address put in the place of the Planetary Computer has its token service beside it.
+        # A replacement of the Planetary Computer has its token service beside it.
         tokens = f"{url.removesuffix('/stac/v1')}/sas/v1" if old.tokens else ""
         known[name] = Api(name, url, old.collections, tokens)
     return known
@@ -102,7 +102,7 @@ class StacSource:
         composite: Key of `COMPOSITES`.
         scale: Metres a pixel, or None for the scenes' own.
         workers: Blocks read at once.
-        base: Seconds of the first wait between two tries.
+        base: Seconds before the second attempt; later waits are longer.
     """
 
     api: str = "earth-search"
@@ -124,22 +124,22 @@ class StacSource:
             )
         if self.composite not in COMPOSITES:
             raise QueryError(
-                "There is no such composite",
+                "Unknown composite",
                 where=self.composite,
-                remedy=f"One of {', '.join(COMPOSITES)}",
+                remedy=f"Choose one of {', '.join(COMPOSITES)}",
             )
         check_scale(self.scale)
 
     @property
-    def chosen(self) -> str:
+    def collection_id(self) -> str:
         """The collection.
 
         Raises:
-            QueryError: If none is given and the API has no favourite.
+            QueryError: If none is given and the API has no default.
         """
-        favourites = apis()[self.api].collections
-        if self.collection or favourites:
-            return self.collection or favourites[0]
+        defaults = apis()[self.api].collections
+        if self.collection or defaults:
+            return self.collection or defaults[0]
         raise QueryError(
             "This catalogue needs a collection",
             where=self.api,
@@ -147,7 +147,7 @@ class StacSource:
         )
 
     def http(self) -> Http:
-        """The client; the operator's own catalogue may lie inside the network."""
+        """The client; the operator's own catalogue may be inside the network."""
         host = urlsplit(apis()[self.api].url).netloc
         own = (host,) if self.api in dict(settings().stac) else ()
         return Http((*settings().private_hosts, *own), base=self.base)
@@ -163,7 +163,7 @@ class StacSource:
         """Items that touch the area and can be shown, those that cover most of it first.
 
         Raises:
-            ServiceError: If the catalogue refuses or fails, or no item has a picture.
+            ServiceError: If the catalogue refuses or fails, or no item can be displayed.
         """
         from shapely.geometry import mapping
 
@@ -171,7 +171,7 @@ class StacSource:
             self.http(),
             apis()[self.api].url,
             {
-                "collections": [self.chosen],
+                "collections": [self.collection_id],
                 "intersects": mapping(geometry_of(area)),
                 "datetime": _interval(dates),
                 "query": None if cloud is None else {"eo:cloud_cover": {"lte": cloud}},
@@ -182,72 +182,78 @@ class StacSource:
         for item in found:
             candidate = self._candidate(item, area)
             if candidate is None:
-                log.info("%s has no asset that can be shown: %s", item["id"], list(item["assets"]))
+                log.info(
+                    "%s has no asset that can be displayed: %s", item["id"], list(item["assets"])
+                )
             elif candidate.share > 0 and (
                 cloud is None or candidate.cloud is None or candidate.cloud <= cloud
             ):
                 candidates.append(candidate)
-        if found and not candidates and all(_look(item["assets"]) is None for item in found):
+        if (
+            found
+            and not candidates
+            and all(_display_assets(item["assets"]) is None for item in found)
+        ):
             raise ServiceError(
-                "The items of this collection have no picture in natural colours; they have "
+                "The items of this collection have no image in natural colours; they have "
                 + ", ".join(list(found[0]["assets"])[:8]),
-                where=self.chosen,
+                where=self.collection_id,
                 remedy="Choose another collection",
             )
-        candidates.sort(key=lambda one: one.datetime or "", reverse=True)
-        candidates.sort(key=lambda one: (-round(one.share, 2), one.cloud or 0.0))
+        candidates.sort(key=lambda candidate: candidate.datetime or "", reverse=True)
+        candidates.sort(key=lambda candidate: (-round(candidate.share, 2), candidate.cloud or 0.0))
         return candidates
 
     def _candidate(self, item: Mapping[str, Any], area: Area | None) -> Candidate | None:
         from shapely.geometry import box, shape
 
-        look = _look(item["assets"])
-        if look is None:
+        display = _display_assets(item["assets"])
+        if display is None:
             return None
-        told = item["properties"]
+        properties = item["properties"]
         outline = item.get("geometry")
         footprint = (shape(outline) if outline else box(*item["bbox"][:4])).buffer(0)
-        moment = told.get("datetime") or told.get("start_datetime")
+        moment = properties.get("datetime") or properties.get("start_datetime")
         day = (moment or "undated")[:10]
         assets = item["assets"]
-        picture = next((assets[n]["href"] for n in ("thumbnail",) if n in assets), "")
+        thumbnail = next((assets[n]["href"] for n in ("thumbnail",) if n in assets), "")
         own = next((link["href"] for link in item["links"] if link["rel"] == "self"), "")
-        first = assets[look[0]]
-        gsd = first.get("gsd") or told.get("gsd") or GSD.get(self.chosen)
+        first = assets[display[0]]
+        gsd = first.get("gsd") or properties.get("gsd") or GSD.get(self.collection_id)
         return Candidate(
             id=item["id"],
             source=self.name,
-            title=f"{self.chosen} {day}",
+            title=f"{self.collection_id} {day}",
             footprint=footprint,
             datetime=moments.told(moment),
             gsd=gsd,
-            cloud=told.get("eo:cloud_cover"),
-            thumbnail=picture if picture.startswith("https://") else "",
+            cloud=properties.get("eo:cloud_cover"),
+            thumbnail=thumbnail if thumbnail.startswith("https://") else "",
             share=share_of(area, footprint),
-            license=LICENSES.get(self.chosen, ""),
+            license=LICENSES.get(self.collection_id, ""),
             url=own,
             facts={
-                "assets": [assets[name]["href"].split("?")[0] for name in look],
-                "epsg": _epsg(told),
+                "assets": [assets[name]["href"].split("?")[0] for name in display],
+                "epsg": _epsg(properties),
             },
         )
 
     def explain(self, area: Area | None, dates: Dates | None = None) -> str:
-        """Why there is no candidate, and where there is one."""
-        there = f"{self.chosen} of {self.api}"
-        if cloudy := self.search(area, dates, limit=MOST_TOLD):
+        """Why there is no candidate, and what there is instead."""
+        collection = f"{self.collection_id} of {self.api}"
+        if clouded := self.search(area, dates, limit=MOST_COUNTED):
             return (
-                f"{there} has {_counted(cloudy)} here{' between these dates' * bool(dates)}"
-                ", each under more clouds than allowed. Allow more."
+                f"{collection} has {_counted(clouded)} here{' between these dates' * bool(dates)}"
+                ", but each exceeds the cloud limit. Raise it to see them."
             )
-        if anywhen := self.search(area, limit=MOST_TOLD) if dates else []:
-            days = sorted(one.day for one in anywhen)
+        if other_dates := self.search(area, limit=MOST_COUNTED) if dates else []:
+            days = sorted(candidate.day for candidate in other_dates)
             return (
-                f"{there} has no image here between these dates; from {days[0]} to {days[-1]} "
-                f"it has {_counted(anywhen)}."
+                f"{collection} has no image here between these dates; from {days[0]} to {days[-1]} "
+                f"it has {_counted(other_dates)}."
             )
-        others = [name for name in apis()[self.api].collections if name != self.chosen]
-        return f"{there} has no image here." + (f" Try {others[0]}." if others else "")
+        others = [name for name in apis()[self.api].collections if name != self.collection_id]
+        return f"{collection} has no image here." + (f" Try {others[0]}." if others else "")
 
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
         """Pixels and bytes of the blocks near the area, at three bytes a pixel."""
@@ -266,9 +272,9 @@ class StacSource:
 
         Raises:
             ServiceError: If a service refuses, or keeps failing; what was fetched is kept.
-            SceneError: If an asset is not a GeoTIFF, or lies elsewhere than its item says.
+            SceneError: If an asset is not a GeoTIFF, or lies elsewhere than its item states.
         """
-        self.estimate(area, candidates).check(self.chosen)
+        self.estimate(area, candidates).check(self.collection_id)
         destination.mkdir(parents=True, exist_ok=True)
         assets = self._assets()
         return [
@@ -281,7 +287,7 @@ class StacSource:
             candidates,
             geometry_of(area),
             self._assets(),
-            title=self.chosen,
+            title=self.collection_id,
             composite=self.composite,
             scale=self.scale,
         )
@@ -295,25 +301,25 @@ class StacSource:
         tokens = apis()[self.api].tokens
         if not tokens:
             return None
-        if self.chosen not in self._signers:
+        if self.collection_id not in self._signers:
             own = tuple(urlsplit(url).netloc for name, url in settings().stac if name == self.api)
             hosts = (".blob.core.windows.net", *own)
-            self._signers[self.chosen] = Signer(http, tokens, self.chosen, hosts)
-        return self._signers[self.chosen]
+            self._signers[self.collection_id] = Signer(http, tokens, self.collection_id, hosts)
+        return self._signers[self.collection_id]
 
 
-def _look(assets: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The assets that show an item, or None."""
-    for look in LOOKS:
-        if all(name in assets for name in look):
-            chosen = [assets[name] for name in look]
-            # Some lie in stores that are no web servers, or whose reader pays.
+def _display_assets(assets: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of the assets that display an item, or None."""
+    for names in DISPLAY_ASSETS:
+        if all(name in assets for name in names):
+            display = [assets[name] for name in names]
+            # Others are in stores without HTTP access, or whose reader pays.
             if all(
                 "tiff" in str(asset.get("type", "image/tiff"))
                 and str(asset.get("href", "")).startswith(("https://", "http://"))
-                for asset in chosen
+                for asset in display
             ):
-                return look
+                return names
     return None
 
 
@@ -325,8 +331,8 @@ def _epsg(properties: Mapping[str, Any]) -> str | None:
 
 
 def _counted(found: Sequence[Candidate]) -> str:
-    if len(found) >= MOST_TOLD:
-        return f"{MOST_TOLD} or more images"
+    if len(found) >= MOST_COUNTED:
+        return f"{MOST_COUNTED} or more images"
     return f"{len(found)} image{'s' * (len(found) > 1)}"
 
 
