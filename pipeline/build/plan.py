@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline.build.blocks import BlockTask
 from pipeline.collection import parquet
 from pipeline.errors import DamagedError, NewerError
+from pipeline.geo import antimeridian
 from pipeline.imagery.chips import Block, Grid, count_inside, window_corners
 
 if TYPE_CHECKING:
@@ -88,12 +89,10 @@ def left_out(made: Sequence[parquet.Part]) -> dict[str, int]:
 
 def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:
     """Whether a chip's centre may lie in the area: the block's window meets it."""
-    from shapely.affinity import translate
     from shapely.geometry import Polygon
 
     window = Polygon(window_corners(scene, block.window))
-    # Either may be written a whole turn away from the other near the antimeridian.
-    return any(window.intersects(translate(area, xoff=turn)) for turn in (-360, 0, 360))
+    return antimeridian.intersects(window, area)
 
 
 def _finished(collection: Collection, scene_id: str) -> dict[str, parquet.Part]:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.collection.names import proposed_name
+from pipeline.geo import antimeridian
 from pipeline.geo.area import area_km2
-from pipeline.geo.footprint import Grounds, nearest_turn
+from pipeline.geo.footprint import Georeference
 from pipeline.imagery.chips import CHIP
 from pipeline.sources.source import cover
 
@@ -46,7 +47,7 @@ _MOST_COUNTED = 4_000_000
 
 
 @dataclass(frozen=True)
-class Finding:
+class Notice:
     """Something to know before building.
 
     Attributes:
@@ -88,7 +89,7 @@ class Preflight:
         transfer: Bytes to fetch from elsewhere.
         disk: Bytes needed on disk.
         free: Bytes free there.
-        findings: What to know, what stops it first.
+        notices: What to know, what stops it first.
     """
 
     area_km2: float
@@ -101,12 +102,12 @@ class Preflight:
     transfer: int
     disk: int
     free: int
-    findings: tuple[Finding, ...]
+    notices: tuple[Notice, ...]
 
     @property
     def ready(self) -> bool:
         """Whether nothing stops it."""
-        return not any(finding.level == "stop" for finding in self.findings)
+        return not any(notice.level == "stop" for notice in self.notices)
 
     @property
     def share(self) -> float:
@@ -153,12 +154,12 @@ def preflight(
         transfer=transfer,
         disk=disk,
         free=free_bytes(home),
-        findings=(),
+        notices=(),
     )
-    findings = tuple(_findings(found, area, imagery, stride, estimate))
+    notices = tuple(_notices(found, area, imagery, stride, estimate))
     order = ("stop", "warning", "note")
-    ranked = tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
-    return Preflight(**{**vars(found), "findings": ranked})
+    ranked = tuple(sorted(notices, key=lambda notice: order.index(notice.level)))
+    return Preflight(**{**vars(found), "notices": ranked})
 
 
 def count_chips(imagery: Candidate, area: BaseGeometry | None, stride: int) -> int:
@@ -167,7 +168,7 @@ def count_chips(imagery: Candidate, area: BaseGeometry | None, stride: int) -> i
         return _estimated_chips(imagery, area, stride)
     width, height = imagery.facts["size"]
     wkb = None if area is None else area.wkb
-    place = Grounds(imagery.facts["crs"], tuple(imagery.facts["transform"]))
+    place = Georeference(imagery.facts["crs"], tuple(imagery.facts["transform"]))
     return _counted(place, width, height, wkb, stride)
 
 
@@ -178,7 +179,8 @@ def count_pixels(imagery: Candidate, area: BaseGeometry | None) -> int:
         return round(width * height * _inside(imagery, area))
     if not imagery.gsd:
         return 0
-    part = imagery.footprint if area is None else imagery.footprint.intersection(area)
+    footprint = imagery.footprint
+    part = footprint if area is None else antimeridian.intersection(footprint, area)
     return round(area_km2(part) * 1e6 / imagery.gsd**2)
 
 
@@ -191,7 +193,7 @@ def free_bytes(home: Path) -> int:
 
 
 @lru_cache(maxsize=256)
-def _counted(place: Grounds, width: int, height: int, wkb: bytes | None, stride: int) -> int:
+def _counted(place: Georeference, width: int, height: int, wkb: bytes | None, stride: int) -> int:
     import shapely
 
     if min(width, height) < CHIP:
@@ -204,11 +206,7 @@ def _counted(place: Grounds, width: int, height: int, wkb: bytes | None, stride:
     thin = int(np.ceil(np.sqrt(max(len(cols) * len(rows) / _MOST_COUNTED, 1))))
     x, y = np.meshgrid(cols[::thin] + CHIP / 2, rows[::thin] + CHIP / 2)
     lon, lat = place.lonlat(x.ravel(), y.ravel())
-    shapely.prepare(area)
-    inside = np.zeros(lon.shape, bool)
-    for turn in (-360, 0, 360):
-        inside |= shapely.intersects_xy(area, nearest_turn(lon, 0.0) + turn, lat)
-    return int(inside.sum()) * thin**2
+    return int(antimeridian.contains(area, lon, lat).sum()) * thin**2
 
 
 def _starts(length: int, stride: int) -> np.ndarray:
@@ -223,8 +221,10 @@ def _estimated_chips(imagery: Candidate, area: BaseGeometry | None, stride: int)
 
 def _inside(imagery: Candidate, area: BaseGeometry | None) -> float:
     """Part of a scene that lies in the area, 0 to 1."""
-    whole = imagery.footprint.area
-    return 1.0 if area is None else float(imagery.footprint.intersection(area).area / whole)
+    if area is None:
+        return 1.0
+    part = antimeridian.intersection(imagery.footprint, area)
+    return float(part.area / imagery.footprint.area)
 
 
 def _kept_bytes(imagery: Candidate, area: BaseGeometry | None) -> int:
@@ -236,48 +236,48 @@ def _kept_bytes(imagery: Candidate, area: BaseGeometry | None) -> int:
     return round(width * height * share * imagery.facts.get("bytes_per_pixel", 3) * COG_SHARE)
 
 
-def _findings(
+def _notices(
     found: Preflight,
     area: Area | None,
     imagery: Sequence[Candidate],
     stride: int,
     estimate: Estimate | None,
-) -> list[Finding]:
+) -> list[Notice]:
     """Everything worth saying about a pre-flight."""
     if not imagery:
-        return [Finding("stop", "No imagery is chosen", "Choose where it comes from")]
-    findings = [Finding("note", note) for note in (area.notes if area else ())]
+        return [Notice("stop", "No imagery is chosen", "Choose where it comes from")]
+    notices = [Notice("note", note) for note in (area.notes if area else ())]
     if estimate and estimate.refusal:
-        findings.append(Finding("stop", estimate.refusal.what, estimate.refusal.remedy))
-    findings += [
-        Finding("note", limit.rstrip(".")) for limit in (estimate.limits if estimate else ())
+        notices.append(Notice("stop", estimate.refusal.what, estimate.refusal.remedy))
+    notices += [
+        Notice("note", limit.rstrip(".")) for limit in (estimate.limits if estimate else ())
     ]
-    findings += _about_coverage(found, imagery, stride)
+    notices += _about_coverage(found, imagery, stride)
     if found.disk > found.free:
-        findings.append(
-            Finding(
+        notices.append(
+            Notice(
                 "stop",
                 f"This needs {found.disk / 1e9:.1f} GB of disk; {found.free / 1e9:.1f} GB are free",
                 "Free some space, draw a smaller area, or choose a wider stride",
             )
         )
     if found.seconds > LONG_SECONDS and found.chips:
-        findings.append(
-            Finding(
+        notices.append(
+            Notice(
                 "warning",
                 f"This takes about {found.seconds / 3600:.0f} hours",
                 "A wider stride makes far fewer chips; it may also run overnight and be resumed",
             )
         )
-    return findings
+    return notices
 
 
-def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int) -> list[Finding]:
+def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int) -> list[Notice]:
     small = [one for one in imagery if "size" in one.facts and min(one.facts["size"]) < CHIP]
     if small:
         width, height = small[0].facts["size"]
         return [
-            Finding(
+            Notice(
                 "stop",
                 f"{small[0].title} is {width}×{height} pixels, smaller than one chip of 256×256",
                 "Use a larger extract or a finer resolution",
@@ -285,7 +285,7 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
         ]
     if found.covered_km2 == 0:
         return [
-            Finding(
+            Notice(
                 "stop",
                 "The imagery does not touch the area",
                 "Draw the area on the imagery, or choose other imagery",
@@ -300,7 +300,7 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
             else "The part of the area that has imagery is too small"
         )
         return [
-            Finding(
+            Notice(
                 "stop",
                 f"{what}: no chip has its centre inside",
                 f"Draw it larger than a chip{size}"
@@ -309,7 +309,7 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
         ]
     if found.missing is not None:
         return [
-            Finding(
+            Notice(
                 "warning",
                 f"{1 - found.share:.0%} of the area has no imagery",
                 "Only the covered part becomes searchable",

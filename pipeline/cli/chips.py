@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from pipeline.cli.terminal import Json, Name, count, library, print_json, print_table, progress
 from pipeline.export import chip_files
-from pipeline.search.search import polygon
+from pipeline.geo.footprint import polygon
 from pipeline.sources.google.files import Drive
 
 #: Rows of a table if no limit is given.

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.errors import NotFoundError
-from pipeline.geo.footprint import nearest_turn
+from pipeline.geo.antimeridian import wrap_longitude
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class ChipTable:
                 remedy=f"The chips lie within longitudes {west:.4f} to {east:.4f} and latitudes "
                 f"{south:.4f} to {north:.4f}; choose a point on the imagery",
             )
-        turned = nearest_turn(np.array(lon), self.centres[inside, 0])
+        turned = wrap_longitude(lon, self.centres[inside, 0])
         offset = self.centres[inside] - np.stack([turned, np.full_like(turned, lat)], axis=1)
         offset *= (np.cos(np.radians(lat)), 1.0)
         return int(inside[np.argmin((offset**2).sum(axis=1))])
@@ -115,7 +115,7 @@ class ChipTable:
         """Bool (n,): whether the point is on each footprint, by the winding of its four edges."""
         start, end = self.corners, np.roll(self.corners, -1, axis=1)
         # Chips across the antimeridian are written as 179.9 to 180.1, points as -179.95.
-        turned = nearest_turn(np.array(lon), self.centres[:, :1])
+        turned = wrap_longitude(lon, self.centres[:, :1])
         edge, to_point = end - start, np.stack([turned, np.full_like(turned, lat)], axis=-1) - start
         cross = edge[..., 0] * to_point[..., 1] - edge[..., 1] * to_point[..., 0]
         return (cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)

@@ -16,10 +16,10 @@ from pipeline.errors import QueryError
 from pipeline.export.chip_zip import references
 from pipeline.export.tables import safe_cell
 from pipeline.files import replacing
+from pipeline.geo.footprint import polygon
 from pipeline.imagery import geotiff
 from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.search.search import polygon
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,4 @@
-"""Places as people write them: latitude and longitude, in decimals or degrees and minutes."""
+"""Latitude and longitude parsed from text: decimal degrees, or degrees, minutes and seconds."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _DEGREES = re.compile(
 
 
 def parse(text: str) -> tuple[float, float]:
-    """(latitude, longitude) in degrees of a text; see `Area.from_place_text` for what is read.
+    """Parse (latitude, longitude) in degrees; `Area.from_place_text` lists the notations.
 
     Raises:
-        AreaError: If the text is not two angles, or one of them is out of range.
+        AreaError: If the text is not two angles, or one is out of range.
     """
     remedy = "Write latitude, longitude, such as 37.6, -122.1 or 37°36'N 122°06'W"
     cleaned = text.strip().replace("−", "-")
@@ -27,26 +27,28 @@ def parse(text: str) -> tuple[float, float]:
     if linked:
         cleaned = f"{linked[1]}, {linked[2]}"
     if re.search(r"[NSEW°º]", cleaned, re.IGNORECASE):
-        angles = _lettered(cleaned)
+        angles = _parse_lettered(cleaned)
     else:
         values = numbers(cleaned)
         angles = (values[0], values[1]) if len(values) == 2 else None
     if angles is None:
-        raise AreaError("This is not a place", where=text[:80] or "(empty)", remedy=remedy)
+        raise AreaError(
+            "This is not a latitude and a longitude", where=text[:80] or "(empty)", remedy=remedy
+        )
     lat, lon = angles
     if abs(lat) > 90:
         raise AreaError(
-            f"The latitude {lat:g} is beyond ±90°",
+            f"The latitude {lat:g} is outside ±90°",
             where=text[:80],
             remedy="Latitude comes first" if abs(lon) <= 90 else remedy,
         )
     if abs(lon) > 180:
-        raise AreaError(f"The longitude {lon:g} is beyond ±180°", where=text[:80], remedy=remedy)
+        raise AreaError(f"The longitude {lon:g} is outside ±180°", where=text[:80], remedy=remedy)
     return lat, lon
 
 
-def _lettered(text: str) -> tuple[float, float] | None:
-    """(lat, lon) from angles that carry N, S, E, W or degree signs, in either order."""
+def _parse_lettered(text: str) -> tuple[float, float] | None:
+    """(lat, lon) of two angles with N, S, E, W or degree signs, in either order."""
     halves = re.split(r"[,;]", text)
     if len(halves) != 2:
         after = re.match(r"(.*?[NSEW])\s*(?=[-+\d])(.+)$", text, re.IGNORECASE)

@@ -1,8 +1,8 @@
-"""Where pixels lie on the ground: EPSG:4326 corners, footprints and ground sample distance.
+"""Pixels on the ground: corners and footprints in EPSG:4326, and ground sample distance.
 
 Longitudes are contiguous, not wrapped: a footprint across the antimeridian runs from 179.9 to
-180.1, and a scene is placed so that its centre lies between -180 and 180.  A scene with a pole
-inside spans all longitudes and is closed along the pole.
+180.1, with the scene's centre within ±180°.  A scene that contains a pole spans all longitudes and
+is closed along the pole.
 """
 
 from __future__ import annotations
@@ -13,23 +13,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import SceneError
+from pipeline.geo.antimeridian import TURN, turns_to, wrap_longitude
 
 if TYPE_CHECKING:
     from shapely.geometry import Polygon
 
-#: Pieces each edge of a scene is split into, so that its footprint follows the curve it has on
-#: a map of longitudes and latitudes.
-PIECES = 24
+#: Segments per edge of a footprint: an edge straight in the scene's CRS is curved in EPSG:4326.
+EDGE_SEGMENTS = 24
 
 
-class Grounds(NamedTuple):
-    """What places pixels: a CRS as text and the six affine coefficients (a, b, c, d, e, f)."""
+class Georeference(NamedTuple):
+    """The position of a raster's pixels on Earth.
+
+    Attributes:
+        crs: The coordinate reference system as text.
+        transform: Six affine coefficients (a, b, c, d, e, f).
+    """
 
     crs: str
     transform: tuple[float, ...]
 
     def lonlat(self, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Longitudes and latitudes in degrees of pixel coordinates (column, row), any shape."""
+        """Longitudes and latitudes in degrees of pixel coordinates (column, row) of any shape."""
         a, b, c, d, e, f = self.transform[:6]
         x, y = np.asarray(x, float), np.asarray(y, float)
         lon, lat = _to_degrees(self.crs).transform(a * x + b * y + c, d * x + e * y + f)
@@ -55,23 +60,18 @@ def _to_degrees(crs: str) -> Any:
     ) from reason
 
 
-def nearest_turn(lon: np.ndarray, centre: np.ndarray | float) -> np.ndarray:
-    """Longitudes moved by whole turns to within half a turn of `centre`."""
-    return lon - 360.0 * np.round((lon - centre) / 360.0)
-
-
 def corners(
-    place: Grounds, cols: Any, rows: Any, width: float, height: float, centre_lon: float
+    georeference: Georeference, cols: Any, rows: Any, width: float, height: float, centre_lon: float
 ) -> np.ndarray:
-    """True corners of windows of one size.
+    """Corners of windows of equal size.
 
     Args:
-        place: What places the pixels.
-        cols: Left pixel of each window, (n,).
-        rows: Upper pixel of each window, (n,).
+        georeference: Of the scene.
+        cols: Leftmost pixel of each window, (n,).
+        rows: Uppermost pixel of each window, (n,).
         width: Width in pixels.
         height: Height in pixels.
-        centre_lon: Longitude around which windows are kept contiguous.
+        centre_lon: Longitude around which the windows are contiguous.
 
     Returns:
         float64 (n, 4, 2): longitude and latitude of the upper left, upper right, lower right and
@@ -80,48 +80,48 @@ def corners(
     cols, rows = np.asarray(cols, float), np.asarray(rows, float)
     x = cols[:, None] + np.array([0, width, width, 0, width / 2])
     y = rows[:, None] + np.array([0, 0, height, height, height / 2])
-    lon, lat = place.lonlat(x, y)
-    middle = nearest_turn(lon[:, 4:], centre_lon)
-    return np.stack([nearest_turn(lon[:, :4], middle), lat[:, :4]], axis=-1)
+    lon, lat = georeference.lonlat(x, y)
+    middle = wrap_longitude(lon[:, 4:], centre_lon)
+    return np.stack([wrap_longitude(lon[:, :4], middle), lat[:, :4]], axis=-1)
 
 
-def footprint(place: Grounds, width: int, height: int) -> Polygon:
-    """A scene's outline in EPSG:4326, its edges densified.
+def footprint(georeference: Georeference, width: int, height: int) -> Polygon:
+    """Outline of a scene in EPSG:4326, its edges densified.
 
     Raises:
-        SceneError: If the transform or CRS places it nowhere on Earth.
+        SceneError: If its transform and CRS put it nowhere on Earth.
     """
     from shapely.geometry import Polygon
     from shapely.geometry.polygon import orient
 
-    step = np.linspace(0, 1, PIECES, endpoint=False)
-    zero, one = np.zeros(PIECES), np.ones(PIECES)
-    x = np.concatenate([step, one, 1 - step, zero]) * width
-    y = np.concatenate([zero, step, one, 1 - step]) * height
-    lon, lat = place.lonlat(x, y)
+    step = np.linspace(0, 1, EDGE_SEGMENTS, endpoint=False)
+    zeros, ones = np.zeros(EDGE_SEGMENTS), np.ones(EDGE_SEGMENTS)
+    x = np.concatenate([step, ones, 1 - step, zeros]) * width
+    y = np.concatenate([zeros, step, ones, 1 - step]) * height
+    lon, lat = georeference.lonlat(x, y)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all() and (np.abs(lat) <= 90.001).all()):
         raise SceneError(
             "The raster's position cannot be turned into longitude and latitude",
-            where=place.crs[:60],
+            where=georeference.crs[:60],
             remedy="Check its coordinate reference system and georeference",
         )
     lat = lat.clip(-90, 90)
-    loop = np.unwrap(np.append(lon, lon[0]), period=360)
+    loop = np.unwrap(np.append(lon, lon[0]), period=TURN)
     if abs(loop[-1] - loop[0]) > 180:
         return orient(_around_pole(lon, lat))
     lon = loop[:-1]
-    middle = place.lonlat(width / 2, height / 2)[0]
-    inside = nearest_turn(np.asarray(middle), 0.0)
-    ring = lon - 360.0 * np.round((lon.mean() - inside) / 360.0)
+    middle = georeference.lonlat(width / 2, height / 2)[0]
+    inside = wrap_longitude(middle)
+    ring = lon + turns_to(inside, lon.mean())
     return orient(Polygon(np.column_stack([ring, lat])))
 
 
 def _around_pole(lon: np.ndarray, lat: np.ndarray) -> Polygon:
-    """The outline of a scene that holds a pole: all longitudes, closed along the pole."""
+    """Outline of a scene that contains a pole: all longitudes, closed along the pole."""
     from shapely.geometry import Polygon
 
-    wrapped = nearest_turn(lon, 0.0)
-    edge = float(np.interp(180.0, wrapped, lat, period=360))
+    wrapped = wrap_longitude(lon)
+    edge = float(np.interp(180.0, wrapped, lat, period=TURN))
     between = np.abs(wrapped) < 180 - 1e-6
     order = np.argsort(wrapped[between])
     ring_lon, ring_lat = wrapped[between][order], lat[between][order]
@@ -131,11 +131,20 @@ def _around_pole(lon: np.ndarray, lat: np.ndarray) -> Polygon:
     return Polygon(np.column_stack([xs, ys]))
 
 
-def gsd(place: Grounds, width: int, height: int) -> float:
-    """Ground sample distance in metres: the side of a square as large as the centre pixel."""
+def gsd(georeference: Georeference, width: int, height: int) -> float:
+    """Ground sample distance in metres: the side of a square with the centre pixel's area."""
     from pyproj import Geod
 
     x, y = width / 2, height / 2
-    lon, lat = place.lonlat([x - 0.5, x + 0.5, x, x], [y, y, y - 0.5, y + 0.5])
+    lon, lat = georeference.lonlat([x - 0.5, x + 0.5, x, x], [y, y, y - 0.5, y + 0.5])
     _, _, sides = Geod(ellps="WGS84").inv(lon[[0, 2]], lat[[0, 2]], lon[[1, 3]], lat[[1, 3]])
     return float(np.sqrt(sides[0] * sides[1]))
+
+
+def polygon(corners: np.ndarray) -> dict[str, Any]:
+    """GeoJSON polygon, counter-clockwise, of four lon/lat corners (4, 2)."""
+    ring = [[round(float(x), 7), round(float(y), 7)] for x, y in corners]
+    following = ring[1:] + ring[:1]
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, following, strict=True))
+    ring = ring if area > 0 else ring[::-1]
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}

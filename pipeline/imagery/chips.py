@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import QueryError, SceneError
-from pipeline.geo import footprint
+from pipeline.geo import antimeridian, footprint
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -263,13 +263,13 @@ def corners(scene: Scene, cols: Any, rows: Any, size: int = CHIP) -> np.ndarray:
         float64 (n, 4, 2), longitude and latitude of the upper left, upper right, lower right and
         lower left corner; contiguous across the antimeridian (179.9, 180.1).
     """
-    return footprint.corners(scene.grounds, cols, rows, size, size, scene.centre_lon)
+    return footprint.corners(scene.georeference, cols, rows, size, size, scene.centre_lon)
 
 
 def window_corners(scene: Scene, window: Window) -> np.ndarray:
     """Corners of any window as `corners` gives those of a chip: float64 (4, 2)."""
     col, row, width, height = window
-    return footprint.corners(scene.grounds, [col], [row], width, height, scene.centre_lon)[0]
+    return footprint.corners(scene.georeference, [col], [row], width, height, scene.centre_lon)[0]
 
 
 def sharpness(rgb: np.ndarray, valid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -354,12 +354,6 @@ def count_inside(scene: Scene, block: Block, area: BaseGeometry) -> int:
 
 
 def _centred_in(scene: Scene, cols: np.ndarray, rows: np.ndarray, area: BaseGeometry) -> np.ndarray:
-    """Whether chips' centres lie in an area, whose longitudes may be off by whole turns."""
-    import shapely
-
-    lon, lat = scene.grounds.lonlat(cols + CHIP / 2, rows + CHIP / 2)
-    shapely.prepare(area)
-    inside = np.zeros(len(lon), bool)
-    for turn in (-360, 0, 360):
-        inside |= shapely.intersects_xy(area, footprint.nearest_turn(lon, 0.0) + turn, lat)
-    return inside
+    """Whether chips' centres lie in an area, whichever way round the Earth it is written."""
+    lon, lat = scene.georeference.lonlat(cols + CHIP / 2, rows + CHIP / 2)
+    return antimeridian.contains(area, lon, lat)

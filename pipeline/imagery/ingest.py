@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.errors import DamagedError, NewerError, NotFoundError, SceneError
 from pipeline.files import replacing, write_json
-from pipeline.geo.footprint import Grounds, footprint, gsd
+from pipeline.geo.footprint import Georeference, footprint, gsd
 from pipeline.imagery.cog import write_cog
 from pipeline.imagery.formats import check_whole, georeference, open_raster
 from pipeline.imagery.metadata import (
@@ -140,15 +140,15 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
             # Shown differently it is another scene: its chips have other pixels.
             shown = f"{content} {bands} {given.stretch}"
             content = hashlib.sha256(shown.encode()).hexdigest()
-        grounds = Grounds(crs_text(own_crs), tuple(transform)[:6])
+        placement = Georeference(crs_text(own_crs), tuple(transform)[:6])
         width, height = dataset.width, dataset.height
-        footprint(grounds, width, height)  # raises where the georeference leads nowhere
+        footprint(placement, width, height)  # raises where the georeference leads nowhere
         return Scene(
             id=f"{_slug(path.stem)}-{content[:8]}",
             path=str(path),
             title=given.title or path.stem,
-            crs=grounds.crs,
-            transform=grounds.transform,
+            crs=placement.crs,
+            transform=placement.transform,
             width=width,
             height=height,
             dtype=dtype,
@@ -156,7 +156,7 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
             bands=bands,
             stretch=given.stretch or percentile_stretch(data, valid),
             nodata=nodata,
-            gsd=gsd(grounds, width, height),
+            gsd=gsd(placement, width, height),
             datetime=utc(given.datetime or tagged_date(dataset) or date_in(path.stem), path),
             source=given.source,
             source_url=given.source_url if given.source_url is not None else path.name,

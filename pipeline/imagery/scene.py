@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DamagedError, NotFoundError, SceneError
 from pipeline.files import check_schema, read_json
-from pipeline.geo.footprint import Grounds, footprint, nearest_turn
+from pipeline.geo.antimeridian import Bounds, wrap_longitude
+from pipeline.geo.footprint import Georeference, footprint
 
 if TYPE_CHECKING:
     from shapely.geometry import Polygon
 
 #: Version of what `Scene.to_item` adds to a STAC Item.
 SCHEMA = 1
-#: West, south, east and north in degrees.
-Bounds = tuple[float, float, float, float]
 
 #: A STAC Item without a date must have an interval.
 _EVER = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
@@ -121,14 +120,14 @@ class Scene:
     license: str = ""
 
     @property
-    def grounds(self) -> Grounds:
+    def georeference(self) -> Georeference:
         """What places the scene's pixels on the ground."""
-        return Grounds(self.crs, self.transform)
+        return Georeference(self.crs, self.transform)
 
     @cached_property
     def footprint(self) -> Polygon:
         """Outline in EPSG:4326, edges densified; contiguous across the antimeridian."""
-        return footprint(self.grounds, self.width, self.height)
+        return footprint(self.georeference, self.width, self.height)
 
     @cached_property
     def centre_lon(self) -> float:
@@ -136,8 +135,8 @@ class Scene:
         west, _, east, _ = self.footprint.bounds
         if east - west >= 360:
             return (west + east) / 2
-        lon, _ = self.grounds.lonlat(self.width / 2, self.height / 2)
-        return float(nearest_turn(lon, 0.0))
+        lon, _ = self.georeference.lonlat(self.width / 2, self.height / 2)
+        return float(wrap_longitude(lon))
 
     @property
     def bounds4326(self) -> Bounds:

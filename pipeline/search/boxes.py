@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import NotFoundError, QueryError
+from pipeline.geo import antimeridian
 from pipeline.imagery.chips import corners
 from pipeline.imagery.reader import SceneReader
 
@@ -99,12 +100,10 @@ def _square(
 
 
 def _scene_under(collection: Collection, lon: float, lat: float) -> Scene:
-    import shapely
-
     scenes = [
         scene
         for scene in collection.scenes.values()
-        if any(shapely.intersects_xy(scene.footprint, lon + turn, lat) for turn in (-360, 0, 360))
+        if antimeridian.contains(scene.footprint, lon, lat)
     ]
     if not scenes:
         raise NotFoundError(

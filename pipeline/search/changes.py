@@ -16,8 +16,9 @@ import numpy as np
 
 from pipeline.dates import Dates
 from pipeline.errors import NotFoundError, QueryError
+from pipeline.geo.footprint import polygon
 from pipeline.search.queries import Query
-from pipeline.search.search import Hit, check_model, polygon, suppress_overlaps
+from pipeline.search.search import Hit, check_model, suppress_overlaps
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:

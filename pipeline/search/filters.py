@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from pipeline.geo.footprint import nearest_turn
+from pipeline.geo import antimeridian
 from pipeline.index.rows import Eligible
 
 if TYPE_CHECKING:
@@ -91,11 +91,7 @@ def _passing(table: ChipTable, filters: Filters) -> np.ndarray:
         scenes = [_scene_passes(table, i, filters) for i in range(len(table.scene_ids))]
         mask &= np.array(scenes, bool)[table.scene]
     if filters.within is not None:
-        import shapely
-
-        shapely.prepare(filters.within)
-        lon = nearest_turn(table.centres[:, 0], 0.0)
-        mask &= shapely.intersects_xy(filters.within, lon, table.centres[:, 1])
+        mask &= antimeridian.contains(filters.within, *table.centres.T)
     return mask
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import ModelMismatchError, QueryError
+from pipeline.geo.footprint import polygon
 from pipeline.search.filters import Filters, admitted
 from pipeline.search.recipe import MAX_K
 from pipeline.search.reranking import rerank
@@ -105,15 +106,6 @@ class Result:
     eligible: int
     total: int
     seconds: float
-
-
-def polygon(corners: np.ndarray) -> dict[str, Any]:
-    """GeoJSON polygon (counter-clockwise, EPSG:4326) of four lon/lat corners (4, 2)."""
-    ring = [[round(float(x), 7), round(float(y), 7)] for x, y in corners]
-    following = ring[1:] + ring[:1]
-    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, following, strict=True))
-    ring = ring if area > 0 else ring[::-1]
-    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
 
 
 def search(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pipeline import dates as moments
 from pipeline.dates import Dates
 from pipeline.errors import ServiceError
+from pipeline.geo import antimeridian
 from pipeline.geo.area import Area, area_km2
 from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
@@ -121,8 +122,9 @@ class OpenAerialMap:
         geometry = geometry_of(area)
         pixels = 0
         for image in candidates:
-            inside = area_km2(image.footprint.intersection(geometry).envelope)
-            pixels += int(inside * 1e6 / (image.gsd or 0.1) ** 2)
+            inside = antimeridian.intersection(image.footprint, geometry)
+            window = area_km2(antimeridian.join(inside).envelope)
+            pixels += int(window * 1e6 / (image.gsd or 0.1) ** 2)
         refusal = too_many(pixels, "Draw a smaller area")
         if not candidates:
             refusal = Refusal("There is no image to fetch", "Draw another area")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import AreaError
-from pipeline.geo.footprint import nearest_turn
+from pipeline.geo.antimeridian import join
 from pipeline.imagery.chips import CHIP
 
 if TYPE_CHECKING:
@@ -121,15 +121,7 @@ class PixelGrid:
 
 def utm_of(geometry: BaseGeometry) -> str:
     """The UTM zone of a geometry's centre, or the polar stereographic CRS beyond its limits."""
-    import numpy as np
-    import shapely
-
-    west, _, east, _ = geometry.bounds
-    if east - west > 180:  # it is cut at the antimeridian
-        geometry = shapely.transform(
-            geometry, lambda at: np.column_stack([nearest_turn(at[:, 0], 180.0), at[:, 1]])
-        )
-    centre = geometry.centroid
+    centre = join(geometry).centroid
     if centre.y > 84:
         return "EPSG:32661"
     if centre.y < -80:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LookalikeError, SceneError
-from pipeline.geo.footprint import Grounds, footprint, gsd
+from pipeline.geo.footprint import Georeference, footprint, gsd
 from pipeline.imagery import geotiff
 from pipeline.imagery.chips import CHIP
 from pipeline.imagery.formats import georeference
@@ -133,15 +133,15 @@ def describe(dataset: Any, where: str | Path) -> RasterFacts:
     import numpy as np
 
     own_crs, transform, _ = georeference(dataset, where)
-    grounds = Grounds(crs_text(own_crs), tuple(transform)[:6])
+    placement = Georeference(crs_text(own_crs), tuple(transform)[:6])
     width, height = dataset.width, dataset.height
     return RasterFacts(
-        footprint(grounds, width, height),
-        grounds.crs,
-        grounds.transform,
+        footprint(placement, width, height),
+        placement.crs,
+        placement.transform,
         width,
         height,
-        gsd(grounds, width, height),
+        gsd(placement, width, height),
         int(sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)),
         tagged_date(dataset),
     )

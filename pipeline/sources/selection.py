@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.geo.antimeridian import split
 from pipeline.geo.area import Area
 from pipeline.sources.candidates import Candidate
 from pipeline.sources.source import share_of
@@ -52,8 +53,9 @@ def _adding_cover(area: Area | None, candidates: list[Candidate]) -> list[Candid
     uncovered = area.geometry
     kept: list[Candidate] = []
     for candidate in candidates:
-        gain = uncovered.intersection(candidate.footprint).area
+        footprint = split(candidate.footprint)
+        gain = uncovered.intersection(footprint).area
         if gain > LEAST_GAIN * area.geometry.area or not kept:
             kept.append(candidate)
-            uncovered = uncovered.difference(candidate.footprint)
+            uncovered = uncovered.difference(footprint)
     return kept

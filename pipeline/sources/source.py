@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.dates import Dates
 from pipeline.errors import AreaError
+from pipeline.geo import antimeridian
 from pipeline.geo.area import Area, area_km2
 from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import OnProgress, silent
@@ -93,7 +94,7 @@ def share_of(area: Area | None, footprint: BaseGeometry) -> float:
     """Part of the area inside a footprint, 0 to 1; 1 where there is no area."""
     if area is None:
         return 1.0
-    inside = area.geometry.intersection(footprint)
+    inside = antimeridian.intersection(area.geometry, footprint)
     return min(1.0, float(inside.area / area.geometry.area))
 
 
@@ -102,7 +103,7 @@ def cover(area: Area | None, candidates: Iterable[Candidate]) -> Coverage:
     from shapely import union_all
 
     candidates = list(candidates)
-    union = union_all([candidate.footprint for candidate in candidates])
+    union = union_all([antimeridian.split(candidate.footprint) for candidate in candidates])
     inside = area.geometry.intersection(union) if area else union
     days = sorted(candidate.datetime[:10] for candidate in candidates if candidate.datetime)
     covered = area_km2(inside)

@@ -67,8 +67,8 @@ def test_an_area_half_off_the_imagery_is_told_and_shown(imagery: Candidate, tmp_
     area = Area.from_bounds((west - (east - west), south, east, north))
     found = look([imagery], area, tmp_path)
     assert found.ready
-    assert [finding.level for finding in found.findings] == ["warning"]
-    assert "no imagery" in found.findings[0].what
+    assert [notice.level for notice in found.notices] == ["warning"]
+    assert "no imagery" in found.notices[0].what
     assert found.share == pytest.approx(0.5, abs=0.05)
     assert found.missing is not None
     assert not found.missing.intersects(imagery.footprint.buffer(-0.001))
@@ -77,8 +77,8 @@ def test_an_area_half_off_the_imagery_is_told_and_shown(imagery: Candidate, tmp_
 def test_an_area_elsewhere_stops_the_build(imagery: Candidate, tmp_path: Path) -> None:
     found = look([imagery], Area.from_bounds((0.0, 0.0, 1.0, 1.0)), tmp_path)
     assert not found.ready
-    assert "does not touch" in found.findings[0].what
-    assert found.findings[0].remedy
+    assert "does not touch" in found.notices[0].what
+    assert found.notices[0].remedy
 
 
 def test_an_area_smaller_than_the_spacing_of_chips_stops_it(
@@ -87,8 +87,8 @@ def test_an_area_smaller_than_the_spacing_of_chips_stops_it(
     found = look([imagery], inner(imagery, 0.01), tmp_path)
     assert found.chips == 0
     assert not found.ready
-    assert found.findings[0].what.startswith("The area is too small")
-    assert "larger than a chip: 2.6 km a side" in found.findings[0].remedy
+    assert found.notices[0].what.startswith("The area is too small")
+    assert "larger than a chip: 2.6 km a side" in found.notices[0].remedy
 
 
 def test_a_large_area_with_a_sliver_of_imagery_is_not_called_small(
@@ -97,14 +97,14 @@ def test_a_large_area_with_a_sliver_of_imagery_is_not_called_small(
     west, south, _, north = imagery.footprint.bounds
     found = look([imagery], Area.from_bounds((west - 1, south, west + 0.003, north)), tmp_path)
     assert found.chips == 0
-    assert found.findings[0].what.startswith("The part of the area that has imagery is too small")
+    assert found.notices[0].what.startswith("The part of the area that has imagery is too small")
 
 
 def test_a_scene_smaller_than_a_chip_stops_it(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "small.tif", 300, 200)
     small = open_source("raster", locations=[path]).search(None)
     found = look(small, None, tmp_path)
-    assert "300×200" in found.findings[0].what
+    assert "300×200" in found.notices[0].what
     assert not found.ready
 
 
@@ -114,7 +114,7 @@ def test_a_full_disk_stops_it(
     monkeypatch.setattr("pipeline.build.preflight.free_bytes", lambda home: 1000)
     found = look([imagery], None, tmp_path)
     assert not found.ready
-    assert "GB are free" in found.findings[0].what
+    assert "GB are free" in found.notices[0].what
 
 
 def test_no_imagery_stops_it(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_what_the_service_refuses_stops_it(imagery: Candidate, tmp_path: Path) -
     estimate = Estimate(1, 5_000_000, 1, 1, ("At most 40 requests at once.",), refusal)
     found = look([imagery], None, tmp_path, estimate=estimate)
     assert not found.ready
-    assert [finding.level for finding in found.findings] == ["stop", "note"]
-    assert found.findings[0].remedy == "Draw a smaller area"
+    assert [notice.level for notice in found.notices] == ["stop", "note"]
+    assert found.notices[0].remedy == "Draw a smaller area"
     assert found.transfer == 5_000_000
 
 
@@ -140,7 +140,7 @@ def test_a_candidate_without_a_grid_is_estimated(tmp_path: Path) -> None:
 
 def test_a_long_build_is_announced(imagery: Candidate, tmp_path: Path) -> None:
     found = look([imagery], None, tmp_path, pace=Pace(10_000, True))
-    assert any("hours" in finding.what for finding in found.findings)
+    assert any("hours" in notice.what for notice in found.notices)
     assert found.ready
 
 

@@ -241,7 +241,7 @@ def test_rotated_scene_is_drawn_where_it_lies(tmp_path: Path) -> None:
     scene = ingest(
         SceneInput(rasters.write(tmp_path / "s.tif", data, transform=transform)), tmp_path / "out"
     )
-    lon, lat = scene.grounds.lonlat(200.5, 100.5)
+    lon, lat = scene.georeference.lonlat(200.5, 100.5)
     with Reader(scene.path) as reader:
         assert reader.point(float(lon), float(lat)).data.tolist() == data[:, 100, 200].tolist()
 
@@ -307,7 +307,7 @@ def test_edges_of_the_footprint_follow_their_curve(tmp_path: Path) -> None:
         tmp_path / "s.tif", crs="EPSG:3035", transform=from_origin(3e6, 4e6, 5000, 5000)
     )
     scene = open_scene(SceneInput(path))
-    lon, lat = scene.grounds.lonlat(160, 0)
+    lon, lat = scene.georeference.lonlat(160, 0)
     assert scene.footprint.exterior.distance(Point(float(lon), float(lat))) < 0.002
 
 

@@ -66,11 +66,11 @@ def button(
 
 def _summary(result: Preflight) -> str:
     if not result.ready:
-        return escape(result.findings[0].what)
+        return escape(result.notices[0].what)
     disk = size(result.disk).replace(" ", "\xa0")
     facts = [plural(result.chips, "chip"), build_time(result), disk]
-    warnings = [finding for finding in result.findings if finding.level == "warning"]
-    first = "".join(f"<span>{escape(finding.what)}</span>" for finding in warnings[:1])
+    warnings = [notice for notice in result.notices if notice.level == "warning"]
+    first = "".join(f"<span>{escape(notice.what)}</span>" for notice in warnings[:1])
     return escape(" · ".join(facts)) + first
 
 

@@ -13,6 +13,7 @@ from pages.ui import component
 from pages.ui.area import draft, shape
 from pages.ui.formatting import square_km
 from pages.ui.server import base_path
+from pipeline.geo.antimeridian import unwrap_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,8 +129,7 @@ def _view(layers: Sequence[Layer]) -> dict[str, Any] | None:
         shape.stop_zooming()
     area = shape.area()
     if shape.zooms() and area:
-        west, south, east, north = area.bounds
-        bounds = [(west, south, east + 360 if east < west else east, north)]
+        bounds = [unwrap_bounds(area.bounds)]
         stamp = shape.stamp()
     return {"stamp": stamp, "bounds": _union(bounds)} if bounds else None
 

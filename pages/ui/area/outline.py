@@ -8,10 +8,10 @@ import streamlit as st
 
 from pages.ui import messages
 from pages.ui.area import draft, shape
-from pages.ui.area.preflight import show_finding
+from pages.ui.area.preflight import show_notice
 from pages.ui.area.step import heading
 from pages.ui.formatting import square_km
-from pipeline.build.preflight import Finding
+from pipeline.build.preflight import Notice
 
 if TYPE_CHECKING:
     from pipeline.geo.area import Area
@@ -48,7 +48,7 @@ def choose() -> Area | None:
         messages.show_error(error)
     area = shape.area()
     for note in area.notes if area else ():
-        show_finding(Finding("note", note))
+        show_notice(Notice("note", note))
     return area
 
 

@@ -11,7 +11,7 @@ from pages.ui.area.step import heading
 from pages.ui.formatting import THIN, count, duration, percent, size, square_km
 from pages.ui.server import jobs, open_collections
 from pipeline.build.build import default_mode
-from pipeline.build.preflight import Finding, Pace, Preflight, preflight
+from pipeline.build.preflight import Notice, Pace, Preflight, preflight
 from pipeline.jobs.pace import pace_of
 from pipeline.settings import settings
 
@@ -34,9 +34,9 @@ def check(area: Area | None, imagery: ChosenImagery | None, stride: int) -> Pref
     with st.container():
         if imagery and imagery.chosen:
             _figures(result)
-    for finding in result.findings:
-        if not (area and finding.what in area.notes):  # those stand at the outline
-            show_finding(finding)
+    for notice in result.notices:
+        if not (area and notice.what in area.notes):  # those stand at the outline
+            show_notice(notice)
     return result
 
 
@@ -76,10 +76,10 @@ def _millions(pixels: int) -> str:
     return f"{pixels / 1e6:,.1f}".replace(",", THIN) + " million"
 
 
-def show_finding(finding: Finding) -> None:
-    """Show one finding of the pre-flight, or one note on the outline."""
-    remedy = f"<span>{escape(finding.remedy)}.</span>" if finding.remedy else ""
+def show_notice(notice: Notice) -> None:
+    """Show one notice of the pre-flight, or one note on the outline."""
+    remedy = f"<span>{escape(notice.remedy)}.</span>" if notice.remedy else ""
     st.html(
-        f'<div class="lk-finding lk-{finding.level}" role="status">'
-        f"<b>{escape(finding.what)}.</b>{remedy}</div>"
+        f'<div class="lk-finding lk-{notice.level}" role="status">'
+        f"<b>{escape(notice.what)}.</b>{remedy}</div>"
     )
