@@ -1,1 +1,1 @@
-"""Results written to files that other programs open; nothing here ranks or filters."""
+"""Results written to files for other programs; nothing here ranks or filters."""

@@ -1,4 +1,4 @@
-"""Chips as files: pictures that a GIS puts in their place, with a manifest of them all."""
+"""A collection's chips as georeferenced picture files with a manifest."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.collection.chip_pictures import read_chips
 from pipeline.errors import QueryError
-from pipeline.export.chip_zip import references
 from pipeline.export.tables import safe_cell
+from pipeline.export.world_file import crs_files, window_transform, world_file
 from pipeline.files import replacing
 from pipeline.geo.footprint import polygon
 from pipeline.imagery import geotiff
+from pipeline.imagery.chips import CHIP
 from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, Progress, silent
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from pipeline.imagery.scene import Scene
     from pipeline.sources.google.files import Drive
 
-SIDE = 256
-MOST_ZIPPED = 20_000  # chips of one ZIP; more are for `export`, which resumes
-#: Suffix of the picture, suffix of its world file, media type.
+#: Maximum number of chips in one ZIP; `export` takes any number, since it resumes.
+MAX_ZIPPED = 20_000
+#: Suffix of the picture, suffix of its world file, and media type.
 FORMATS = {
     "png": (".png", ".pgw", "image/png"),
     "jpeg": (".jpg", ".jgw", "image/jpeg"),
@@ -44,13 +45,13 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ChipFiles:
-    """What an export made.
+    """Summary of an export.
 
     Attributes:
-        folder: Where the files are.
-        chips: Chips in the manifest.
-        written: Chips written by this run; the others were there before.
-        uploaded: Files brought to Drive.
+        folder: The folder of the files.
+        chips: Number of chips in the manifest.
+        written: Number of chips that this run wrote; earlier runs wrote the others.
+        uploaded: Number of files uploaded to Drive.
     """
 
     folder: Path
@@ -61,6 +62,8 @@ class ChipFiles:
 
 @dataclass(frozen=True)
 class _Chip:
+    """A chip to export: its row in the table, and its column and line in the scene's pixels."""
+
     row: int
     id: str
     scene: Scene
@@ -69,12 +72,8 @@ class _Chip:
 
     @property
     def transform(self) -> tuple[float, ...]:
-        """Six affine coefficients of the chip's upper left corner."""
-        a, b, c, d, e, f = self.scene.transform[:6]
-        return (
-            a, b, a * self.col + b * self.line + c,
-            d, e, d * self.col + e * self.line + f,
-        )  # fmt: skip
+        """The six affine coefficients of the chip."""
+        return window_transform(self.scene.transform, self.col, self.line)
 
 
 def export(
@@ -88,85 +87,85 @@ def export(
 ) -> ChipFiles:
     """Write chips as files, with `manifest.csv` and `manifest.geojson`.
 
-    Pictures show what the collection shows: red, green and blue after the scene's stretch.  A
-    GeoTIFF chip carries its place itself, PNG and JPEG have a world file and a `.prj` beside them.
-    The same call after an interruption writes only what is missing.
+    Pictures are as displayed: red, green and blue with the scene's stretch.  A GeoTIFF is
+    georeferenced itself; PNG and JPEG come with a world file and a `.prj` file.  After an
+    interruption the same call writes only what is missing.
 
     Args:
-        collection: Whose chips.
-        folder: Where to; made if new.
+        collection: The collection.
+        folder: Destination; created if it does not exist.
         format: Key of `FORMATS`.
-        chips: Ids, or empty for all.
-        drive: Upload everything to this Drive folder as well.
-        progress: Told the chips; may cancel.
+        chips: Chip ids; empty for all chips.
+        drive: Drive folder to upload the files to as well.
+        progress: Called for each chip; may cancel.
 
     Raises:
-        QueryError: If there is no such format.
-        NotFoundError: If there is no such chip.
+        QueryError: If the format is unknown.
+        NotFoundError: If a chip does not exist.
         StorageError: If the disk is full.
-        ServiceError: If Drive refuses.
+        ServiceError: If Drive refuses the upload.
     """
     _check_format(format)
-    wanted = _wanted(collection, chips)
+    selected = _select(collection, chips)
     written = 0
-    for done, (chip, pixels) in enumerate(_read(collection, _missing(wanted, folder, format))):
-        progress(Progress("Writing chips", done, len(wanted), "chips", chip.id))
+    for done, (chip, pixels) in enumerate(_read(collection, _missing(selected, folder, format))):
+        progress(Progress("Writing chips", done, len(selected), "chips", chip.id))
         for name, content in _files(chip, pixels, format):
             with replacing(folder / name) as temporary:
                 temporary.write_bytes(content)
         written += 1
-    for name, content in _manifest(collection, wanted, format):
+    for name, content in _manifest(collection, selected, format):
         with replacing(folder / name) as temporary:
             temporary.write_bytes(content)
-    progress(Progress("Writing chips", len(wanted), len(wanted), "chips"))
+    progress(Progress("Writing chips", len(selected), len(selected), "chips"))
     uploaded = 0
     if drive is not None:
-        uploaded = _upload(drive, wanted, folder, format, progress)
-    return ChipFiles(folder, len(wanted), written, uploaded)
+        uploaded = _upload(drive, selected, folder, format, progress)
+    return ChipFiles(folder, len(selected), written, uploaded)
 
 
 def archive(
     collection: Collection, path: Path, *, format: str = "png", progress: OnProgress = silent
 ) -> int:
-    """Write all chips into one ZIP, with the same files as `export`; returns how many.
+    """Write all chips into one ZIP, the same files as `export`; return their number.
 
     Args:
-        collection: Whose chips.
-        path: The ZIP; replaced when whole.
+        collection: The collection.
+        path: The ZIP; replaced once it is complete.
         format: Key of `FORMATS`.
-        progress: Told the chips; may cancel.
+        progress: Called for each chip; may cancel.
 
     Raises:
-        QueryError: If there is no such format, or there are more chips than `MOST_ZIPPED`.
+        QueryError: If the format is unknown, or there are more than `MAX_ZIPPED` chips.
         StorageError: If the disk is full.
     """
     _check_format(format)
-    wanted = _wanted(collection, ())
-    if len(wanted) > MOST_ZIPPED:
+    selected = _select(collection, ())
+    if len(selected) > MAX_ZIPPED:
         raise QueryError(
-            f"{len(wanted)} chips are more than one download may have ({MOST_ZIPPED})",
+            f"A download has at most {MAX_ZIPPED:,} chips; this collection has {len(selected):,}",
             where=collection.name,
             remedy=f"Use `python -m pipeline chips export {collection.name} --to FOLDER`",
         )
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as whole:
-        for name, content in _manifest(collection, wanted, format):
+        for name, content in _manifest(collection, selected, format):
             whole.writestr(f"{collection.name}/{name}", content, zipfile.ZIP_DEFLATED)
-        for done, (chip, pixels) in enumerate(_read(collection, wanted)):
-            progress(Progress("Writing chips", done, len(wanted), "chips", chip.id))
+        for done, (chip, pixels) in enumerate(_read(collection, selected)):
+            progress(Progress("Writing chips", done, len(selected), "chips", chip.id))
             for name, content in _files(chip, pixels, format):
                 whole.writestr(f"{collection.name}/{name}", content)
-    progress(Progress("Writing chips", len(wanted), len(wanted), "chips"))
-    return len(wanted)
+    progress(Progress("Writing chips", len(selected), len(selected), "chips"))
+    return len(selected)
 
 
 def _check_format(format: str) -> None:
     if format not in FORMATS:
         raise QueryError(
-            "There is no such picture format", where=format, remedy=f"One of {', '.join(FORMATS)}"
+            "Unknown picture format", where=format, remedy=f"Use one of {', '.join(FORMATS)}"
         )
 
 
-def _wanted(collection: Collection, ids: Sequence[str]) -> list[_Chip]:
+def _select(collection: Collection, ids: Sequence[str]) -> list[_Chip]:
     table = collection.chips
     rows = [table.row_of(chip) for chip in ids] if ids else range(len(table))
     return [
@@ -176,30 +175,31 @@ def _wanted(collection: Collection, ids: Sequence[str]) -> list[_Chip]:
 
 
 def _names(chip: _Chip, format: str) -> list[str]:
-    """Files of a chip; the picture comes last, so that where it is the others are."""
+    """Names of a chip's files; the picture is written last and marks the chip as complete."""
     picture, world, _ = FORMATS[format]
     beside = [chip.id + world, chip.id + ".prj"] if world else []
     return [*beside, chip.id + picture]
 
 
-def _missing(wanted: Sequence[_Chip], folder: Path, format: str) -> list[_Chip]:
-    """Chips whose picture is not there yet."""
-    return [chip for chip in wanted if not (folder / _names(chip, format)[-1]).exists()]
+def _missing(chips: Sequence[_Chip], folder: Path, format: str) -> list[_Chip]:
+    """Chips whose picture does not exist yet."""
+    return [chip for chip in chips if not (folder / _names(chip, format)[-1]).exists()]
 
 
-def _read(collection: Collection, wanted: Sequence[_Chip]) -> Iterator[tuple[_Chip, np.ndarray]]:
-    """Chips, scene by scene, with their pixels uint8 (256, 256, 3)."""
-    left = sorted(wanted, key=lambda chip: (chip.scene.id, chip.line, chip.col))
-    yield from zip(left, read_chips(collection, [chip.row for chip in left], SIDE), strict=True)
+def _read(collection: Collection, chips: Sequence[_Chip]) -> Iterator[tuple[_Chip, np.ndarray]]:
+    """Chips scene by scene with their pixels, uint8 (256, 256, 3)."""
+    ordered = sorted(chips, key=lambda chip: (chip.scene.id, chip.line, chip.col))
+    pixels = read_chips(collection, [chip.row for chip in ordered], CHIP)
+    yield from zip(ordered, pixels, strict=True)
 
 
 def _files(chip: _Chip, pixels: np.ndarray, format: str) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the files of a chip, the picture last."""
+    """Names and contents of a chip's files, the picture last."""
     for name in _names(chip, format):
         if name.endswith(".prj"):
-            yield name, references(chip.scene)[0].encode()
+            yield name, crs_files(chip.scene.crs)[0].encode()
         elif name.endswith("gw"):
-            yield name, _world(chip.transform).encode()
+            yield name, world_file(chip.transform).encode()
         elif format == "geotiff":
             yield (
                 name,
@@ -214,19 +214,12 @@ def _files(chip: _Chip, pixels: np.ndarray, format: str) -> Iterator[tuple[str, 
             yield name, encode_image(pixels, format.upper(), quality=92)
 
 
-def _world(transform: Sequence[float]) -> str:
-    """The six lines of a world file, which names the centre of the upper left pixel."""
-    a, b, c, d, e, f = transform
-    centre = (c + (a + b) / 2, f + (d + e) / 2)
-    return "".join(f"{float(value)!r}\n" for value in (a, d, b, e, *centre))
-
-
 def _manifest(
-    collection: Collection, wanted: Sequence[_Chip], format: str
+    collection: Collection, chips: Sequence[_Chip], format: str
 ) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the table of all chips and of their footprints."""
+    """Names and contents of the manifests: a table of the chips, and their footprints."""
     table = collection.chips
-    rows = [_described(chip, table, format) for chip in wanted]
+    rows = [_row(chip, table, format) for chip in chips]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
@@ -234,13 +227,13 @@ def _manifest(
     yield "manifest.csv", text.getvalue().encode()
     features = [
         {"type": "Feature", "geometry": polygon(table.corners[chip.row]), "properties": row}
-        for chip, row in zip(wanted, rows, strict=True)
+        for chip, row in zip(chips, rows, strict=True)
     ]
     content = {"type": "FeatureCollection", "features": features}
     yield "manifest.geojson", json.dumps(content).encode()
 
 
-def _described(chip: _Chip, table: Any, format: str) -> dict[str, Any]:
+def _row(chip: _Chip, table: Any, format: str) -> dict[str, Any]:
     lon, lat = table.centres[chip.row]
     scene = chip.scene
     values = (
@@ -254,9 +247,9 @@ def _described(chip: _Chip, table: Any, format: str) -> dict[str, Any]:
 
 
 def _upload(
-    drive: Drive, wanted: Sequence[_Chip], folder: Path, format: str, progress: OnProgress
+    drive: Drive, chips: Sequence[_Chip], folder: Path, format: str, progress: OnProgress
 ) -> int:
-    names = [name for chip in wanted for name in _names(chip, format)]
+    names = [name for chip in chips for name in _names(chip, format)]
     names += ["manifest.csv", "manifest.geojson"]
     kinds = {FORMATS[format][0]: FORMATS[format][2], ".csv": "text/csv"}
     parent = drive.make_folder()

@@ -1,7 +1,7 @@
-"""Findings: the hits or sites of a search with where they come from, ready to be written.
+"""Findings: the hits or sites of a search, with their review and provenance, ready for export.
 
-Every format writes the same columns, so that a file means the same in QGIS, in a spreadsheet and in
-a notebook, and says by itself how it was made.
+Every format has the same columns, so that a file means the same in QGIS, in a spreadsheet and in a
+notebook, and documents its own origin.
 """
 
 from __future__ import annotations
@@ -26,45 +26,45 @@ if TYPE_CHECKING:
     from pipeline.model.identity import ModelIdentity
     from pipeline.search.search import Hit
 
-#: Column, kind, and what it holds; the order in which every format writes them.
+#: Name, type and description of each column, in the order of every format.
 COLUMNS: dict[str, tuple[type, str]] = {
     "rank": (int, "1 for the best"),
-    "id": (str, "chip id, of the best chip for a site"),
-    "score": (float, "cosine to the query, -1 to 1"),
-    "chips": (int, "hits merged into this place"),
-    "mark": (str, "good, bad or empty, as reviewed"),
-    "note": (str, "the reviewer's note"),
-    "longitude": (float, "of the centre, EPSG:4326"),
-    "latitude": (float, "of the centre, EPSG:4326"),
+    "id": (str, "chip id; of a site, its best chip"),
+    "score": (float, "cosine similarity to the query, -1 to 1"),
+    "chips": (int, "number of hits merged into the site"),
+    "mark": (str, "review: good, bad or empty"),
+    "note": (str, "reviewer's note"),
+    "longitude": (float, "centre, EPSG:4326"),
+    "latitude": (float, "centre, EPSG:4326"),
     "date": (str, "acquisition, ISO 8601 UTC"),
-    "gsd_m": (float, "metres a pixel"),
+    "gsd_m": (float, "ground sample distance in metres"),
     "scene": (str, "scene id"),
-    "scene_title": (str, "what people call the scene"),
-    "source_url": (str, "where the scene came from"),
-    "license": (str, "licence and credit of the scene"),
+    "scene_title": (str, "scene title"),
+    "source_url": (str, "origin of the scene"),
+    "license": (str, "licence and attribution of the scene"),
     "collection": (str, "collection searched"),
-    "query": (str, "what the search started from"),
-    "parameters": (str, "the rest of the search, JSON"),
-    "model": (str, "what embedded the chips"),
-    "software": (str, "what wrote this file"),
+    "query": (str, "query of the search"),
+    "parameters": (str, "other parameters of the search, JSON"),
+    "model": (str, "embedding model"),
+    "software": (str, "software that wrote this file"),
 }
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """How findings came about.
+    """Origin of findings.
 
     Attributes:
-        collection: Its name.
-        title: What people call it.
-        version: State of its chips.
-        query: What the search started from, in words.
-        recipe: The whole search, as `recipe.Recipe.to_dict` gives it.
-        parameters: The part of it that is not the start.
+        collection: Name of the collection.
+        title: Title of the collection.
+        version: Version of its chips.
+        query: The query, in words.
+        recipe: The whole search, from `Recipe.to_dict`.
+        parameters: The recipe without the query.
         model: Identity of the embedding model.
         scenes: Per scene: id, title, datetime, gsd, source, source_url, license.
         software: Program and version.
-        created: When the findings were written, ISO 8601 UTC.
+        created: Time of the export, ISO 8601 UTC.
     """
 
     collection: str
@@ -88,12 +88,12 @@ class Finding:
     """One hit or site with its review.
 
     Attributes:
-        hit: The hit, of a site its best.
-        outline: Footprint or outline, EPSG:4326.
+        hit: The hit; of a site, its best.
+        outline: Footprint of the hit or outline of the site, EPSG:4326.
         rank: 1 for the best.
-        count: Hits merged.
+        count: Number of hits merged.
         mark: "good", "bad" or "".
-        note: The reviewer's note.
+        note: Reviewer's note.
     """
 
     hit: Hit
@@ -106,12 +106,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a search found, with its provenance.
+    """The results of a search with their provenance.
 
     Attributes:
         collection: The collection searched.
-        items: Best first.
-        provenance: How they came about.
+        items: The findings, best first.
+        provenance: Their origin.
     """
 
     collection: Collection
@@ -122,7 +122,7 @@ class Findings:
     def of(
         cls,
         collection: Collection,
-        found: Sequence[Hit] | Sequence[Site],
+        results: Sequence[Hit] | Sequence[Site],
         *,
         query: str,
         recipe: Mapping[str, Any] | None = None,
@@ -130,14 +130,14 @@ class Findings:
         marks: Mapping[str, str] | None = None,
         notes: Mapping[str, str] | None = None,
     ) -> Findings:
-        """Findings of a search's hits, or of the sites merged from them.
+        """Findings of hits, or of the sites that they merge into.
 
         Args:
-            collection: Where they were found.
-            found: Hits or sites, best first.
-            query: What the search started from, in words.
+            collection: The collection searched.
+            results: Hits or sites, best first.
+            query: The query, in words.
             recipe: The whole search.
-            parameters: The part of it that is not the start.
+            parameters: The recipe without the query.
             marks: Review marks by chip id.
             notes: Notes by chip id.
         """
@@ -145,12 +145,13 @@ class Findings:
 
         marks, notes = marks or {}, notes or {}
         items = []
-        for one in found:
-            hit = one.best if isinstance(one, Site) else one
-            outline = one.outline if isinstance(one, Site) else shape(hit.geometry)
-            count = one.count if isinstance(one, Site) else 1
-            review = marks.get(hit.id, ""), notes.get(hit.id, "")
-            items.append(Finding(hit, outline, one.rank, count, *review))
+        for result in results:
+            if isinstance(result, Site):
+                hit, outline, count = result.best, result.outline, result.count
+            else:
+                hit, outline, count = result, shape(result.geometry), 1
+            mark, note = marks.get(hit.id, ""), notes.get(hit.id, "")
+            items.append(Finding(hit, outline, result.rank, count, mark, note))
         manifest = collection.manifest
         used = {item.hit.scene_id for item in items}
         provenance = Provenance(
@@ -178,11 +179,11 @@ class Findings:
         return cls(collection, tuple(items), provenance)
 
     def scene_of(self, item: Finding) -> Scene:
-        """The scene a finding lies in."""
+        """The scene of a finding."""
         return self.collection.scenes[item.hit.scene_id]
 
     def values(self, item: Finding) -> dict[str, Any]:
-        """One finding's values by column, in the order of `COLUMNS`."""
+        """Values of a finding by column, in the order of `COLUMNS`."""
         scene, about = self.scene_of(item), self.provenance
         point = item.outline.centroid
         parameters = json.dumps(dict(about.parameters), ensure_ascii=False, sort_keys=True)
@@ -208,10 +209,10 @@ class Findings:
             "software": about.software,
         }
 
-    def said(self, item: Finding) -> dict[str, str]:
-        """One finding in the words of a pop-up: label and text, without what is empty."""
+    def facts(self, item: Finding) -> dict[str, str]:
+        """Labels and texts of a finding's pop-up; empty values are left out."""
         values = self.values(item)
-        told = {
+        facts = {
             "Score": f"{values['score']:.2f}",
             "Date": values["date"][:10],
             "Resolution": f"{values['gsd_m']:.3g} m",
@@ -222,12 +223,12 @@ class Findings:
             "Note": values["note"],
             "Like": values["query"],
         }
-        return {label: text for label, text in told.items() if text}
+        return {label: text for label, text in facts.items() if text}
 
     def pictures(
         self, progress: OnProgress = silent, size: int = 256
     ) -> Iterator[tuple[Finding, np.ndarray]]:
-        """Each finding with its chip as displayed: uint8 RGB (size, size, 3)."""
+        """Each finding with its chip as displayed, uint8 RGB (size, size, 3)."""
         rows = [item.hit.row for item in self.items]
         pictures = read_chips(self.collection, rows, size)
         for done, (item, picture) in enumerate(zip(self.items, pictures, strict=True), 1):

@@ -1,7 +1,4 @@
-"""Export: findings as files that other programs open as they are.
-
-Each writer makes a whole file under a temporary name, which then takes its own.
-"""
+"""The export formats, and the one function that writes findings in any of them."""
 
 from __future__ import annotations
 
@@ -21,15 +18,15 @@ Writer = Callable[[Findings, Path, OnProgress], None]
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file findings can be written as.
+    """A file format for findings.
 
     Attributes:
         name: Key in `FORMATS`.
-        title: Name for people.
-        suffix: Of the file, with its dot.
-        media_type: For a download.
-        opens_in: Where it opens.
-        write: Writes the findings to a path.
+        title: Displayed name.
+        suffix: File name extension, with its dot.
+        media_type: Media type of the download.
+        opens_in: Programs that open it.
+        write: Writes findings to a path.
     """
 
     name: str
@@ -41,8 +38,8 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    made.name: made
-    for made in (
+    format.name: format
+    for format in (
         Format("geojson", "GeoJSON", ".geojson", "application/geo+json",
                "QGIS, geojson.io, any web map", write_geojson),
         Format("gpkg", "GeoPackage", ".gpkg", "application/geopackage+sqlite3",
@@ -54,42 +51,42 @@ FORMATS: dict[str, Format] = {
                "application/vnd.apache.parquet", "geopandas, DuckDB, QGIS",
                write_geoparquet),
         Format("chips", "Chip pictures", ".zip", "application/zip",
-               "any viewer; with world files in a GIS", chip_zip.write),
+               "any image viewer; georeferenced in a GIS", chip_zip.write),
         Format("html", "Standalone map", ".html", "text/html",
-               "any browser, without Lookalike or network", html_map.write),
+               "any browser, offline", html_map.write),
     )
 }  # fmt: skip
 
 
 def export(findings: Findings, name: str, path: Path, progress: OnProgress = silent) -> Path:
-    """Write findings in a format.
+    """Write findings in a format; the file appears once it is complete.
 
     Args:
-        findings: What to write.
+        findings: The findings.
         name: Key of `FORMATS`.
-        path: Where to; the format's suffix is appended if the path does not end in it.
-        progress: Told how many findings are written, by formats with pictures; may cancel.
+        path: Destination; the format's suffix is appended if missing.
+        progress: Called for each finding by formats with pictures; may cancel.
 
     Returns:
-        The file written.
+        The path of the file.
 
     Raises:
-        QueryError: If there is no such format, or nothing to export.
-        StorageError: If the disk is full or not writable; nothing is left behind.
+        QueryError: If the format is unknown, or there is nothing to export.
+        StorageError: If the disk is full or not writable; no partial file is left.
     """
-    made = FORMATS.get(name)
-    if made is None:
+    format = FORMATS.get(name)
+    if format is None:
         raise QueryError(
-            "No export format has this name",
+            "Unknown export format",
             where=name[:40],
-            remedy=f"Choose one of {', '.join(FORMATS)}",
+            remedy=f"Use one of {', '.join(FORMATS)}",
         )
     if not findings.items:
         raise QueryError(
             "There is nothing to export", remedy="Search first, or lower the threshold"
         )
-    if not path.name.endswith(made.suffix):
-        path = path.with_name(path.name + made.suffix)
+    if not path.name.endswith(format.suffix):
+        path = path.with_name(path.name + format.suffix)
     with replacing(path) as temporary:
-        made.write(findings, temporary, progress)
+        format.write(findings, temporary, progress)
     return path

@@ -1,4 +1,4 @@
-"""Findings as a GeoPackage that QGIS opens styled, labelled and with its provenance."""
+"""Findings as a GeoPackage that QGIS opens styled and labelled."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from pipeline.export.findings import COLUMNS, Findings
+from pipeline.export.style import RAMP
+from pipeline.geo.polygons import polygons_of
 from pipeline.progress import OnProgress, silent
 
 LAYER = "lookalikes"
-#: Inferno's light half, best first: warm, even in lightness, legible to the colour-blind.
-RAMP = ("#fcffa4", "#fac228", "#f57d15", "#d44842", "#9f2a63")
 
 _STYLES = """
 CREATE TABLE layer_styles (
@@ -41,13 +41,13 @@ _METADATA_SPEC = "http://www.geopackage.org/spec131/#extension_metadata"
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """One layer of polygons, its QGIS style in `layer_styles`, provenance in `gpkg_metadata`."""
+    """A layer of polygons; QGIS style in `layer_styles`, provenance in `gpkg_metadata`."""
     import geopandas
     import shapely
 
     rows = [findings.values(item) for item in findings.items]
     columns = {name: [row[name] for row in rows] for name in COLUMNS}
-    outlines = [shapely.MultiPolygon(_polygons(item.outline)) for item in findings.items]
+    outlines = [shapely.MultiPolygon(polygons_of(item.outline)) for item in findings.items]
     frame = geopandas.GeoDataFrame(columns, geometry=outlines, crs="EPSG:4326")
     frame.to_file(path, layer=LAYER, driver="GPKG", engine="pyogrio")
     scores = [item.hit.score for item in findings.items]
@@ -65,16 +65,16 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
             "VALUES ('layer_styles', 'attributes', 'layer_styles', "
             "strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
         )
-        about = json.dumps(findings.provenance.to_dict(), ensure_ascii=False)
-        made = database.execute(
+        provenance = json.dumps(findings.provenance.to_dict(), ensure_ascii=False)
+        metadata = database.execute(
             "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata) "
             "VALUES ('dataset', 'https://www.w3.org/TR/prov-overview/', 'application/json', ?)",
-            (about,),
+            (provenance,),
         )
         database.execute(
             "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) "
             "VALUES ('table', ?, ?)",
-            (LAYER, made.lastrowid),
+            (LAYER, metadata.lastrowid),
         )
         database.executemany(
             "INSERT OR IGNORE INTO gpkg_extensions "
@@ -85,21 +85,21 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
 
 
 def style(scores: list[float]) -> str:
-    """A QGIS layer style (QML): five classes of score, the rank as label, the facts as map tip."""
+    """A QGIS layer style (QML): five classes by score, ranks as labels, facts as map tips."""
     edges = np.linspace(max(scores), min(scores), len(RAMP) + 1)
     ranges, symbols = [], []
-    for place, colour in enumerate(RAMP):
-        upper, lower = float(edges[place]), float(edges[place + 1])
+    for number, colour in enumerate(RAMP):
+        upper, lower = float(edges[number]), float(edges[number + 1])
         label = quoteattr(f"{lower:.2f} – {upper:.2f}")
-        # QGIS counts both ends in; a hair more keeps rounding from dropping the best and the worst.
+        # Rounding to six decimals must not drop the best or the worst score from its class.
         ranges.append(
-            f'<range symbol="{place}" render="true" label={label} '
+            f'<range symbol="{number}" render="true" label={label} '
             f'lower="{lower - 1e-6:.6f}" upper="{upper + 1e-6:.6f}"/>'
         )
-        symbols.append(_symbol(place, colour))
+        symbols.append(_symbol(number, colour))
     aliases = "".join(
-        f"<alias field={quoteattr(name)} index={quoteattr(str(place))} name={quoteattr(said)}/>"
-        for place, (name, (_, said)) in enumerate(COLUMNS.items())
+        f"<alias field={quoteattr(name)} index={quoteattr(str(number))} name={quoteattr(about)}/>"
+        for number, (name, (_, about)) in enumerate(COLUMNS.items())
     )
     tip = escape(
         "<b>#[% rank %]</b> · [% round(score, 2) %]<br>[% date %] · [% scene_title %]<br>"
@@ -120,7 +120,7 @@ def style(scores: list[float]) -> str:
     )
 
 
-def _symbol(place: int, colour: str) -> str:
+def _symbol(number: int, colour: str) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     options = "".join(
         f'<Option type="QString" name="{name}" value="{value}"/>'
@@ -134,11 +134,7 @@ def _symbol(place: int, colour: str) -> str:
         }.items()
     )
     return (
-        f'<symbol type="fill" name="{place}" alpha="1" clip_to_extent="1">'
+        f'<symbol type="fill" name="{number}" alpha="1" clip_to_extent="1">'
         f'<layer class="SimpleFill" enabled="1" pass="0" locked="0">'
         f'<Option type="Map">{options}</Option></layer></symbol>'
     )
-
-
-def _polygons(outline: object) -> list[object]:
-    return list(getattr(outline, "geoms", [outline]))

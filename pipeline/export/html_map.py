@@ -1,7 +1,7 @@
-"""Findings as one HTML file: a leafmap map with its library, imagery and pictures inside.
+"""Findings as a self-contained HTML map: library, imagery and pictures are embedded.
 
-leafmap writes pages that load Leaflet, jQuery, Bootstrap and icons from elsewhere; the map needs
-only Leaflet, which is put into the page itself, so that the file opens on a laptop in the field.
+leafmap's pages load Leaflet, jQuery, Bootstrap and icons from the network.  The map needs only
+Leaflet, which is embedded instead, so that the file works on a laptop in the field.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UnavailableError
 from pipeline.export.findings import Findings
-from pipeline.export.geopackage import RAMP
+from pipeline.export.style import RAMP, colour_class, pop_up
 from pipeline.frontend import VENDOR
 from pipeline.imagery.render import encode_image, overview
 from pipeline.progress import OnProgress, silent
@@ -23,17 +23,17 @@ from pipeline.progress import OnProgress, silent
 if TYPE_CHECKING:
     from pipeline.imagery.scene import Scene
 
-#: Longest side of the imagery in the page, pixels; four of them weigh about a megabyte each.
+#: Longest side of a scene's imagery in pixels; at this size it takes about one megabyte.
 IMAGERY = 2048
 THUMBNAIL = 160
 _MARK = "lookalike-leaflet"
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A page that shows the findings over their imagery, with pictures, needing nothing else.
+    """A page that shows the findings over their imagery; it works offline.
 
     Raises:
-        UnavailableError: If the map library was not fetched at set-up.
+        UnavailableError: If Leaflet is not installed.
     """
     import folium
     import leafmap.foliumap as leafmap
@@ -60,7 +60,7 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
     layer.add_to(page)
     folium.LayerControl(collapsed=False).add_to(page)
     page.fit_bounds(layer.get_bounds(), padding=(30, 30))
-    path.write_text(_finished(page.get_root().render(), findings, script, css), "utf-8")
+    path.write_text(_complete(page.get_root().render(), findings, script, css), "utf-8")
 
 
 def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
@@ -68,27 +68,21 @@ def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
 
     features = []
     for item, picture in findings.pictures(progress, THUMBNAIL):
-        rows = "".join(
-            f"<tr><th>{label}</th><td>{escape(text)}</td></tr>"
-            for label, text in findings.said(item).items()
-        )
-        colour = RAMP[(item.rank - 1) * len(RAMP) // len(findings.items)]
+        colour = RAMP[colour_class(findings, item)]
         url = _data_url(encode_image(picture, "JPEG"), "image/jpeg")
         properties = {
             "title": f"#{item.rank} · {item.hit.score:.2f}",
-            "about": f"<b>#{item.rank}</b><br><img src='{url}' width='{THUMBNAIL}' "
-            f"height='{THUMBNAIL}' alt=''>"
-            f"<table>{rows}</table>",
+            "about": f"<b>#{item.rank}</b><br>{pop_up(findings, item, url, THUMBNAIL)}",
             "style": {"color": colour, "weight": 2, "fillColor": colour, "fillOpacity": 0.15},
         }
         feature = {"type": "Feature", "id": str(item.rank), "geometry": mapping(item.outline)}
         features.append({**feature, "properties": properties})
-    # What is drawn last lies on top, and is what a click finds: the best.
+    # The last feature is drawn on top, where it takes the click: the best one.
     return {"type": "FeatureCollection", "features": features[::-1]}
 
 
 def _imagery(scene: Scene) -> tuple[str, list[list[float]]]:
-    """A scene in Web Mercator as a data URL, and its [[south, west], [north, east]]."""
+    """A scene in Web Mercator as a data URL, and its corners [[south, west], [north, east]]."""
     from pyproj import Transformer
 
     picture, bounds = overview(scene, IMAGERY)
@@ -98,26 +92,26 @@ def _imagery(scene: Scene) -> tuple[str, list[list[float]]]:
 
 
 def _leaflet() -> tuple[str, str]:
-    """Leaflet's script, and its styles with their pictures inside."""
+    """Leaflet's script, and its style sheet with embedded pictures."""
     folder = VENDOR / "leaflet"
     try:
         script = (folder / "leaflet.js").read_text("utf-8")
         css = (folder / "leaflet.css").read_text("utf-8")
     except FileNotFoundError as error:
         raise UnavailableError(
-            "The map library is not here", where=folder, remedy="Run `make setup`"
+            "The map library is not installed", where=folder, remedy="Run `make setup`"
         ) from error
 
-    def inside(match: re.Match[str]) -> str:
+    def embed(match: re.Match[str]) -> str:
         picture = folder / match[1]
         return f"url({_data_url(picture.read_bytes(), 'image/png')})" if picture.is_file() else ""
 
-    css = re.sub(r"url\(\"?(images/[^)\"]+)\"?\)", inside, css)
+    css = re.sub(r"url\(\"?(images/[^)\"]+)\"?\)", embed, css)
     return re.sub(r"//# sourceMappingURL=.*", "", script), css
 
 
-def _finished(page: str, findings: Findings, script: str, css: str) -> str:
-    """The rendered page with the library, a title and the provenance put in."""
+def _complete(page: str, findings: Findings, script: str, css: str) -> str:
+    """The rendered page with the library, a title and the provenance inserted."""
     about = findings.provenance
     title = f"{len(findings.items)} lookalikes of {about.query} in {about.title}"
     credits_of = {str(scene["license"]) for scene in about.scenes if scene["license"]}

@@ -1,22 +1,22 @@
-"""Findings as KMZ: outlines and pictures that Google Earth shows without any other file."""
+"""Findings as KMZ: outlines with embedded pictures for Google Earth."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from html import escape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from pipeline.export.findings import Finding, Findings
-from pipeline.export.geopackage import RAMP
+from pipeline.export.style import RAMP, colour_class, pop_up
+from pipeline.geo.polygons import polygons_of
 from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, silent
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A zip of `doc.kml` and a JPEG a finding."""
+    """A zip of `doc.kml`, a JPEG per finding, and the provenance."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("doc.kml", document(findings))
         archive.writestr("provenance.json", json.dumps(findings.provenance.to_dict(), indent=1))
@@ -25,18 +25,18 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
 
 
 def document(findings: Findings) -> bytes:
-    """The KML document, UTF-8."""
+    """The KML document in UTF-8."""
     about = findings.provenance
     root = ElementTree.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
     top = ElementTree.SubElement(root, "Document")
     _text(top, "name", f"Lookalikes in {about.title}")
-    _text(top, "description", f"Like {about.query}. {about.software}, {about.created}.")
-    for place, colour in enumerate(RAMP):
-        made = ElementTree.SubElement(top, "Style", id=f"c{place}")
-        line = ElementTree.SubElement(made, "LineStyle")
+    _text(top, "description", f"Similar to {about.query}. {about.software}, {about.created}.")
+    for number, colour in enumerate(RAMP):
+        style = ElementTree.SubElement(top, "Style", id=f"c{number}")
+        line = ElementTree.SubElement(style, "LineStyle")
         _text(line, "color", f"ff{colour[5:7]}{colour[3:5]}{colour[1:3]}")
         _text(line, "width", "2")
-        fill = ElementTree.SubElement(made, "PolyStyle")
+        fill = ElementTree.SubElement(style, "PolyStyle")
         _text(fill, "color", f"33{colour[5:7]}{colour[3:5]}{colour[1:3]}")
     for item in findings.items:
         _placemark(top, findings, item)
@@ -50,23 +50,17 @@ def picture_name(item: Finding) -> str:
 
 
 def _placemark(parent: Any, findings: Findings, item: Finding) -> None:
-    values = findings.values(item)
     mark = ElementTree.SubElement(parent, "Placemark", id=f"f{item.rank}")
     _text(mark, "name", f"#{item.rank}")
-    rows = "".join(
-        f"<tr><th align='left'>{label}</th><td>{escape(text)}</td></tr>"
-        for label, text in findings.said(item).items()
-    )
-    picture = f"<img src='{picture_name(item)}' width='256' height='256'>"
-    _text(mark, "description", f"{picture}<table>{rows}</table>")
-    _text(mark, "styleUrl", f"#c{(item.rank - 1) * len(RAMP) // len(findings.items)}")
+    _text(mark, "description", pop_up(findings, item, picture_name(item), 256))
+    _text(mark, "styleUrl", f"#c{colour_class(findings, item)}")
     if item.hit.datetime:
         _text(ElementTree.SubElement(mark, "TimeStamp"), "when", item.hit.datetime)
     extended = ElementTree.SubElement(mark, "ExtendedData")
-    for name, value in values.items():
+    for name, value in findings.values(item).items():
         _text(ElementTree.SubElement(extended, "Data", name=name), "value", str(value))
     shapes = ElementTree.SubElement(mark, "MultiGeometry")
-    for polygon in getattr(item.outline, "geoms", [item.outline]):
+    for polygon in polygons_of(item.outline):
         shape = ElementTree.SubElement(shapes, "Polygon")
         _ring(ElementTree.SubElement(shape, "outerBoundaryIs"), polygon.exterior)
         for hole in polygon.interiors:
@@ -79,6 +73,7 @@ def _ring(parent: Any, ring: Any) -> None:
 
 
 def _text(parent: Any, tag: str, text: str) -> None:
+    # XML forbids control characters, escaped ones too.
     ElementTree.SubElement(parent, tag).text = "".join(
         character for character in text if character.isprintable() or character in "\n\t"
     )

@@ -14,7 +14,7 @@ from pipeline.progress import OnProgress, silent
 
 
 def write_geojson(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A FeatureCollection (RFC 7946), its provenance in a foreign member."""
+    """A FeatureCollection (RFC 7946) with the provenance as a foreign member."""
     from shapely.geometry import mapping
     from shapely.geometry.polygon import orient
 
@@ -39,7 +39,7 @@ def write_geojson(findings: Findings, path: Path, progress: OnProgress = silent)
 
 
 def write_csv(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """One row a finding, its outline as WKT in the last column."""
+    """One row per finding, with its outline as WKT in the last column."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, "wkt"])
@@ -49,9 +49,9 @@ def write_csv(findings: Findings, path: Path, progress: OnProgress = silent) -> 
 
 
 def safe_cell(value: Any) -> Any:
-    """A value as a cell that no spreadsheet takes for a formula; numbers stay numbers.
+    """A value that no spreadsheet takes for a formula; numbers stay numbers.
 
-    Titles, notes and addresses are other people's text.  After OWASP, CSV injection.
+    Titles, notes and URLs are untrusted.  The rule is OWASP's against CSV injection.
     """
     if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
         return value
@@ -63,7 +63,7 @@ def safe_cell(value: Any) -> Any:
 
 
 def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """GeoParquet 1.1 with the embedding of each finding's chip, as stored."""
+    """GeoParquet 1.1 with the stored embedding of each finding's chip."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -96,15 +96,15 @@ def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = sile
 
 
 def _embeddings(findings: Findings) -> Any:
-    """Float16 (n, 2048): the stored, not normalised, embeddings of the findings' chips."""
+    """Float16 (n, 2048): the embeddings of the findings' chips as stored, not normalised."""
     import numpy as np
 
-    wanted = np.array([item.hit.row for item in findings.items])
-    vectors = np.empty((len(wanted), DIMENSIONS), np.float16)
+    rows = np.array([item.hit.row for item in findings.items])
+    vectors = np.empty((len(rows), DIMENSIONS), np.float16)
     start = 0
     for part in findings.collection.parts:
-        here = np.flatnonzero((wanted >= start) & (wanted < start + part.rows))
-        if len(here):
-            vectors[here] = read_embeddings(part)[wanted[here] - start]
+        in_part = np.flatnonzero((rows >= start) & (rows < start + part.rows))
+        if len(in_part):
+            vectors[in_part] = read_embeddings(part)[rows[in_part] - start]
         start += part.rows
     return vectors

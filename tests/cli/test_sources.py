@@ -215,10 +215,10 @@ def test_a_zip_of_too_many_chips_names_the_command(built, tmp_path: Path, monkey
     from pipeline.errors import QueryError
     from pipeline.export import chip_files
 
-    monkeypatch.setattr(chip_files, "MOST_ZIPPED", 3)
+    monkeypatch.setattr(chip_files, "MAX_ZIPPED", 3)
     with pytest.raises(QueryError, match="chips export files"):
         chip_files.archive(built[0], tmp_path / "chips.zip")
-    with pytest.raises(QueryError, match="no such picture format"):
+    with pytest.raises(QueryError, match="Unknown picture format"):
         chip_files.archive(built[0], tmp_path / "chips.zip", format="bmp")
     assert not list(tmp_path.glob("*.zip"))
 
@@ -264,7 +264,7 @@ def test_export_and_list_share_the_command(built, tmp_path: Path) -> None:
     assert made["written"] == len(built[0].chips)
     done = run("chips", "export", "files", "--to", str(tmp_path), "--format", "gif")
     assert done.returncode == 2
-    assert "One of png, jpeg, geotiff" in done.stderr
+    assert "one of png, jpeg, geotiff" in done.stderr
 
 
 # ---------------------------------------------------------------- from an area to an answer

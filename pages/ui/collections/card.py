@@ -14,7 +14,7 @@ from pages.ui.server import base_path, jobs, open_collections
 from pipeline.build.build import describe_left_out
 from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError
-from pipeline.export.chip_files import MOST_ZIPPED
+from pipeline.export.chip_files import MAX_ZIPPED
 from pipeline.imagery.chips import CHIP
 from pipeline.jobs.renaming import rename
 
@@ -126,8 +126,8 @@ def _actions(collection: Collection) -> None:
 def _export(collection: Collection) -> None:
     number = len(collection.chips)
     st.caption("All chips as georeferenced image files, with a manifest that lists them.")
-    if number > MOST_ZIPPED:
-        st.caption(f"For more than {count(MOST_ZIPPED)} chips, use the command line:")
+    if number > MAX_ZIPPED:
+        st.caption(f"For more than {count(MAX_ZIPPED)} chips, use the command line:")
         st.code(f"python -m pipeline chips export {collection.name} --to FOLDER", language=None)
         return
     kind = st.segmented_control(

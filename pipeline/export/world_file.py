@@ -1,0 +1,34 @@
+"""Files that georeference a picture for a GIS: world file, `.prj` and `.aux.xml`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Affine = Sequence[float]
+
+
+def window_transform(transform: Affine, col: float, row: float) -> tuple[float, ...]:
+    """The six affine coefficients of a window of a raster, from its upper left pixel."""
+    a, b, c, d, e, f = transform[:6]
+    return (a, b, a * col + b * row + c, d, e, d * col + e * row + f)
+
+
+def world_file(transform: Affine) -> str:
+    """The six lines of a world file.
+
+    A world file gives the centre of the upper left pixel, an affine transform its corner.
+    """
+    a, b, x, d, e, y = window_transform(transform, 0.5, 0.5)
+    return "".join(f"{float(value)!r}\n" for value in (a, d, b, e, x, y))
+
+
+def crs_files(crs: str) -> tuple[str, str]:
+    """A CRS as a `.prj` file, which is ESRI's WKT 1, and as GDAL's `.aux.xml`, which QGIS reads."""
+    from xml.sax.saxutils import escape
+
+    from pyproj import CRS
+    from pyproj.enums import WktVersion
+
+    system = CRS.from_user_input(crs)
+    aux = f"<PAMDataset>\n  <SRS>{escape(system.to_wkt())}</SRS>\n</PAMDataset>\n"
+    return system.to_wkt(WktVersion.WKT1_ESRI), aux
