@@ -52,7 +52,7 @@ def _recall(quality: Quality) -> str:
 
 
 def _duplicates(collection: Collection, quality: Quality) -> str:
-    number = len(quality.doubles)
+    number = len(quality.duplicates)
     share = number / max(quality.sampled, 1)
     level = GOOD if share < 0.01 else FAIR if share < 0.1 else POOR
     sample = f"In a sample of {plural(quality.sampled, 'chip')}"
@@ -62,7 +62,7 @@ def _duplicates(collection: Collection, quality: Quality) -> str:
             f"{sample}, {plural(number, 'pair')} of chips from different places look identical: "
             "a scene was added twice, or the places have no features."
         )
-    pairs = [row for pair in quality.doubles[: SHOWN // 2].tolist() for row in pair]
+    pairs = [row for pair in quality.duplicates[: SHOWN // 2].tolist() for row in pair]
     return _card("Duplicates", count(number), level, text, _pictures(collection, pairs))
 
 

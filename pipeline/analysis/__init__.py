@@ -1,4 +1,4 @@
-"""How good a collection and its index are: recall, duplicates, labelled evaluation, the visual map.
+"""Measurements of a collection: recall, duplicates, labelled evaluation, the visual map.
 
 Nothing here changes a collection.
 """

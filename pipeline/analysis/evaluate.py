@@ -1,7 +1,7 @@
-"""How well pictures find others of their class: mAP, ANMRR and precision, as the literature counts.
+"""Labelled evaluation of retrieval: mAP, ANMRR and precision at k, as defined in the literature.
 
-Every picture of a folder of classes is a query, itself excluded, all others ranked by score.
-Labels are used to count, never to search.
+Every picture of a folder of classes is a query once; the others are ranked by score, the query
+itself excluded.  Labels serve to count hits, never to search.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from pipeline.vectors import normalise
 
 Method = Literal["plain", "default", "thorough"]
 METHODS: dict[Method, str] = {
-    "plain": "average pool and cosine, what a collection stores",
+    "plain": "average pooling and cosine, as stored by a collection",
     "default": "four orientations, generalised mean, components, neighbours joined, diffusion",
-    "thorough": "the same with a second scale beside the first",
+    "thorough": "the same at two scales",
 }
+#: Values of k for precision at k.
 CUTOFFS = (1, 5, 10, 20)
+#: Side in pixels of the second scale.
 SMALL = 160
 _BATCH = 64
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class's share of the evaluation."""
+    """Results of one class."""
 
     name: str
     images: int
@@ -43,19 +45,19 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """Results of an evaluation.
 
     Attributes:
-        method: How pictures were compared.
-        queries: Pictures that have another of their class.
+        method: Key of `METHODS`.
+        queries: Number of queries: pictures with another of their class.
         map: Mean average precision.
         anmrr: Average normalised modified retrieval rank, 0 is best (Manjunath et al., 2001).
-        precision: Share of right ones among the first k, by k of `CUTOFFS`.
-        classes: Per class.
-        confusion: (classes, classes) share of the first ten hits of a row's queries that are of
-            a column's class.
+        precision: Precision at k, for each k of `CUTOFFS`.
+        classes: Results per class.
+        confusion: (classes, classes), for queries of a row's class the share of a column's class
+            among the first ten hits.
         left_out: Files that could not be read, with the reason.
-        seconds: Time taken.
+        seconds: Duration.
     """
 
     method: str
@@ -69,7 +71,7 @@ class Evaluation:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON, `p_at_1` and so on beside `map` and `anmrr`."""
+        """JSON form, with precision as `p_at_1` and so on."""
         return {
             "method": self.method,
             "map": self.map,
@@ -86,24 +88,24 @@ class Evaluation:
 def evaluate(
     folder: Path, method: Method = "default", progress: OnProgress | None = None
 ) -> Evaluation:
-    """Evaluate retrieval on a folder with one subfolder of pictures a class.
+    """Evaluate retrieval on a folder with one subfolder of pictures per class.
 
     Args:
-        folder: `folder/<class>/<picture>`; any picture Lookalike can query by.
-        method: "plain", "default" or "thorough" (`METHODS`).
-        progress: Told about pictures embedded.
+        folder: Contains `<class>/<picture>`, in any format that a query picture may have.
+        method: Key of `METHODS`.
+        progress: Called for each batch of pictures; may cancel.
 
     Raises:
-        InputError: If there are not two classes with two pictures, or the folder is none.
-        QueryError: If there is no such method.
-        WeightsError: If there are no weights.
+        InputError: If the folder does not exist, or has fewer than two classes of two pictures.
+        QueryError: If the method is unknown.
+        WeightsError: If the weights are missing.
     """
     if method not in get_args(Method):
         raise QueryError(
-            "No such method", where=method, remedy=f"Use {', '.join(get_args(Method))}"
+            "Unknown method", where=method, remedy=f"Use {', '.join(get_args(Method))}"
         )
     started = time.monotonic()
-    files, names = _listed(folder)
+    files, names = _list_pictures(folder)
     network = loader.this_network(progress)
     vectors, kept, left_out = [], [], []
     report = progress or silent
@@ -117,37 +119,37 @@ def evaluate(
             except PictureError as error:
                 left_out.append(str(error))
         if pixels:
-            vectors.append(_described(network, np.stack(pixels), method))
+            vectors.append(_describe(network, np.stack(pixels), method))
     report(Progress("Embedding pictures", len(files), len(files), "pictures"))
     labels = np.array([names.index(files[i].parent.name) for i in kept])
     if len(np.unique(labels)) < 2:
         raise InputError(
-            "Not enough pictures could be read", where=folder, remedy="See the files left out"
+            "Too few pictures could be read", where=folder, remedy="See the files left out"
         )
     scores = scorer(np.concatenate(vectors), method)
     return measure(scores, labels, names, method=method, left_out=tuple(left_out), started=started)
 
 
-def _described(network: Any, pixels: np.ndarray, method: Method) -> np.ndarray:
-    """What is kept of each picture: one unit vector, or one of each scale side by side."""
+def _describe(network: Any, pixels: np.ndarray, method: Method) -> np.ndarray:
+    """Descriptors (n, d): a unit vector per picture, or one per scale side by side."""
     if method == "plain":
         return pooling.pooled(network, pixels, power=1)
     large = pooling.pooled(network, pixels, rotate=True)
     if method == "default":
         return large
-    small = np.stack([resized(one, SMALL) for one in pixels])
+    small = np.stack([resized(image, SMALL) for image in pixels])
     return np.concatenate([large, pooling.pooled(network, small, rotate=True)], axis=1)
 
 
 def resized(pixels: np.ndarray, size: int) -> np.ndarray:
-    """A picture at another size, uint8 (size, size, 3)."""
+    """A picture resampled to uint8 (size, size, 3)."""
     from PIL import Image
 
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def scorer(vectors: np.ndarray, method: Method) -> Callable[[np.ndarray], np.ndarray]:
-    """From query indices to their scores (queries, n) against all `vectors` (n, d)."""
+    """A function from query indices to their scores (queries, n) against `vectors` (n, d)."""
     if method == "plain":
         vectors = normalise(vectors)
         return lambda queries: vectors[queries] @ vectors.T
@@ -166,16 +168,16 @@ def measure(
     started: float | None = None,
     queries: np.ndarray | None = None,
 ) -> Evaluation:
-    """Count what a scorer finds.
+    """Compute the measures of a scorer.
 
     Args:
-        scores: From query indices to scores (queries, n).
-        labels: (n,) class of every picture, an index into `names`.
-        names: The classes.
-        method: To name in the result.
-        left_out: To repeat in the result.
-        started: `time.monotonic()` when the work began.
-        queries: Indices of the pictures to query with, default all.
+        scores: Function from query indices to scores (queries, n).
+        labels: (n,) class of each picture, an index into `names`.
+        names: Names of the classes.
+        method: For the result.
+        left_out: For the result.
+        started: `time.monotonic()` at the start of the evaluation.
+        queries: Indices of the queries, by default all pictures.
     """
     started = time.monotonic() if started is None else started
     sizes = np.bincount(labels, minlength=len(names))
@@ -185,20 +187,20 @@ def measure(
     average, rank_scores = np.empty(len(queries)), np.empty(len(queries))
     right = {k: np.empty(len(queries)) for k in CUTOFFS}
     confusion = np.zeros((len(names), len(names)))
-    places = np.arange(1, count)
-    for at, relevant, found in _ranked(scores, labels, queries):
-        wanted = sizes[labels[queries[at]]] - 1
-        hits = np.cumsum(relevant, axis=1)
-        average[at] = (hits / places * relevant).sum(1) / wanted
-        # Manjunath's modified rank: what is not among the first 2·NG counts as 1.25·2·NG.
-        limit = 2 * wanted[:, None]
-        rank = np.where(places <= limit, places, 1.25 * limit)
-        mean_rank = (rank * relevant).sum(1) / wanted
-        best = 0.5 * (1 + wanted)
-        rank_scores[at] = (mean_rank - best) / np.maximum(1.25 * 2 * wanted - best, 1e-12)
+    ranks = np.arange(1, count)
+    for at, relevant, hits in _rank(scores, labels, queries):
+        others = sizes[labels[queries[at]]] - 1
+        precision = np.cumsum(relevant, axis=1) / ranks
+        average[at] = (precision * relevant).sum(1) / others
+        # Modified rank: a relevant picture beyond the first 2·NG counts as rank 1.25 · 2·NG.
+        limit = 2 * others[:, None]
+        rank = np.where(ranks <= limit, ranks, 1.25 * limit)
+        mean_rank = (rank * relevant).sum(1) / others
+        best = 0.5 * (1 + others)
+        rank_scores[at] = (mean_rank - best) / np.maximum(1.25 * 2 * others - best, 1e-12)
         for k in CUTOFFS:
             right[k][at] = relevant[:, :k].mean(1)
-        for query, row in zip(queries[at], found, strict=True):
+        for query, row in zip(queries[at], hits, strict=True):
             np.add.at(confusion, (labels[query], labels[row[:10]]), 1)
     classes = tuple(
         ClassScore(
@@ -224,24 +226,26 @@ def measure(
     )
 
 
-def _ranked(
+def _rank(
     scores: Callable[[np.ndarray], np.ndarray], labels: np.ndarray, queries: np.ndarray
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Query positions, which hits are right, and the hits, best first, a bounded part at a time."""
-    step = max(1, min(512, 2**25 // len(labels)))
+    """Batches: a slice of the queries, which hits are relevant, and the hits, best first."""
+    step = max(1, min(512, 2**25 // len(labels)))  # at most 2²⁵ scores at a time
     for start in range(0, len(queries), step):
         at = slice(start, min(start + step, len(queries)))
-        these = queries[at]
-        values = scores(these).copy()
-        values[np.arange(len(these)), these] = -np.inf
-        found = np.argsort(-values, axis=1, kind="stable")[:, :-1]
-        yield at, labels[found] == labels[these][:, None], found
+        batch = queries[at]
+        values = scores(batch).copy()
+        values[np.arange(len(batch)), batch] = -np.inf  # the query is the last hit, and dropped
+        hits = np.argsort(-values, axis=1, kind="stable")[:, :-1]
+        yield at, labels[hits] == labels[batch][:, None], hits
 
 
-def _listed(folder: Path) -> tuple[list[Path], list[str]]:
+def _list_pictures(folder: Path) -> tuple[list[Path], list[str]]:
     if not folder.is_dir():
         raise InputError(
-            "No such folder", where=folder, remedy="Give a folder with one subfolder a class"
+            "The folder does not exist",
+            where=folder,
+            remedy="Give a folder with one subfolder per class",
         )
     classes = {
         child.name: files
@@ -252,7 +256,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[str]]:
     }
     if sum(len(files) > 1 for files in classes.values()) < 2:
         raise InputError(
-            "An evaluation needs at least two classes of at least two pictures",
+            "An evaluation needs at least two classes with two or more pictures each",
             where=folder,
             remedy="Put the pictures of each class into a subfolder named after it",
         )

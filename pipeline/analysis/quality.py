@@ -1,6 +1,6 @@
-"""Whether a collection can be trusted: is the index right, are the chips good, are there doubles.
+"""Quality of a collection: recall of its index, duplicates, and chips without data or detail.
 
-Everything is measured on a sample, so that it takes seconds, and says how large the sample was.
+Measured on a sample, so that it takes seconds.
 """
 
 from __future__ import annotations
@@ -17,27 +17,30 @@ if TYPE_CHECKING:
     from pipeline.index.index import Index
 
 SAMPLE = 2_000
-#: Share without data (percent) and cosine from which on a chip counts as poor, or as a double.
-POOR_NODATA, DOUBLE = 10.0, 0.995
-#: A chip is blurred or empty if its sharpness lies this far below the middle one of its scene.
+#: A chip is poor from this share of nodata on, in percent.
+POOR_NODATA = 10.0
+#: Two chips are duplicates from this cosine on.
+DUPLICATE_SCORE = 0.995
+#: A chip is blurred below this fraction of its scene's median sharpness.
 BLURRED = 0.1
+#: Bins of the histogram of scores.
 BINS = 40
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What was measured.
+    """Results of the measurement.
 
     Attributes:
-        chips: Chips in the collection.
-        recall: Share of the ten truly nearest chips that a search finds, 0 to 1.
-        scores: Counts of cosines between chips drawn at random, `BINS` of them over -1 to 1.
-        typical: Middle cosine of two chips drawn at random: what "no relation" scores here.
-        unusual: Cosine that one pair in a hundred exceeds.
-        sampled: Chips whose nearest neighbour was looked up.
-        doubles: Rows (m, 2) of pairs that look the same, apart on the ground, closest first.
-        poor: Rows of chips with much missing data.
-        blurred: Rows of chips without detail, against their scene.
+        chips: Number of chips in the collection.
+        recall: Recall at 10 of the index against exact search, 0 to 1.
+        scores: Histogram of cosines between random pairs of chips, `BINS` bins over -1 to 1.
+        typical: Median of these cosines: the score of unrelated chips.
+        unusual: 99th percentile of these cosines.
+        sampled: Number of chips whose nearest neighbours were searched.
+        duplicates: Rows (m, 2) of pairs that look alike in different places, most similar first.
+        poor: Rows of chips with too much nodata.
+        blurred: Rows of chips with little detail for their scene.
     """
 
     chips: int
@@ -46,13 +49,13 @@ class Quality:
     typical: float
     unusual: float
     sampled: int
-    doubles: np.ndarray
+    duplicates: np.ndarray
     poor: np.ndarray
     blurred: np.ndarray
 
 
 def measure(collection: Collection, index: Index) -> Quality:
-    """Measure a collection; some seconds, most of them in the exact search."""
+    """Measure a collection; takes seconds, most of them for the exact search."""
     table, count = collection.chips, len(index)
     rng = np.random.default_rng(20160816)
     scores = np.empty(0, np.float32)
@@ -70,22 +73,22 @@ def measure(collection: Collection, index: Index) -> Quality:
         typical=float(np.median(scores)) if len(scores) else 0.0,
         unusual=float(np.quantile(scores, 0.99)) if len(scores) else 1.0,
         sampled=len(rows),
-        doubles=_doubles(collection, index, rows),
+        duplicates=_duplicates(collection, index, rows),
         poor=np.flatnonzero(table.nodata_percent >= POOR_NODATA),
         blurred=_blurred(table.sharpness, table.scene),
     )
 
 
-def _doubles(collection: Collection, index: Index, rows: np.ndarray) -> np.ndarray:
-    """Pairs of a sampled chip and its nearest one that look the same but do not overlap."""
+def _duplicates(collection: Collection, index: Index, rows: np.ndarray) -> np.ndarray:
+    """Pairs of a sampled chip and its nearest neighbour that look alike but do not overlap."""
     if len(index) < 2:
         return np.empty((0, 2), np.int64)
     corners = collection.chips.corners
-    found, scores = index.search_many(np.asarray(index.vectors[rows], np.float32), 8)
+    neighbours, scores = index.search_many(np.asarray(index.vectors[rows], np.float32), 8)
     pairs: dict[tuple[int, int], float] = {}
-    for row, near, cosine in zip(rows.tolist(), found, scores, strict=True):
-        for other, score in zip(near.tolist(), cosine.tolist(), strict=True):
-            if other != row and score >= DOUBLE and _apart(corners[row], corners[other]):
+    for row, near, cosines in zip(rows.tolist(), neighbours, scores, strict=True):
+        for other, score in zip(near.tolist(), cosines.tolist(), strict=True):
+            if other != row and score >= DUPLICATE_SCORE and _apart(corners[row], corners[other]):
                 pairs[min(row, other), max(row, other)] = score
                 break
     best = sorted(pairs, key=lambda pair: -pairs[pair])
@@ -93,15 +96,15 @@ def _doubles(collection: Collection, index: Index, rows: np.ndarray) -> np.ndarr
 
 
 def _apart(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether two footprints' bounding boxes have no point inside both."""
+    """Whether two footprints' bounding boxes do not overlap."""
     low = np.maximum(first.min(axis=0), second.min(axis=0))
     high = np.minimum(first.max(axis=0), second.max(axis=0))
     return bool((low >= high).any())
 
 
 def _blurred(sharpness: np.ndarray, scene: np.ndarray) -> np.ndarray:
-    """Rows whose sharpness is under a tenth of their scene's middle one."""
-    middle = np.zeros(int(scene.max()) + 1 if len(scene) else 0)
-    for one in np.unique(scene):
-        middle[one] = np.median(sharpness[scene == one])
-    return np.flatnonzero(sharpness < BLURRED * middle[scene])
+    """Rows whose sharpness is below `BLURRED` of their scene's median."""
+    median = np.zeros(int(scene.max()) + 1 if len(scene) else 0)
+    for number in np.unique(scene):
+        median[number] = np.median(sharpness[scene == number])
+    return np.flatnonzero(sharpness < BLURRED * median[scene])

@@ -1,7 +1,7 @@
-"""The embedding space as a picture: every chip a point, near ones alike.
+"""The visual map: chips as points in a plane, similar ones near each other.
 
-The two directions along which the embeddings differ most (principal components), found on a sample
-by subspace iteration: half a second for 5,000 chips, without a library of its own.
+Its axes are the first two principal components of a sample of the embeddings, computed by
+subspace iteration in half a second for 5,000 chips.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.index.index import Index
 
-MOST = 5_000
-_MOST_KEPT = 8
-_kept: dict[tuple[Collection, int], Space] = {}
+#: Maximum number of points.
+MAX_POINTS = 5_000
+_MAX_CACHED = 8
+_cache: dict[tuple[Collection, int], Space] = {}
 
 
 @dataclass(frozen=True)
 class Space:
-    """The embeddings of a collection, or of an even sample of them, in two dimensions.
+    """The embeddings of a collection, or of a sample spread evenly over it, in two dimensions.
 
     Attributes:
-        rows: Int64 (m,), rows in the collection's table, ascending.
+        rows: Int64 (m,), rows of the chip table, ascending.
         points: Float32 (m, 2), each axis within -1 to 1.
-        scenes: Int64 (m,), place of each chip's scene among the collection's.
-        explained: Share of the embeddings' variance that the two axes show, 0 to 1.
+        scenes: Int64 (m,), index of each chip's scene in the chip table's `scene_ids`.
+        explained: Share of the variance that the two axes explain, 0 to 1.
     """
 
     rows: np.ndarray
@@ -39,38 +40,38 @@ class Space:
     explained: float
 
     def table(self) -> np.ndarray:
-        """Float32 (m, 4): row, x, y, scene; what the browser is sent."""
+        """Float32 (m, 4): row, x, y and scene, as sent to the browser."""
         columns = (self.rows, self.points[:, 0], self.points[:, 1], self.scenes)
         return np.stack(columns, axis=1).astype(np.float32)
 
 
-def sample_rows(count: int, most: int = MOST) -> np.ndarray:
-    """Rows spread evenly over a table, all of them if they are no more than `most`."""
+def sample_rows(count: int, most: int = MAX_POINTS) -> np.ndarray:
+    """At most `most` rows, spread evenly over a table."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
-def space_of(collection: Collection, index: Index, most: int = MOST) -> Space:
-    """The picture of a collection as it now is; kept, so that asking again costs nothing."""
-    # The store gives the same object while nothing on disk changed, so it may stand for the state.
-    if (collection, most) not in _kept:
+def space_of(collection: Collection, index: Index, most: int = MAX_POINTS) -> Space:
+    """The visual map of a collection in its present state; cached."""
+    # The library returns the same object until the collection changes on disk.
+    if (collection, most) not in _cache:
         rows = sample_rows(len(index), most)
         points, explained = flattened(normalise(np.asarray(index.vectors[rows], np.float32)))
         scenes = collection.chips.scene[rows].astype(np.int64)
-        _kept[collection, most] = Space(rows, points, scenes, explained)
-        while len(_kept) > _MOST_KEPT:
-            _kept.pop(next(iter(_kept)))
-    return _kept[collection, most]
+        _cache[collection, most] = Space(rows, points, scenes, explained)
+        while len(_cache) > _MAX_CACHED:
+            _cache.pop(next(iter(_cache)))
+    return _cache[collection, most]
 
 
 def flattened(vectors: np.ndarray) -> tuple[np.ndarray, float]:
-    """Vectors along their two principal components.
+    """Project vectors onto their first two principal components.
 
     Args:
         vectors: Float32 (m, d).
 
     Returns:
-        Float32 (m, 2), each axis scaled into -1 to 1, the sign such that the largest entry of
-        each component is positive; and the share of variance shown.
+        Float32 (m, 2), each axis scaled to within -1 to 1, its sign such that the component's
+        largest entry is positive; and the share of variance explained.
     """
     count, width = vectors.shape
     if count < 2:

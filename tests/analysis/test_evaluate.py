@@ -175,10 +175,10 @@ def test_a_folder_of_classes_is_evaluated_by_each_method(
 
 
 def test_what_is_no_folder_of_classes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No such folder"):
+    with pytest.raises(InputError, match="does not exist"):
         evaluate(tmp_path / "absent")
     (tmp_path / "one").mkdir()
     with pytest.raises(InputError, match="at least two classes"):
         evaluate(tmp_path)
-    with pytest.raises(QueryError, match="No such method"):
+    with pytest.raises(QueryError, match="Unknown method"):
         evaluate(tmp_path, "best")  # type: ignore[arg-type]
