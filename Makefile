@@ -25,7 +25,7 @@ CODE := pipeline pages streamlit_app.py tests benchmarks docs .ci
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo sample setup test test-fast soak coverage lint bench docs screenshots lock clean venv runtime dev npm chromium
+.PHONY: help demo sample setup test test-fast soak coverage lint bench docs picture screenshots lock clean venv runtime dev npm chromium
 
 help:
 	@echo "make demo     set everything up, build the sample collections, open the app"
@@ -37,7 +37,8 @@ help:
 	@echo "make coverage run all tests and print the share of lines and branches they reach"
 	@echo "make lint     ruff (check and format) and mypy"
 	@echo "make bench    run the benchmarks and write docs/performance.md"
-	@echo "make docs     regenerate docs/results.md and the notebook"
+	@echo "make docs     regenerate docs/results.md, the notebook and the picture of the packages"
+	@echo "make picture  draw docs/packages.svg from the imports of the code"
 	@echo "make screenshots   regenerate docs/screenshots/ and the README's picture"
 	@echo "make lock     resolve requirements*.in into requirements*.txt"
 	@echo "make clean    remove what make has put into this folder (collections are kept)"
@@ -80,8 +81,11 @@ lint: dev
 bench: dev setup chromium
 	@$(WITH_NPM) $(PY) docs/make_performance.py $(ARGS)
 
-docs: dev sample
+docs: dev sample picture
 	@$(WITH_NPM) $(PY) docs/make_results.py
+
+picture: venv
+	@$(PY) docs/make_packages.py $(ARGS)
 
 screenshots: dev sample chromium
 	@$(WITH_NPM) $(PY) docs/make_screenshots.py
