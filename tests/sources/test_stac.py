@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import shapely
+import shapely.affinity
 
 from pipeline import dates
 from pipeline.dates import Dates
 from pipeline.errors import Cancelled, QueryError, SceneError, ServiceError, StorageError
+from pipeline.geo.area import Area
 from pipeline.settings import settings
 from pipeline.sources.http.client import Http
 from pipeline.sources.registry import open_source
@@ -104,6 +107,22 @@ def test_clouds_and_dates_filter(server: Loopback, area) -> None:
         "sentinel-2-l2a of earth-search has 1 image here between these dates, "
         "but each exceeds the cloud limit. Raise it to see them."
     )
+
+
+def test_a_mosaic_that_spans_too_many_pixels_between_small_parts_is_refused(
+    server: Loopback, area, tmp_path: Path
+) -> None:
+    far = shapely.affinity.translate(area.geometry, 8, 8)
+    parts = Area.of(shapely.union_all([area.geometry, far]))
+    found = source().search(area)[:1]
+    cost = source().estimate(parts, found)
+    assert cost.pixels < 10_000_000
+    assert cost.refusal is None, "at 10 m it fits"
+    fine = source(scale=1.0)
+    assert fine.estimate(parts, found).refusal is not None
+    with pytest.raises(QueryError, match=r"billion pixels.*Draw a smaller area"):
+        fine.fetch(parts, found, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_only_allowed_catalogues_are_asked(server: Loopback, area) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from pipeline.settings import settings
 from pipeline.sources.candidates import Candidate, Estimate, check_scale
 from pipeline.sources.http.client import Http
 from pipeline.sources.http.retry import FIRST_WAIT
-from pipeline.sources.plan import cost_of
+from pipeline.sources.plan import cost_of, too_many
 from pipeline.sources.source import geometry_of, share_of
 from pipeline.sources.stac.client import items
 from pipeline.sources.stac.pixels import SIDE, Assets, StacPlan, fetch_scene, plans
@@ -256,10 +256,14 @@ class StacSource:
         return f"{collection} has no image here." + (f" Try {others[0]}." if others else "")
 
     def estimate(self, area: Area | None, candidates: Sequence[Candidate]) -> Estimate:
-        """Pixels and bytes of the blocks near the area, at three bytes a pixel."""
-        return cost_of(
-            self._plans(area, candidates), SIDE, bytes_per_pixel=3, nothing="Choose other dates"
-        )
+        """Pixels and bytes of the blocks near the area, at three bytes a pixel.
+
+        The limit is on the whole scenes, between the parts of the area too: the mosaic spans them.
+        """
+        made = self._plans(area, candidates)
+        cost = cost_of(made, SIDE, bytes_per_pixel=3, nothing="Choose other dates")
+        whole = sum(plan.grid.width * plan.grid.height for plan in made)
+        return replace(cost, refusal=cost.refusal or too_many(whole))
 
     def fetch(
         self,
