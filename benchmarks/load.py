@@ -157,7 +157,7 @@ def user(
 
 def start_build(home: Path) -> str:
     """Queue a build large enough to outlast the measurement, and wait until it embeds."""
-    from pipeline.build.build import BuildRequest
+    from pipeline.build.request import BuildRequest
     from pipeline.imagery.ingest import SceneInput
     from pipeline.jobs.queue import Jobs
 

@@ -81,7 +81,7 @@ def write_scene(path: Path, blocks: int) -> None:
 
 def _request(name: str, scene: Path) -> Any:
     """A build of a scene whose pixels are taken as they are, whatever else the scene holds."""
-    from pipeline.build.build import BuildRequest
+    from pipeline.build.request import BuildRequest
     from pipeline.imagery.ingest import SceneInput
     from pipeline.imagery.scene import Stretch
 

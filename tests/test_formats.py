@@ -15,15 +15,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.build.blocks import BlockSummary, make_block
-from pipeline.build.build import BuildRequest, build
+from pipeline.build.build import build
 from pipeline.build.plan import plan
+from pipeline.build.request import BuildRequest
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import DamagedError, NewerError, NotFoundError
 from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.index.index import Index
-from pipeline.jobs.queue import JobRequest, Jobs
+from pipeline.jobs.job import JobRequest
+from pipeline.jobs.queue import Jobs
 from pipeline.model.dense import DenseEmbedder
 from pipeline.model.embedder import ChipEmbedder, Embedder
 from pipeline.model.openvino import OpenVinoNetwork
@@ -33,7 +35,6 @@ from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.search.saved import Searches
 from pipeline.search.search import Result
-from pipeline.sources.candidates import Candidate
 from pipeline.sources.earth_engine.exports import Tasks
 from tests import ROOT
 from tests.factories import synthetic
@@ -178,7 +179,7 @@ def test_its_cancelled_job_is_resumed_with_what_was_asked(old: Path) -> None:
     asked = JobRequest.from_dict(resumed.request)
     assert (asked.build.name, asked.build.stride, asked.build.mode) == ("harbour", 128, "chip")
     assert asked.build.area is not None
-    (candidate,) = map(Candidate.from_dict, asked.candidates)
+    (candidate,) = asked.candidates
     assert (candidate.title, candidate.day) == ("fields_20160816", "2016-08-16")
     assert asked.options == {"locations": [candidate.id]}
 

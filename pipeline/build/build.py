@@ -7,23 +7,24 @@ is finished; the same request continues where a killed one stopped and ends with
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import __version__
 from pipeline.build import shared_storage
 from pipeline.build.blocks import BlockSummary, BlockTask, make_block, read_ahead
 from pipeline.build.plan import left_out, plan
+from pipeline.build.request import BuildRequest
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.manifest import Manifest
 from pipeline.collection.names import check_name
 from pipeline.errors import NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
+from pipeline.geo.area import Area
 from pipeline.imagery.chips import Grid, check_stride
 from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.index.index import Index
@@ -41,27 +42,6 @@ CHIP_BY_CHIP_FROM = 128
 #: Pixels of chip starts in a block of the dense mode: larger ones waste less on their halos.
 DENSE_SPAN = 2048
 PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
-
-
-@dataclass(frozen=True)
-class BuildRequest:
-    """What to build.
-
-    Attributes:
-        name: Collection; continued or enlarged if it exists.
-        scenes: Rasters to add; empty to continue with those it has.
-        stride: Pixels between neighbouring chips; None for the collection's own, or 128.
-        area: GeoJSON geometry in EPSG:4326; chips whose centre lies outside are left out.
-        mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
-        title: What people call it; by default the name.
-    """
-
-    name: str
-    scenes: tuple[SceneInput, ...] = ()
-    stride: int | None = None
-    area: dict[str, Any] | None = None
-    mode: str | None = None
-    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -315,18 +295,17 @@ def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> N
             )
 
 
-def _enlarged(manifest: Manifest, request: BuildRequest) -> dict[str, Any] | None:
+def _enlarged(manifest: Manifest, request: BuildRequest) -> Area | None:
     """The area that covers the collection's and the request's; None is everything."""
-    from shapely.geometry import mapping, shape
-
-    if not manifest.scenes or request.area == manifest.area:
-        return request.area if not manifest.scenes else manifest.area
+    if not manifest.scenes:
+        return request.area
     if not request.scenes and request.area is None:
         return manifest.area
     if manifest.area is None or request.area is None:
         return None
-    union = shape(manifest.area).union(shape(request.area))
-    return json.loads(json.dumps(mapping(union)))
+    own, asked = manifest.area.geometry, request.area.geometry
+    # Parts are named after the outline's very coordinates, so what covers the same ground stays.
+    return manifest.area if own.covers(asked) else Area(own.union(asked), manifest.area.name)
 
 
 def _discard(collection: Collection) -> None:

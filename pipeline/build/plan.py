@@ -33,10 +33,9 @@ def plan(collection: Collection) -> tuple[list[BlockTask], list[parquet.Part]]:
     A damaged part is removed and its block made anew.
     """
     from shapely import to_wkb
-    from shapely.geometry import shape
 
     manifest = collection.manifest
-    geometry = shape(manifest.area) if manifest.area else None
+    geometry = manifest.area.geometry if manifest.area else None
     wkb = to_wkb(geometry) if geometry is not None else None
     key = _area_key(wkb)
     tasks: list[BlockTask] = []

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.build.build import BuildRequest, describe_left_out, sample_requests
+from pipeline.build.build import describe_left_out, sample_requests
+from pipeline.build.request import BuildRequest
 from pipeline.cli import jobs
-from pipeline.cli.terminal import Aoi, Json, area_of_file, count, print_json, print_table, progress
+from pipeline.cli.terminal import Aoi, Json, count, print_json, print_table, progress
 from pipeline.errors import InputError
+from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.jobs.runner import build_attended
 from pipeline.settings import settings
@@ -59,12 +61,11 @@ def build(
 ) -> None:
     """Make rasters searchable.  If interrupted, the same command continues."""
     rgb = _bands(bands)
-    area = area_of_file(aoi) if aoi else None
     request = BuildRequest(
         name=name,
         scenes=tuple(SceneInput(path, bands=rgb, datetime=date) for path in scene or []),
         stride=stride,
-        area=area.to_geojson() if area else None,
+        area=Area.from_file(aoi) if aoi else None,  # its notes are among the build's
         mode=mode,
         title=title,
     )

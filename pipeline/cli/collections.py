@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,7 +57,7 @@ def info(name: Name, as_json: Json = False) -> None:
     if as_json:
         print_json(
             {
-                **asdict(collection.manifest),
+                **collection.manifest.to_dict(),
                 "scenes": [scene.to_item() for scene in collection.scenes.values()],
                 "bytes": collection.disk_bytes(),
                 "path": str(collection.path),

@@ -13,8 +13,8 @@ from pipeline.jobs.runner import work_through
 from pipeline.settings import settings
 
 if TYPE_CHECKING:
-    from pipeline.build.build import BuildRequest
-    from pipeline.jobs.queue import Job
+    from pipeline.build.request import BuildRequest
+    from pipeline.jobs.job import Job
 
 jobs_app = typer.Typer(
     help="Builds in the background: list, follow, cancel, resume.",

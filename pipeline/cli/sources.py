@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.build.build import BuildRequest, agreed
+from pipeline.build.build import agreed
+from pipeline.build.request import BuildRequest
 from pipeline.cli import build
 from pipeline.cli.terminal import (
     Aoi,
@@ -384,9 +385,10 @@ def _build(name: str, fetched: Sequence[SceneInput], area: Area | None, stride: 
         name=name,
         scenes=tuple(fetched),
         stride=stride,
-        area=area.to_geojson() if area else None,
+        area=area,
     )
     summary = build.run(request)
     typer.echo(f"{summary.name}: {count(summary.chips)} chips", err=True)
     for note in summary.notes:
-        print_note(note)
+        if area is None or note not in area.notes:  # those were printed before the fetch
+            print_note(note)

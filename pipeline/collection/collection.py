@@ -13,7 +13,7 @@ Every write is a temporary file renamed when whole.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,7 +155,7 @@ class Collection:
             # As it is on disk: somebody may have given it a title since a build began.
             present = read_manifest(self.path) if file.exists() else self.manifest
             manifest = replace(present, **changes, updated=dates.now())
-            write_json(file, asdict(manifest))
+            write_json(file, manifest.to_dict())
         return Collection(self.path, manifest)
 
     def lock(self) -> AbstractContextManager[None]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DamagedError, ModelMismatchError
+from pipeline.errors import AreaError, DamagedError, ModelMismatchError
 from pipeline.files import check_schema, read_json
+from pipeline.geo.area import Area
 from pipeline.model.identity import ModelIdentity
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Manifest:
         updated: ISO 8601 UTC.
         stride: Pixels between neighbouring chips.
         model: Model that made the embeddings.
-        area: GeoJSON geometry in EPSG:4326, or None for whole scenes.
+        area: The area its chips lie in, or None for whole scenes.
         scenes: Scene ids in the order they were added.
         complete: Whether every block of every scene has been made.
         chips: Chips in the collection when `complete`.
@@ -46,7 +47,7 @@ class Manifest:
     description: str = ""
     created: str = ""
     updated: str = ""
-    area: dict[str, Any] | None = None
+    area: Area | None = None
     scenes: tuple[str, ...] = ()
     complete: bool = False
     chips: int = 0
@@ -57,6 +58,12 @@ class Manifest:
     block_span: int | None = None
     chip_size: int = 256
     schema: int = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; `read_manifest` reads it back."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        area = self.area.to_geojson() if self.area else None
+        return {**plain, "model": self.model.to_dict(), "area": area}
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -80,13 +87,15 @@ def read_manifest(path: Path) -> Manifest:
                 **known,
                 "name": path.name,
                 "model": ModelIdentity.from_dict(known["model"]),
+                # A Feature; the Area page of 0.1.0 wrote a plain geometry.
+                "area": Area.from_dict(known["area"]) if known.get("area") is not None else None,
                 "scenes": tuple(known["scenes"]),
                 "former": tuple(known.get("former", ())),
             }
         )
         _check_kinds(manifest)
         return manifest
-    except (KeyError, TypeError, AttributeError, ModelMismatchError) as error:
+    except (KeyError, TypeError, AttributeError, AreaError, ModelMismatchError) as error:
         raise DamagedError(
             "The collection's manifest is damaged", where=file, remedy=remedy
         ) from error
@@ -94,7 +103,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def _check_kinds(manifest: Manifest) -> None:
     """Raise `TypeError` where a value is not of the kind its field holds."""
-    kinds: dict[type | tuple[type, ...], tuple[object, ...]] = {
+    kinds: dict[type, tuple[object, ...]] = {
         str: (
             manifest.title,
             manifest.description,
@@ -103,7 +112,6 @@ def _check_kinds(manifest: Manifest) -> None:
             *manifest.former,
         ),
         int: (manifest.stride, manifest.chips, *manifest.left_out.values()),
-        (dict, type(None)): (manifest.area,),
     }
     for kind, values in kinds.items():
         if wrong := [value for value in values if not isinstance(value, kind)]:

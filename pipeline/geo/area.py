@@ -35,7 +35,7 @@ MAX_KM2 = 1_000_000.0
 MIN_KM2 = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Area:
     """An area of interest.
 
@@ -43,11 +43,22 @@ class Area:
         geometry: Valid polygon or multipolygon, EPSG:4326, longitudes within ±180°.
         name: From the user or the file; may be empty.
         notes: What validation changed, one sentence each, for the user to see.
+
+    Two areas of one outline are equal, whatever their names.
     """
 
     geometry: Polygon | MultiPolygon
     name: str = ""
     notes: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        # Repairing an outline twice may begin its rings at another corner.
+        if not isinstance(other, Area):
+            return NotImplemented
+        return bool(self.geometry.normalize() == other.geometry.normalize())
+
+    def __hash__(self) -> int:
+        return hash(self.geometry.normalize())
 
     @classmethod
     def of(
@@ -92,6 +103,21 @@ class Area:
     def from_geojson(cls, source: str | dict[str, Any], name: str = "") -> Area:
         """Area of a GeoJSON Geometry, Feature or FeatureCollection, as text or parsed."""
         return _join_features(read_geojson(source), name)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Area:
+        """The area that `to_geojson` wrote, or its geometry alone, every coordinate as it stands.
+
+        Nothing is repaired, as `from_geojson` would: parts of a collection bear the checksum of
+        these very coordinates in their names.
+
+        Raises:
+            AreaError: If it is neither.
+        """
+        (geometry, name), *others = read_geojson(data)
+        if others or geometry.geom_type not in ("Polygon", "MultiPolygon"):
+            raise AreaError("This is not a stored area", where=geometry.geom_type)
+        return cls(geometry, name)
 
     @classmethod
     def from_bytes(cls, data: bytes, filename: str) -> Area:

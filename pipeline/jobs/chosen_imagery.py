@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.build.build import BuildRequest
 from pipeline.build.preflight import free_name
+from pipeline.build.request import BuildRequest
 from pipeline.errors import LookalikeError
 from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.scene import load_scene
-from pipeline.jobs.queue import JobRequest
+from pipeline.jobs.job import JobRequest
 from pipeline.sources.files import is_url
 
 if TYPE_CHECKING:
@@ -89,13 +89,11 @@ class ChosenImagery:
         name = free_name(title, taken)
         if name != free_name(title, ()):  # the number in the name tells equal titles apart, too
             title = f"{title} {name.rpartition('-')[2]}"
-        geometry = area.to_geojson()["geometry"] if area else None
-        build = BuildRequest(name=name, title=title, stride=stride, area=geometry)
+        build = BuildRequest(name=name, title=title, stride=stride, area=area)
         if self.source:
             levels = (stretch.low, stretch.high) if stretch else None
             shown = {"bands": bands, "stretch": levels} if self.is_raster else {}
-            candidates = tuple(candidate.to_dict() for candidate in self.chosen)
-            return JobRequest(build, self.source, {**self.options, **shown}, candidates)
+            return JobRequest(build, self.source, {**self.options, **shown}, self.chosen)
         scenes = tuple(
             SceneInput(
                 path=Path(candidate.id),

@@ -13,140 +13,45 @@ it.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.build.build import BuildRequest
+from pipeline.build.request import BuildRequest
 from pipeline.collection.names import check_name
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
 from pipeline.files import exclusive, is_locked, read_versioned, write_versioned
 from pipeline.imagery.chips import chip_cost
-from pipeline.imagery.ingest import SceneInput
+from pipeline.jobs.job import (
+    CANCELLED,
+    CANCELLING,
+    ENDED_EARLY,
+    INTERRUPTED,
+    QUEUED,
+    RUNNING,
+    Job,
+    JobRequest,
+    engine_name,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pipeline.settings import Settings
 
-QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"
-CANCELLED, FAILED, DONE, INTERRUPTED = "cancelled", "failed", "done", "interrupted"
-#: States from which a job can be resumed.
-ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
 #: Version of a job's record.
 SCHEMA = 1
 KEPT = 200
 #: Interrupted jobs are resumed by themselves up to so many starts.
 MOST_ATTEMPTS = 5
 _ID = re.compile(r"\d{6}-\d{9}")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One build and how it stands.
-
-    Attributes:
-        id: Sorts by the time it was asked for.
-        collection: Collection it makes, continues or enlarges.
-        title: What people call it.
-        request: What is asked, JSON form of `JobRequest`.
-        state: queued, running, cancelling, cancelled, failed, done or interrupted.
-        stage: What is being done.
-        done: Units of the stage finished.
-        total: Units of the stage, 0 while unknown.
-        unit: What is counted.
-        note: A detail.
-        rate: Units a second lately, or None.
-        left: Seconds that remain of the stage, or None.
-        created: When it was asked for, ISO 8601 UTC.
-        started: When it was last started, or "".
-        ended: When it ended, or "".
-        attempts: How often it was started.
-        error: Why it failed: what, where, remedy and kind.
-        failures: Blocks that could not be made: block, reason, tries.
-        summary: What was made, of a job that is done.
-        engine: Where blocks are made: "in process", "2 workers" or a scheduler's address.
-    """
-
-    id: str
-    collection: str
-    title: str
-    request: dict[str, Any]
-    state: str = QUEUED
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    unit: str = ""
-    note: str = ""
-    rate: float | None = None
-    left: float | None = None
-    created: str = ""
-    started: str = ""
-    ended: str = ""
-    attempts: int = 0
-    error: dict[str, str] | None = None
-    failures: tuple[dict[str, Any], ...] = ()
-    summary: dict[str, Any] | None = None
-    engine: str = ""
-
-    @property
-    def active(self) -> bool:
-        """Whether it waits or runs."""
-        return self.state in (QUEUED, RUNNING, CANCELLING)
-
-    @property
-    def share(self) -> float:
-        """Part of the present stage that is finished, 0 to 1."""
-        return min(self.done / self.total, 1.0) if self.total else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON form, without the request's geometry and candidates."""
-        return {**asdict(self), "request": {"stride": self.request["build"].get("stride")}}
-
-
-@dataclass(frozen=True)
-class JobRequest:
-    """What a job shall do: fetch imagery if it must, then build.
-
-    Attributes:
-        build: The build; fetched rasters are added to its scenes.
-        source: Key of `sources.KINDS` to fetch from, or "".
-        options: Options of that source.
-        candidates: What to fetch, as `Candidate.to_dict` gives it.
-    """
-
-    build: BuildRequest
-    source: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    candidates: tuple[Mapping[str, Any], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON form; `from_dict` reads it back."""
-        build = {**vars(self.build), "scenes": [scene.to_dict() for scene in self.build.scenes]}
-        plain = {
-            "build": build,
-            "source": self.source,
-            "options": dict(self.options),
-            "candidates": [dict(candidate) for candidate in self.candidates],
-        }
-        return dict(json.loads(json.dumps(plain, default=str)))
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> JobRequest:
-        """The request that `to_dict` wrote."""
-        given = dict(data["build"])
-        scenes = tuple(SceneInput.from_dict(scene) for scene in given.pop("scenes"))
-        build = BuildRequest(**given, scenes=scenes)
-        return cls(build, data["source"], data["options"], tuple(data["candidates"]))
 
 
 class Jobs:
@@ -410,12 +315,3 @@ class Jobs:
         for job in self.all()[KEPT:]:
             if not job.active:
                 shutil.rmtree(self.root / job.id, ignore_errors=True)
-
-
-def engine_name(settings: Settings) -> str:
-    """What `Job.engine` says for these settings."""
-    if settings.scheduler:
-        return settings.scheduler
-    if settings.workers == 0:
-        return "in process"
-    return f"{settings.workers} worker{'s' if settings.workers > 1 else ''}"

@@ -24,20 +24,19 @@ from pipeline.collection.library import Library
 from pipeline.dates import now
 from pipeline.errors import Cancelled, LookalikeError
 from pipeline.files import is_locked, locked, replacing
-from pipeline.geo.area import Area
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.render import encode_image
 from pipeline.imagery.scene import load_scene
+from pipeline.jobs.job import CANCELLED, DONE, FAILED, RUNNING, Job, JobRequest, engine_name
 from pipeline.jobs.meter import Meter
-from pipeline.jobs.queue import CANCELLED, DONE, FAILED, RUNNING, Job, JobRequest, Jobs, engine_name
+from pipeline.jobs.queue import Jobs
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
-from pipeline.sources.candidates import Candidate
 from pipeline.sources.registry import open_source
 
 if TYPE_CHECKING:
     from pipeline.build.blocks import BlockTask
-    from pipeline.build.build import BuildRequest
+    from pipeline.build.request import BuildRequest
     from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -201,15 +200,10 @@ def _fetched(jobs: Jobs, job: Job, asked: JobRequest, report: OnProgress) -> Bui
     """The build with the rasters of its source fetched and added."""
     if not asked.source:
         return asked.build
-    from shapely.geometry import shape
-
     source = open_source(asked.source, **asked.options)
-    candidates = [Candidate.from_dict(candidate) for candidate in asked.candidates]
-    # As it was checked when the job was queued: an interrupted fetch goes on with the same shape.
-    area = Area(shape(asked.build.area)) if asked.build.area else None
     scratch = _scratch(jobs, job)
-    jobs.tell(job.id, f"fetching {len(candidates)} images from {asked.source}")
-    rasters = source.fetch(area, candidates, scratch, report)
+    jobs.tell(job.id, f"fetching {len(asked.candidates)} images from {asked.source}")
+    rasters = source.fetch(asked.build.area, asked.candidates, scratch, report)
     return replace(asked.build, scenes=(*asked.build.scenes, *rasters))
 
 

@@ -146,7 +146,7 @@ def describe(collection: Collection) -> CollectionAnswer:
         stride=manifest.stride,
         chips=len(chips),
         bounds=_bounds(chips.corners) if len(chips) else None,
-        area=manifest.area,
+        area=manifest.area.to_geojson()["geometry"] if manifest.area else None,
         sharpness=_quantiles(chips.sharpness) if len(chips) else {},
         scenes=[
             SceneAnswer(

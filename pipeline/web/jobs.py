@@ -9,11 +9,11 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.build.build import BuildRequest
+from pipeline.build.request import BuildRequest
 from pipeline.collection.names import check_name
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.area import Area
-from pipeline.jobs.queue import JobRequest
+from pipeline.jobs.job import JobRequest
 from pipeline.settings import Settings
 from pipeline.sources.files import RasterSource
 from pipeline.web.bodies import Body, described, read
@@ -162,7 +162,7 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
     build = BuildRequest(
         name=name,
         stride=body.stride,
-        area=area.to_geojson() if area else None,
+        area=area,
         mode=body.mode,
         title=body.title,
     )
@@ -178,4 +178,4 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
         "locations": body.scenes,
         "folders": [str(folder) for folder in settings.folders],
     }
-    return JobRequest(build, "raster", options, tuple(one.to_dict() for one in candidates))
+    return JobRequest(build, "raster", options, tuple(candidates))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.build.build import BuildRequest
+from pipeline.build.request import BuildRequest
 from pipeline.dates import now
-from pipeline.jobs.queue import CANCELLED, DONE, FAILED, Job, Jobs
+from pipeline.jobs.job import CANCELLED, DONE, FAILED, Job
+from pipeline.jobs.queue import Jobs
 from tests.browser.driver import PHONE, App, Visit, chromium, end_jobs, serving, visit
 
 __all__ = ["chromium", "visit"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import signal
@@ -18,13 +17,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.build.build import BuildRequest, build
+from pipeline.build.build import build
 from pipeline.build.plan import plan
+from pipeline.build.request import BuildRequest
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, StorageError
 from pipeline.files import TEMPORARY
+from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.progress import Progress
 from tests import ROOT
@@ -299,12 +300,12 @@ def test_one_altered_byte_makes_the_whole_block_anew(home: Path) -> None:
 def test_only_chips_whose_centre_lies_in_the_area_are_made(
     home: Path, raster: Path, undisturbed: Collection
 ) -> None:
-    from shapely.geometry import Point, mapping, shape
+    from shapely.geometry import Point, Polygon
 
     whole = undisturbed.scenes[undisturbed.manifest.scenes[0]].footprint
     west, south, east, north = whole.bounds
     corner = [(west, south), (west + (east - west) / 3, south), (west, north)]
-    area = {"type": "Polygon", "coordinates": [[*corner, corner[0]]]}
+    area = Area(Polygon(corner))
     library = Library(home)
     summary = build(request_for(raster, area=area), library)
     inside = {
@@ -312,23 +313,23 @@ def test_only_chips_whose_centre_lies_in_the_area_are_made(
         for chip, centre in zip(
             undisturbed.chips.ids.tolist(), undisturbed.chips.centres, strict=True
         )
-        if shape(area).contains(Point(centre))
+        if area.geometry.contains(Point(centre))
     }
     assert set(library.open("strip").chips.ids.tolist()) == inside
     assert 0 < summary.chips < 66
-    assert json.loads(json.dumps(mapping(shape(area))))["type"] == "Polygon"
+    assert library.open("strip").manifest.area == area
 
 
 @pytest.mark.usefixtures("quick")
 def test_enlarging_the_area_makes_only_what_is_new(
     home: Path, raster: Path, undisturbed: Collection
 ) -> None:
+    from shapely.geometry import Polygon
+
     west, south, east, north = undisturbed.scenes[undisturbed.manifest.scenes[0]].footprint.bounds
     half = [(west, south), ((west + east) / 2, south), ((west + east) / 2, north), (west, north)]
     library = Library(home)
-    first = build(
-        request_for(raster, area={"type": "Polygon", "coordinates": [[*half, half[0]]]}), library
-    )
+    first = build(request_for(raster, area=Area(Polygon(half))), library)
     second = build(request_for(raster), library)
     assert 20 < first.chips < 46
     assert first.left_out == {"area": 66 - first.chips - 18}, "two blocks of 9 lie wholly outside"
@@ -384,8 +385,9 @@ def test_scene_without_any_data_leaves_nothing_behind(home: Path, tmp_path: Path
 
 @pytest.mark.usefixtures("quick")
 def test_area_that_misses_the_imagery_is_an_error(home: Path, raster: Path) -> None:
-    away = [(100, 10), (101, 10), (101, 11)]
-    area = {"type": "Polygon", "coordinates": [[*away, away[0]]]}
+    from shapely.geometry import Polygon
+
+    area = Area(Polygon([(100, 10), (101, 10), (101, 11)]))
     with pytest.raises(SceneError, match="No chip is left"):
         build(request_for(raster, area=area), Library(home))
     assert Library(home).names() == []

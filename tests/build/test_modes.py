@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import shapely
 
-from pipeline.build.build import BuildRequest, build
+from pipeline.build.build import build
+from pipeline.build.request import BuildRequest
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from pipeline.build import shared_storage
-from pipeline.build.build import BuildRequest, build
+from pipeline.build.build import build
 from pipeline.build.dask_engine import BlocksFailed, DaskEngine, Failure, finished
 from pipeline.build.plan import plan
+from pipeline.build.request import BuildRequest
 from pipeline.cluster.connection import connected
 from pipeline.cluster.storage import Storage
 from pipeline.collection.collection import Collection

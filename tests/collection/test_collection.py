@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.build.build import BuildRequest
+from pipeline.build.request import BuildRequest
 from pipeline.collection.library import Library
 from pipeline.collection.manifest import Manifest
 from pipeline.collection.names import proposed_name

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from pipeline.build.build import BuildRequest
+    from pipeline.build.request import BuildRequest
     from pipeline.collection.library import Library
     from pipeline.model.identity import ModelIdentity
 

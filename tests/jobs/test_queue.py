@@ -12,19 +12,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from shapely.geometry import box
 
-from pipeline.build.build import BuildRequest, build
+from pipeline.build.build import build
 from pipeline.build.dask_engine import BlocksFailed, DaskEngine
+from pipeline.build.request import BuildRequest
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import DamagedError, NotFoundError, QueryError, SceneError, ServiceError
 from pipeline.files import is_locked, locked
+from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
 from pipeline.imagery.scene import Stretch
+from pipeline.jobs.job import JobRequest
 from pipeline.jobs.meter import Meter
-from pipeline.jobs.queue import JobRequest, Jobs
+from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import build_attended, run, work_through
 from pipeline.settings import Settings, settings
+from pipeline.sources.candidates import Candidate
 from pipeline.sources.registry import open_source
 from tests import closed_port
 from tests.factories import standin
@@ -49,13 +54,13 @@ def test_request_round_trips_through_its_record(tmp_path):
             "bay",
             (SceneInput(tmp_path / "a.tif", (3, 2, 1), Stretch((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),),
             64,
-            {"type": "Polygon", "coordinates": [[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]]},
+            Area.from_bounds((0.0, 0.0, 1.0, 1.0)),
             "dense",
             "The Bay",
         ),
         "raster",
         {"locations": ["a.tif"]},
-        ({"id": "a"},),
+        (Candidate("a", "raster", "A", box(0, 0, 1, 1)),),
     )
     assert JobRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
 
@@ -332,7 +337,7 @@ def test_job_on_dask_makes_the_same_collection_as_a_plain_build(home, present, r
         request("dask", stride=128),
         "raster",
         {"locations": [str(raster)]},
-        tuple(candidate.to_dict() for candidate in found),
+        tuple(found),
     )
     jobs.submit(fetched, start=False)
     assert work_through(jobs, present) == 1

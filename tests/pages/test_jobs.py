@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pages.ui.jobs.queue import headline
-from pipeline.jobs.queue import CANCELLING, QUEUED, RUNNING, Job
+from pipeline.jobs.job import CANCELLING, QUEUED, RUNNING, Job
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,7 @@ def start_from(collection: Collection, into: str = "") -> None:
     """
     draft.ignore_kept()
     manifest = collection.manifest
-    if manifest.area:
-        shape.take_geojson(manifest.area)
-    else:
-        shape.take(None)
+    shape.take(manifest.area)
     draft.put(stride=manifest.stride, into=into)
     scenes = list(collection.scenes.values())
     if not scenes:

@@ -13,7 +13,7 @@ from pages.ui.formatting import ago, count, duration, plural, size
 from pages.ui.server import jobs, open_collections
 from pipeline.build.build import describe_left_out
 from pipeline.errors import LookalikeError
-from pipeline.jobs.queue import (
+from pipeline.jobs.job import (
     CANCELLED,
     CANCELLING,
     DONE,
@@ -25,7 +25,7 @@ from pipeline.jobs.queue import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.jobs.queue import Job
+    from pipeline.jobs.job import Job
 
 #: Label of a state, and the colour of its badge.
 STATES = {

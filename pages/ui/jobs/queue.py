@@ -11,10 +11,10 @@ from pages.ui.formatting import plural
 from pages.ui.frame import page_title
 from pages.ui.jobs import card
 from pages.ui.server import jobs
-from pipeline.jobs.queue import CANCELLING, QUEUED
+from pipeline.jobs.job import CANCELLING, QUEUED
 
 if TYPE_CHECKING:
-    from pipeline.jobs.queue import Job
+    from pipeline.jobs.job import Job
 
 SECONDS = 1.0
 SHOWN = 8

@@ -1,0 +1,58 @@
+"""What is asked of a build: rasters, an area, and how chips are cut and embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.geo.area import Area
+from pipeline.imagery.ingest import SceneInput
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build.
+
+    Attributes:
+        name: Collection; continued or enlarged if it exists.
+        scenes: Rasters to add; empty to continue with those it has.
+        stride: Pixels between neighbouring chips; None for the collection's own, or 128.
+        area: Chips whose centre lies outside are left out; None for whole scenes.
+        mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
+        title: What people call it; by default the name.
+    """
+
+    name: str
+    scenes: tuple[SceneInput, ...] = ()
+    stride: int | None = None
+    area: Area | None = None
+    mode: str | None = None
+    title: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; `from_dict` reads it back."""
+        return {
+            "name": self.name,
+            "scenes": [scene.to_dict() for scene in self.scenes],
+            "stride": self.stride,
+            "area": self.area.to_geojson() if self.area else None,
+            "mode": self.mode,
+            "title": self.title,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BuildRequest:
+        """The request that `to_dict` wrote; the Area page of 0.1.0 wrote a plain geometry as area.
+
+        Raises:
+            AreaError: If the area is not one of ours.
+        """
+        area = data["area"]
+        return cls(
+            **{
+                **data,
+                "scenes": tuple(map(SceneInput.from_dict, data["scenes"])),
+                "area": Area.from_dict(area) if area else None,
+            }
+        )
