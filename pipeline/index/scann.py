@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import threading
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 
 from pipeline.model import native
@@ -20,17 +21,21 @@ def scann() -> ModuleType:
     `import scann` also loads ScaNN's TensorFlow operations, and with them TensorFlow: seconds that
     a search has no use for.  A bare package in its place lets the one module be imported alone.
     """
-    name = "scann.scann_ops.py.scann_ops_pybind"
     with _loading:
-        if "scann" in sys.modules:
-            return native.load(name)
-        spec = importlib.util.find_spec("scann")
-        if spec is None or spec.submodule_search_locations is None:
-            return native.load(name)
-        bare = ModuleType("scann")
-        bare.__path__ = list(spec.submodule_search_locations)
-        sys.modules["scann"] = bare
-        try:
-            return native.load(name)
-        finally:
-            del sys.modules["scann"]
+        module = _load()
+    native.quiet(Path(module.scann_pybind.__file__))  # it reports every k-means otherwise
+    return module
+
+
+def _load() -> ModuleType:
+    name = "scann.scann_ops.py.scann_ops_pybind"
+    spec = None if "scann" in sys.modules else importlib.util.find_spec("scann")
+    if spec is None or spec.submodule_search_locations is None:
+        return native.load(name)
+    bare = ModuleType("scann")
+    bare.__path__ = list(spec.submodule_search_locations)
+    sys.modules["scann"] = bare
+    try:
+        return native.load(name)
+    finally:
+        del sys.modules["scann"]

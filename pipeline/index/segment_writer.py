@@ -20,7 +20,6 @@ from pipeline.index.exact import BLOCK, NEIGHBOURS, Truth, merged, probes
 from pipeline.index.projection import Projection
 from pipeline.index.scann import scann
 from pipeline.index.segment import Content, Parameters, Segment, files_of
-from pipeline.model import native
 from pipeline.model.identity import DIMENSIONS
 from pipeline.vectors import normalise, widen
 
@@ -70,8 +69,7 @@ def write(
     np.save(folder / "projection.npy", projection.axes)
     reduced, truth = _reduce(vectors, projection)
     parameters = suited(rows)
-    with native.hushed():  # ScaNN reports its k-means, whatever the log level
-        searcher = _built(reduced, parameters)
+    searcher = _built(reduced, parameters)
     searcher.serialize(str(folder / "scann"), relative_path=True)
     del reduced, searcher
     content = Content(rows, tuple(made_of), parameters, 0.0, files_of(folder))
