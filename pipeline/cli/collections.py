@@ -10,7 +10,6 @@ from pipeline.build.build import describe_left_out
 from pipeline.cli.terminal import Json, Name, count, library, print_json, print_table
 from pipeline.errors import LookalikeError
 from pipeline.jobs.queue import Jobs
-from pipeline.jobs.renaming import rename as rename_collection
 from pipeline.settings import settings
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def restore(token: Annotated[str, typer.Argument(help="The token that `delete` p
 
 def rename(name: Name, new_name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
     """Rename a collection."""
-    renamed = rename_collection(library(), Jobs(settings().home), name, new_name)
+    renamed = Jobs(settings().home).rename_collection(library(), name, new_name)
     typer.echo(f"{name} is now {renamed.name}.")
 
 

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+from statistics import median_high
 from typing import TYPE_CHECKING
 
 from pipeline.build.preflight import DENSE_EXTRA, ROUGH_SECONDS, Pace
 from pipeline.errors import LookalikeError
 from pipeline.imagery.chips import chip_cost
+from pipeline.jobs.job import engine_name
 
 if TYPE_CHECKING:
     from pipeline.collection.library import Library
     from pipeline.jobs.queue import Jobs
     from pipeline.settings import Settings
 
+#: Fewer chips say little: starting the workers takes longer than embedding them.
+FEWEST = 20
+#: Jobs looked back upon.
+RECENT = 5
+
 
 def pace_of(jobs: Jobs, library: Library, settings: Settings, mode: str, stride: int) -> Pace:
-    """How fast this machine embeds: from its last jobs, else from its collections, else a guess."""
-    seconds = jobs.seconds_a_chip(mode, stride, settings)
-    if seconds is None:
-        known = sorted(_manifest_paces(library, mode))
-        seconds = known[len(known) // 2] * chip_cost(mode, stride) if known else None
-    if seconds is not None:
-        return Pace(seconds, True)
+    """How fast this machine embeds: from its last jobs, else from its collections, else a guess.
+
+    Args:
+        jobs: All jobs.
+        library: All collections.
+        settings: Jobs that ran with another engine than these give are left out.
+        mode: "chip" or "dense".
+        stride: Pixels between neighbouring chips.
+    """
+    paces = _job_paces(jobs, engine_name(settings), mode)[:RECENT] or _manifest_paces(library, mode)
+    if paces:
+        return Pace(median_high(paces) * chip_cost(mode, stride), True)
     halos = DENSE_EXTRA if mode == "dense" else 1.0
     threads = max(min(settings.threads, 8), 1)
     return Pace(ROUGH_SECONDS * halos * chip_cost(mode, stride) / threads, False)
 
 
+def _job_paces(jobs: Jobs, engine: str, mode: str) -> list[float]:
+    """Seconds a chip of finished jobs, the newest first, as if of unit cost."""
+    return [
+        job.summary["seconds"]
+        / job.summary["made"]
+        / chip_cost(mode, job.summary.get("stride", 128))
+        for job in jobs.all()
+        if job.summary
+        and job.engine == engine
+        and job.summary.get("mode") == mode
+        and job.summary.get("made", 0) >= FEWEST
+    ]
+
+
 def _manifest_paces(library: Library, mode: str) -> list[float]:
+    """Seconds a chip of complete collections, as if of unit cost."""
     paces = []
     for name in library.names():
         try:
@@ -35,6 +62,6 @@ def _manifest_paces(library: Library, mode: str) -> list[float]:
         except LookalikeError:
             continue
         measured = manifest.complete and manifest.model.mode == mode
-        if measured and manifest.chips >= 20 and manifest.seconds:
+        if measured and manifest.chips >= FEWEST and manifest.seconds:
             paces.append(manifest.seconds / manifest.chips / chip_cost(mode, manifest.stride))
     return paces

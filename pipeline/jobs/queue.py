@@ -26,9 +26,8 @@ from typing import TYPE_CHECKING
 from pipeline.build.request import BuildRequest
 from pipeline.collection.names import check_name
 from pipeline.dates import now
-from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
+from pipeline.errors import DamagedError, NotFoundError, QueryError, StorageError, storage_errors
 from pipeline.files import exclusive, is_locked, read_versioned, write_versioned
-from pipeline.imagery.chips import chip_cost
 from pipeline.jobs.job import (
     CANCELLED,
     CANCELLING,
@@ -38,13 +37,13 @@ from pipeline.jobs.job import (
     RUNNING,
     Job,
     JobRequest,
-    engine_name,
 )
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from pipeline.settings import Settings
+    from pipeline.collection.collection import Collection
+    from pipeline.collection.library import Library
 
 #: Version of a job's record.
 SCHEMA = 1
@@ -206,6 +205,23 @@ class Jobs:
                 raise QueryError("This job is under way", where=job_id, remedy="Cancel it first")
             shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
+    def rename_collection(self, library: Library, name: str, new_name: str) -> Collection:
+        """`Library.rename`, unless a build waits, which would make a collection of the old name.
+
+        Raises:
+            NotFoundError: If there is no such collection.
+            QueryError: If the new name cannot be used or is taken.
+            StorageError: If a build of it runs or waits.
+        """
+        library.open(name)
+        if any(job.collection == name for job in self.queue()):
+            raise StorageError(
+                "A build of this collection is queued",
+                where=name,
+                remedy="Wait for it to end, or cancel it",
+            )
+        return library.rename(name, new_name)
+
     def log(self, job_id: str, *, last: int = 200) -> list[str]:
         """The last lines of a job's log."""
         path = self.folder(job_id) / "log.txt"
@@ -260,27 +276,6 @@ class Jobs:
     def write(self, job: Job) -> None:
         """Write a job's record, whole or not at all."""
         write_versioned(self.root / job.id / "job.json", asdict(job), SCHEMA)
-
-    def seconds_a_chip(self, mode: str, stride: int, settings: Settings) -> float | None:
-        """What embedding a chip took on this machine lately, or None before the first build.
-
-        Args:
-            mode: "chip" or "dense".
-            stride: Pixels between neighbouring chips.
-            settings: Jobs run with another engine than these give say nothing and are left out.
-        """
-        engine = engine_name(settings)
-        known = [
-            job.summary["seconds"]
-            / job.summary["made"]
-            / chip_cost(mode, job.summary.get("stride", 128))
-            for job in self.all()
-            if job.summary
-            and job.engine == engine
-            and job.summary.get("mode") == mode
-            and job.summary.get("made", 0) >= 20
-        ][:5]
-        return sorted(known)[len(known) // 2] * chip_cost(mode, stride) if known else None
 
     def _read(self, path: Path) -> Job:
         remedy = f"Remove the folder {path.parent.name}"

@@ -21,7 +21,6 @@ from pipeline.collection.names import proposed_name
 from pipeline.collection.parquet import read_embeddings
 from pipeline.errors import DamagedError, NotFoundError, QueryError, StorageError
 from pipeline.jobs.queue import Jobs
-from pipeline.jobs.renaming import rename
 from tests import ROOT
 from tests.factories import synthetic
 
@@ -167,9 +166,9 @@ def test_a_collection_whose_build_waits_keeps_its_name(home: Path) -> None:
     jobs = Jobs(home)
     job = jobs.submit(BuildRequest("made", stride=256, scenes=()), start=False)
     with pytest.raises(StorageError, match=r"is queued.*cancel it"):
-        rename(Library(home), jobs, "made", "other")
+        jobs.rename_collection(Library(home), "made", "other")
     jobs.cancel(job.id)
-    assert rename(Library(home), jobs, "made", "other").name == "other"
+    assert jobs.rename_collection(Library(home), "made", "other").name == "other"
 
 
 def test_rename_to_a_taken_name_changes_nothing(home: Path) -> None:

@@ -16,7 +16,6 @@ from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError
 from pipeline.export.chip_files import MAX_ZIPPED
 from pipeline.imagery.chips import CHIP
-from pipeline.jobs.renaming import rename
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -78,7 +77,9 @@ def _names(collection: Collection) -> None:
             return
     try:
         if name.strip() != collection.name:
-            collection = rename(open_collections().library, jobs(), collection.name, name.strip())
+            collection = jobs().rename_collection(
+                open_collections().library, collection.name, name.strip()
+            )
             st.query_params["collection"] = st.session_state["collection"] = collection.name
         open_collections().library.describe(
             collection.name, title=title.strip() or manifest.title, description=description.strip()
