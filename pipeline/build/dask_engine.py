@@ -14,10 +14,10 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.build.blocks import made_already, make_block
 from pipeline.build.shared_storage import abreast, fetch_part, make_stored, part_key, send_scenes
@@ -49,8 +49,7 @@ NICENESS = 10
 #: How long a scheduler that went away is waited for.
 PATIENCE_SECONDS = 180
 _CONNECT_SECONDS = 15
-_POLL_SECONDS = 0.3
-_ANSWER_SECONDS = 5
+_POLL_SECONDS = 0.1
 _AWAITED = "waiting for the scheduler"
 _LOST = "The Dask scheduler went away"
 _CONTINUE = "Resume the job once it answers again; finished blocks are kept"
@@ -157,7 +156,7 @@ class DaskEngine:
         waiting = deque((task, 1) for task in tasks)
         while waiting:
             try:
-                with self._client() as client, client.as_current():
+                with self._client() as client:
                     self._drain(client, waiting, summaries, total, progress)
             except _Lost as error:
                 if self.scheduler is None:
@@ -183,39 +182,46 @@ class DaskEngine:
             _Lost: If the scheduler went away; `waiting` then holds what nobody has reported.  A
                 block that was finished all the same is found by whoever is given it next.
         """
-        from distributed import CancelledError
+        from distributed import CancelledError, as_completed
         from distributed.comm import CommClosedError
 
         running: dict[Any, tuple[BlockTask, int]] = {}
+        # Fetches results in the background: one that is lost again with its worker is made anew
+        # and holds up nothing here.
+        completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         done = total - sum(task.size for task, _ in waiting)
-        silent_since = time.monotonic()
+        last_heard = time.monotonic()
         try:
             while waiting or running:
                 slots = _slots(client)
                 while waiting and len(running) < AHEAD * max(slots, 1):
                     # Handed out before it is taken off the list: what fails to be is not lost.
-                    running[self._submit(client, waiting[0][0])] = waiting[0]
-                    waiting.popleft()
+                    future = self._submit(client, waiting[0][0])
+                    running[future] = waiting.popleft()
+                    completed.add(future)
                 note = "" if slots else "waiting for a worker"
                 progress(Progress("Embedding", done, total, "chips", note))
-                ended = finished(running)
-                outcomes = self._fetched([(running[future][0], what) for future, what in ended])
-                for (future, _), what in zip(ended, outcomes, strict=True):
+                batch = completed.next_batch(block=False)
+                if not batch:
+                    _check_alive(client, running, last_heard)
+                    time.sleep(_POLL_SECONDS)
+                    continue
+                last_heard = time.monotonic()
+                outcomes = [(running[future][0], _outcome(future, what)) for future, what in batch]
+                for (future, _), outcome in zip(batch, self._fetched(outcomes), strict=True):
                     task, tries = running.pop(future)
-                    silent_since = time.monotonic()
-                    if not isinstance(what, BaseException):
-                        summaries.append(what)
+                    if not isinstance(outcome, BaseException):
+                        summaries.append(outcome)
                         done += task.size
                         progress(_made(task, done, total))
                         if self.on_block:
                             self.on_block(task)
                     elif tries < TRIES:
-                        self.tell(f"block {_named(task)}, try {tries} of {TRIES}: {what}")
+                        self.tell(f"block {_named(task)}, try {tries} of {TRIES}: {outcome}")
                         waiting.append((task, tries + 1))
                     else:
-                        self.tell(f"block {_named(task)} given up: {what}")
-                        self.failures.append(Failure(_named(task), str(what), tries))
-                _check_alive(client, silent_since)
+                        self.tell(f"block {_named(task)} given up: {outcome}")
+                        self.failures.append(Failure(_named(task), str(outcome), tries))
         except (CommClosedError, CancelledError, TimeoutError) as error:
             # Last, as the workers that have them may yet finish them.
             waiting.extend(running.values())
@@ -250,6 +256,8 @@ class DaskEngine:
             self.stop,
             self.storage,
             pure=False,
+            # Tries are counted here: each is told to the log, some errors end the build at once,
+            # and a part may prove damaged only when it has come through the storage.
             retries=0,
             key=f"block-{os.urandom(8).hex()}",
         )
@@ -337,53 +345,38 @@ def _slots(client: Any) -> int:
         raise TimeoutError from error
 
 
-def finished(running: Iterable[Any]) -> list[tuple[Any, BlockSummary | BaseException]]:
-    """The futures that are done and what came of each, waiting a moment for the first of them.
-
-    One that was done may be lost again with the worker that holds it, and is then made anew; it is
-    not among them, and nothing waits for it here.
+def _outcome(future: Any, result: Any) -> BlockSummary | BaseException:
+    """What came of a block: its summary, or why it failed.
 
     Raises:
-        CancelledError: If the scheduler has forgotten one: it was started anew.
-        StorageError, WeightsError, Cancelled: If one failed as another try would.
+        CancelledError: If the scheduler has forgotten it: it was started anew.
+        StorageError, WeightsError, Cancelled: If another try would fail as this one did.
     """
-    from distributed import TimeoutError as NotYet  # the builtin one from Python 3.11 on
-    from distributed import wait
-
-    found: list[tuple[Any, BlockSummary | BaseException]] = []
-    futures = list(running)
-    if not futures:
-        return found
-    with suppress(NotYet):
-        done = wait(futures, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED").done
-        for future in done:
-            if future.status == "error":
-                found.append((future, _error_of(future)))
-            elif future.done():
-                with suppress(NotYet):
-                    found.append((future, future.result(timeout=_ANSWER_SECONDS)))
-    return found
-
-
-def _error_of(future: Any) -> BaseException:
-    """Why a block failed; errors that another try cannot help are raised."""
     from distributed import CancelledError
 
-    error: BaseException | None = future.exception(timeout=_ANSWER_SECONDS)
-    if error is None:  # forgotten meanwhile
-        raise CancelledError(future.key)
+    if isinstance(result, CancelledError):
+        raise result
+    if future.status != "error":
+        return cast("BlockSummary", result)
+    error: BaseException = result[1]  # (type, error, traceback)
     if isinstance(error, (StorageError, WeightsError, Cancelled)):
         raise error
     return error
 
 
-def _check_alive(client: Any, since: float) -> None:
-    """Raise when a scheduler that we do not own has gone away.
+def _check_alive(client: Any, running: Iterable[Any], last_heard: float) -> None:
+    """Raise where nothing will come any more.
 
     Raises:
+        CancelledError: If the scheduler has forgotten a block: it was started anew.
         TimeoutError: If it no longer answers.
     """
-    if client.status != "running" and time.monotonic() - since > _CONNECT_SECONDS:
+    from distributed import CancelledError
+
+    for future in running:
+        if future.cancelled():
+            raise CancelledError(future.key)
+    if client.status != "running" and time.monotonic() - last_heard > _CONNECT_SECONDS:
         raise TimeoutError
 
 

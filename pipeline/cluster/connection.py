@@ -124,8 +124,9 @@ def found(address: str) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Dask's tracebacks of lost connections to itself: we tell what happened in our words."""
-    logs = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    """Hide Dask's tracebacks of lost connections; the engine reports them in its own words."""
+    names = ("distributed", "distributed.client", "tornado.application")
+    logs = [logging.getLogger(name) for name in names]
     before = [log.level for log in logs]
     for log in logs:
         log.setLevel(logging.CRITICAL)

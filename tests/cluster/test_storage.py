@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import pickle
 import shutil
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import distributed
 import fsspec
 import numpy as np
 import pytest
 
 from pipeline.build import shared_storage
 from pipeline.build.build import build
-from pipeline.build.dask_engine import BlocksFailed, DaskEngine, Failure, finished
+from pipeline.build.dask_engine import BlocksFailed, DaskEngine, Failure
 from pipeline.build.plan import plan
 from pipeline.build.request import BuildRequest
-from pipeline.cluster.connection import connected
 from pipeline.cluster.storage import Storage
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
-from pipeline.errors import QueryError, ServiceError, StorageError
+from pipeline.errors import Cancelled, QueryError, ServiceError, StorageError
 from pipeline.imagery.ingest import SceneInput, ingest
 from pipeline.imagery.reader import SceneReader
 from pipeline.progress import Progress, silent
@@ -114,6 +111,8 @@ def test_storage_that_no_worker_reaches_is_refused(tmp_path: Path) -> None:
 
 class Closed:
     """What a Dask client is whose scheduler has just gone."""
+
+    loop = object()
 
     def nthreads(self) -> dict[str, int]:
         return {"tcp://worker": 1}
@@ -283,22 +282,24 @@ def test_killed_worker_and_restarted_scheduler_lose_nothing_and_do_nothing_twice
     assert_as_built_here(asked, library)
 
 
-def test_a_block_that_is_lost_again_with_its_worker_is_not_waited_for(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+def test_build_that_has_lost_all_its_workers_says_so_and_can_be_cancelled(
+    asked: BuildRequest, tmp_path: Path, cluster: Cluster
 ) -> None:
-    with connected(cluster.address, 2, 60) as client, client.as_current():
-        future = client.submit(int)
-        seen = distributed.wait([future])
+    storage = Storage.at(str(tmp_path / "bucket"))
+    engine = DaskEngine(cluster.address, storage=storage)
+    cluster.hold.after(1, tmp_path / "bucket")
 
-        def lost_meanwhile(*_: object, **__: object) -> object:
+    def look(step: Progress) -> None:
+        if standin.blocks_below(tmp_path / "bucket"):
             for worker in cluster.workers:
                 worker.kill()
-            while future.done():
-                time.sleep(0.01)
-            return seen
+        if step.note == "waiting for a worker" and standin.blocks_below(tmp_path / "bucket"):
+            raise Cancelled("Stopped")
 
-        monkeypatch.setattr(distributed, "wait", lost_meanwhile)
-        assert finished([future]) == []
+    with pytest.raises(Cancelled):
+        build(asked, Library(tmp_path / "head"), look, run=engine.run_blocks, storage=storage)
+    again = build(asked, Library(tmp_path / "another"), storage=storage)
+    assert again.blocks_kept >= 1
 
 
 def assert_as_built_here(asked: BuildRequest, library: Library) -> None:
