@@ -3,7 +3,7 @@
 #
 #   make demo [PORT=8501] [ADDRESS=127.0.0.1] [HEADLESS=1]
 #   make test [ARGS="-k search"] [JOBS=3]
-#   make soak [RUNS=10] [BUSY=2] [JOBS=3]
+#   make soak [RUNS=10] [BUSY=2] [JOBS=3] [ARGS="-k search"]
 #   make PYTHON=/path/to/python3.12 ...      the Python to make .venv with
 
 VENV ?= .venv
@@ -64,7 +64,7 @@ test-fast: dev setup
 	@$(WITH_NPM) $(PY) -m pytest -n $(JOBS) -m "not browser and not model" $(ARGS)
 
 soak: dev setup chromium
-	@$(WITH_NPM) $(PY) .ci/soak.py --runs $(RUNS) --busy $(BUSY) --jobs $(JOBS)
+	@$(WITH_NPM) $(PY) .ci/soak.py --runs $(RUNS) --busy $(BUSY) --jobs $(JOBS) $(ARGS)
 
 coverage: dev setup chromium
 	@rm -rf .cache/coverage && mkdir -p .cache/coverage

@@ -1,11 +1,11 @@
-"""Run the whole suite again and again beside busy processes, and tell which tests failed.
+"""Run the suite again and again beside busy processes, and report which tests failed.
 
-    python .ci/soak.py [--runs 10] [--busy 2] [--jobs 3]
+    python .ci/soak.py [--runs 10] [--busy 2] [--jobs 3] [pytest's own arguments]
 
 Every other run is in a random order of files and of tests within a file, of another seed each
 time; files that drive a browser stay before the others.  Finished runs are kept in `.cache/soak/`,
-one file for each state of the code: the same command goes on after the last run that ended, and a
-change of the code begins anew.
+one file for each state of the code and each choice of tests: the same command goes on after the
+last run that ended, and a change of the code begins anew.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def named(seed: int | None) -> str:
     return "written order" if seed is None else f"random order {seed}"
 
 
-def run(number: int, seed: int | None, jobs: int) -> dict[str, object]:
+def run(number: int, seed: int | None, jobs: int, chosen: list[str]) -> dict[str, object]:
     """One run of the suite: its order, its seconds, and each test's seconds and failure."""
     order = [] if seed is None else ["-p", "randomly", f"--randomly-seed={seed}"]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), f"--junitxml={report}"]
         started = time.monotonic()
-        done = subprocess.run([*command, *order], cwd=ROOT, stdin=subprocess.DEVNULL)
+        done = subprocess.run([*command, *order, *chosen], cwd=ROOT, stdin=subprocess.DEVNULL)
         seconds = time.monotonic() - started
         cases = ElementTree.parse(report).getroot().iter("testcase") if report.is_file() else ()
         tests = {
@@ -130,10 +130,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, least, usual in (("runs", 1, 10), ("busy", 0, 2), ("jobs", 0, 3)):
         parser.add_argument(f"--{name}", type=at_least(least), default=usual)
-    asked = parser.parse_args()
+    asked, chosen = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # which ends the suite too
     state = state_of_code()
-    tally = FOLDER / f"{state}-busy{asked.busy}-jobs{asked.jobs}.json"
+    tests = f"-{hashlib.sha256(repr(chosen).encode()).hexdigest()[:8]}" if chosen else ""
+    tally = FOLDER / f"{state}-busy{asked.busy}-jobs{asked.jobs}{tests}.json"
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
         runs = json.loads(tally.read_text()) if tally.is_file() else []
@@ -145,7 +146,7 @@ def main() -> None:
         for number in range(len(runs) + 1, asked.runs + 1):
             seed = secrets.randbelow(2**32) if number % 2 == 0 else None
             print(f"Run {number} of {asked.runs}, {named(seed)}", flush=True)
-            runs.append(run(number, seed, asked.jobs))
+            runs.append(run(number, seed, asked.jobs, chosen))
             if state_of_code() != state:
                 sys.exit("The code changed during this run, which is not counted. Run it again.")
             new = tally.with_suffix(".new")

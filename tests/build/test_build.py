@@ -31,6 +31,7 @@ from pipeline.progress import Progress
 from tests import ROOT
 from tests.cli.test_app import run
 from tests.factories import standin, synthetic
+from tests.factories.moments import Moments, killed_at
 from tests.factories.rasters import write_raster
 
 WIDTH, HEIGHT, STRIDE = 4352, 300, 128
@@ -193,7 +194,7 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Counted:
-    folder, renames, moments = tmp_path_factory.mktemp("counted"), [], standin.Moments()
+    folder, renames, moments = tmp_path_factory.mktemp("counted"), [], Moments()
     watched = {threading.get_ident()}
     asked = request_for(write_raster(folder / "strip.tif", 2304, 300, seed=3))
 
@@ -219,7 +220,7 @@ def test_killed_before_and_after_every_rename_it_keeps_all_and_ends_the_same(
 ) -> None:
     for moment in counted.moments:
         library = Library(tmp_path / f"{moment}")
-        assert standin.killed_at(moment, counted.request, library)
+        assert killed_at(moment, standin.build_in_child, counted.request, library.home)
         before = finished(library.home)
         blocks = sum(path.suffix == ".parquet" for path in before)
         summary = build(counted.request, library)
@@ -232,7 +233,10 @@ def test_killed_before_and_after_every_rename_it_keeps_all_and_ends_the_same(
 @pytest.mark.usefixtures("quick")
 def test_killed_again_and_again_it_ends_the_same(tmp_path: Path, counted: Counted) -> None:
     library = Library(tmp_path)
-    killed = [standin.killed_at(moment, counted.request, library) for moment in counted.moments]
+    killed = [
+        killed_at(moment, standin.build_in_child, counted.request, library.home)
+        for moment in counted.moments
+    ]
     assert sum(killed) > BLOCKS
     build(counted.request, library)
     assert_whole(library, counted)

@@ -8,41 +8,23 @@ The stand-in takes the network's place in whichever process calls `install`: `py
 tests.factories.standin build …` is the command line with it, and a Dask worker that has this module
 as its preload embeds with it.  `STANDIN_HOLD` names the file of a `Hold`, which stops it where a
 test wants to disturb a build.
-
-A file is real once it is renamed, so what a killed process leaves behind differs only by the
-renames it came to.  `killed_at` kills a build just before or just after each of them in turn.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from pipeline.build.request import BuildRequest
-    from pipeline.collection.library import Library
     from pipeline.model.identity import ModelIdentity
 
 HOLD = "STANDIN_HOLD"
-#: What a build imports late beside our own modules.
-PACKAGES = (
-    "pytest",
-    "pandas",
-    "pyarrow.dataset",
-    "pyarrow.parquet",
-    "rio_cogeo",
-    "shapely",
-    "patchify",
-)
 
 
 class Hold:
@@ -127,55 +109,12 @@ def install() -> None:
     loader.identity = identity  # type: ignore[assignment]
 
 
-class Moments:
-    """Counts the moments just before and just after each rename: two of every rename.
-
-    Args:
-        last: The moment at which this process is killed, 0 for never.
-    """
-
-    def __init__(self, last: int = 0) -> None:
-        self.count, self._last = 0, last
-
-    def watch(self, patch: Callable[[object, str, Any], None] = setattr) -> None:
-        """Count the renames of this process from now on."""
-        for name in ("rename", "replace"):
-            patch(Path, name, self._around(getattr(Path, name)))
-
-    def _around(self, rename: Callable[..., Path]) -> Callable[..., Path]:
-        def watched(path: Path, target: Path) -> Path:
-            self._pass()
-            renamed = rename(path, target)
-            self._pass()
-            return renamed
-
-        return watched
-
-    def _pass(self) -> None:
-        self.count += 1
-        if self.count == self._last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def killed_at(moment: int, request: BuildRequest, library: Library) -> bool:
-    """Build in a child that is killed at one of its `Moments`; whether it came to that."""
-    children = multiprocessing.get_context("forkserver")
-    # The server of forks has loaded what takes time; none of our modules loads TensorFlow.
-    ours = [name for name in sys.modules if name.startswith("pipeline.")]
-    children.set_forkserver_preload([*PACKAGES, *ours, __name__])
-    child = children.Process(target=_build, args=(moment, request, library.home))
-    child.start()
-    child.join()
-    assert child.exitcode in (0, -signal.SIGKILL)
-    return child.exitcode != 0
-
-
-def _build(moment: int, request: BuildRequest, home: Path) -> None:
+def build_in_child(request: BuildRequest, home: Path) -> None:
+    """A build with the stand-in, for `moments.killed_at`."""
     from pipeline.build.build import build
     from pipeline.collection.library import Library
 
     install()
-    Moments(moment).watch()
     build(request, Library(home))
 
 

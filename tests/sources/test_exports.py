@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +15,7 @@ from pipeline.geo.area import Area
 from pipeline.sources.earth_engine.source import EarthEngine
 from pipeline.sources.google.files import Drive
 from pipeline.sources.registry import open_source
-from tests.factories import standin
+from tests.factories.moments import killed_at
 from tests.loopback.fixtures import MANHATTAN, Google, google, killed
 from tests.loopback.google import TOKEN
 from tests.sources.test_earth_engine import truth
@@ -190,10 +187,7 @@ def test_kill_9_starts_no_task_twice_and_downloads_nothing_twice(
     assert (pixels(fetched.path) == expected(server)).all()
 
 
-def fetch_until(moment: int, folder: Path, environment: dict[str, str]) -> None:
-    """What a child does: fetch one tile, and be killed at one of its `Moments`."""
-    os.environ.update(environment)
-    standin.Moments(moment).watch()
+def fetch_one_tile(folder: Path) -> None:
     chosen = source(side=None)
     chosen.fetch(AREA, chosen.search(AREA), folder)
 
@@ -201,22 +195,17 @@ def fetch_until(moment: int, folder: Path, environment: dict[str, str]) -> None:
 def test_killed_before_and_after_every_rename_it_starts_one_task(
     server: Google, tmp_path: Path
 ) -> None:
-    children = multiprocessing.get_context("forkserver")
-    children.set_forkserver_preload(["ee", "googleapiclient.discovery", "rasterio", __name__])
     truth = expected(server)
     for moment in range(1, 100):
         before, out = len(server.earth.operations), tmp_path / f"{moment}"
-        child = children.Process(target=fetch_until, args=(moment, out, {**os.environ}))
-        child.start()
-        child.join()
+        killed = killed_at(moment, fetch_one_tile, out)
         chosen = source(side=None)
         (fetched,) = chosen.fetch(AREA, chosen.search(AREA), out)
         assert len(server.earth.operations) == before + 1
         assert (pixels(fetched.path) == truth).all()
-        if child.exitcode == 0:
+        if not killed:
             break
-        assert child.exitcode == -signal.SIGKILL
-    assert child.exitcode == 0
+    assert not killed
     assert moment > 8, "fewer renames than the list of tasks, the picture and the scene have"
 
 
