@@ -7,6 +7,7 @@ is finished; the same request continues where a killed one stopped and ends with
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pipeline.cluster.storage import Storage
     from pipeline.collection.parquet import Part
 
+log = logging.getLogger(__name__)
+
 #: From this stride on chips are embedded one by one unless the user says otherwise, below it in one
 #: pass over the scene; docs/quality.md has the measurements.
 CHIP_BY_CHIP_FROM = 128
@@ -56,7 +59,7 @@ class BuildSummary:
         blocks_made: Blocks made by this run.
         blocks_kept: Blocks found finished.
         seconds: Duration of this run.
-        notes: What the user should know besides.
+        notes: What the user should know besides, a sentence each without its full stop.
     """
 
     name: str
@@ -96,6 +99,7 @@ def build(
         StorageError: If the disk is full or not writable, or another build is running.
     """
     started = time.monotonic()
+    notes = list(request.area.notes) if request.area else []
     collection, fresh = prepare(request, library, progress)
     with collection.lock():
         # Only what builds write: the app may be saving a search beside it.
@@ -104,15 +108,15 @@ def build(
         try:
             # As it is now: another build may have added scenes before this one had the lock.
             collection = library.open(collection.name)
-            collection = add_scenes(collection, request, progress)
-            tasks, kept = plan(collection)
+            collection = add_scenes(collection, request, progress, notes.append)
+            tasks, kept = plan(collection, notes.append)
             if storage is not None:
-                found = shared_storage.collect(storage, collection, tasks, progress)
+                found = shared_storage.collect(storage, collection, tasks, progress, notes.append)
                 names = {(part.scene_id, part.path.name) for part in found}
                 tasks = [task for task in tasks if (task.scene_id, task.part) not in names]
                 kept += found
             made = (run or run_blocks)(tasks, kept, progress)
-            summary = finish(collection, made, kept, started, progress)
+            summary = finish(collection, made, kept, started, progress, notes)
             if storage is not None:
                 shared_storage.keep(storage, collection, progress)
             return summary
@@ -182,17 +186,31 @@ def default_mode(stride: int) -> str:
     return "chip" if stride >= CHIP_BY_CHIP_FROM else "dense"
 
 
-def add_scenes(collection: Collection, request: BuildRequest, progress: OnProgress) -> Collection:
-    """Bring the request's rasters into the collection as COGs and enlarge its area."""
-    ids = list(collection.manifest.scenes)
+def add_scenes(
+    collection: Collection,
+    request: BuildRequest,
+    progress: OnProgress,
+    tell: Callable[[str], None] = log.info,
+) -> Collection:
+    """Bring the request's rasters into the collection as COGs and enlarge its area.
+
+    Args:
+        collection: Where to.
+        request: Which rasters and area.
+        progress: Told about bytes.
+        tell: Told of every raster that is given twice.
+    """
+    added: list[str] = []
     for given in request.scenes:
         scene = ingest(given, collection.scenes_folder, progress)
-        if scene.id not in ids:
-            ids.append(scene.id)
+        if scene.id in added:
+            tell(f"{given.path.name} has the same content as another scene and was added once")
+        added.append(scene.id)
+    scenes = tuple(dict.fromkeys((*collection.manifest.scenes, *added)))
     area = _enlarged(collection.manifest, request)
-    if tuple(ids) == collection.manifest.scenes and area == collection.manifest.area:
+    if scenes == collection.manifest.scenes and area == collection.manifest.area:
         return collection
-    return collection.write(scenes=tuple(ids), area=area, complete=False)
+    return collection.write(scenes=scenes, area=area, complete=False)
 
 
 def run_blocks(
@@ -223,6 +241,7 @@ def finish(
     kept: Sequence[Part],
     started: float,
     progress: OnProgress,
+    notes: Sequence[str] = (),
 ) -> BuildSummary:
     """Count, write the manifest, build the index, and say what was made."""
     whole = Collection(collection.path, collection.manifest)
@@ -251,6 +270,7 @@ def finish(
         len(made),
         len(kept),
         time.monotonic() - started,
+        tuple(notes),
     )
 
 

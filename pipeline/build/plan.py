@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.build.blocks import BlockTask
@@ -27,10 +27,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def plan(collection: Collection) -> tuple[list[BlockTask], list[parquet.Part]]:
+def plan(
+    collection: Collection, tell: Callable[[str], None] = log.warning
+) -> tuple[list[BlockTask], list[parquet.Part]]:
     """The blocks still to make, and the parts that are finished.
 
     A damaged part is removed and its block made anew.
+
+    Args:
+        collection: Whose blocks.
+        tell: Told of every damaged block.
     """
     from shapely import to_wkb
 
@@ -41,7 +47,7 @@ def plan(collection: Collection) -> tuple[list[BlockTask], list[parquet.Part]]:
     tasks: list[BlockTask] = []
     kept: list[parquet.Part] = []
     for scene in collection.scenes.values():
-        found = _finished(collection, scene.id)
+        found = _finished(collection, scene.id, tell)
         kept += found.values()
         for block in Grid.for_scene(scene, manifest.stride).blocks(manifest.block_span):
             name = f"block-{block.name}-{key}.parquet"
@@ -94,7 +100,9 @@ def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:
     return antimeridian.intersects(window, area)
 
 
-def _finished(collection: Collection, scene_id: str) -> dict[str, parquet.Part]:
+def _finished(
+    collection: Collection, scene_id: str, tell: Callable[[str], None]
+) -> dict[str, parquet.Part]:
     """The whole parts of a scene by file name.
 
     All parts of a block of which one is damaged are removed: a later one holds only what the area
@@ -107,7 +115,7 @@ def _finished(collection: Collection, scene_id: str) -> dict[str, parquet.Part]:
         except NewerError:
             raise
         except DamagedError as error:
-            log.warning("making a block anew: %s", error)
+            tell(f"A damaged block was made again: {error.where}")
             damaged.add(_block_of(path.name))
     for path in collection.part_files(scene_id):
         if _block_of(path.name) in damaged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.geo.area import Area
@@ -37,6 +37,7 @@ class BuildRequest:
             "scenes": [scene.to_dict() for scene in self.scenes],
             "stride": self.stride,
             "area": self.area.to_geojson() if self.area else None,
+            "area_notes": self.area.notes if self.area else (),
             "mode": self.mode,
             "title": self.title,
         }
@@ -48,11 +49,8 @@ class BuildRequest:
         Raises:
             AreaError: If the area is not one of ours.
         """
-        area = data["area"]
-        return cls(
-            **{
-                **data,
-                "scenes": tuple(map(SceneInput.from_dict, data["scenes"])),
-                "area": Area.from_dict(area) if area else None,
-            }
-        )
+        given = dict(data)
+        notes = tuple(given.pop("area_notes", ()))
+        area = replace(Area.from_dict(data["area"]), notes=notes) if data["area"] else None
+        scenes = tuple(map(SceneInput.from_dict, data["scenes"]))
+        return cls(**{**given, "scenes": scenes, "area": area})

@@ -45,9 +45,20 @@ _T = TypeVar("_T")
 
 
 def collect(
-    storage: Storage, collection: Collection, tasks: Sequence[BlockTask], progress: OnProgress
+    storage: Storage,
+    collection: Collection,
+    tasks: Sequence[BlockTask],
+    progress: OnProgress,
+    tell: Callable[[str], None] = log.warning,
 ) -> list[parquet.Part]:
     """Fetch those parts of `tasks` that the storage holds; what does not fit is removed there.
+
+    Args:
+        storage: Where to look.
+        collection: Whose blocks.
+        tasks: The blocks still to make.
+        progress: Told about blocks fetched.
+        tell: Told of every block that does not fit.
 
     Raises:
         QueryError: If the storage holds another collection of this name.
@@ -71,7 +82,7 @@ def collect(
         except NewerError:
             raise
         except DamagedError as error:
-            log.warning("making a block anew: %s", error)
+            tell(f"A block in the shared storage was made again: {error.what}, {error.where}")
             storage.remove(part_key(task))
             return None
 

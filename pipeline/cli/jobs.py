@@ -144,7 +144,7 @@ def _progress(job: Job) -> str:
 
 
 def _print_notes(job: Job) -> None:
-    for note in (job.summary or {}).get("notes", ()):
+    for note in job.notes:
         print_note(note)
 
 

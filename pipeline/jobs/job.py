@@ -77,6 +77,11 @@ class Job:
         """Part of the present stage that is finished, 0 to 1."""
         return min(self.done / self.total, 1.0) if self.total else 0.0
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the build noticed, of a job that is done."""
+        return tuple((self.summary or {}).get("notes", ()))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON form, without the request's geometry and candidates."""
         return {**asdict(self), "request": {"stride": self.request["build"].get("stride")}}

@@ -13,6 +13,7 @@ from pipeline.build.request import BuildRequest
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
+from pipeline.geo.area import Area
 from pipeline.imagery.chips import Grid, cut
 from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.imagery.reader import SceneReader
@@ -53,8 +54,8 @@ def test_narrow_strides_are_embedded_in_one_pass_and_wide_ones_chip_by_chip(
 def test_an_enlarged_dense_collection_is_that_made_at_once(module_home: Path, raster: Path) -> None:
     scene = open_scene(SceneInput(raster))
     west, south, east, north = scene.footprint.bounds
-    half = shapely.box(west, south, (west + east) / 2, north).__geo_interface__
-    whole = shapely.box(west - 1, south - 1, east + 1, north + 1).__geo_interface__
+    half = Area(shapely.box(west, south, (west + east) / 2, north))
+    whole = Area(shapely.box(west - 1, south - 1, east + 1, north + 1))
     first = made(module_home, raster, "grown", stride=64, area=half)
     assert 0 < len(first.chips) < len(Grid.for_scene(scene, 64))
     grown = by_id(made(module_home, raster, "grown", area=whole))

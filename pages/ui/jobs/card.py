@@ -112,6 +112,8 @@ def _result(job: Job) -> None:
     if skipped:
         facts.append(f"skipped: {skipped}")
     st.markdown(" · ".join(facts))
+    for note in job.notes:
+        st.text(f"{note}.")
 
 
 def _why_it_ended(job: Job) -> None:
