@@ -15,66 +15,27 @@ log₂ n of them, and one of which over a quarter was removed is written anew wi
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import shutil
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version as installed
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from pipeline.collection import parquet
-from pipeline.errors import DamagedError, ModelMismatchError, storage_errors
-from pipeline.files import TEMPORARY, read_json, write_json
+from pipeline.errors import DamagedError, ModelMismatchError
 from pipeline.index.exact import NEIGHBOURS, PROBES, Truth, best, nearest, probes
+from pipeline.index.header import Header
+from pipeline.index.index_writer import LARGEST, make
 from pipeline.index.rows import Eligible, Place, places
-from pipeline.index.segment import REBUILD, Content, Parameters, Segment
-from pipeline.index.segment_writer import write
+from pipeline.index.segment import REBUILD, Segment
 from pipeline.index.vectors import Rows
-from pipeline.model.identity import ModelIdentity
-from pipeline.progress import OnProgress, Progress, silent
+from pipeline.progress import OnProgress, silent
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
 
 log = logging.getLogger(__name__)
-
-SCHEMA = 2
-#: Largest segment, which bounds the memory a build takes: about 1.2 KB a chip of it.
-LARGEST = 4_000_000
-#: Share of a segment's chips that must remain for it to be kept.
-KEPT = 0.75
-DAY = 86_400.0
-
-
-@dataclass(frozen=True)
-class Header:
-    """`index.json`: what an index is of.
-
-    Attributes:
-        version: The collection's version.
-        model: Model that made the embeddings.
-        chips: Rows in the collection.
-        parameters: How the largest segment is searched.
-        recall_at_10: Share of the ten nearest chips that searches found when it was made.
-        segments: Chips in each segment, removed ones among them.
-        scann: Version of ScaNN.
-    """
-
-    version: str
-    model: ModelIdentity
-    chips: int
-    parameters: Parameters
-    recall_at_10: float
-    segments: tuple[int, ...]
-    scann: str
-    schema: int = SCHEMA
 
 
 @dataclass
@@ -114,7 +75,7 @@ class Index:
                 log.warning("rebuilding the index of %s: %s", collection.name, error)
                 shutil.rmtree(folder, ignore_errors=True)
         try:
-            _make(folder, collection, progress, largest)
+            make(folder, collection, progress, largest)
         except OSError:
             # Another process that has made the same index removes the older one it was made of.
             if not (folder / "index.json").exists():
@@ -123,7 +84,7 @@ class Index:
 
     @classmethod
     def _load(cls, folder: Path, collection: Collection) -> Index:
-        header = _header(folder)
+        header = Header.read(folder)
         if header.model != collection.manifest.model:
             raise ModelMismatchError(
                 "The index was made by another model", where=folder, remedy=REBUILD
@@ -223,180 +184,3 @@ def merge(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarra
     rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in found)])
     scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in found)])
     return best(rows, scores, k)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Vectors of one part: in an older segment, or None for the part itself."""
-
-    part: parquet.Part
-    segment: Segment | None = None
-    start: int = 0
-
-    def vectors(self) -> np.ndarray:
-        if self.segment is None:
-            return parquet.read_embeddings(self.part)
-        return self.segment.vectors[self.start : self.start + self.part.rows]
-
-
-def _make(folder: Path, collection: Collection, progress: OnProgress, largest: int) -> None:
-    """Make the index in a temporary folder and rename it when whole."""
-    n = sum(part.rows for part in collection.parts)
-    progress(Progress("Indexing", 0, n, "chips"))
-    with storage_errors(collection.index_folder):
-        temporary = collection.index_folder / f"{TEMPORARY}{secrets.token_hex(6)}"
-        temporary.mkdir(parents=True)
-        try:
-            kept, groups = _plan(collection, largest)
-            for number, old in enumerate(kept):
-                _link(old.folder, temporary / f"{number:03d}")
-            done = n - sum(source.part.rows for group in groups for source in group)
-            for number, group in enumerate(groups, len(kept)):
-                rows = sum(source.part.rows for source in group)
-                reporting = _from(done, n, progress)
-                _write(temporary / f"{number:03d}", group, rows, reporting, kept)
-                done += rows
-            _conclude(temporary, collection, len(kept) + len(groups), n)
-            _swap(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    progress(Progress("Indexing", n, n, "chips"))
-
-
-def _plan(collection: Collection, largest: int) -> tuple[list[Segment], list[list[_Source]]]:
-    """Which older segments stay, and which parts become which new ones."""
-    wanted = {_key(part): part for part in collection.parts if part.rows}
-    kept: list[Segment] = []
-    older: dict[tuple[str, str, str], _Source] = {}
-    for old in _previous(collection):
-        sources, start = [], 0
-        for scene, name, stamp, rows in old.content.parts:
-            if (scene, name, stamp) in wanted:
-                sources.append(_Source(wanted[scene, name, stamp], old, start))
-            start += rows
-        if sum(source.part.rows for source in sources) >= KEPT * len(old):
-            kept.append(old)
-        older.update({_key(source.part): source for source in sources})
-    held = {part[:3] for old in kept for part in old.content.parts}
-    new = [key for key in wanted if key not in held]
-    while kept and new and len(kept[-1]) <= sum(wanted[key].rows for key in new):
-        added = {part[:3] for part in kept.pop().content.parts}.union(new)
-        new = [key for key in wanted if key in added]
-    sources = [older.get(key, _Source(wanted[key])) for key in new]
-    return kept, _divided(sources, largest)
-
-
-def _divided(sources: list[_Source], largest: int) -> list[list[_Source]]:
-    """The sources in as few groups of about equal rows as `largest` allows, in order."""
-    total = sum(source.part.rows for source in sources)
-    pieces = max(1, -(-total // largest))
-    groups: list[list[_Source]] = [[] for _ in range(pieces)]
-    before = 0
-    for source in sources:
-        groups[min((before + source.part.rows // 2) * pieces // total, pieces - 1)].append(source)
-        before += source.part.rows
-    return sorted(filter(None, groups), key=lambda g: -sum(source.part.rows for source in g))
-
-
-def _from(before: int, n: int, progress: OnProgress) -> Callable[[int], None]:
-    return lambda done: progress(Progress("Indexing", before + done, n, "chips"))
-
-
-def _write(
-    folder: Path,
-    group: list[_Source],
-    rows: int,
-    done: Callable[[int], None],
-    kept: list[Segment],
-) -> None:
-    def pieces() -> Iterator[np.ndarray]:
-        for source in group:
-            vectors = source.vectors()
-            for start in range(0, len(vectors), 8192):
-                yield vectors[start : start + 8192]
-
-    made_of = [(*_key(source.part), source.part.rows) for source in group]
-    projection = kept[0].projection if kept else None
-    write(folder, rows, pieces(), made_of, done, projection)
-
-
-def _conclude(folder: Path, collection: Collection, count: int, n: int) -> None:
-    """Write the header, from what the segments say of themselves."""
-    contents = [Content.read(folder / f"{number:03d}") for number in range(count)]
-    sizes = [content.rows for content in contents]
-    recall = float(np.average([c.recall_at_10 for c in contents], weights=sizes)) if n else 1.0
-    header = Header(
-        version=collection.version,
-        model=collection.manifest.model,
-        chips=n,
-        parameters=contents[0].parameters if contents else Parameters("exact"),
-        recall_at_10=round(recall, 4),
-        segments=tuple(sizes),
-        scann=installed("scann"),
-    )
-    write_json(folder / "index.json", asdict(header))
-
-
-def _header(folder: Path) -> Header:
-    content = read_json(folder / "index.json", what="The index", remedy=REBUILD)
-    try:
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"schema {content['schema']}")
-        known = {
-            "model": ModelIdentity.from_dict(content["model"]),
-            "parameters": Parameters(**content["parameters"]),
-        }
-        return Header(**{**content, **known, "segments": tuple(content["segments"])})
-    except (TypeError, KeyError, ValueError) as error:
-        raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
-
-
-def _previous(collection: Collection) -> tuple[Segment, ...]:
-    """The segments of an earlier version of this index, if one is there and of this model."""
-    headers = collection.index_folder.glob("*/index.json")
-    for file in sorted(headers, key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
-            header = _header(file.parent)
-            if header.model != collection.manifest.model:
-                continue
-            numbers = range(len(header.segments))
-            return tuple(
-                Segment.open(file.parent / f"{number:03d}", searchable=False) for number in numbers
-            )
-        except DamagedError as error:
-            log.warning("an earlier index cannot be built upon: %s", error)
-    return ()
-
-
-def _link(old: Path, new: Path) -> None:
-    """The same files under a new folder, without copying where the file system allows it."""
-
-    def link(source: str, target: str) -> None:
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy2(source, target)
-
-    shutil.copytree(old, new, copy_function=link)
-
-
-def _key(part: parquet.Part) -> tuple[str, str, str]:
-    return part.scene_id, part.path.name, part.stamp
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put the new index in place and drop earlier versions and what killed builds left behind.
-
-    Another process may have built the same index meanwhile: then its one stays.
-    """
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not (folder / "index.json").exists():
-            raise
-        log.info("another process built %s first", folder)
-    for other in folder.parent.iterdir():
-        with suppress(FileNotFoundError):  # that process does the same
-            abandoned = other.stat().st_mtime < time.time() - DAY
-            if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
-                shutil.rmtree(other, ignore_errors=True)
