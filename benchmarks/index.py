@@ -118,7 +118,7 @@ def preparing(parts: list[Part], folder: Path) -> float:
 
 def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[..., None]) -> Any:
     """Every figure of one size."""
-    from pipeline.index.exact import nearest
+    from pipeline.index.exact import scan
     from pipeline.index.index import Index
     from pipeline.index.rows import Eligible
     from pipeline.vectors import normalise
@@ -134,7 +134,7 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
     own = vectors[np.sort(rng.choice(n, QUERIES // 2, replace=False))].astype(np.float32)
     other = np.concatenate(list(source.vectors(QUERIES // 2, first=HELD_OUT)))
     queries = normalise(np.concatenate([own, other]))
-    truth, _ = nearest(vectors, queries, K)
+    truth, _ = scan(vectors, queries, K)
     parameters = index.header.parameters
     say(f"\n{n:,} chips: built in {build:.1f} s, {parameters}")
 
@@ -148,7 +148,7 @@ def measure(n: int, source: Source, folder: Path, quick: bool, say: Callable[...
     # Kept from search to search, as a search page does while its filters stay.
     eligible = Eligible(mask)
     few = eligible.rows
-    filtered_truth = few[nearest(vectors[few], queries, K)[0]]
+    filtered_truth = few[scan(vectors[few], queries, K)[0]]
     filtered = Contender("ours, 1 % eligible", lambda q: index.search(q, K, eligible)[0], 0, 0)
     filtered.recall = recall(filtered.search, queries, filtered_truth)
 

@@ -1,1 +1,1 @@
-"""From vectors to rows: segments, exact and ScaNN search; nothing here knows the kinds of query."""
+"""From vectors to rows: segments, exact and ScaNN search.  Kinds of query belong to `search`."""

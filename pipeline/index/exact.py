@@ -1,4 +1,4 @@
-"""Exact search by scanning every vector: the reference, and the judge of the index's recall."""
+"""Exact search by scanning every vector: the reference against which recall is measured."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from pipeline.vectors import normalise, widen
 BLOCK = 8_192
 #: Self-check: queries and neighbours.
 PROBES, NEIGHBOURS = 128, 10
-#: A probe between two chips: weight of the second, and among how many it is the most alike.  Such
-#: are nearly as hard as places not in the index; between any two there may be nothing at all.
+#: A probe between two chips: weight of the second chip, and the number of chips it is the most
+#: similar of.  Such probes are nearly as hard as pictures from elsewhere; between two chips drawn
+#: at random there may be nothing at all.
 BETWEEN, ALIKE = 0.5, 8
-#: Cosines closer than this may be ordered either way by rounding.
+#: Rounding may swap cosines that are closer than this.
 ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a self-check knows.
+    """Queries of a self-check and their exact answers.
 
     Attributes:
-        queries: Probes, float32 (q, 2048), of length one.
+        queries: Unit vectors, float32 (q, 2048).
         scores: Cosines of their exact neighbours, float32 (q, k), in any order.
     """
 
@@ -35,11 +36,11 @@ class Truth:
     def recall(self, search: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]) -> float:
         """Share of the neighbours that a search finds.
 
-        A chip as near as the k-th is as right as the k-th: the same field in two overlapping
-        images would else count as a miss (ann-benchmarks counts by distance too).
+        A chip as near as the k-th neighbour counts as found.  Otherwise the same field in two
+        overlapping images would be a miss (ann-benchmarks compares distances, too).
 
         Args:
-            search: Gives rows and cosines of a query's k nearest.
+            search: Returns rows and cosines of the k nearest chips of a query.
         """
         k = self.scores.shape[1]
         least = self.scores.min(axis=1, initial=1.0) - ROUNDING
@@ -54,7 +55,7 @@ def best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.n
     """The k best of rows (m,) by scores (m,), best first; ties go to the lower row."""
     if k < len(rows):
         first = np.argpartition(-scores, k - 1)[:k]
-        # Equal scores at the cut: those of lower rows are taken, whatever order they came in.
+        # argpartition keeps any of the rows that share the lowest score; ties go to lower rows.
         last = scores[first].min()
         if np.count_nonzero(scores == last) > 1:
             first = np.flatnonzero(scores >= last)
@@ -63,22 +64,22 @@ def best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.n
     return rows[order], scores[order]
 
 
-def nearest(vectors: np.ndarray, units: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exact neighbours by a scan of all vectors: rows and cosines (q, min(k, n)), best first."""
+def scan(vectors: np.ndarray, units: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exact neighbours, every vector read once: rows and cosines (q, min(k, n)), best first."""
     k = min(k, len(vectors))
     rows = np.empty((len(units), 0), np.int64)
     scores = np.empty((len(units), 0), np.float32)
     for start in range(0, len(vectors), BLOCK):
         block = widen(vectors[start : start + BLOCK])
-        rows, scores = merged(rows, scores, units @ block.T, start, k)
+        rows, scores = merge_block(rows, scores, units @ block.T, start, k)
     order = np.lexsort((rows, -scores))
     return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
 
 
-def merged(
+def merge_block(
     rows: np.ndarray, scores: np.ndarray, new: np.ndarray, start: int, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k best, in no order, of known rows and of a block of new ones that begins at `start`."""
+    """The k best, unordered, of known rows and of a block of new ones from row `start` on."""
     first = np.argpartition(-new, min(k, new.shape[1]) - 1, axis=1)[:, :k]
     rows = np.concatenate([rows, first + start], axis=1)
     scores = np.concatenate([scores, np.take_along_axis(new, first, 1)], axis=1)
@@ -88,11 +89,11 @@ def merged(
     return rows, scores
 
 
-def probes(vectors: np.ndarray, count: int = PROBES) -> np.ndarray:
+def make_probes(vectors: np.ndarray, count: int = PROBES) -> np.ndarray:
     """Queries for a self-check, float32 (m, 2048).
 
-    Half are chips, as when one is clicked; half lie between two chips somewhat alike, as a
-    picture's or several examples' do, which are harder because nothing is very near to them.
+    Half are chips, like a click on the map.  Half lie between two similar chips, like a picture or
+    several examples; these are harder, because nothing is very near to them.
     """
     rng = np.random.default_rng(1)
     count = min(count, len(vectors))
@@ -100,7 +101,7 @@ def probes(vectors: np.ndarray, count: int = PROBES) -> np.ndarray:
     others = widen(vectors[np.sort(rng.choice(len(vectors), count, replace=False))])
     each = np.arange(count)
     choice = (each[:, None] + np.arange(min(ALIKE, count))) % count
-    alike = np.take_along_axis(queries @ others.T, choice, axis=1).argmax(axis=1)
-    second = others[choice[each, alike]]
+    nearest = np.take_along_axis(queries @ others.T, choice, axis=1).argmax(axis=1)
+    second = others[choice[each, nearest]]
     queries[1::2] += BETWEEN * second[1::2]
     return normalise(queries)

@@ -1,4 +1,4 @@
-"""What an index is of: `index.json`."""
+"""The header of an index (`index.json`): which collection and model it belongs to."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class Header:
-    """`index.json`: what an index is of.
+    """`index.json`.
 
     Attributes:
         version: The collection's version.
         model: Model that made the embeddings.
         chips: Rows in the collection.
         parameters: How the largest segment is searched.
-        recall_at_10: Share of the ten nearest chips that searches found when it was made.
-        segments: Chips in each segment, removed ones among them.
+        recall_at_10: Share of the ten nearest chips that the self-check found.
+        segments: Chips in each segment, including removed ones.
         scann: Version of ScaNN.
     """
 

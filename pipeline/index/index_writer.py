@@ -1,4 +1,8 @@
-"""Making an index, and bringing it up to date: which segments stay, and which are written."""
+"""Building and updating an index: which segments stay, and which are written.
+
+A new segment absorbs every segment no larger than itself, so an index never has more than about
+log₂ n of them.  A segment of which more than a quarter was removed is rewritten.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +33,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Largest segment, which bounds the memory a build takes: about 1.2 KB a chip of it.
+#: Chips of the largest segment, which bounds the memory of a build: about 1.2 KB per chip.
 LARGEST = 4_000_000
-#: Share of a segment's chips that must remain for it to be kept.
+#: A segment is kept while at least this share of its chips remains.
 KEPT = 0.75
-DAY = 86_400.0
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,12 @@ class _Source:
 
 
 def make(folder: Path, collection: Collection, progress: OnProgress, largest: int) -> None:
-    """Make the index in a temporary folder and rename it when whole."""
+    """Build the index in a temporary folder and rename it when it is complete.
+
+    Raises:
+        DamagedError: If a part is damaged.
+        StorageError: If the disk is full or not writable.
+    """
     n = sum(part.rows for part in collection.parts)
     progress(Progress("Indexing", 0, n, "chips"))
     with storage_errors(collection.index_folder):
@@ -67,7 +76,7 @@ def make(folder: Path, collection: Collection, progress: OnProgress, largest: in
                 reporting = _from(done, n, progress)
                 _write(temporary / f"{number:03d}", group, rows, reporting, kept)
                 done += rows
-            _conclude(temporary, collection, len(kept) + len(groups), n)
+            _write_header(temporary, collection, len(kept) + len(groups), n)
             _swap(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -75,11 +84,11 @@ def make(folder: Path, collection: Collection, progress: OnProgress, largest: in
 
 
 def _plan(collection: Collection, largest: int) -> tuple[list[Segment], list[list[_Source]]]:
-    """Which older segments stay, and which parts become which new ones."""
+    """The segments to keep, and the parts that make up each new segment."""
     wanted = {_key(part): part for part in collection.parts if part.rows}
     kept: list[Segment] = []
     older: dict[tuple[str, str, str], _Source] = {}
-    for old in _previous(collection):
+    for old in _previous_segments(collection):
         sources, start = [], 0
         for scene, name, stamp, rows in old.content.parts:
             if (scene, name, stamp) in wanted:
@@ -94,11 +103,11 @@ def _plan(collection: Collection, largest: int) -> tuple[list[Segment], list[lis
         added = {part[:3] for part in kept.pop().content.parts}.union(new)
         new = [key for key in wanted if key in added]
     sources = [older.get(key, _Source(wanted[key])) for key in new]
-    return kept, _divided(sources, largest)
+    return kept, _divide(sources, largest)
 
 
-def _divided(sources: list[_Source], largest: int) -> list[list[_Source]]:
-    """The sources in as few groups of about equal rows as `largest` allows, in order."""
+def _divide(sources: list[_Source], largest: int) -> list[list[_Source]]:
+    """The sources, in order, in the fewest groups of about equal size that `largest` allows."""
     total = sum(source.part.rows for source in sources)
     pieces = max(1, -(-total // largest))
     groups: list[list[_Source]] = [[] for _ in range(pieces)]
@@ -126,13 +135,13 @@ def _write(
             for start in range(0, len(vectors), 8192):
                 yield vectors[start : start + 8192]
 
-    made_of = [(*_key(source.part), source.part.rows) for source in group]
+    origins = [(*_key(source.part), source.part.rows) for source in group]
     projection = kept[0].projection if kept else None
-    write(folder, rows, pieces(), made_of, done, projection)
+    write(folder, rows, pieces(), origins, done, projection)
 
 
-def _conclude(folder: Path, collection: Collection, count: int, n: int) -> None:
-    """Write the header, from what the segments say of themselves."""
+def _write_header(folder: Path, collection: Collection, count: int, n: int) -> None:
+    """Write the header from the descriptions of the segments."""
     contents = [Content.read(folder / f"{number:03d}") for number in range(count)]
     sizes = [content.rows for content in contents]
     recall = float(np.average([c.recall_at_10 for c in contents], weights=sizes)) if n else 1.0
@@ -148,8 +157,8 @@ def _conclude(folder: Path, collection: Collection, count: int, n: int) -> None:
     write_json(folder / "index.json", asdict(header))
 
 
-def _previous(collection: Collection) -> tuple[Segment, ...]:
-    """The segments of an earlier version of this index, if one is there and of this model."""
+def _previous_segments(collection: Collection) -> tuple[Segment, ...]:
+    """The segments of an earlier version of this index made by the same model, if any."""
     headers = collection.index_folder.glob("*/index.json")
     for file in sorted(headers, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
@@ -161,12 +170,12 @@ def _previous(collection: Collection) -> tuple[Segment, ...]:
                 Segment.open(file.parent / f"{number:03d}", searchable=False) for number in numbers
             )
         except DamagedError as error:
-            log.warning("an earlier index cannot be built upon: %s", error)
+            log.warning("cannot reuse an earlier index: %s", error)
     return ()
 
 
 def _link(old: Path, new: Path) -> None:
-    """The same files under a new folder, without copying where the file system allows it."""
+    """Hard-link a folder's files into a new folder; copy them where links are not possible."""
 
     def link(source: str, target: str) -> None:
         try:
@@ -182,9 +191,9 @@ def _key(part: parquet.Part) -> tuple[str, str, str]:
 
 
 def _swap(temporary: Path, folder: Path) -> None:
-    """Put the new index in place and drop earlier versions and what killed builds left behind.
+    """Put the new index in place; remove earlier versions and leftovers of killed builds.
 
-    Another process may have built the same index meanwhile: then its one stays.
+    If another process has built the same index meanwhile, that one stays.
     """
     try:
         temporary.rename(folder)
@@ -193,7 +202,7 @@ def _swap(temporary: Path, folder: Path) -> None:
             raise
         log.info("another process built %s first", folder)
     for other in folder.parent.iterdir():
-        with suppress(FileNotFoundError):  # that process does the same
-            abandoned = other.stat().st_mtime < time.time() - DAY
+        with suppress(FileNotFoundError):  # another process may be removing it, too
+            abandoned = other.stat().st_mtime < time.time() - DAY_SECONDS
             if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
                 shutil.rmtree(other, ignore_errors=True)

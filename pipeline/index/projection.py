@@ -1,15 +1,15 @@
-"""Fewer numbers a chip: the first stage of a search.
+"""The first stage of a search: 128 numbers per chip instead of 2,048.
 
-Embeddings of one area lie close to a subspace.  Each vector b is written as its coordinates z on
-the leading axes of the sample's second moments (a truncated SVD, not centred, because a cosine is
-not), and the length r of what is left over.  Then, for unit vectors a and b,
+Embeddings of one area lie close to a subspace.  A vector b becomes its coordinates z on the leading
+axes of a sample (a truncated SVD, not centred because a cosine is not) and the length r of the
+residual.  For unit vectors a and b,
 
     a·b = z_a·z_b + rest_a·rest_b,   |rest_a·rest_b| ≤ r_a r_b.
 
-So one dot product of length d + 1, with r as the last coordinate, is at once an upper bound of the
-cosine (the query's last coordinate being r_a), by which an exact search knows when it may stop,
-and a good guess (with half of r_a: what is left over tends to agree too), by which an approximate
-one ranks.
+One dot product of length d + 1, with r as the last coordinate, therefore gives two things.  With
+r_a as the query's last coordinate it is an upper bound of the cosine: an exact search stops once no
+bound reaches its k-th best.  With half of r_a it is a good estimate, by which an approximate search
+ranks, since the residuals of similar chips tend to agree.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 
 from pipeline.vectors import leading_axes, squared_lengths, widen
 
-#: Numbers kept of a chip, the length of the rest among them.
+#: Numbers per chip, including the length of the residual.
 REDUCED = 128
 SAMPLE = 6_144
-#: Share of the largest possible agreement of the rests that is expected.
+#: Expected agreement of two residuals, as a share of the largest possible one.
 EXPECTED = 0.5
-#: Added to squared lengths, so that rounding never makes the bound too small.
+#: Added to squared lengths so that rounding never makes a bound too small.
 SLACK = 1e-6
 
 
@@ -37,10 +37,10 @@ class Projection:
 
     @classmethod
     def fit(cls, vectors: np.ndarray) -> Projection:
-        """The axes that keep most of a sample's squared length; all of it where they can.
+        """The axes that keep most of a sample's squared length (all of it for few vectors).
 
         Args:
-            vectors: Float16 (n, 2048), of length one; up to 6,144 of them are looked at.
+            vectors: Float16 (n, 2048), unit vectors, of which up to 6,144 are used.
         """
         picked = np.linspace(0, len(vectors) - 1, min(len(vectors), SAMPLE)).astype(np.int64)
         sample = widen(vectors[picked])
@@ -57,7 +57,7 @@ class Projection:
 
         Args:
             units: The queries.
-            share: 1 for an upper bound of the cosines, less for a guess.
+            share: 1 for an upper bound of the cosines, less for an estimate.
         """
         return self._reduced(units, share)
 

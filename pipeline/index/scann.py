@@ -18,12 +18,12 @@ _loading = threading.Lock()
 def scann() -> ModuleType:
     """ScaNN's operations on numpy arrays, without TensorFlow.
 
-    `import scann` also loads ScaNN's TensorFlow operations, and with them TensorFlow: seconds that
-    a search has no use for.  A bare package in its place lets the one module be imported alone.
+    `import scann` also loads ScaNN's TensorFlow operations, and with them TensorFlow, which takes
+    seconds.  An empty package in its place allows the one module to be imported alone.
     """
     with _loading:
         module = _load()
-    native.quiet(Path(module.scann_pybind.__file__))  # it reports every k-means otherwise
+    native.quiet(Path(module.scann_pybind.__file__))  # it would print a report of every k-means
     return module
 
 

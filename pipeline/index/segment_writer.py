@@ -1,6 +1,6 @@
-"""Writing a segment: its vectors, what finds the nearest of them, and the least effort that does.
+"""Writing a segment: its vectors, ScaNN's searcher, and the search parameters.
 
-`pipeline.index.segment` says what the files are and reads them.
+`pipeline.index.segment` describes and reads the files.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 
 from pipeline.files import write_json
-from pipeline.index.exact import BLOCK, NEIGHBOURS, Truth, merged, probes
+from pipeline.index.exact import BLOCK, NEIGHBOURS, Truth, make_probes, merge_block
 from pipeline.index.projection import Projection
 from pipeline.index.scann import scann
-from pipeline.index.segment import Content, Parameters, Segment, files_of
+from pipeline.index.segment import Content, Parameters, Segment, file_sizes
 from pipeline.model.identity import DIMENSIONS
 from pipeline.vectors import normalise, widen
 
-#: Below so many chips an answer is proven equal to an exact scan.
+#: Below this number of chips, results are proven equal to an exact scan.
 EXACT_BELOW = 20_000
-#: Recall that the self-check asks for.
-WANTED = 0.997
-#: What the self-check may choose from: candidates, hashes scored again.
+#: Recall that the self-check requires.
+TARGET_RECALL = 0.997
+#: Choices of the self-check: candidates, and hashes re-scored.
 EFFORTS = ((200, 1000), (300, 2000), (400, 4000), (600, 6000), (1000, 8000))
-#: At least so many leaves are searched and one in sixteen, however easy the probes were.
+#: Minimum number of leaves searched (and one in sixteen), however easy the probes were.
 FEWEST = 64
 #: Threads that convert and write vectors while more are read.
 WRITERS = 2
@@ -39,7 +39,7 @@ def write(
     folder: Path,
     rows: int,
     pieces: Iterable[np.ndarray],
-    made_of: Iterable[tuple[str, str, str, int]],
+    origins: Iterable[tuple[str, str, str, int]],
     done: Callable[[int], None],
     projection: Projection | None = None,
 ) -> None:
@@ -47,10 +47,10 @@ def write(
 
     Args:
         folder: An empty folder.
-        rows: How many vectors there are.
-        pieces: The vectors in row order, float arrays (m, 2048) of any length, piece by piece.
+        rows: Number of vectors.
+        pieces: The vectors in row order, float arrays (m, 2048), not normalised.
         made_of: Where they come from, as `Content.parts`.
-        done: Told how many vectors have been written so far.
+        done: Called with the number of vectors written so far.
         projection: Of a larger segment, for one that is too small to be worth its own; None to
             find the axes that suit these vectors.
     """
@@ -60,7 +60,7 @@ def write(
         folder / "vectors.npy", mode="w+", dtype=np.float16, shape=shape
     )
     with (folder / "vectors.npy").open("r+b") as file:
-        # Else a full disk would be told by a signal that ends the process, at some page's writing.
+        # Otherwise a full disk would kill the process with SIGBUS when a page is written.
         os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     fill(vectors, pieces, done)
     vectors.flush()
@@ -68,17 +68,17 @@ def write(
         projection = Projection.fit(vectors)
     np.save(folder / "projection.npy", projection.axes)
     reduced, truth = _reduce(vectors, projection)
-    parameters = suited(rows)
-    searcher = _built(reduced, parameters)
+    parameters = initial_parameters(rows)
+    searcher = _build_searcher(reduced, parameters)
     searcher.serialize(str(folder / "scann"), relative_path=True)
     del reduced, searcher
-    content = Content(rows, tuple(made_of), parameters, 0.0, files_of(folder))
-    found = tuned(Segment(folder, content), truth)
+    content = Content(rows, tuple(origins), parameters, 0.0, file_sizes(folder))
+    found = tune(Segment(folder, content), truth)
     write_json(folder / "segment.json", asdict(found))
 
 
-def suited(n: int) -> Parameters:
-    """What suits n chips before the self-check."""
+def initial_parameters(n: int) -> Parameters:
+    """Parameters for n chips before the self-check."""
     if n < EXACT_BELOW:
         return Parameters("exact")
     leaves = round(n**0.5)
@@ -86,8 +86,8 @@ def suited(n: int) -> Parameters:
     return Parameters("tree", leaves, leaves, hashed, candidates)
 
 
-def tuned(segment: Segment, truth: Truth) -> Content:
-    """What a segment is with the least effort whose recall on the probes is as wanted."""
+def tune(segment: Segment, truth: Truth) -> Content:
+    """The segment's description with the cheapest parameters that reach the target recall."""
 
     def tried(parameters: Parameters) -> Content:
         changed = segment.with_parameters(parameters)
@@ -100,7 +100,7 @@ def tuned(segment: Segment, truth: Truth) -> Content:
     for candidates, hashed in efforts:
         parameters = replace(parameters, candidates=candidates, hashed=hashed)
         found = tried(parameters)
-        if found.recall_at_10 >= WANTED:
+        if found.recall_at_10 >= TARGET_RECALL:
             break
     fewest = min(max(parameters.leaves // 16, FEWEST), parameters.leaves)
     while parameters.leaves_searched > fewest:
@@ -108,21 +108,21 @@ def tuned(segment: Segment, truth: Truth) -> Content:
             parameters, leaves_searched=max(parameters.leaves_searched // 2, fewest)
         )
         fewer = tried(parameters)
-        if fewer.recall_at_10 < min(WANTED, found.recall_at_10):
+        if fewer.recall_at_10 < min(TARGET_RECALL, found.recall_at_10):
             break
         found = fewer
-    # Queries from elsewhere are harder than the probes: a step more than these ask for.
+    # Pictures from elsewhere are harder than the probes, so one step more than these need.
     candidates, hashed = next(efforts, EFFORTS[-1])
     return tried(replace(found.parameters, candidates=candidates, hashed=hashed))
 
 
 def fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int], None]) -> None:
-    """Write unit vectors piece by piece, the next pieces being read meanwhile.
+    """Write unit vectors piece by piece while the next pieces are read.
 
     Args:
         vectors: Float16 (n, 2048), written.
         pieces: Float arrays (m, 2048), in row order.
-        done: Told how many have been written so far.
+        done: Called with the number written so far.
     """
 
     def put(start: int, piece: np.ndarray) -> int:
@@ -143,8 +143,8 @@ def fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int]
 
 
 def _reduce(vectors: np.ndarray, projection: Projection) -> tuple[np.ndarray, Truth]:
-    """Reduced vectors float32 (n, 128) and the self-check's truth, in one pass over the vectors."""
-    n, queries = len(vectors), probes(vectors)
+    """Reduced vectors float32 (n, 128) and the truth of the self-check, in one pass."""
+    n, queries = len(vectors), make_probes(vectors)
     k = min(NEIGHBOURS, n)
     reduced = np.empty((n, projection.axes.shape[1] + 1), np.float32)
     rows = np.empty((len(queries), 0), np.int64)
@@ -152,15 +152,15 @@ def _reduce(vectors: np.ndarray, projection: Projection) -> tuple[np.ndarray, Tr
     for start in range(0, n, BLOCK):
         block = widen(vectors[start : start + BLOCK])
         reduced[start : start + BLOCK] = projection.of_chips(block)
-        rows, scores = merged(rows, scores, queries @ block.T, start, k)
+        rows, scores = merge_block(rows, scores, queries @ block.T, start, k)
     return reduced, Truth(queries, scores)
 
 
-def _built(reduced: np.ndarray, parameters: Parameters) -> Any:
-    """ScaNN's searcher of reduced vectors, which are changed."""
+def _build_searcher(reduced: np.ndarray, parameters: Parameters) -> Any:
+    """ScaNN's searcher of reduced vectors, which are changed in place."""
     exact = parameters.kind == "exact"
     if not exact:
-        # A shift leaves the order alone, and codes spend no digits on what all chips share.
+        # A shift does not change the order, and the hash codes then only encode differences.
         reduced -= reduced.mean(axis=0)
     builder = scann().builder(reduced, NEIGHBOURS, "dot_product")
     builder = builder.set_n_training_threads(len(os.sched_getaffinity(0)))

@@ -7,36 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.index.rows import Place
+from pipeline.index.rows import RowMap
 from pipeline.model.identity import DIMENSIONS
 
 if TYPE_CHECKING:
     from pipeline.index.segment import Segment
 
 
-class Rows:
-    """The vectors of several segments, read as one array in the collection's row order."""
+class SegmentedVectors:
+    """The vectors of several segments as one array in the collection's row order."""
 
     dtype = np.dtype(np.float16)
 
-    def __init__(self, segments: Sequence[Segment], located: Sequence[Place], n: int) -> None:
+    def __init__(self, segments: Sequence[Segment], maps: Sequence[RowMap], n: int) -> None:
         self.shape = (n, DIMENSIONS)
         self._vectors = [segment.vectors for segment in segments]
         self._owner = np.zeros(n, np.int32)
         self._own = np.zeros(n, np.int64)
-        for number, place in enumerate(located):
-            own = np.arange(place.count)
-            rows = place.rows_of(own)
+        for number, row_map in enumerate(maps):
+            own = np.arange(row_map.count)
+            rows = row_map.collection_rows(own)
             present = rows >= 0
             self._owner[rows[present]] = number
             self._own[rows[present]] = own[present]
 
     @classmethod
-    def of(cls, segments: Sequence[Segment], located: Sequence[Place], n: int) -> np.ndarray | Rows:
-        """The plain memory map where one segment holds everything in order."""
+    def of(
+        cls, segments: Sequence[Segment], maps: Sequence[RowMap], n: int
+    ) -> np.ndarray | SegmentedVectors:
+        """The vectors, as a plain memory map if one segment holds everything in order."""
         if not segments:
             return np.empty((0, DIMENSIONS), np.float16)
-        return segments[0].vectors if located[0].whole else cls(segments, located, n)
+        return segments[0].vectors if maps[0].whole else cls(segments, maps, n)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -14,7 +14,7 @@ from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, StorageError
 from pipeline.index.index import Index
-from pipeline.index.segment_writer import suited
+from pipeline.index.segment_writer import initial_parameters
 from pipeline.vectors import normalise
 from tests.factories import synthetic
 
@@ -273,7 +273,7 @@ def test_damaged_part_is_named_and_nothing_is_left_half_built(home: Path) -> Non
 
 @pytest.mark.parametrize(("n", "kind"), [(100, "exact"), (19_999, "exact"), (20_000, "tree")])
 def test_method_follows_the_size(n: int, kind: str) -> None:
-    assert suited(n).kind == kind
+    assert initial_parameters(n).kind == kind
 
 
 def test_empty_eligibility_returns_nothing(home: Path) -> None:

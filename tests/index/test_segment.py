@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import DamagedError
 from pipeline.index import segment_writer
-from pipeline.index.exact import Truth, best, nearest
+from pipeline.index.exact import Truth, best, scan
 from pipeline.index.projection import Projection
 from pipeline.index.rows import Eligible
 from pipeline.index.segment import Segment
@@ -61,7 +61,7 @@ def test_small_segments_give_the_exact_scan_whatever_the_query(
     exact: Segment, vectors: np.ndarray, queries: np.ndarray, k: int
 ) -> None:
     few = queries if k < 1000 else queries[::6]  # each compares as many as it finds
-    expected, cosines = nearest(vectors, few, k)
+    expected, cosines = scan(vectors, few, k)
     for i, query in enumerate(few):
         rows, scores = exact.search(query, k)
         assert len(rows) == len(set(rows)) == min(k, 3000)
@@ -76,7 +76,7 @@ def test_filtered_search_equals_an_exact_scan_of_the_eligible(
     for share in (0.004, 0.05, 0.5, 0.99):
         eligible = np.random.default_rng(3).random(3000) < share
         few = np.flatnonzero(eligible)
-        _, cosines = nearest(vectors[few], queries, 10)
+        _, cosines = scan(vectors[few], queries, 10)
         for query, expected in zip(queries, cosines, strict=True):
             rows, scores = exact.search(query, 10, Eligible(eligible))
             assert eligible[rows].all()
@@ -88,7 +88,7 @@ def test_a_tree_finds_almost_all_and_scores_exactly(
 ) -> None:
     assert tree.content.parameters.kind == "tree"
     assert tree.content.recall_at_10 >= 0.99
-    expected, _ = nearest(vectors, queries[:60], 10)
+    expected, _ = scan(vectors, queries[:60], 10)
     found = [tree.search(query, 10) for query in queries[:60]]
     hits = [len(np.intersect1d(rows, e)) for (rows, _), e in zip(found, expected, strict=True)]
     assert np.mean(hits[:30]) >= 9.9
@@ -104,7 +104,7 @@ def test_a_filter_on_a_tree_returns_its_k(
 ) -> None:
     eligible = np.random.default_rng(4).random(3000) < share
     few = np.flatnonzero(eligible)
-    expected, _ = nearest(vectors[few], queries[:60], 10)
+    expected, _ = scan(vectors[few], queries[:60], 10)
     found = []
     for query, truth in zip(queries, few[expected], strict=False):
         rows, _ = tree.search(query, 10, Eligible(eligible))
@@ -212,7 +212,7 @@ def test_the_search_needs_no_tensorflow(exact: Segment) -> None:
 
 def test_a_chip_as_near_as_the_last_true_neighbour_counts_as_found(vectors: np.ndarray) -> None:
     query = normalise(vectors[:1])
-    _, scores = nearest(vectors, query, 3)
+    _, scores = scan(vectors, query, 3)
     truth = Truth(query, scores)
 
     def twins(_: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
