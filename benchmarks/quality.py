@@ -141,9 +141,9 @@ def ablation(
     def count(scores: Callable[[np.ndarray], np.ndarray]) -> evaluate.Evaluation:
         return evaluate.measure(scores, labels, names)
 
-    def walked(vectors: np.ndarray) -> evaluate.Evaluation:
+    def random_walk(vectors: np.ndarray) -> evaluate.Evaluation:
         edges = pooling.graph(vectors)
-        return count(lambda queries: pooling.diffused(edges, queries))
+        return count(lambda queries: pooling.diffuse(edges, queries))
 
     even = projected(gem, pooling.EVENING)
     return {
@@ -153,9 +153,9 @@ def ablation(
         "+ components": cosine(projected(gem, 0)),
         "+ scales evened half-way": cosine(even),
         "(fully, for comparison)": cosine(projected(gem, 1)),
-        "+ neighbours joined": cosine(pooling.joined(even)),
+        "+ neighbours joined": cosine(pooling.augment(even)),
         "+ diffusion": count(evaluate.scorer(gem, "default")),
-        "(without joining, for comparison)": walked(even),
+        "(without joining, for comparison)": random_walk(even),
         "+ four orientations = default": count(evaluate.scorer(turned, "default")),
         "+ second scale = thorough": count(evaluate.scorer(both, "thorough")),
     }

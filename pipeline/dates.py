@@ -1,56 +1,51 @@
-"""Moments as they are written down everywhere: ISO 8601 in UTC, to the second."""
+"""Dates and times: ISO 8601 in UTC, to the second; and spans of days."""
 
 from __future__ import annotations
 
+from calendar import monthrange
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import date, datetime, timedelta, timezone
 
 from pipeline.errors import QueryError
 
-if TYPE_CHECKING:
-    pass
-
-
-from contextlib import suppress
-from datetime import datetime, timezone
-
 
 def now() -> str:
-    """The present."""
-    return written(datetime.now(timezone.utc))
+    """The current time."""
+    return format_utc(datetime.now(timezone.utc))
 
 
-def written(moment: datetime) -> str:
-    """A moment that knows its time zone."""
+def format_utc(moment: datetime) -> str:
+    """Format an aware datetime."""
     return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def read(text: str) -> str:
-    """A date or time as ISO 8601 has it; in UTC where it names no time zone.
+def parse(text: str) -> str:
+    """Normalise an ISO 8601 date or time; UTC unless it names a time zone.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not one.
     """
     moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    return written(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
+    return format_utc(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
 
 
-def told(text: str | None) -> str | None:
-    """The moment that a catalogue tells, or at least its day; None if it tells none."""
+def parse_lenient(text: str | None) -> str | None:
+    """Normalise a catalogue's time, or at least its day; None if neither can be read."""
     for part in (text, text[:10]) if text else ():
         with suppress(ValueError):  # Python 3.10 does not read every fraction of a second
-            return read(part)
+            return parse(part)
     return None
 
 
-def at(seconds: float) -> str:
-    """The moment so many seconds after the start of 1970 in UTC."""
-    return written(datetime.fromtimestamp(seconds, timezone.utc))
+def from_timestamp(seconds: float) -> str:
+    """Format a Unix timestamp."""
+    return format_utc(datetime.fromtimestamp(seconds, timezone.utc))
 
 
 @dataclass(frozen=True)
 class Dates:
-    """A span of days, both ends included; None is open.
+    """A span of days, both ends included; an end may be open (None).
 
     Attributes:
         start: First day, `YYYY-MM-DD`.
@@ -78,12 +73,10 @@ class Dates:
     @property
     def day_after(self) -> str | None:
         """The day after the last one, for services whose end is exclusive."""
-        from datetime import date, timedelta
-
         return str(date.fromisoformat(self.end) + timedelta(days=1)) if self.end else None
 
     def holds(self, moment: str | None) -> bool:
-        """Whether an ISO 8601 moment lies inside; an undated scene always does."""
+        """Whether an ISO 8601 time is within the span; None, of an undated scene, always is."""
         if moment is None:
             return True
         day = moment[:10]
@@ -96,9 +89,6 @@ class Dates:
 
 
 def _day(text: str, *, end: bool) -> str | None:
-    from calendar import monthrange
-    from datetime import date
-
     text = text.strip()
     if text in ("", ".."):
         return None

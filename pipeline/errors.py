@@ -1,4 +1,4 @@
-"""Every error a user can meet, as one tree.
+"""Every error that a user can see, as one tree.
 
     LookalikeError                 exit 1   anything of ours
     ├── InputError                 exit 2   what the user gave cannot be used
@@ -29,7 +29,7 @@ from pathlib import Path
 
 
 class LookalikeError(Exception):
-    """Base of every error Lookalike raises on purpose.
+    """Base of every error that Lookalike raises on purpose.
 
     Args:
         what: What is wrong, a sentence without its full stop.
@@ -41,14 +41,14 @@ class LookalikeError(Exception):
     http_status = 500
 
     def __init__(self, what: str, *, where: object = "", remedy: str = "") -> None:
-        # A file name or a request may hold halves of characters, which no terminal or JSON takes.
-        place = str(where).encode("utf-8", "backslashreplace").decode()
-        self.what, self.where, self.remedy = what, place, remedy
+        # File names and requests may hold lone surrogates, which neither terminals nor JSON accept.
+        self.what, self.remedy = what, remedy
+        self.where = str(where).encode("utf-8", "backslashreplace").decode()
         super().__init__(what, self.where, remedy)
 
     def __str__(self) -> str:
-        place = f": {self.where}" if self.where else ""
-        return f"{self.what}{place}." + (f" {self.remedy}." if self.remedy else "")
+        where = f": {self.where}" if self.where else ""
+        return f"{self.what}{where}." + (f" {self.remedy}." if self.remedy else "")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling; workers send these back.
@@ -168,7 +168,7 @@ class Cancelled(LookalikeError):
 
 @contextmanager
 def storage_errors(path: Path | str) -> Iterator[None]:
-    """Turn the operating system's refusals to write below `path` into `StorageError`."""
+    """Turn the system's errors of writing below `path` into `StorageError`."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Writing so that a reader, a crash or a full disk never meets half a file."""
+"""Files and locks: every file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pipeline.errors import DamagedError, LookalikeError, NewerError, storage_er
 
 TEMPORARY = ".tmp-"
 _RETRY_SECONDS = 0.01
-#: Whoever looks at a lock for longer has been stopped.
+#: A process that tests a lock for longer than this has been stopped.
 _LOOK_SECONDS = 60
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends well.
+    """A temporary path beside `path` that is renamed to it when the block succeeds.
 
     The content is flushed to the disk before the rename, so that after a power cut the file is
     either the old one, the new one or absent.  On any error the temporary is removed.
@@ -49,7 +49,7 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON in place of `path`, whole or not at all."""
+    """Write `content` as JSON to `path`, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
@@ -111,7 +111,7 @@ def check_schema(schema: object, newest: int, *, what: str, where: Path | str) -
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what a killed process left half-written anywhere below `folder`."""
+    """Remove incomplete files that killed processes left anywhere below `folder`."""
     for path in folder.rglob(f"{TEMPORARY}*"):
         if path.is_file():
             path.unlink(missing_ok=True)
@@ -119,11 +119,11 @@ def remove_temporaries(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
-    """Hold the lock file `path`; the system frees it even when the process is killed.
+    """Hold the lock file `path`; the system releases it even if the process is killed.
 
     Raises:
-        LookalikeError: `busy`, if another process holds the lock.  One that only looks at it is
-            waited for.
+        LookalikeError: `busy`, if another process holds the lock.  A process that only tests it
+            is waited for.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
     end = time.monotonic() + _LOOK_SECONDS
     with handle:
         while not _taken(handle, fcntl.LOCK_EX):
-            # A holder shares the lock with nobody; whoever only looks (`is_locked`) does.
+            # A holder has an exclusive lock; a process that only tests it has a shared one.
             if not _taken(handle, fcntl.LOCK_SH) or time.monotonic() > end:
                 raise busy
             fcntl.flock(handle, fcntl.LOCK_UN)
@@ -141,7 +141,7 @@ def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for whoever has it: for changes that take an instant."""
+    """Hold the lock file `path`, waiting until it is free; for short changes."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a")
@@ -151,17 +151,17 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock file `path`."""
+    """Whether a running process holds the lock file `path`."""
     try:
         with path.open("a+") as handle:
-            # Shared, so that two who look at once do not take each other for its holder.
+            # Shared, so that two processes that test it do not see each other as its holder.
             return not _taken(handle, fcntl.LOCK_SH)
     except OSError:
         return False
 
 
 def _taken(handle: IO[str], lock: int) -> bool:
-    """Whether a lock could be had at once."""
+    """Try to lock without waiting; whether that succeeded."""
     try:
         fcntl.flock(handle, lock | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):  # the latter on some network file systems
@@ -170,7 +170,7 @@ def _taken(handle: IO[str], lock: int) -> bool:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below `folder`; files that vanish meanwhile count nothing."""
+    """Bytes of all files below `folder`; files that are removed meanwhile count as 0."""
     total = 0
     for base, _, names in os.walk(folder):
         for name in names:
@@ -182,7 +182,7 @@ def size_of(folder: Path) -> int:
 
 
 def digest_of(path: Path, algorithm: str) -> Any:
-    """The `hashlib` object of a file's bytes, which are read in pieces."""
+    """The `hashlib` object of a file's content, read in pieces."""
     with path.open("rb") as file:
         digest = hashlib.new(algorithm)
         while piece := file.read(1 << 20):

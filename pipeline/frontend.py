@@ -1,4 +1,4 @@
-"""The browser libraries: fetched from npm at set-up, checked, unpacked to `assets/vendor/`.
+"""The browser libraries: fetched from npm at set-up, verified, unpacked to `assets/vendor/`.
 
 `assets/package.json` names each package's version and the integrity of its tarball.
 """
@@ -22,7 +22,7 @@ _TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Library:
+class Package:
     """One pinned npm package.
 
     Attributes:
@@ -37,26 +37,26 @@ class Library:
 
     @property
     def stamp(self) -> str:
-        """Content of the file that marks an unpacked copy as whole and of this version."""
+        """Content of the file that marks a complete copy of this version."""
         return f"{self.name}@{self.version} {self.integrity}\n"
 
 
-def pinned(manifest: Path = ASSETS / "package.json") -> list[Library]:
+def pinned(manifest: Path = ASSETS / "package.json") -> list[Package]:
     """The libraries that `assets/package.json` pins."""
     content = json.loads(manifest.read_text())
     return [
-        Library(name, version, content["integrity"][name])
+        Package(name, version, content["integrity"][name])
         for name, version in content["dependencies"].items()
     ]
 
 
-def missing(vendor: Path = VENDOR) -> list[Library]:
+def missing(vendor: Path = VENDOR) -> list[Package]:
     """The pinned libraries that are not unpacked in `vendor`."""
     return [library for library in pinned() if not _present(library, vendor)]
 
 
-def fetch(vendor: Path = VENDOR) -> list[Library]:
-    """Fetch what is missing into `vendor`; what is there already is left alone.
+def fetch(vendor: Path = VENDOR) -> list[Package]:
+    """Fetch missing libraries into `vendor`; existing ones are left as they are.
 
     Returns:
         The libraries that were fetched.
@@ -71,7 +71,7 @@ def fetch(vendor: Path = VENDOR) -> list[Library]:
 
 
 def assets_version(folder: Path = ASSETS) -> str:
-    """Eight hexadecimal digits that change with any front-end file."""
+    """Eight hexadecimal digits that change whenever a front-end file does."""
     # The libraries' own files change only with their stamps.
     patterns = ("*.*", "*/*.js", "*/*.css", "vendor/*/.stamp")
     files = sorted(path for pattern in patterns for path in folder.glob(pattern))
@@ -79,12 +79,12 @@ def assets_version(folder: Path = ASSETS) -> str:
     return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:8]
 
 
-def _present(library: Library, vendor: Path) -> bool:
+def _present(library: Package, vendor: Path) -> bool:
     stamp = vendor / library.name / ".stamp"
     return stamp.is_file() and stamp.read_text() == library.stamp
 
 
-def _install(library: Library, vendor: Path) -> None:
+def _install(library: Package, vendor: Path) -> None:
     vendor.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=vendor, prefix=".fetch-") as scratch:
         tarball = npm.pack(
@@ -103,7 +103,7 @@ def _install(library: Library, vendor: Path) -> None:
 
 
 def _unpack_dist(tarball: Path, folder: Path) -> None:
-    """Unpack the regular files below `package/dist/`; nothing else is wanted or trusted."""
+    """Unpack the regular files below `package/dist/`; other members are ignored as untrusted."""
     with tarfile.open(tarball) as archive:
         for member in archive:
             parts = PurePosixPath(member.name).parts

@@ -1,4 +1,4 @@
-"""How a slow stage tells its caller where it stands, and learns that it should stop."""
+"""Progress of a stage, and how its caller cancels it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """One report of a running stage.
+    """One progress report of a stage.
 
     Attributes:
-        stage: What is being done, as a user would say it ("Embedding chips").
+        stage: Name of the stage, as shown to users ("Embedding").
         done: Units finished.
         total: Units in all, 0 while unknown.
         unit: What is counted ("chips", "bytes", "blocks").
-        note: A detail worth a line ("block r0002-c0001 of landsat7-1f2e3d4c").
+        note: A detail to show ("block r0002-c0001 of landsat7-1f2e3d4c").
     """
 
     stage: str
@@ -25,9 +25,9 @@ class Progress:
     note: str = ""
 
 
-#: Called with every report.  To cancel the stage the callback raises `errors.Cancelled`.
+#: Called with every report.  To cancel the stage, the callback raises `errors.Cancelled`.
 OnProgress = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """The callback of a caller that does not care."""
+    """The callback of a caller that ignores progress."""

@@ -1,4 +1,4 @@
-"""Settings, read once from the environment; the only reader of `os.environ`."""
+"""Settings, read once from the environment.  Nothing else reads `os.environ`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.errors import QueryError
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are kept and how much of the machine may be used.
+    """Where data is kept, how much of the machine is used, and who has access.
 
     Attributes:
         home: Folder of everything Lookalike keeps (`LOOKALIKE_HOME`, default `~/.lookalike`).
@@ -23,17 +23,17 @@ class Settings:
         storage: fsspec URL that the workers of that scheduler reach, where they do not share our
             disk (`LOOKALIKE_STORAGE`), or None.
         workers: Worker processes of the local engine (`LOOKALIKE_WORKERS`), 0 for in-process.
-        folders: Folders from which rasters may be opened by path in the app
+        folders: Folders from which users may open rasters by path
             (`LOOKALIKE_FOLDERS`, separated like PATH).
         upload_mb: Largest upload in megabytes (`LOOKALIKE_UPLOAD_MB`).
         basemap: URL template of a tile basemap, `{z}/{x}/{y}` (`LOOKALIKE_BASEMAP`), or None: the
             map then shows the scenes alone and nothing leaves the machine.
         tokens: File of bearer tokens for the REST interface (`LOOKALIKE_TOKENS`), or None.
         users: E-mail addresses or `@domain` endings that may sign in (`LOOKALIKE_USERS`, separated
-            by commas); empty for everyone whom the identity provider lets in.
+            by commas); empty for everyone whom the identity provider admits.
         public: Whether to listen on public addresses without sign-in (`LOOKALIKE_PUBLIC=1`).
-        private_hosts: Hosts (`name` or `name:port`) that may be reached although their address is
-            private, and by plain http (`LOOKALIKE_PRIVATE_HOSTS`, separated by commas).
+        private_hosts: Hosts (`name` or `name:port`) that may be requested although their address
+            is private, and by plain http (`LOOKALIKE_PRIVATE_HOSTS`, separated by commas).
         google_credentials: Google credentials as JSON: a service account's key or a workload
             identity configuration (`GOOGLE_APPLICATION_CREDENTIALS`), or None.
         google_metadata: Use the identity that Google's cloud gives this machine
@@ -81,7 +81,7 @@ def settings() -> Settings:
 
 
 def from_environment(env: dict[str, str]) -> Settings:
-    """Settings from a mapping of environment variables; unset ones take their defaults."""
+    """Settings from environment variables, with defaults for unset ones."""
     defaults = Settings(home=Path())
     return Settings(
         home=Path(env.get("LOOKALIKE_HOME") or "~/.lookalike").expanduser().absolute(),
@@ -129,7 +129,7 @@ def _named(env: dict[str, str], name: str) -> list[tuple[str, str]]:
     for key, _, url in pairs:
         if not key or not url.startswith(("https://", "http://")):
             raise QueryError(
-                f"{name} holds something that is not name=https://…",
+                f"{name} has an entry that is not name=https://…",
                 where=key,
                 remedy="Write name=https://address, several separated by commas",
             )

@@ -29,9 +29,9 @@ def tarball(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def library(content: bytes) -> frontend.Library:
+def library(content: bytes) -> frontend.Package:
     digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
-    return frontend.Library("thing", "1.0.0", f"sha512-{digest}")
+    return frontend.Package("thing", "1.0.0", f"sha512-{digest}")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return install
 
 
-def fetch(monkeypatch, wanted: frontend.Library, vendor: Path) -> list[frontend.Library]:
+def fetch(monkeypatch, wanted: frontend.Package, vendor: Path) -> list[frontend.Package]:
     monkeypatch.setattr(frontend, "pinned", lambda: [wanted])
     return frontend.fetch(vendor)
 

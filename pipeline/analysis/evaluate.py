@@ -154,8 +154,8 @@ def scorer(vectors: np.ndarray, method: Method) -> Callable[[np.ndarray], np.nda
         vectors = normalise(vectors)
         return lambda queries: vectors[queries] @ vectors.T
     projected = pooling.Projection.learn(vectors)(vectors)
-    edges = pooling.graph(pooling.joined(projected))
-    return lambda queries: pooling.diffused(edges, queries)
+    edges = pooling.graph(pooling.augment(projected))
+    return lambda queries: pooling.diffuse(edges, queries)
 
 
 def measure(

@@ -211,7 +211,7 @@ class Library:
             name, _, stamp = token.rpartition(".")
             if not (NAME.fullmatch(name) and stamp.isdecimal()):
                 continue
-            when = dates.at(int(stamp) / 1e9)
+            when = dates.from_timestamp(int(stamp) / 1e9)
             searches = sum(1 for _ in (path.parent / "searches").glob("*.json"))
             found.append((int(stamp), token, name, when, searches, path.parent))
         return [

@@ -96,7 +96,7 @@ def utc(text: str | None, path: str | Path) -> str | None:
     if text is None:
         return None
     try:
-        return dates.read(text)
+        return dates.parse(text)
     except ValueError as error:
         raise SceneError(
             f"{text!r} is not a date or time", where=path, remedy="Write it as 2016-08-16T17:05:00Z"

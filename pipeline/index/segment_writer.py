@@ -49,10 +49,9 @@ def write(
         folder: An empty folder.
         rows: Number of vectors.
         pieces: The vectors in row order, float arrays (m, 2048), not normalised.
-        made_of: Where they come from, as `Content.parts`.
+        origins: Where they come from, as `Content.parts`.
         done: Called with the number of vectors written so far.
-        projection: Of a larger segment, for one that is too small to be worth its own; None to
-            find the axes that suit these vectors.
+        projection: Projection to reuse if the segment is small; None to fit one.
     """
     (folder / "scann").mkdir(parents=True)
     shape = (rows, DIMENSIONS)

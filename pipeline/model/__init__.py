@@ -1,1 +1,1 @@
-"""From pixels to vectors; nothing is read from or written to disk but the weights."""
+"""From pixels to vectors.  Nothing but the weights is read from or written to disk."""

@@ -1,12 +1,12 @@
-"""Overlapping chips embedded in one pass over the region they share.
+"""Embedding overlapping chips in one pass over the region that they share.
 
-ResNet-50 is convolutional: over a region it gives one 2048-vector every 32 pixels, and global
-average pooling over a 256×256 chip is the mean of 8×8 of those cells.  So the network runs once
-over the region and every chip is a box mean of the feature map, however much the chips overlap.
+ResNet-50 is convolutional: for a region it gives one 2048-vector every 32 pixels, and global
+average pooling over a 256×256 chip is the mean of 8×8 of these cells.  The network therefore runs
+once over the region, and every chip is a box mean of the feature map, however much chips overlap.
 
-A chip on the edge of the region would see zeros where the scene goes on.  The region is therefore
-read with a halo, and starts on a multiple of 32 scene pixels, so that cells lie in the same places
-whatever the blocking and the same chip from two blocks agrees.
+A chip at the edge of the region would see zeros where the scene continues.  The region is therefore
+read with a halo.  It starts at a multiple of 32 scene pixels, so that cells do not depend on the
+division into blocks and a chip gets the same vector from either of two blocks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.model.resnet import CELL
 from pipeline.model.weights import cache
 from pipeline.vectors import normalise
 
-#: Pixels read around a block.  With 192 the same chip from two blocks differs by less than 1e-4
+#: Pixels read around a block.  With 192, vectors of a chip from two blocks differ by less than 1e-4
 #: in cosine (96: up to 5e-3; 224: not at all), see docs/performance.md.
 HALO = 192
 #: Pixels of mirror image around a query picture.
@@ -84,12 +84,11 @@ class DenseEmbedder:
         return box_means(self.network.maps(pixels[None])[0], cols, rows)
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
-        """Vectors of pictures without surroundings, (n, 256, 256, 3) uint8 → float32 (n, 2048).
+        """Vectors of pictures without surroundings: uint8 (n, 256, 256, 3) to float32 (n, 2048).
 
-        A chip of a scene saw what lies around it and a picture has nothing there.  Two stand-ins,
-        zeros and the picture mirrored, err in different directions; the mean of their directions
-        finds the picture's own place in a dense collection more often than either
-        (docs/quality.md).
+        A chip's vector includes some of its surroundings, which a picture lacks.  Zeros and the
+        mirrored picture, as substitutes, err in different directions; the sum of their unit
+        vectors finds the picture in a dense collection more often than either (docs/quality.md).
         """
         plain = pooled(self.network, pixels)
         edges = [(0, 0), (MIRROR, MIRROR), (MIRROR, MIRROR), (0, 0)]
@@ -105,9 +104,9 @@ class DenseEmbedder:
 def box_means(cells: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int = 256) -> np.ndarray:
     """Mean of the feature map over each chip's box.
 
-    A chip that does not start on a cell (the last of a row is shifted inward) takes its first and
-    last cells by the share of them that lies inside.  Chips come in grids, so each distinct row of
-    chips is averaged once over the map's rows and then over its columns.
+    A chip that does not start on a cell (the last of a row is shifted inward) weighs its first and
+    last cells by the share inside.  Chips form a grid, so each row of chips is averaged once over
+    the map's rows and then over its columns.
 
     Args:
         cells: (h, w, d) feature map, one cell every 32 pixels.

@@ -1,11 +1,11 @@
-"""Chips to vectors: ResNet-50 without its top, global average pool, 2048 numbers a chip.
+"""Chips to vectors: ResNet-50 without its top and a global average pool, 2,048 numbers per chip.
 
-Two modes, which a collection names in its model identity because their vectors do not mix:
+There are two modes, whose vectors do not mix; a collection names its mode in its model identity:
 
-- "chip": each 256×256 chip goes through the network alone, zeros around it, as Keras does it;
-- "dense": one pass over a region of the scene, and a chip's vector is the mean of its 8×8 cells of
-  the feature map.  The cost follows the scene's area instead of the number of overlapping chips,
-  and a chip sees its true surroundings.  See `pipeline.model.dense`.
+- "chip": each 256×256 chip passes through the network alone, padded with zeros, as in Keras;
+- "dense": the network passes once over a region of the scene, and a chip's vector is the mean of
+  its 8×8 cells of the feature map.  The cost depends on the area of the scene, not on the number of
+  overlapping chips, and chips see their true surroundings.  See `pipeline.model.dense`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Embedder(Protocol):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What the vectors are made by."""
+        """The model that makes the vectors."""
         ...
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
-        """Vectors of chips cut out and embedded alone; the way of a query picture.
+        """Vectors of chips embedded on their own, as query pictures are.
 
         Args:
             pixels: uint8 RGB (n, 256, 256, 3).
@@ -59,7 +59,7 @@ class ChipEmbedder:
 
     Args:
         loaded: The weights.
-        network: What runs them.
+        network: The runtime.
     """
 
     def __init__(self, loaded: cache.Weights, network: resnet.Network) -> None:
@@ -75,7 +75,7 @@ def pooled(network: resnet.Network, pixels: np.ndarray) -> np.ndarray:
     """Global average of the last feature map of pictures.
 
     Args:
-        network: What runs ResNet-50.
+        network: The runtime.
         pixels: uint8 RGB (n, h, w, 3).
 
     Returns:
@@ -86,7 +86,7 @@ def pooled(network: resnet.Network, pixels: np.ndarray) -> np.ndarray:
     """
     if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
         raise QueryError(
-            "Pictures to embed must be uint8 RGB, (n, height, width, 3)",
+            "Pixels to embed must be uint8 RGB, (n, height, width, 3)",
             where=f"{pixels.dtype} {pixels.shape}",
             remedy="Convert them first",
         )

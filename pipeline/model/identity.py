@@ -1,4 +1,4 @@
-"""Which model made a vector; vectors of different identities cannot be compared."""
+"""The identity of the model that made a vector.  Vectors of different models do not compare."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ DIMENSIONS = 2048
 class ModelIdentity:
     """The model that made a vector.
 
-    The arithmetic (float32, bfloat16) is not part of it: the vectors agree to a cosine above
-    0.999, so a collection built on one machine is searched on another.
+    The arithmetic (float32, bfloat16) is not part of it: vectors agree to a cosine above 0.999, so
+    a collection built on one machine can be searched on another.
 
     Attributes:
         name: The network.
         weights_sha256: Fingerprint of its weights.
-        preprocessing: What is done to pixels before the first layer.
+        preprocessing: Preparation of pixels for the first layer.
         pooling: How a feature map becomes a vector.
-        mode: Whether chips were embedded alone or in their surroundings.
+        mode: "chip" if chips were embedded alone, "dense" if in their surroundings.
         dimensions: Length of a vector.
     """
 
@@ -47,7 +47,7 @@ class ModelIdentity:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelIdentity:
-        """From `to_dict`'s values; unknown keys of later versions are ignored.
+        """The identity that `to_dict` wrote; unknown keys of later versions are ignored.
 
         Raises:
             ModelMismatchError: If a value is missing or of another kind.

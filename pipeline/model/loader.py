@@ -1,4 +1,4 @@
-"""The embedder of this process, loaded once."""
+"""The embedders of this process, each loaded once."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ _LOADING = Lock()
 
 
 def resnet50(mode: str = "chip", *, threads: int | None = None) -> Embedder:
-    """The ResNet-50 embedder of this process; made at the first call, which takes seconds.
+    """The ResNet-50 embedder of this process; the first call takes seconds.
 
     Args:
         mode: "chip", or "dense" for one that also has `embed_region`.
-        threads: Processor threads, default `LOOKALIKE_THREADS`.  Only the first call in a process
-            decides: TensorFlow fixes its threads when it starts.
+        threads: Processor threads, default `LOOKALIKE_THREADS`.  Only the first call of a process
+            counts, because TensorFlow sets its threads when it starts.
 
     Raises:
         WeightsError: If there are no weights.
         QueryError: If there is no such mode.
     """
-    checked = _checked(mode)
+    checked = _check_mode(mode)
     path = cache.find()
-    with _LOADING:  # else two threads that ask at once would each load one
+    with _LOADING:  # otherwise two threads could each load one
         return _resnet50(path, checked, threads or settings().threads)
 
 
 def identity(mode: str = "chip", progress: OnProgress | None = None) -> ModelIdentity:
-    """What `resnet50(mode)` makes vectors by, known without the seconds its runtime takes to load.
+    """The identity of `resnet50(mode)`, without loading the network.
 
     Raises:
         WeightsError: If there are no weights.
         QueryError: If there is no such mode.
     """
-    checked = _checked(mode)
+    checked = _check_mode(mode)
     return identity_of(cache.load(cache.find(progress=progress)), checked)
 
 
-def _checked(mode: str) -> Mode:
+def _check_mode(mode: str) -> Mode:
     if mode not in ("chip", "dense"):
-        raise QueryError("No such embedding mode", where=mode, remedy="Use chip or dense")
+        raise QueryError("Unknown embedding mode", where=mode, remedy="Use chip or dense")
     return cast("Mode", mode)
 
 
 def this_network(progress: OnProgress | None = None) -> resnet.Network:
-    """The process's ResNet-50 itself, for those who pool its feature maps in their own way.
+    """The ResNet-50 of this process, for callers that pool its feature maps themselves.
 
     Raises:
         WeightsError: If there are no weights.

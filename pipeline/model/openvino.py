@@ -1,9 +1,8 @@
-"""The same ResNet-50 graph in OpenVINO, which runs it faster on Intel and AMD processors.
+"""The ResNet-50 graph in OpenVINO, which runs it faster on Intel and AMD processors.
 
-Used when the `openvino` package is installed and there is no graphics card; without it TensorFlow
-does the work.
-The graph is built here from the folded Keras weights, so that embedding needs no TensorFlow at all:
-a worker starts in a second instead of five and is half a gigabyte smaller.
+It is used if the `openvino` package is installed and there is no graphics card.  The graph is built
+from the folded Keras weights, so that embedding does not need TensorFlow: a worker starts in one
+second instead of five and is half a gigabyte smaller.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from pipeline.model import native, resnet
 from pipeline.model.weights.cache import Weights
 
-#: Chips a request.  Two requests run side by side; larger ones only move more memory.
+#: Chips per request.  Requests run in parallel; larger ones only move more memory.
 BATCH = 4
 
 
@@ -68,7 +67,7 @@ class OpenVinoNetwork:
         requests.set_callback(keep)
         for start in range(0, n, self.batch):
             part = pixels[start : start + self.batch]
-            if len(part) < self.batch:  # the last one is filled up; its surplus is not kept
+            if len(part) < self.batch:  # the compiled shape is fixed: pad the last batch
                 part = np.concatenate(
                     [part, np.zeros((self.batch - len(part), *part.shape[1:]), "u1")]
                 )
@@ -84,7 +83,7 @@ def _graph(folded: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
     def convolve(x: Any, name: str, stride: int, pad: int, *, relu: bool) -> Any:
         kernel, bias = folded[name]
         if name == "conv1":
-            kernel = kernel[:, :, ::-1]  # taking RGB spares turning every pixel to BGR
+            kernel = kernel[:, :, ::-1]  # for RGB input, which saves converting pixels to BGR
         weights = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
         x = ops.convolution(x, weights, [stride] * 2, [pad] * 2, [pad] * 2, [1, 1])
         x = ops.add(x, bias.reshape(1, -1, 1, 1))

@@ -1,15 +1,15 @@
-"""Better vectors for the same pictures, without a label.
+"""Better vectors for the same pictures, without labels.
 
-A plain vector is the average of ResNet-50's last feature map.  Each step below was measured on its
-own (docs/quality.md) and none looks at a label:
+A plain vector is the average of ResNet-50's last feature map.  Each of these steps was measured
+separately (docs/quality.md); none uses labels:
 
-- generalised-mean pooling (Radenović, Tolias & Chum, TPAMI 2019): a cell that responds strongly
-  counts for more than under the average;
-- the vectors of the picture's rotations averaged: an aerial picture has no up;
+- generalised-mean pooling (Radenović, Tolias & Chum, TPAMI 2019): strong responses
+  weigh more than in the average;
+- the mean of the vectors of the picture's rotations, because aerial pictures have no up;
 - a second scale beside the first;
-- centring on the collection's mean, the first principal components, and their scales evened out
-  half-way (Jégou & Chum, ECCV 2012, whiten fully, which hurts here);
-- each vector joined by its nearest neighbours (database-side augmentation, Arandjelović &
+- centring on the collection's mean, projecting to the first principal components, and half
+  whitening (Jégou & Chum, ECCV 2012, whiten fully, which is worse here);
+- adding its nearest neighbours to each vector (database-side augmentation, Arandjelović &
   Zisserman, CVPR 2012; weights after Radenović et al.);
 - diffusion on the graph of nearest neighbours (Donoser & Bischof, CVPR 2013; Iscen et al., CVPR
   2017): similar to what is similar to the query.
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 #: Exponent of the generalised mean: 1 is the average, infinity the maximum.
 GEM = 3.0
 COMPONENTS = 128
-#: How far the components' scales are evened out: 0 not at all, 1 is full whitening.
+#: Degree of whitening: 0 is none, 1 is full whitening.
 EVENING = 0.5
 JOINED = 5
 NEIGHBOURS = 20
-#: Share of a diffusion step that walks on rather than returning to the query.
+#: Share of a diffusion step that continues rather than returns to the query.
 WALK = 0.9
 _STEPS = 40
 #: Enough for the axes: five rounds change mAP and P@20 on labelled pictures by less than 0.005.
@@ -51,7 +51,7 @@ def generalised_mean(maps: np.ndarray, power: float = GEM) -> np.ndarray:
 
 
 def orientations(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """The pictures (n, h, w, 3) turned by 0, 90, 180 and 270 degrees."""
+    """The pictures (n, h, w, 3) rotated by 0, 90, 180 and 270 degrees."""
     for turns in range(4):
         yield np.ascontiguousarray(np.rot90(pixels, turns, axes=(1, 2)))
 
@@ -77,12 +77,12 @@ def pooled(
 
 @dataclass(frozen=True)
 class Projection:
-    """Centring, principal components and half-evened scales, learned from a collection.
+    """Centring, principal components and half whitening, learned from a collection.
 
     Attributes:
         mean: (d,).
         axes: (d, components).
-        scales: (components,) what each component is divided by.
+        scales: (components,) divisor of each component.
     """
 
     mean: np.ndarray
@@ -93,7 +93,7 @@ class Projection:
     def learn(
         cls, vectors: np.ndarray, components: int = COMPONENTS, evening: float = EVENING
     ) -> Projection:
-        """From the collection's vectors (n, d); fewer components when n is small."""
+        """Learn from vectors (n, d); there are fewer components if n is small."""
         mean = vectors.mean(0)
         centred = vectors - mean
         count = min(components, max(len(vectors) - 1, 1), vectors.shape[1])
@@ -108,7 +108,7 @@ class Projection:
 
 
 def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of every unit vector, itself among them: (n, k) indices and cosines."""
+    """The k nearest of every unit vector, itself included: (n, k) indices and cosines."""
     k = min(k, len(vectors))
     indices = np.empty((len(vectors), k), np.int64)
     cosines = np.empty((len(vectors), k), vectors.dtype)
@@ -123,7 +123,7 @@ def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return indices, cosines
 
 
-def joined(vectors: np.ndarray, k: int = JOINED) -> np.ndarray:
+def augment(vectors: np.ndarray, k: int = JOINED) -> np.ndarray:
     """Each unit vector with its k nearest added, weighted by their cosine cubed."""
     indices, cosines = neighbours(vectors, k + 1)
     weights = np.clip(cosines, 0, 1) ** 3
@@ -146,15 +146,15 @@ def graph(vectors: np.ndarray, k: int = NEIGHBOURS) -> csr_matrix:
     return (scale @ edges @ scale).tocsr()
 
 
-def diffused(edges: csr_matrix, queries: np.ndarray) -> np.ndarray:
-    """Scores (queries, n) after walking the graph from each query (indices into it)."""
+def diffuse(edges: csr_matrix, queries: np.ndarray) -> np.ndarray:
+    """Scores (q, n) after walking the graph from each query, given by its index."""
     start = np.zeros((edges.shape[0], len(queries)), np.float32)
     start[queries, np.arange(len(queries))] = 1
-    return walked(edges, start).T
+    return random_walk(edges, start).T
 
 
-def walked(edges: csr_matrix, start: np.ndarray) -> np.ndarray:
-    """Scores, of the shape of `start` (n,) or (n, q), after walking the graph from there."""
+def random_walk(edges: csr_matrix, start: np.ndarray) -> np.ndarray:
+    """Scores after walking the graph from `start`, (n,) or (n, q), in the same shape."""
     scores = start
     for _ in range(_STEPS):
         scores = WALK * (edges @ scores) + start

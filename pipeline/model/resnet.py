@@ -1,15 +1,15 @@
 """Keras's ResNet-50 as a fast inference graph.
 
-The graph computes what `keras.applications.ResNet50(include_top=False)` on `preprocess_input`
-computes, with three changes that leave the result alone but not the time:
+The graph computes the same as `keras.applications.ResNet50(include_top=False)` after
+`preprocess_input`, but faster, by three changes:
 
-- every batch normalisation is folded into the convolution before it (in float64, once);
+- every batch normalisation is folded into the convolution before it (once, in float64);
 - preprocessing (RGB → BGR, minus the ImageNet mean) is part of the graph, which takes uint8;
 - on a processor or graphics card with fast 16-bit arithmetic, activations and weights are bfloat16
   (or float16 on older cards) with float32 accumulation, which oneDNN and cuDNN do in hardware.
 
-Casting the graph ourselves rather than switching on TensorFlow's auto mixed precision keeps the
-choice out of process-global state: a Keras model beside this one still runs in float32.
+The graph is cast explicitly, because TensorFlow's automatic mixed precision is global state of the
+process: a Keras model beside this one still runs in float32.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Network(Protocol):
 
     Attributes:
         name: Runtime and arithmetic, for reports ("TensorFlow 2.18.1 bfloat16").
-        batch: Pictures a step.
+        batch: Pictures per step.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Network(Protocol):
 
 
 class TensorFlowNetwork:
-    """ResNet-50's last feature map, computed by TensorFlow on whatever it finds.
+    """ResNet-50's last feature map, computed by TensorFlow on the processor or a graphics card.
 
     Args:
         weights: ResNet-50's.
-        threads: Processor threads.  TensorFlow fixes them when it starts, so that only the first
-            network of a process decides.
-        precision: Arithmetic, default the fastest here.
+        threads: Processor threads.  TensorFlow sets them when it starts, so only the first network
+            of a process counts.
+        precision: Arithmetic; by default the fastest on this machine.
     """
 
     def __init__(self, weights: Weights, threads: int, precision: Precision | None = None) -> None:
@@ -75,11 +75,11 @@ class TensorFlowNetwork:
             for gpu in gpus:
                 tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
-            log.debug("TensorFlow already runs; its threads and memory policy stay as they are")
+            log.debug("TensorFlow is already running: threads and memory policy are unchanged")
         if precision is None:
             precision = _gpu_precision(gpus[0]) if gpus else None
         if precision is None:
-            precision = "bfloat16" if _cpu_has_bfloat16() else "float32"
+            precision = "bfloat16" if cpu_has_bfloat16() else "float32"
         self.batch = 256 if gpus else 8
         self.name = f"TensorFlow {tf.__version__} {precision}{' on GPU' if gpus else ''}"
         self._graph = compile_graph(weights, precision)
@@ -102,8 +102,8 @@ def _gpu_precision(gpu: Any) -> Precision:
 
 
 @lru_cache(maxsize=1)
-def _cpu_has_bfloat16() -> bool:
-    """Whether the processor has bfloat16 instructions; emulating them would be slower."""
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor has bfloat16 instructions; emulation would be slower than float32."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -160,7 +160,7 @@ def compile_graph(weights: Weights, precision: Precision) -> Callable[[Any], Any
         x = tf.cast(pixels[..., ::-1], tf.float32) - tf.constant(MEAN_BGR)
         x = tf.cast(tf.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]]), dtype)
         x = convolve(x, "conv1", 2, "VALID", relu=True)
-        # After a ReLU nothing is below zero, so padding with zeros is what Keras does.
+        # After a ReLU no value is negative, so padding with zeros equals Keras's padding.
         x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID")
         for stage, blocks in STAGES.items():
             for number in range(1, blocks + 1):

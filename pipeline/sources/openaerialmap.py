@@ -107,7 +107,7 @@ class OpenAerialMap:
             source=self.name,
             title=str(image.get("title") or image["_id"]),
             footprint=footprint,
-            datetime=moments.told(moment),
+            datetime=moments.parse_lenient(moment),
             gsd=float(image["gsd"]) if image.get("gsd") else None,
             thumbnail=str(properties.get("thumbnail") or ""),
             share=share_of(area, footprint),

@@ -101,7 +101,7 @@ def test_diffusion_reaches_along_the_data_what_is_far_from_the_query() -> None:
     tilt = np.random.default_rng(0).normal(1.0, 0.01, 10)
     off = np.stack([np.cos(tilt), np.zeros(10), np.sin(tilt)], 1)
     vectors = np.concatenate([arc, off]).astype(np.float32)
-    scores = pooling.diffused(pooling.graph(vectors, 4), np.array([0]))[0]
+    scores = pooling.diffuse(pooling.graph(vectors, 4), np.array([0]))[0]
     assert vectors[0] @ vectors[30] > vectors[0] @ vectors[25]
     assert scores[25] > scores[30]
 

@@ -390,7 +390,7 @@ def test_openaerialmap_lists_and_brings_the_part_under_the_area(
     ],
 )
 def test_moments_of_a_catalogue_are_read_as_far_as_they_are_some(told, moment) -> None:
-    assert dates.told(told) == moment
+    assert dates.parse_lenient(told) == moment
 
 
 def test_openaerialmap_in_an_unknown_form_is_named(server: Loopback, area) -> None:

@@ -1,1 +1,1 @@
-"""The ImageNet weights: found, fetched, converted and verified; never random ones."""
+"""The ImageNet weights: finding, fetching, converting and verifying them."""

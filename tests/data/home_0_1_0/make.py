@@ -39,7 +39,7 @@ SHELF = Shelf(Store(HOME))
 
 # bfloat16, which 0.1.0 uses where the processor has it, differs between processors in the third
 # digit; in float32 every machine makes the same vectors but for the last bit of float16.
-resnet._cpu_has_bfloat16 = lambda: False
+resnet.cpu_has_bfloat16 = lambda: False
 
 
 def land(width: int, height: int, seed: int) -> np.ndarray:
