@@ -111,7 +111,7 @@ def _finished(
     found, damaged = {}, set()
     for path in collection.part_files(scene_id):
         try:
-            found[path.name] = parquet.verified(path, scene_id)
+            found[path.name] = parquet.verify(path, scene_id)
         except NewerError:
             raise
         except DamagedError as error:

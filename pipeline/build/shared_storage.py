@@ -143,7 +143,7 @@ def fetch_part(storage: Storage, task: BlockTask) -> parquet.Part:
             remedy=parquet.REMEDY,
         ) from error
     try:
-        part = parquet.verified(task.path, task.scene_id)
+        part = parquet.verify(task.path, task.scene_id)
         _check_fits(task, part)
     except DamagedError:
         task.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The table of a collection: all its chips, columnar, without their embeddings."""
+"""The table of a collection's chips, by columns, without embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.geo.antimeridian import wrap_longitude
 
 @dataclass(frozen=True, eq=False)
 class ChipTable:
-    """All chips of a collection, columnar, in row order; row numbers are positions here.
+    """All chips of a collection, by columns.  A row number is a position in these arrays.
 
     Attributes:
         ids: Chip ids, bytes array (n,).
@@ -22,8 +22,8 @@ class ChipTable:
         corners: Float64 (n, 4, 2), longitude and latitude (EPSG:4326) of the upper left, upper
             right, lower right and lower left corner.
         cols: Pixel column of the upper left corner in the scene, int32 (n,).
-        rows: Pixel row of it, int32 (n,).
-        gsd: Metres a pixel, float32 (n,).
+        rows: Pixel row of the upper left corner, int32 (n,).
+        gsd: Metres per pixel, float32 (n,).
         nodata_percent: Share of pixels without data, float32 (n,), 0-100.
         sharpness: Variance of the Laplacian of luma, float32 (n,).
         datetimes: Acquisition time of each scene, ISO 8601 or None, as `scene_ids`.
@@ -112,9 +112,9 @@ class ChipTable:
         return int(inside[np.argmin((offset**2).sum(axis=1))])
 
     def _contains(self, lon: float, lat: float) -> np.ndarray:
-        """Bool (n,): whether the point is on each footprint, by the winding of its four edges."""
+        """Bool (n,): whether each footprint contains the point, by the winding of its edges."""
         start, end = self.corners, np.roll(self.corners, -1, axis=1)
-        # Chips across the antimeridian are written as 179.9 to 180.1, points as -179.95.
+        # Chips across the antimeridian have longitudes such as 179.9 to 180.1; points have -179.95.
         turned = wrap_longitude(lon, self.centres[:, :1])
         edge, to_point = end - start, np.stack([turned, np.full_like(turned, lat)], axis=-1) - start
         cross = edge[..., 0] * to_point[..., 1] - edge[..., 1] * to_point[..., 0]

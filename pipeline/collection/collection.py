@@ -1,13 +1,13 @@
-"""A collection: a folder of the store; see docs/how_it_works.md.
+"""A collection: a folder of the library; see docs/how_it_works.md.
 
     collections/<name>/
-      collection.json            what it is and how it was made
+      collection.json            the manifest
       scenes/<scene id>.tif      imagery (COG), with <scene id>.json beside it (STAC Item)
       chips/<scene id>/block-*.parquet
-      index/                     derived; can always be rebuilt
+      index/                     derived from the chips; can be rebuilt at any time
       searches/                  saved searches
 
-Every write is a temporary file renamed when whole.
+Every file is written under a temporary name and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 
 class Collection:
-    """One collection on disk.  Cheap to open; its table is read when first asked for."""
+    """One collection on disk.  It is cheap to open; its chip table is read on first use."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path, self.manifest = path, manifest
 
     @property
     def name(self) -> str:
-        """The name it is opened by."""
+        """Its name in links and commands, and that of its folder."""
         return self.manifest.name
 
     @property
@@ -52,12 +52,12 @@ class Collection:
 
     @property
     def index_folder(self) -> Path:
-        """Folder of everything derived from the parts."""
+        """Folder of the index, which is derived from the parts."""
         return self.path / "index"
 
     @property
     def busy(self) -> bool:
-        """Whether a build is writing to it now."""
+        """Whether a build is writing to it."""
         return is_locked(self.path / ".lock")
 
     @cached_property
@@ -88,7 +88,7 @@ class Collection:
         """All parts in row order.
 
         Raises:
-            DamagedError: If a part is not a whole file of ours.
+            DamagedError: If a part is incomplete or not a part.
         """
         return tuple(
             parquet.read_footer(path, scene)
@@ -98,7 +98,7 @@ class Collection:
 
     @cached_property
     def version(self) -> str:
-        """16 hexadecimal digits that change whenever the chips or the model do."""
+        """16 hexadecimal digits that change with the chips and the model."""
         import hashlib
 
         digest = hashlib.sha256(json.dumps(self.manifest.model.to_dict(), sort_keys=True).encode())
@@ -108,7 +108,7 @@ class Collection:
 
     @cached_property
     def chips(self) -> ChipTable:
-        """Every chip, without its embedding.
+        """The table of all chips, without embeddings.
 
         Raises:
             DamagedError: If a part is damaged.
@@ -121,23 +121,23 @@ class Collection:
         empty = parquet.schema().empty_table().select(columns)
         table = pa.concat_tables([empty, *(t.replace_schema_metadata(None) for t in tables)])
         rings = shapely.get_coordinates(shapely.from_wkb(table["geometry"].to_numpy()))
-        order = {scene: place for place, scene in enumerate(self.manifest.scenes)}
+        numbers = {scene: number for number, scene in enumerate(self.manifest.scenes)}
         counts = [part.rows for part in self.parts]
-        places = [order[part.scene_id] for part in self.parts]
+        scenes = [numbers[part.scene_id] for part in self.parts]
 
-        def numbers(name: str) -> np.ndarray:
+        def column(name: str) -> np.ndarray:
             return table[name].to_numpy()
 
         return ChipTable(
             ids=np.array(table["id"].to_pylist(), dtype="S16"),
-            scene=np.repeat(np.array(places, np.int32), counts),
+            scene=np.repeat(np.array(scenes, np.int32), counts),
             scene_ids=self.manifest.scenes,
             corners=np.ascontiguousarray(rings.reshape(-1, 5, 2)[:, :4]),
-            cols=numbers("col"),
-            rows=numbers("row"),
-            gsd=numbers("gsd"),
-            nodata_percent=numbers("nodata_percent"),
-            sharpness=numbers("sharpness"),
+            cols=column("col"),
+            rows=column("row"),
+            gsd=column("gsd"),
+            nodata_percent=column("nodata_percent"),
+            sharpness=column("sharpness"),
             datetimes=tuple(scene.datetime for scene in self.scenes.values()),
         )
 
@@ -146,20 +146,20 @@ class Collection:
         return size_of(self.path)
 
     def write(self, **changes: Any) -> Collection:
-        """Write the manifest with `changes` and return the collection as it then is."""
+        """Write the manifest with `changes` and return the changed collection."""
         file = self.path / "collection.json"
         with exclusive(self.path / ".manifest"), storage_errors(file):
-            # Who writes one holds this lock, so those that are there were left by killed processes.
+            # Writers hold this lock, so these files were left by killed processes.
             for abandoned in self.path.glob(f"{TEMPORARY}*-{file.name}"):
                 abandoned.unlink(missing_ok=True)
-            # As it is on disk: somebody may have given it a title since a build began.
+            # Read again: a user may have changed the title since a build began.
             present = read_manifest(self.path) if file.exists() else self.manifest
             manifest = replace(present, **changes, updated=dates.now())
             write_json(file, manifest.to_dict())
         return Collection(self.path, manifest)
 
     def lock(self) -> AbstractContextManager[None]:
-        """Held by the one process that builds this collection.
+        """The lock of the process that builds this collection.
 
         Raises:
             StorageError: If another process holds it.

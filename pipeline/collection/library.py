@@ -1,9 +1,9 @@
 """The library: all collections under one home folder, and the trash.
 
-    <home>/collections/<name>/          one folder each, see `pipeline.collection.collection`
-    <home>/trash/<name>.<nanoseconds>/  deleted ones
+    <home>/collections/<name>/          a collection, see `pipeline.collection.collection`
+    <home>/trash/<name>.<nanoseconds>/  a deleted collection
 
-Deleting moves a folder to the trash, from where it can be restored until the trash is emptied.
+Deleting moves a folder to the trash, from which it can be restored until the trash is emptied.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ TRASH_DAYS = 7
 
 @dataclass(frozen=True)
 class Trashed:
-    """A deleted collection that can still be brought back.
+    """A deleted collection that can be restored.
 
     Attributes:
-        token: What `Library.restore` takes.
-        name: The name it had.
-        title: The title it had.
+        token: Argument of `Library.restore`.
+        name: Its former name.
+        title: Its former title.
         deleted: When, ISO 8601 UTC.
-        searches: Saved searches that lie in it.
+        searches: Number of its saved searches.
     """
 
     token: str
@@ -48,8 +48,8 @@ class Trashed:
 class Library:
     """All collections under one home folder.
 
-    Opened collections are kept and reused while nothing on disk changed, so that a server reads
-    each table once.  Safe to use from several threads.
+    Open collections are reused until they change on disk, so a server reads each table once.
+    Threads can share one library.
     """
 
     def __init__(self, home: Path) -> None:
@@ -122,7 +122,7 @@ class Library:
         return Collection(path, replace(manifest, created=dates.now())).write()
 
     def rename(self, name: str, new_name: str) -> Collection:
-        """Give a collection another name; its title stays, and the old name leads to it.
+        """Rename a collection.  Its title stays, and links with the old name still find it.
 
         Raises:
             NotFoundError: If there is no such collection.
@@ -136,7 +136,7 @@ class Library:
         before = collection.manifest.former
         former = (*(old for old in before if old != new_name), name)
         with collection.lock(), storage_errors(target):
-            # Told first, so that at no moment the old name leads nowhere.
+            # Before the folder moves, so that the old name can be resolved at any moment.
             collection.write(former=former)
             try:
                 collection.path.rename(target)
@@ -153,13 +153,13 @@ class Library:
         return self.open(name).write(**{k: v for k, v in changes.items() if v is not None})
 
     def delete(self, name: str, *, keep: bool = True) -> str:
-        """Delete a collection: to the trash, or for good with `keep=False`.
+        """Move a collection to the trash, or delete it permanently with `keep=False`.
 
         Returns:
-            Its token in the trash, for `restore`; empty with `keep=False`.
+            Its token in the trash, for `restore`; "" with `keep=False`.
 
         Raises:
-            NotFoundError: If there is none (somebody else may have deleted it meanwhile).
+            NotFoundError: If there is none; another user may have deleted it meanwhile.
             StorageError: If a build is running.
         """
         path = self.root / check_name(name)
@@ -181,11 +181,11 @@ class Library:
         return token if keep else ""
 
     def restore(self, token: str) -> Collection:
-        """Bring a collection back from the trash.
+        """Restore a collection from the trash.
 
         Raises:
-            NotFoundError: If it is no longer there.
-            QueryError: If its name was taken meanwhile.
+            NotFoundError: If it is not in the trash.
+            QueryError: If its name has been taken.
         """
         name, _, stamp = token.rpartition(".")
         source = self.trash / f"{check_name(name)}.{int(stamp)}" if stamp.isdecimal() else None
@@ -198,13 +198,13 @@ class Library:
             )
         with storage_errors(target):
             self.root.mkdir(parents=True, exist_ok=True)
-            if target.exists():  # what somebody still wrote to it while it was deleted
+            if target.exists():  # files written while it was being deleted
                 shutil.rmtree(target)
             source.rename(target)
         return self.open(name)
 
     def trashed(self) -> list[Trashed]:
-        """What lies in the trash, the last deleted first."""
+        """The collections in the trash, the last deleted first."""
         found = []
         for path in self.trash.glob("*/collection.json"):
             token = path.parent.name
@@ -220,7 +220,7 @@ class Library:
         ]
 
     def empty_trash(self, *, older_than_days: float = 0) -> int:
-        """Remove what has lain in the trash for longer; returns how many collections went."""
+        """Delete what has been in the trash for longer; returns the number of collections."""
         if not self.trash.is_dir():
             return 0
         limit = time.time_ns() - older_than_days * 86_400e9
@@ -231,7 +231,7 @@ class Library:
         return len(old)
 
     def current(self, name: str) -> str:
-        """The name that the collection once made under this name has now, "" if it is gone."""
+        """The current name of the collection that has or had this name, "" if there is none."""
         if name in self.names():
             return name
         for other in self.names():
@@ -243,10 +243,10 @@ class Library:
         return ""
 
     def _missing(self, name: str) -> NotFoundError:
-        """That there is no such collection, and where it went or which there are."""
+        """The error that says what became of a name, or which collections exist."""
         if other := self.current(name):
             return NotFoundError(
-                "This collection has another name now",
+                "This collection was renamed",
                 where=name,
                 remedy=f"Open {other} instead: {_title_of(self.root / other, other)}",
             )
@@ -265,9 +265,9 @@ class Library:
     def _known(self) -> str:
         names = self.names()
         if not names:
-            return "There is none yet; make one with `python -m pipeline build`, or `make sample`"
+            return "There are no collections yet; run `python -m pipeline build`, or `make sample`"
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-        return f"Those that exist: {shown}"
+        return f"Existing collections: {shown}"
 
 
 def _title_of(folder: Path, name: str) -> str:
@@ -279,7 +279,7 @@ def _title_of(folder: Path, name: str) -> str:
 
 
 def _state(path: Path) -> object | None:
-    """Something that differs whenever the manifest was rewritten; None without a manifest."""
+    """A value that changes when the manifest is rewritten; None without a manifest."""
     try:
         stat = (path / "collection.json").stat()
     except (FileNotFoundError, NotADirectoryError):

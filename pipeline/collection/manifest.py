@@ -22,8 +22,8 @@ class Manifest:
     """What a collection is and how it was made (`collection.json`).
 
     Attributes:
-        name: Folder name, unique in the store.
-        title: What people call it.
+        name: Folder name, unique in the library.
+        title: Title, any text.
         description: Free text.
         created: ISO 8601 UTC.
         updated: ISO 8601 UTC.
@@ -31,13 +31,13 @@ class Manifest:
         model: Model that made the embeddings.
         area: The area its chips lie in, or None for whole scenes.
         scenes: Scene ids in the order they were added.
-        complete: Whether every block of every scene has been made.
+        complete: Whether every block of every scene is finished.
         chips: Chips in the collection when `complete`.
         left_out: Chips left out, by reason.
-        seconds: Time spent building, all runs together.
-        versions: Software that made it, by package.
-        block_span: Pixels of chip starts a block covers each way, None for the grid's own choice.
-        former: Names it had before, so that old links can say where it went.
+        seconds: Duration of all builds.
+        versions: Versions of the software that built it, by package.
+        block_span: Pixels between the first and last chip start of a block, None for the default.
+        former: Former names, so that old links can be resolved.
     """
 
     name: str
@@ -102,7 +102,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _check_kinds(manifest: Manifest) -> None:
-    """Raise `TypeError` where a value is not of the kind its field holds."""
+    """Raise `TypeError` if a value is not of its field's type."""
     kinds: dict[type, tuple[object, ...]] = {
         str: (
             manifest.title,

@@ -1,4 +1,4 @@
-"""Names of collections: what one may be called, and what is proposed."""
+"""Names of collections: which are valid, and proposals."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
 def check_name(name: str) -> str:
-    """`name` itself, if a collection may be called so.
+    """Return `name` if it is valid for a collection.
 
     Raises:
-        QueryError: If it may not; the message proposes a name that may.
+        QueryError: If it is not; the message proposes a valid name.
     """
     if NAME.fullmatch(name):
         return name
     proposal = proposed_name(name)
     raise QueryError(
-        "A collection's name is 1 to 64 small letters, digits and hyphens",
+        "A collection's name is 1 to 64 lowercase letters, digits and hyphens",
         where=repr(name if len(name) <= 60 else name[:57] + "…"),
-        remedy=f"For instance '{proposal}'; the title may be anything",
+        remedy=f"Try '{proposal}'; the title can be any text",
     )
 
 

@@ -1,8 +1,7 @@
-"""Parts: the GeoParquet files of a collection, one a block of a scene.
+"""Parts: the GeoParquet files of a collection, one per block of a scene.
 
-A part is the record and the checkpoint at once: it appears under its name only when whole.
-GeoParquet 1.1 (https://geoparquet.org/releases/v1.1.0/), so that geopandas, DuckDB and QGIS open
-it as it is.
+A part is both record and checkpoint: it appears under its name only when complete.  The format is
+GeoParquet 1.1 (https://geoparquet.org/releases/v1.1.0/), which geopandas, DuckDB and QGIS open.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
 
 #: Version of a part's columns and metadata.
 SCHEMA = 1
-REMEDY = "Run the same build command again: it makes the damaged block anew"
+REMEDY = "Run the same build command again, which rebuilds the damaged block"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One Parquet file and what its footer says.
+    """One Parquet file and the content of its footer.
 
     Attributes:
         path: The file.
@@ -51,7 +50,7 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Chips that were looked at: those kept and those without data, as progress counts."""
+        """Chips that progress counts: those kept and those skipped for no-data."""
         return self.rows + sum(n for why, n in self.left_out.items() if why != "area")
 
 
@@ -89,12 +88,12 @@ def write_part(
     *,
     stride: int,
 ) -> None:
-    """Write one block's chips as a GeoParquet file, whole or not at all.
+    """Write one block's chips as a GeoParquet file, completely or not at all.
 
     Args:
         path: Destination.
         scene: The scene the chips were cut from.
-        chips: The kept chips, n of them, perhaps none.
+        chips: The n chips to keep; n may be 0.
         embeddings: Float array (n, 2048), not normalised.
         model: Model that made the embeddings.
         stride: Pixels between neighbouring chips, recorded in the file's metadata.
@@ -119,11 +118,11 @@ def write_part(
 
 
 def read_footer(path: Path, scene_id: str) -> Part:
-    """What a part's footer says; a few kilobytes are read whatever the file's size.
+    """Read a part's footer, a few kilobytes.
 
     Raises:
         NewerError: If a newer version wrote it.
-        DamagedError: If the file is not a whole Parquet file of ours.
+        DamagedError: If the file is incomplete or not a part.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -146,10 +145,10 @@ def read_footer(path: Path, scene_id: str) -> Part:
 
 
 def made_by(path: Path) -> tuple[ModelIdentity, int]:
-    """The model and the stride that a part's file names.
+    """The model and the stride in a part's metadata.
 
     Raises:
-        DamagedError: If the file is not a whole Parquet file of ours.
+        DamagedError: If the file is incomplete or not a part.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -161,8 +160,8 @@ def made_by(path: Path) -> tuple[ModelIdentity, int]:
         raise DamagedError("A block of chips is damaged", where=path, remedy=REMEDY) from error
 
 
-def verified(path: Path, scene_id: str) -> Part:
-    """As `read_footer`, after every page was read and matched its checksum.
+def verify(path: Path, scene_id: str) -> Part:
+    """Read a part's footer after verifying the checksum of every page.
 
     Raises:
         DamagedError: If a single byte of the file was altered.
@@ -173,7 +172,7 @@ def verified(path: Path, scene_id: str) -> Part:
 
 
 def read_columns(part: Part, columns: list[str]) -> pa.Table:
-    """Some columns of a part, checksums verified.
+    """Read columns of a part and verify their checksums.
 
     Raises:
         DamagedError: If a page does not match its checksum.
@@ -190,7 +189,7 @@ def read_columns(part: Part, columns: list[str]) -> pa.Table:
 
 
 def read_embeddings(part: Part) -> np.ndarray:
-    """Float16 array (rows, 2048) of a part's embeddings, as stored.
+    """Read a part's embeddings, float16 (rows, 2048).
 
     Raises:
         DamagedError: If the file is damaged.
@@ -266,7 +265,7 @@ def _metadata(chips: Chips, model: ModelIdentity, stride: int) -> dict[str, str]
 
 
 def _leaves() -> list[str]:
-    """Column paths as Parquet names them, the embedding's shortened to its own name."""
+    """Column paths in Parquet's notation, except for the embedding's, which is its name."""
     import pyarrow as pa
 
     found = []

@@ -60,7 +60,7 @@ def test_part_metadata_names_the_model_and_the_geometry(home: Path) -> None:
 )
 def test_a_name_that_cannot_be_used_comes_back_with_one_that_can(home: Path, name: str) -> None:
     library = Library(home)
-    with pytest.raises(QueryError, match="1 to 64 small letters"):
+    with pytest.raises(QueryError, match="1 to 64 lowercase letters"):
         library.create(Manifest(name, name, 256, synthetic.MODEL))
     assert not (home / "collections").exists()
     assert Library(home).create(Manifest(proposed_name(name), name, 256, synthetic.MODEL))
@@ -74,7 +74,7 @@ def test_a_taken_name_is_refused(home: Path) -> None:
 
 def test_unknown_name_lists_those_that_exist(home: Path) -> None:
     synthetic.collection(home)
-    with pytest.raises(NotFoundError, match="Those that exist: made"):
+    with pytest.raises(NotFoundError, match="Existing collections: made"):
         Library(home).open("other")
 
 
@@ -155,7 +155,7 @@ def test_an_old_name_leads_to_the_new_one(home: Path) -> None:
     library.rename("made", "second")
     library.rename("second", "third")
     for old in ("made", "second"):
-        with pytest.raises(NotFoundError, match=r"another name now.*Open third instead: Made"):
+        with pytest.raises(NotFoundError, match=r"renamed.*Open third instead: Made"):
             library.open(old)
     assert [library.current(name) for name in ("made", "third", "never")] == ["third", "third", ""]
     assert Library(home).rename("third", "made").manifest.former == ("second", "third")

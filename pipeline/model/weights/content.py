@@ -96,8 +96,7 @@ def verify(
         tensors: The tensors.
         origin: Where they came from, in words.
         where: The file to name in an error.
-        genuine: A fingerprint vouched for by other means (Keras's own checksum of its file), which
-            is then accepted beside the one known here.
+        trusted: Another fingerprint to accept, because Keras's checksum verified the file.
     """
     wrong = [
         name
