@@ -1,6 +1,7 @@
-"""Blocks: the unit of work of a build.  Read, cut, embed, write one part.
+"""Blocks, the unit of work of a build: read, cut, embed, write one part.
 
-A block's task is all a worker needs, wherever it runs; the part it writes is its checkpoint.
+A block's task contains all that a worker needs, wherever it runs.  The part that it writes is its
+checkpoint.
 """
 
 from __future__ import annotations
@@ -26,29 +27,29 @@ if TYPE_CHECKING:
     from pipeline.imagery.scene import Scene
     from pipeline.model.embedder import Embedder, RegionEmbedder
 
-#: Chips embedded between two looks at whether to stop.
+#: Chips embedded between two checks for cancellation.
 PIECE = 32
 
-#: Held while a block is embedded, as the model uses every core it was given.  A worker's second
-#: thread reads the next block and writes the last one meanwhile.
+#: Held while a block is embedded, because the model uses all of its cores.  Meanwhile a worker's
+#: second thread reads the next block and writes the previous one.
 _EMBEDDING = Lock()
 
 
 @dataclass(frozen=True)
 class BlockTask:
-    """One block to make; small, picklable, and all a worker needs.
+    """One block to make: small, picklable, and all that a worker needs.
 
     Attributes:
         folder: The collection's folder.
         scene_id: Scene of the block.
-        block: Which chips.
+        block: Its chips.
         part: File name of the part to write.
         area: WKB of the area in EPSG:4326, or None.
         mode: How chips are embedded.
         stride: Pixels between neighbouring chips.
-        known: Ids of chips of this block that other parts hold already.
-        inside: Chips whose centre lies in the area, or None where there is no area.
-        scene: The scene where a worker finds it, if not in the collection's folder.
+        known: Ids of chips of this block that older parts contain.
+        inside: Number of chips whose centre lies in the area, or None without an area.
+        scene: The scene as a worker reads it, if not from the collection's folder.
     """
 
     folder: Path
@@ -69,7 +70,7 @@ class BlockTask:
 
     @property
     def size(self) -> int:
-        """Chips to look at, which progress counts."""
+        """Chips to process, as progress counts them."""
         if self.inside is not None:
             return self.inside
         return len(self.block.rows) * len(self.block.cols)
@@ -77,7 +78,7 @@ class BlockTask:
 
 @dataclass(frozen=True)
 class BlockSummary:
-    """What came of one block."""
+    """Result of one block."""
 
     chips: int
     left_out: dict[str, int]
@@ -86,13 +87,13 @@ class BlockSummary:
 
 @dataclass(frozen=True)
 class Read:
-    """What is read from a scene for one block.
+    """Pixels read for one block.
 
     Attributes:
         scene: The scene.
-        chips: The kept chips, with their pixels unless there is a region.
+        chips: The chips to embed, with pixels unless there is a region.
         region: For the dense mode, uint8 (h, w, 3): the chips' window grown by the halo.
-        valid: For the dense mode, bool (h, w), False where the region has no data.
+        valid: For the dense mode, bool (h, w), False for no-data pixels of the region.
         origin: Column and row of the region's upper left pixel.
     """
 
@@ -103,10 +104,10 @@ class Read:
     origin: tuple[int, int] = (0, 0)
 
 
-def made_already(task: BlockTask) -> BlockSummary | None:
-    """What a part holds that was written although nobody heard of it: its worker was lost then.
+def existing_block(task: BlockTask) -> BlockSummary | None:
+    """The result of a block whose part exists, because its worker was lost after writing it.
 
-    The builder removes damaged parts before it hands out tasks.
+    `plan` removes damaged parts before tasks are handed out.
     """
     if not task.path.is_file():
         return None
@@ -115,7 +116,7 @@ def made_already(task: BlockTask) -> BlockSummary | None:
 
 
 def read_block(task: BlockTask) -> Read:
-    """Read and cut one block; no model is needed."""
+    """Read and cut one block, without the model."""
     import shapely
 
     scene = task.scene or load_scene(task.folder / "scenes", task.scene_id)
@@ -139,11 +140,11 @@ def make_block(
     *,
     read: Read | None = None,
 ) -> BlockSummary:
-    """Make one block: read, cut, embed, write its part.  What a worker runs.
+    """Make one block: read, cut, embed, write its part.
 
     Args:
-        task: Which block.
-        embedder: The model, loaded once in each process.
+        task: The block.
+        embedder: The model.
         progress: Called with the number of chips embedded so far; may raise `Cancelled`.
         read: The block's pixels, if they were read ahead.
     """
@@ -151,15 +152,15 @@ def make_block(
     read = read or read_block(task)
     chips = read.chips
     with _EMBEDDING:
-        embeddings = _embedded(read, embedder, progress)
+        embeddings = _embed(read, embedder, progress)
     parquet.write_part(
         task.path, read.scene, chips, embeddings, embedder.identity, stride=task.stride
     )
     return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
 
 
-def _embedded(read: Read, embedder: Embedder, progress: Callable[[int], None] | None) -> np.ndarray:
-    """Float32 (n, 2048): the vectors of a block's chips."""
+def _embed(read: Read, embedder: Embedder, progress: Callable[[int], None] | None) -> np.ndarray:
+    """Vectors of a block's chips, float32 (n, 2048)."""
     chips = read.chips
     if read.region is not None:
         if progress:
@@ -177,7 +178,7 @@ def _embedded(read: Read, embedder: Embedder, progress: Callable[[int], None] | 
 
 
 def read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
-    """Each task with its pixels, the next one being read meanwhile."""
+    """Each task with its pixels; the next one is read meanwhile."""
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
         coming: Future[Read] = pool.submit(read_block, tasks[0])
         for task, following in zip(tasks, [*tasks[1:], None], strict=True):

@@ -1,7 +1,7 @@
-"""Build: from rasters to a searchable collection, in stages that can be interrupted anywhere.
+"""Building a searchable collection from rasters, in stages that can be interrupted at any time.
 
-The unit of work is one block of one scene: read, cut, embed, write one part.  A part that exists
-is finished; the same request continues where a killed one stopped and ends with the same chips.
+The unit of work is one block of one scene: read, cut, embed, write one part.  A part that exists is
+finished, so the same request continues where a killed build stopped and ends with the same chips.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: From this stride on chips are embedded one by one unless the user says otherwise, below it in one
-#: pass over the scene; docs/quality.md has the measurements.
+#: Default mode: from this stride on chips are embedded one by one, below it in one pass over the
+#: scene (measured in docs/quality.md).
 CHIP_BY_CHIP_FROM = 128
-#: Pixels of chip starts in a block of the dense mode: larger ones waste less on their halos.
+#: `block_span` of the dense mode; larger blocks waste less on their halos.
 DENSE_SPAN = 2048
 PACKAGES = ("tensorflow", "keras", "scann", "numpy", "rasterio", "pyarrow", "patchify")
 
 
 @dataclass(frozen=True)
 class BuildSummary:
-    """What was made, what was left out and why.
+    """What a build made, and what was left out and why.
 
     Attributes:
-        name: The collection.
-        chips: Chips in it.
+        name: Name of the collection.
+        chips: Chips in the collection.
         left_out: Chips left out, by reason.
         scenes: Scene ids.
-        blocks_made: Blocks made by this run.
-        blocks_kept: Blocks found finished.
-        seconds: Duration of this run.
-        notes: What the user should know besides, a sentence each without its full stop.
+        blocks_made: Blocks made by this build.
+        blocks_kept: Blocks that existed.
+        seconds: Duration of this build.
+        notes: Other things to know, sentences without their full stops.
     """
 
     name: str
@@ -72,7 +72,7 @@ class BuildSummary:
     notes: tuple[str, ...] = field(default=())
 
 
-#: Makes blocks, given the tasks, the parts that exist, and the progress callback.
+#: Makes blocks; its arguments are the tasks, the existing parts, and the progress callback.
 RunBlocks = Callable[["Sequence[BlockTask]", "Sequence[Part]", OnProgress], "list[BlockSummary]"]
 
 
@@ -87,38 +87,40 @@ def build(
 
     Args:
         request: What to build.
-        library: Where.
-        progress: Called often; raising `Cancelled` from it stops the build, keeping what is done.
+        library: The library of the collection.
+        progress: Called often; if it raises `Cancelled`, the build stops and keeps what is done.
         run: Makes the blocks; by default `run_blocks`, in this process.
-        storage: Shared storage, whose finished blocks are fetched and which is given a copy.
+        storage: Shared storage, from which finished blocks are fetched and which gets a copy.
 
     Raises:
-        QueryError: If the name, stride or mode cannot be used, or contradict the collection.
-        SceneError: If a raster cannot be used, or no chip of it can.
-        WeightsError: If the ImageNet weights cannot be had.
+        QueryError: If the name, stride or mode is invalid or contradicts the collection.
+        SceneError: If a raster cannot be used, or no chip is left.
+        WeightsError: If the ImageNet weights are not available.
         StorageError: If the disk is full or not writable, or another build is running.
     """
     started = time.monotonic()
     notes = list(request.area.notes) if request.area else []
     collection, fresh = prepare(request, library, progress)
     with collection.lock():
-        # Only what builds write: the app may be saving a search beside it.
+        # Only where builds write: the app may be saving a search meanwhile.
         for folder in (collection.scenes_folder, collection.path / "chips"):
             remove_temporaries(folder)
         try:
-            # As it is now: another build may have added scenes before this one had the lock.
+            # Read again: another build may have added scenes before this one had the lock.
             collection = library.open(collection.name)
             collection = add_scenes(collection, request, progress, notes.append)
             tasks, kept = plan(collection, notes.append)
             if storage is not None:
-                found = shared_storage.collect(storage, collection, tasks, progress, notes.append)
-                names = {(part.scene_id, part.path.name) for part in found}
+                fetched = shared_storage.fetch_blocks(
+                    storage, collection, tasks, progress, notes.append
+                )
+                names = {(part.scene_id, part.path.name) for part in fetched}
                 tasks = [task for task in tasks if (task.scene_id, task.part) not in names]
-                kept += found
+                kept += fetched
             made = (run or run_blocks)(tasks, kept, progress)
             summary = finish(collection, made, kept, started, progress, notes)
             if storage is not None:
-                shared_storage.keep(storage, collection, progress)
+                shared_storage.store_copy(storage, collection, progress)
             return summary
         except SceneError:
             if fresh:
@@ -126,13 +128,13 @@ def build(
             raise
 
 
-def agreed(request: BuildRequest, library: Library) -> tuple[Collection | None, int]:
-    """The collection that a request enlarges, None for a new one, and the stride.
+def check_request(request: BuildRequest, library: Library) -> tuple[Collection | None, int]:
+    """Check a request; returns the collection that it enlarges, None for a new one, and the stride.
 
-    Looks at no raster: whoever fetches them first asks this before.
+    No raster is read, so callers can check before they fetch any.
 
     Raises:
-        QueryError: If the name, stride or mode cannot be used, or contradict the collection.
+        QueryError: If the name, stride or mode is invalid or contradicts the collection.
     """
     check_name(request.name)
     try:
@@ -142,23 +144,23 @@ def agreed(request: BuildRequest, library: Library) -> tuple[Collection | None, 
     stride = request.stride or (existing.manifest.stride if existing else 128)
     check_stride(stride)
     if existing:
-        _check_agrees(existing, request, stride)
+        _check_matches(existing, request, stride)
     return existing, stride
 
 
 def prepare(
     request: BuildRequest, library: Library, progress: OnProgress = silent
 ) -> tuple[Collection, bool]:
-    """The collection a request is about, made if need be, and whether it was made now.
+    """The collection of a request, which is created if necessary, and whether it is new.
 
-    Every raster is opened first, so that one that cannot be used leaves nothing behind.
+    Every raster is opened first, so that an unusable one leaves nothing behind.
     """
-    existing, stride = agreed(request, library)
+    existing, stride = check_request(request, library)
     if existing is None and not request.scenes:
         raise NotFoundError(
             "There is no collection of this name to continue",
             where=request.name,
-            remedy="Build it anew from its imagery: on the Area page, or with --scene FILE",
+            remedy="Build it from imagery, on the Area page or with --scene FILE",
         )
     for given in request.scenes:
         progress(Progress("Opening", 0, 0, "scenes", given.path.name))
@@ -167,7 +169,7 @@ def prepare(
     if existing:
         return existing, False
     mode = request.mode or default_mode(stride)
-    # Only who it is: where workers embed, this process never loads the network.
+    # The identity only: if workers embed, this process never loads the network.
     model = loader.identity(mode, progress)
     manifest = Manifest(
         name=request.name,
@@ -182,7 +184,7 @@ def prepare(
 
 
 def default_mode(stride: int) -> str:
-    """How chips of a new collection are embedded: "chip" or "dense"."""
+    """The default mode of a new collection: "chip" or "dense"."""
     return "chip" if stride >= CHIP_BY_CHIP_FROM else "dense"
 
 
@@ -195,10 +197,10 @@ def add_scenes(
     """Bring the request's rasters into the collection as COGs and enlarge its area.
 
     Args:
-        collection: Where to.
-        request: Which rasters and area.
-        progress: Told about bytes.
-        tell: Told of every raster that is given twice.
+        collection: The collection.
+        request: The rasters and the area.
+        progress: Called while rasters are read and written.
+        tell: Called with a note about every raster that is given twice.
     """
     added: list[str] = []
     for given in request.scenes:
@@ -207,7 +209,7 @@ def add_scenes(
             tell(f"{given.path.name} has the same content as another scene and was added once")
         added.append(scene.id)
     scenes = tuple(dict.fromkeys((*collection.manifest.scenes, *added)))
-    area = _enlarged(collection.manifest, request)
+    area = _enlarge_area(collection.manifest, request)
     if scenes == collection.manifest.scenes and area == collection.manifest.area:
         return collection
     return collection.write(scenes=scenes, area=area, complete=False)
@@ -216,7 +218,7 @@ def add_scenes(
 def run_blocks(
     tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
 ) -> list[BlockSummary]:
-    """Make the blocks in this process, reading the next one while one is embedded."""
+    """Make the blocks in this process; the next block is read while one is embedded."""
     done = sum(part.size for part in kept)
     total = done + sum(task.size for task in tasks)
     progress(Progress("Embedding", done, total, "chips"))
@@ -243,7 +245,7 @@ def finish(
     progress: OnProgress,
     notes: Sequence[str] = (),
 ) -> BuildSummary:
-    """Count, write the manifest, build the index, and say what was made."""
+    """Count the chips, write the manifest, build the index, and return the summary."""
     whole = Collection(collection.path, collection.manifest)
     chips = sum(part.rows for part in whole.parts)
     tally = left_out(whole.parts)
@@ -275,7 +277,7 @@ def finish(
 
 
 def sample_requests() -> list[BuildRequest]:
-    """What makes the sample collections."""
+    """The requests of the sample collections."""
     return [
         BuildRequest(
             name=name,
@@ -301,31 +303,31 @@ def describe_left_out(left_out: dict[str, int]) -> str:
     return ", ".join(f"{n} {words.get(reason, reason)}" for reason, n in left_out.items())
 
 
-def _check_agrees(existing: Collection, request: BuildRequest, stride: int) -> None:
+def _check_matches(existing: Collection, request: BuildRequest, stride: int) -> None:
     manifest = existing.manifest
     given: dict[str, tuple[object, object]] = {"stride": (stride, manifest.stride)}
     if request.mode:
         given["mode"] = (request.mode, manifest.model.mode)
-    for what, (asked, has) in given.items():
-        if asked != has:
+    for what, (wanted, has) in given.items():
+        if wanted != has:
             raise QueryError(
-                f"This collection was built with {what} {has}, not {asked}",
+                f"This collection was built with {what} {has}, not {wanted}",
                 where=existing.name,
                 remedy=f"Use {what} {has}, or choose another name",
             )
 
 
-def _enlarged(manifest: Manifest, request: BuildRequest) -> Area | None:
-    """The area that covers the collection's and the request's; None is everything."""
+def _enlarge_area(manifest: Manifest, request: BuildRequest) -> Area | None:
+    """The union of the collection's and the request's areas; None for whole scenes."""
     if not manifest.scenes:
         return request.area
     if not request.scenes and request.area is None:
         return manifest.area
     if manifest.area is None or request.area is None:
         return None
-    own, asked = manifest.area.geometry, request.area.geometry
-    # Parts are named after the outline's very coordinates, so what covers the same ground stays.
-    return manifest.area if own.covers(asked) else Area(own.union(asked), manifest.area.name)
+    own, added = manifest.area.geometry, request.area.geometry
+    # Parts are named after the exact coordinates of the area, so it stays if it covers the other.
+    return manifest.area if own.covers(added) else Area(own.union(added), manifest.area.name)
 
 
 def _discard(collection: Collection) -> None:
@@ -335,7 +337,7 @@ def _discard(collection: Collection) -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"lookalike": __version__, "python": platform.python_version()}
+    versions = {"lookalike": __version__, "python": platform.python_version()}
     for package in PACKAGES:
-        found[package] = importlib.metadata.version(package)
-    return found
+        versions[package] = importlib.metadata.version(package)
+    return versions

@@ -1,10 +1,10 @@
-"""Engine: where the blocks of a build are made.
+"""Making the blocks of a build on Dask.
 
-In this process (`build.run_blocks`), or on Dask: worker processes of our own on this machine by
-default, or any scheduler by its address.  One task is one block; the worker writes the block's part
-itself, so a lost worker or driver costs the blocks in hand and nothing else.  Workers that do not
-see our disk read scenes from shared storage and leave their parts there (see
-`pipeline.build.shared_storage`).
+The workers are processes on this machine, or those of a scheduler given by its address.  (The
+in-process counterpart is `build.run_blocks`.)  One task is one block.  The worker writes the part
+itself, so losing a worker or the head costs only the blocks in progress.  Workers that do not see
+our disk read scenes from shared storage and write their parts to it
+(`pipeline.build.shared_storage`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipeline.build.blocks import made_already, make_block
-from pipeline.build.shared_storage import abreast, fetch_part, make_stored, part_key, send_scenes
+from pipeline.build.blocks import existing_block, make_block
+from pipeline.build.shared_storage import (
+    fetch_part,
+    in_parallel,
+    make_in_storage,
+    part_key,
+    send_scenes,
+)
 from pipeline.cluster.connection import check_address, connected, quiet
 from pipeline.errors import (
     Cancelled,
@@ -41,12 +47,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Tries of one block before it is given up.
+#: Tries per block.
 TRIES = 3
-#: Blocks handed out ahead of each worker thread: enough that none waits, few enough to take back.
+#: Blocks submitted per worker thread: enough that none is idle, few enough to cancel.
 AHEAD = 2
+#: Priority of workers, below that of searches.
 NICENESS = 10
-#: How long a scheduler that went away is waited for.
+#: Seconds to wait for a scheduler that went away.
 PATIENCE_SECONDS = 180
 _CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.1
@@ -61,8 +68,8 @@ class Failure:
 
     Attributes:
         block: `scene/block`.
-        reason: What went wrong at the last try.
-        tries: How often it was tried.
+        reason: Error of the last try.
+        tries: Number of tries.
     """
 
     block: str
@@ -87,7 +94,7 @@ class BlocksFailed(LookalikeError):
 
 
 class _Lost(ServiceError):
-    """The scheduler went away in the middle."""
+    """The scheduler went away during the build."""
 
 
 @dataclass
@@ -95,13 +102,14 @@ class DaskEngine:
     """Makes blocks on Dask.
 
     Attributes:
-        scheduler: Address of a scheduler, or None for workers of our own.
-        workers: Worker processes, where they are our own.
-        threads: Processor threads of all workers together.
-        stop: File whose existence stops workers that see it between two pieces of a block.
-        storage: Where scenes and parts pass through, or None where the workers share our disk.
-        on_block: Told every block that is finished, for a preview.
-        tell: Told in words what goes wrong, for a log.
+        scheduler: Address of a scheduler, or None for worker processes on this machine.
+        workers: Number of worker processes on this machine.
+        threads: Processor threads of all these workers together.
+        stop: File whose existence stops workers between two pieces of a block.
+        storage: Storage for scenes and parts, or None if workers see our disk.
+        on_block: Called with every finished block, for a preview.
+        tell: Called with a line about everything that goes wrong, for a log.
+        failures: Blocks that failed in the last run.
     """
 
     scheduler: str | None = None
@@ -122,9 +130,9 @@ class DaskEngine:
         """Make the blocks; the counterpart of `build.run_blocks`.
 
         Raises:
-            BlocksFailed: If blocks failed at every try; the others were made first.
-            ServiceError: If the scheduler cannot be reached, or goes away and does not come back.
-            StorageError: If the disk is full; going on would not help.
+            BlocksFailed: If blocks failed at every try; all others were made.
+            ServiceError: If the scheduler cannot be reached, or goes away for too long.
+            StorageError: If the disk is full.
             Cancelled: If `progress` raises it.
         """
         done = sum(part.size for part in kept)
@@ -138,20 +146,20 @@ class DaskEngine:
                 raise QueryError(
                     "No worker reaches this storage",
                     where=self.storage.url,
-                    remedy="Name one that all machines reach, such as s3://bucket/folder",
+                    remedy="Use one that all machines reach, such as s3://bucket/folder",
                 )
             tasks = send_scenes(self.storage, tasks, progress)
             progress(Progress("Embedding", done, total, "chips", "starting workers"))
         with quiet():
-            summaries = self._made(tasks, total, progress)
+            summaries = self._make(tasks, total, progress)
         if self.failures:
             raise BlocksFailed(self.failures, len(tasks))
         return summaries
 
-    def _made(
+    def _make(
         self, tasks: Sequence[BlockTask], total: int, progress: OnProgress
     ) -> list[BlockSummary]:
-        """Make the blocks by one scheduler after another, should it be started anew."""
+        """Make the blocks, reconnecting if the scheduler is restarted."""
         summaries: list[BlockSummary] = []
         waiting = deque((task, 1) for task in tasks)
         while waiting:
@@ -176,18 +184,18 @@ class DaskEngine:
         total: int,
         progress: OnProgress,
     ) -> None:
-        """Hand out blocks a few at a time, until all are made or given up.
+        """Submit blocks, a few at a time, until all are made or have failed.
 
         Raises:
-            _Lost: If the scheduler went away; `waiting` then holds what nobody has reported.  A
-                block that was finished all the same is found by whoever is given it next.
+            _Lost: If the scheduler went away.  `waiting` then has the blocks that were not
+                reported; the part of one that was finished all the same is found and used.
         """
         from distributed import CancelledError, as_completed
         from distributed.comm import CommClosedError
 
         running: dict[Any, tuple[BlockTask, int]] = {}
-        # Fetches results in the background: one that is lost again with its worker is made anew
-        # and holds up nothing here.
+        # It fetches results in the background, so that one that is lost with its worker, and
+        # computed again, does not block this loop.
         completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         done = total - sum(task.size for task, _ in waiting)
         last_heard = time.monotonic()
@@ -195,7 +203,7 @@ class DaskEngine:
             while waiting or running:
                 slots = _slots(client)
                 while waiting and len(running) < AHEAD * max(slots, 1):
-                    # Handed out before it is taken off the list: what fails to be is not lost.
+                    # Submitted before it is removed, so that a failure does not lose it.
                     future = self._submit(client, waiting[0][0])
                     running[future] = waiting.popleft()
                     completed.add(future)
@@ -208,22 +216,22 @@ class DaskEngine:
                     continue
                 last_heard = time.monotonic()
                 outcomes = [(running[future][0], _outcome(future, what)) for future, what in batch]
-                for (future, _), outcome in zip(batch, self._fetched(outcomes), strict=True):
+                for (future, _), outcome in zip(batch, self._fetch_parts(outcomes), strict=True):
                     task, tries = running.pop(future)
                     if not isinstance(outcome, BaseException):
                         summaries.append(outcome)
                         done += task.size
-                        progress(_made(task, done, total))
+                        progress(_progress(task, done, total))
                         if self.on_block:
                             self.on_block(task)
                     elif tries < TRIES:
-                        self.tell(f"block {_named(task)}, try {tries} of {TRIES}: {outcome}")
+                        self.tell(f"block {_name_of(task)}, try {tries} of {TRIES}: {outcome}")
                         waiting.append((task, tries + 1))
                     else:
-                        self.tell(f"block {_named(task)} given up: {outcome}")
-                        self.failures.append(Failure(_named(task), str(outcome), tries))
+                        self.tell(f"block {_name_of(task)} given up: {outcome}")
+                        self.failures.append(Failure(_name_of(task), str(outcome), tries))
         except (CommClosedError, CancelledError, TimeoutError) as error:
-            # Last, as the workers that have them may yet finish them.
+            # At the end, because their workers may still finish them.
             waiting.extend(running.values())
             raise _Lost(_LOST, where=self.scheduler or "local", remedy=_CONTINUE) from error
         except BaseException:
@@ -231,7 +239,7 @@ class DaskEngine:
             raise
 
     def _await_scheduler(self, state: Progress, progress: OnProgress) -> None:
-        """Wait until a scheduler answers again that went away: it is being started anew.
+        """Wait until the scheduler answers again.
 
         Raises:
             ServiceError: If it does not within `PATIENCE_SECONDS`.
@@ -256,16 +264,16 @@ class DaskEngine:
             self.stop,
             self.storage,
             pure=False,
-            # Tries are counted here: each is told to the log, some errors end the build at once,
-            # and a part may prove damaged only when it has come through the storage.
+            # `_drain` counts tries instead: it logs each one, some errors end the build at once,
+            # and damage to a part in the storage is only found when it is fetched.
             retries=0,
             key=f"block-{os.urandom(8).hex()}",
         )
 
-    def _fetched(
+    def _fetch_parts(
         self, ended: Sequence[tuple[BlockTask, BlockSummary | BaseException]]
     ) -> list[BlockSummary | BaseException]:
-        """Bring home the parts that went through shared storage; what came of each block then."""
+        """Fetch the parts from shared storage; the outcome of each block after that."""
         if self.storage is None:
             return [what for _, what in ended]
         storage = self.storage
@@ -282,7 +290,7 @@ class DaskEngine:
                     return damage
             return what
 
-        return list(abreast(fetched, ended))
+        return list(in_parallel(fetched, ended))
 
     def _client(self) -> AbstractContextManager[Any]:
         return connected(self.scheduler, self.workers, _CONNECT_SECONDS)
@@ -295,9 +303,9 @@ def engine_from(
     stop: Path | None = None,
     storage: Storage | None = None,
 ) -> DaskEngine | None:
-    """The engine that the settings ask for; None means in this process.
+    """The engine for these settings; None means in this process.
 
-    Workers of our own see our disk and need no storage.
+    Worker processes on this machine see our disk and need no storage.
     """
     if scheduler is None:
         return DaskEngine(None, workers, threads, stop) if workers else None
@@ -307,34 +315,34 @@ def engine_from(
 def work(
     task: BlockTask, threads: int | None, stop: Path | None, storage: Storage | None = None
 ) -> BlockSummary:
-    """Make one block; runs in a worker, whose process keeps the model from block to block.
+    """Make one block in a worker, whose process keeps the model for the next block.
 
-    A block whose part is there is not made again: its worker was lost after it had written it.
+    A block whose part exists is not made again: its worker was lost after writing it.
     """
-    _be_nice()
+    _lower_priority()
 
     def between_pieces(_: int) -> None:
         if stop is not None and stop.exists():
-            raise Cancelled("Stopped", where=_named(task))
+            raise Cancelled("Stopped", where=_name_of(task))
 
     between_pieces(0)
-    if storage is None and (made := made_already(task)):
+    if storage is None and (made := existing_block(task)):
         return made
     embedder = loader.resnet50(task.mode, threads=threads)
     if storage is not None:
-        return make_stored(task, storage, embedder, between_pieces)
+        return make_in_storage(task, storage, embedder, between_pieces)
     return make_block(task, embedder, between_pieces)
 
 
-def _be_nice() -> None:
-    """Yield to searches: a build takes the processor only while nobody else wants it."""
+def _lower_priority() -> None:
+    """Lower the priority of this process, so that searches are not slowed down."""
     missing = NICENESS - os.nice(0)
     if missing > 0:
         os.nice(missing)
 
 
 def _slots(client: Any) -> int:
-    """Threads of all workers that are there now.
+    """Threads of all connected workers.
 
     Raises:
         TimeoutError: If the scheduler does not answer.
@@ -346,11 +354,11 @@ def _slots(client: Any) -> int:
 
 
 def _outcome(future: Any, result: Any) -> BlockSummary | BaseException:
-    """What came of a block: its summary, or why it failed.
+    """The outcome of a block: its summary, or its error.
 
     Raises:
-        CancelledError: If the scheduler has forgotten it: it was started anew.
-        StorageError, WeightsError, Cancelled: If another try would fail as this one did.
+        CancelledError: If the scheduler was restarted and has lost the task.
+        StorageError, WeightsError, Cancelled: If another try would fail in the same way.
     """
     from distributed import CancelledError
 
@@ -365,10 +373,10 @@ def _outcome(future: Any, result: Any) -> BlockSummary | BaseException:
 
 
 def _check_alive(client: Any, running: Iterable[Any], last_heard: float) -> None:
-    """Raise where nothing will come any more.
+    """Raise if no more results will come.
 
     Raises:
-        CancelledError: If the scheduler has forgotten a block: it was started anew.
+        CancelledError: If the scheduler was restarted and has lost a task.
         TimeoutError: If it no longer answers.
     """
     from distributed import CancelledError
@@ -380,9 +388,9 @@ def _check_alive(client: Any, running: Iterable[Any], last_heard: float) -> None
         raise TimeoutError
 
 
-def _made(task: BlockTask, done: int, total: int) -> Progress:
-    return Progress("Embedding", done, total, "chips", f"block {_named(task)}")
+def _progress(task: BlockTask, done: int, total: int) -> Progress:
+    return Progress("Embedding", done, total, "chips", f"block {_name_of(task)}")
 
 
-def _named(task: BlockTask) -> str:
+def _name_of(task: BlockTask) -> str:
     return f"{task.scene_id}/{task.block.name}"

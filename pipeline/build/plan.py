@@ -1,7 +1,7 @@
-"""The plan of a build: which blocks are finished, which are still to make, what was left out.
+"""The plan of a build: which blocks are finished, which are to be made, and what was left out.
 
-A part that exists is finished.  Its name tells the block and the area; where the area grew, a block
-has a later part with what was gained.
+A part that exists is finished.  Its name tells block and area.  If the area grew, a block has
+another part with the chips that were gained.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 def plan(
     collection: Collection, tell: Callable[[str], None] = log.warning
 ) -> tuple[list[BlockTask], list[parquet.Part]]:
-    """The blocks still to make, and the parts that are finished.
+    """The blocks to make, and the finished parts.
 
-    A damaged part is removed and its block made anew.
+    A damaged part is removed, so that its block is made again.
 
     Args:
-        collection: Whose blocks.
-        tell: Told of every damaged block.
+        collection: The collection.
+        tell: Called with a note about every damaged block.
     """
     from shapely import to_wkb
 
@@ -47,7 +47,7 @@ def plan(
     tasks: list[BlockTask] = []
     kept: list[parquet.Part] = []
     for scene in collection.scenes.values():
-        found = _finished(collection, scene.id, tell)
+        found = _finished_parts(collection, scene.id, tell)
         kept += found.values()
         for block in Grid.for_scene(scene, manifest.stride).blocks(manifest.block_span):
             name = f"block-{block.name}-{key}.parquet"
@@ -76,10 +76,10 @@ def plan(
 
 
 def left_out(made: Sequence[parquet.Part]) -> dict[str, int]:
-    """Chips left out in all, by reason.
+    """Chips left out of the collection, by reason.
 
-    A block whose area grew has several parts; that of the largest area, which leaves out the
-    fewest, tells what is left out now.
+    A block has several parts if the area grew.  The part of the largest area counts, which is the
+    one that leaves out the fewest chips.
     """
     blocks: dict[tuple[str, str], dict[str, int]] = {}
     for part in made:
@@ -93,20 +93,20 @@ def left_out(made: Sequence[parquet.Part]) -> dict[str, int]:
 
 
 def _touches(scene: Scene, block: Block, area: BaseGeometry) -> bool:
-    """Whether a chip's centre may lie in the area: the block's window meets it."""
+    """Whether the block's window touches the area, so that a chip's centre may lie in it."""
     from shapely.geometry import Polygon
 
     window = Polygon(window_corners(scene, block.window))
     return antimeridian.intersects(window, area)
 
 
-def _finished(
+def _finished_parts(
     collection: Collection, scene_id: str, tell: Callable[[str], None]
 ) -> dict[str, parquet.Part]:
-    """The whole parts of a scene by file name.
+    """The undamaged parts of a scene, by file name.
 
-    All parts of a block of which one is damaged are removed: a later one holds only what the area
-    gained, so that the block must be made anew as one.
+    If one part of a block is damaged, all of them are removed: a later part only has the chips that
+    the area gained, so the whole block must be made again.
     """
     found, damaged = {}, set()
     for path in collection.part_files(scene_id):
@@ -125,7 +125,7 @@ def _finished(
 
 
 def _block_of(part: str) -> str:
-    """The block that a part's file name begins with: "block-r0003-c0001"."""
+    """The block in a part's file name, such as "block-r0003-c0001"."""
     return part.rpartition("-")[0]
 
 

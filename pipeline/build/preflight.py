@@ -1,7 +1,7 @@
-"""Pre-flight: what a build will need and make, and what speaks against it, before it runs.
+"""Pre-flight: what a build needs and makes, and what prevents it, computed before it starts.
 
-Chips are counted exactly where a scene's grid is known, by the very rule that leaves chips out
-(`chips.cut`); time is taken from this machine's own past builds.
+If a scene's grid is known, chips are counted exactly, by the same rule as in `chips.cut`.  Times
+come from earlier builds on this machine.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from pipeline.geo.area import Area
     from pipeline.sources.candidates import Candidate, Estimate
 
-#: Seconds a chip on one thread before this machine has built anything; from an ordinary laptop.
+#: Seconds per chip and thread if there are no earlier builds; measured on an ordinary laptop.
 ROUGH_SECONDS = 0.25
-#: What the dense mode's halos add to the ground it covers.
+#: Factor of area that the halos of the dense mode add.
 DENSE_EXTRA = 1.7
-#: Seconds a build takes besides embedding: workers start, the model loads, the index is made.
+#: Seconds of a build besides embedding: starting workers, loading the model, indexing.
 START_SECONDS = 15.0
-#: Bytes one chip takes: its vector in the part and in the index, its footprint, its columns.
+#: Bytes per chip: its vector in the part and in the index, its footprint and other columns.
 CHIP_BYTES = 9_500
-#: A scene as a Cloud-Optimised GeoTIFF, in uncompressed bytes, with its overviews.
+#: Size of a scene's COG relative to its uncompressed pixels, including overviews.
 COG_SHARE = 1.34
-#: A build longer than this deserves a word.
+#: Builds that take longer than this get a warning.
 LONG_SECONDS = 6 * 3600
-#: Share of the area without imagery that goes unmentioned.
+#: Share of the area without imagery that needs no warning.
 SLIVER = 0.005
 _MOST_COUNTED = 4_000_000
 
@@ -53,7 +53,7 @@ class Notice:
     Attributes:
         level: "stop", "warning" or "note".
         what: A sentence without its full stop.
-        remedy: What to do about it, a sentence without its full stop, or "".
+        remedy: What to do, a sentence without its full stop, or "".
     """
 
     level: str
@@ -66,8 +66,8 @@ class Pace:
     """How fast this machine embeds.
 
     Attributes:
-        seconds: Seconds a chip.
-        known: Whether it was measured in past builds; otherwise it is a guess.
+        seconds: Seconds per chip.
+        known: Whether it was measured in earlier builds; otherwise it is a rough guess.
     """
 
     seconds: float
@@ -76,20 +76,20 @@ class Pace:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What a build will need and make.
+    """What a build needs and makes.
 
     Attributes:
-        area_km2: Size of the area, or of the scenes where there is none.
-        covered_km2: Size of its part under imagery.
+        area_km2: Size of the area, or of the scenes if there is none.
+        covered_km2: Size of the covered part of it.
         missing: The part of the area without imagery, EPSG:4326, or None.
-        pixels: Pixels that are read.
-        chips: Chips that are made, at most.
-        seconds: Time it takes on this machine.
-        pace: Where that time comes from.
-        transfer: Bytes to fetch from elsewhere.
+        pixels: Pixels to read.
+        chips: Maximum number of chips.
+        seconds: Estimated duration on this machine.
+        pace: The pace behind that estimate.
+        transfer: Bytes to fetch.
         disk: Bytes needed on disk.
-        free: Bytes free there.
-        notices: What to know, what stops it first.
+        free: Bytes free on disk.
+        notices: What to know, the most severe first.
     """
 
     area_km2: float
@@ -106,12 +106,12 @@ class Preflight:
 
     @property
     def ready(self) -> bool:
-        """Whether nothing stops it."""
+        """Whether the build can start."""
         return not any(notice.level == "stop" for notice in self.notices)
 
     @property
     def share(self) -> float:
-        """Part of the area under imagery, 0 to 1."""
+        """Covered share of the area, 0 to 1."""
         return min(1.0, self.covered_km2 / self.area_km2) if self.area_km2 else 0.0
 
 
@@ -124,26 +124,30 @@ def preflight(
     home: Path,
     estimate: Estimate | None = None,
 ) -> Preflight:
-    """Look at everything that can be known beforehand.
+    """Compute the pre-flight of a build.
 
     Args:
         area: The area of interest, or None for whole scenes.
-        imagery: What the collection is to be made of.
+        imagery: The chosen imagery.
         stride: Pixels between neighbouring chips.
-        pace: See `pace_of`.
-        home: Where it will be kept.
-        estimate: What the source says a fetch costs, where it has to be fetched.
+        pace: How fast this machine embeds.
+        home: The home folder.
+        estimate: Cost of fetching the imagery, if it has to be fetched.
     """
     coverage = cover(area, imagery)
     geometry = area.geometry if area else None
     missing = geometry.difference(coverage.footprint) if geometry is not None else None
     if missing is not None and geometry is not None and missing.area <= SLIVER * geometry.area:
         missing = None
-    chips = sum(count_chips(one, geometry, stride) for one in imagery)
-    pixels = sum(count_pixels(one, geometry) for one in imagery)
+    chips = sum(count_chips(candidate, geometry, stride) for candidate in imagery)
+    pixels = sum(count_pixels(candidate, geometry) for candidate in imagery)
     transfer = estimate.bytes if estimate else 0
-    disk = chips * CHIP_BYTES + sum(_kept_bytes(one, geometry) for one in imagery) + transfer
-    found = Preflight(
+    disk = (
+        chips * CHIP_BYTES
+        + sum(_copy_bytes(candidate, geometry) for candidate in imagery)
+        + transfer
+    )
+    draft = Preflight(
         area_km2=area.area_km2 if area else coverage.area_km2,
         covered_km2=coverage.covered_km2,
         missing=missing,
@@ -156,27 +160,27 @@ def preflight(
         free=free_bytes(home),
         notices=(),
     )
-    notices = tuple(_notices(found, area, imagery, stride, estimate))
+    notices = tuple(_notices(draft, area, imagery, stride, estimate))
     order = ("stop", "warning", "note")
     ranked = tuple(sorted(notices, key=lambda notice: order.index(notice.level)))
-    return Preflight(**{**vars(found), "notices": ranked})
+    return replace(draft, notices=ranked)
 
 
 def count_chips(imagery: Candidate, area: BaseGeometry | None, stride: int) -> int:
     """Chips of a scene whose centre lies in the area."""
     if "transform" not in imagery.facts:
-        return _estimated_chips(imagery, area, stride)
+        return _estimate_chips(imagery, area, stride)
     width, height = imagery.facts["size"]
     wkb = None if area is None else area.wkb
-    place = Georeference(imagery.facts["crs"], tuple(imagery.facts["transform"]))
-    return _counted(place, width, height, wkb, stride)
+    georeference = Georeference(imagery.facts["crs"], tuple(imagery.facts["transform"]))
+    return _count_in_grid(georeference, width, height, wkb, stride)
 
 
 def count_pixels(imagery: Candidate, area: BaseGeometry | None) -> int:
-    """Pixels of a scene that lie in the area, about."""
+    """Approximate number of pixels of a scene in the area."""
     if "size" in imagery.facts:
         width, height = imagery.facts["size"]
-        return round(width * height * _inside(imagery, area))
+        return round(width * height * _share_inside(imagery, area))
     if not imagery.gsd:
         return 0
     footprint = imagery.footprint
@@ -185,15 +189,17 @@ def count_pixels(imagery: Candidate, area: BaseGeometry | None) -> int:
 
 
 def free_bytes(home: Path) -> int:
-    """Bytes free where `home` is, or will be."""
-    place = home
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
+    """Free bytes on the disk of `home`, which need not exist yet."""
+    folder = home
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 @lru_cache(maxsize=256)
-def _counted(place: Georeference, width: int, height: int, wkb: bytes | None, stride: int) -> int:
+def _count_in_grid(
+    georeference: Georeference, width: int, height: int, wkb: bytes | None, stride: int
+) -> int:
     import shapely
 
     if min(width, height) < CHIP:
@@ -202,10 +208,10 @@ def _counted(place: Georeference, width: int, height: int, wkb: bytes | None, st
     if wkb is None:
         return len(cols) * len(rows)
     area = shapely.from_wkb(wkb)
-    # A grid beyond this is sampled: every n-th row and column stands for its neighbours.
+    # A larger grid is sampled: every n-th row and column represents its neighbours.
     thin = int(np.ceil(np.sqrt(max(len(cols) * len(rows) / _MOST_COUNTED, 1))))
     x, y = np.meshgrid(cols[::thin] + CHIP / 2, rows[::thin] + CHIP / 2)
-    lon, lat = place.lonlat(x.ravel(), y.ravel())
+    lon, lat = georeference.lonlat(x.ravel(), y.ravel())
     return int(antimeridian.contains(area, lon, lat).sum()) * thin**2
 
 
@@ -215,11 +221,11 @@ def _starts(length: int, stride: int) -> np.ndarray:
     return starts if starts[-1] == last else np.append(starts, last)
 
 
-def _estimated_chips(imagery: Candidate, area: BaseGeometry | None, stride: int) -> int:
+def _estimate_chips(imagery: Candidate, area: BaseGeometry | None, stride: int) -> int:
     return max(1, round(count_pixels(imagery, area) / stride**2))
 
 
-def _inside(imagery: Candidate, area: BaseGeometry | None) -> float:
+def _share_inside(imagery: Candidate, area: BaseGeometry | None) -> float:
     """Part of a scene that lies in the area, 0 to 1."""
     if area is None:
         return 1.0
@@ -227,23 +233,23 @@ def _inside(imagery: Candidate, area: BaseGeometry | None) -> float:
     return float(part.area / imagery.footprint.area)
 
 
-def _kept_bytes(imagery: Candidate, area: BaseGeometry | None) -> int:
-    """Bytes of the scene's own copy; of one on this machine all of it is kept."""
+def _copy_bytes(imagery: Candidate, area: BaseGeometry | None) -> int:
+    """Bytes of the collection's copy of a scene; local rasters are copied completely."""
     if "size" not in imagery.facts:
         return round(count_pixels(imagery, area) * 3 * COG_SHARE)
     width, height = imagery.facts["size"]
-    share = 1.0 if "://" not in imagery.id else _inside(imagery, area)
+    share = 1.0 if "://" not in imagery.id else _share_inside(imagery, area)
     return round(width * height * share * imagery.facts.get("bytes_per_pixel", 3) * COG_SHARE)
 
 
 def _notices(
-    found: Preflight,
+    draft: Preflight,
     area: Area | None,
     imagery: Sequence[Candidate],
     stride: int,
     estimate: Estimate | None,
 ) -> list[Notice]:
-    """Everything worth saying about a pre-flight."""
+    """Notices of a pre-flight."""
     if not imagery:
         return [Notice("stop", "No imagery is chosen", "Choose where it comes from")]
     notices = [Notice("note", note) for note in (area.notes if area else ())]
@@ -252,28 +258,28 @@ def _notices(
     notices += [
         Notice("note", limit.rstrip(".")) for limit in (estimate.limits if estimate else ())
     ]
-    notices += _about_coverage(found, imagery, stride)
-    if found.disk > found.free:
+    notices += _check_coverage(draft, imagery, stride)
+    if draft.disk > draft.free:
         notices.append(
             Notice(
                 "stop",
-                f"This needs {found.disk / 1e9:.1f} GB of disk; {found.free / 1e9:.1f} GB are free",
+                f"This needs {draft.disk / 1e9:.1f} GB of disk; {draft.free / 1e9:.1f} GB are free",
                 "Free some space, draw a smaller area, or choose a wider stride",
             )
         )
-    if found.seconds > LONG_SECONDS and found.chips:
+    if draft.seconds > LONG_SECONDS and draft.chips:
         notices.append(
             Notice(
                 "warning",
-                f"This takes about {found.seconds / 3600:.0f} hours",
+                f"This takes about {draft.seconds / 3600:.0f} hours",
                 "A wider stride makes far fewer chips; it may also run overnight and be resumed",
             )
         )
     return notices
 
 
-def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int) -> list[Notice]:
-    small = [one for one in imagery if "size" in one.facts and min(one.facts["size"]) < CHIP]
+def _check_coverage(draft: Preflight, imagery: Sequence[Candidate], stride: int) -> list[Notice]:
+    small = [c for c in imagery if "size" in c.facts and min(c.facts["size"]) < CHIP]
     if small:
         width, height = small[0].facts["size"]
         return [
@@ -283,7 +289,7 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
                 "Use a larger extract or a finer resolution",
             )
         ]
-    if found.covered_km2 == 0:
+    if draft.covered_km2 == 0:
         return [
             Notice(
                 "stop",
@@ -291,12 +297,12 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
                 "Draw the area on the imagery, or choose other imagery",
             )
         ]
-    if not found.chips:
-        finest = next((one.gsd for one in imagery if one.gsd), None)
+    if not draft.chips:
+        finest = next((candidate.gsd for candidate in imagery if candidate.gsd), None)
         size = f": {finest * CHIP / 1000:.2g} km a side" if finest else ""
         what = (
             "The area is too small"
-            if found.missing is None
+            if draft.missing is None
             else "The part of the area that has imagery is too small"
         )
         return [
@@ -307,11 +313,11 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
                 + (", or choose a narrower stride" if stride > 64 else ""),
             )
         ]
-    if found.missing is not None:
+    if draft.missing is not None:
         return [
             Notice(
                 "warning",
-                f"{1 - found.share:.0%} of the area has no imagery",
+                f"{1 - draft.share:.0%} of the area has no imagery",
                 "Only the covered part becomes searchable",
             )
         ]
@@ -319,7 +325,7 @@ def _about_coverage(found: Preflight, imagery: Sequence[Candidate], stride: int)
 
 
 def free_name(title: str, taken: Iterable[str]) -> str:
-    """A name for a collection of this title that is not taken."""
+    """A free name for a collection of this title."""
     name = proposed_name(title)[:56].rstrip("-")
     used = set(taken)
     numbers = itertools.count(2)

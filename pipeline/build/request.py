@@ -1,4 +1,4 @@
-"""What is asked of a build: rasters, an area, and how chips are cut and embedded."""
+"""The request of a build: rasters, an area, and how chips are cut and embedded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pipeline.imagery.ingest import SceneInput
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What to build.
+    """The request of a build.
 
     Attributes:
-        name: Collection; continued or enlarged if it exists.
-        scenes: Rasters to add; empty to continue with those it has.
-        stride: Pixels between neighbouring chips; None for the collection's own, or 128.
+        name: Name of the collection, which is continued or enlarged if it exists.
+        scenes: Rasters to add; empty to continue with the existing ones.
+        stride: Pixels between neighbouring chips; None for that of the collection, or 128.
         area: Chips whose centre lies outside are left out; None for whole scenes.
         mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
-        title: What people call it; by default the name.
+        title: Title of the collection, by default its name.
     """
 
     name: str
@@ -47,7 +47,7 @@ class BuildRequest:
         """The request that `to_dict` wrote; the Area page of 0.1.0 wrote a plain geometry as area.
 
         Raises:
-            AreaError: If the area is not one of ours.
+            AreaError: If the area is malformed.
         """
         given = dict(data)
         notes = tuple(given.pop("area_notes", ()))

@@ -1,14 +1,14 @@
-"""A build whose workers do not see our disk: scenes and parts pass through shared storage.
+"""Builds whose workers do not see our disk: scenes and parts pass through shared storage.
 
     <storage>/collections/<name>/collection.json
     <storage>/collections/<name>/scenes/<scene id>.tif, .json
     <storage>/collections/<name>/chips/<scene id>/block-*.parquet
 
 The layout is that of a collection on disk (docs/how_it_works.md), so a copy of the folder is the
-collection.  Before a build the head fetches the parts that are there already, and sends the scenes
-that are not; a worker reads windows of a scene where it lies and sends the part it made; the head
-fetches it, checks it, and only then counts it.  After the build the storage holds all of it.
-Index and search stay with the head, whose vectors are memory-mapped.
+collection.  Before a build, the head fetches existing parts and sends missing scenes.  A worker
+reads windows of the scene from the storage and sends the part that it made.  The head fetches the
+part and verifies it before it counts it.  After the build, the storage has the whole collection.
+Index and search stay on the head, because vectors are memory-mapped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.build.blocks import BlockSummary, BlockTask, made_already, make_block
+from pipeline.build.blocks import BlockSummary, BlockTask, existing_block, make_block
 from pipeline.collection import parquet
 from pipeline.collection.manifest import SCHEMA, read_manifest
 from pipeline.errors import DamagedError, NewerError, QueryError
@@ -39,42 +39,42 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Files that are copied at once: most of a small file's time is waiting for the store.
+#: Files copied at once; most of the time of a small file is waiting for the store.
 ABREAST = 8
 _T = TypeVar("_T")
 
 
-def collect(
+def fetch_blocks(
     storage: Storage,
     collection: Collection,
     tasks: Sequence[BlockTask],
     progress: OnProgress,
     tell: Callable[[str], None] = log.warning,
 ) -> list[parquet.Part]:
-    """Fetch those parts of `tasks` that the storage holds; what does not fit is removed there.
+    """Fetch the parts of `tasks` that the storage has; unusable ones are removed from it.
 
     Args:
-        storage: Where to look.
-        collection: Whose blocks.
-        tasks: The blocks still to make.
-        progress: Told about blocks fetched.
-        tell: Told of every block that does not fit.
+        storage: The storage.
+        collection: The collection.
+        tasks: The blocks to make.
+        progress: Called while blocks are fetched.
+        tell: Called with a note about every unusable block.
 
     Raises:
-        QueryError: If the storage holds another collection of this name.
+        QueryError: If the storage has another collection of this name.
         NewerError: If a newer version wrote what it holds.
     """
     _check_same(storage, collection)
     scenes = defaultdict(list)
     for task in tasks:
         scenes[task.scene_id].append(task)
-    there = []
+    stored = []
     for scene_id, wanted in scenes.items():
         names = storage.sizes(f"{_folder(collection.path)}/chips/{scene_id}")
         for name in names:
             if name.startswith(TEMPORARY):  # of a worker that was killed
                 storage.remove(f"{_folder(collection.path)}/chips/{scene_id}/{name}")
-        there += [task for task in wanted if task.part in names]
+        stored += [task for task in wanted if task.part in names]
 
     def fetched(task: BlockTask) -> parquet.Part | None:
         try:
@@ -87,52 +87,52 @@ def collect(
             return None
 
     stage = "Fetching finished blocks"
-    found = list(abreast(fetched, there, stage, "blocks", progress))
+    found = list(in_parallel(fetched, stored, stage, "blocks", progress))
     return [part for part in found if part is not None]
 
 
 def send_scenes(
     storage: Storage, tasks: Sequence[BlockTask], progress: OnProgress = silent
 ) -> list[BlockTask]:
-    """The tasks with the place where workers find their scenes, which are sent if they must be."""
+    """The tasks with the scenes as workers read them; missing scenes are sent first."""
     folders = {task.scene_id: task.folder for task in tasks}
     scenes = {}
     for number, (scene_id, folder) in enumerate(folders.items()):
         progress(Progress("Sending scenes", number, len(folders), "scenes", scene_id))
         scene = load_scene(folder / "scenes", scene_id)
         key = f"{_folder(folder)}/scenes/{scene_id}.tif"
-        _send_missing(storage, Path(scene.path), key)
+        _send_if_missing(storage, Path(scene.path), key)
         scenes[scene_id] = replace(scene, path=storage.address(key))
     return [replace(task, scene=scenes[task.scene_id]) for task in tasks]
 
 
-def make_stored(
+def make_in_storage(
     task: BlockTask,
     storage: Storage,
     embedder: Embedder,
     progress: Callable[[int], None] | None = None,
 ) -> BlockSummary:
-    """Make a block and send its part; what a worker runs that does not see our disk.
+    """Make a block and send its part, in a worker that does not see our disk.
 
-    A worker cut off from its scheduler goes on with the block in hand while another is given it
-    too.  Both make the same part; the one that is there first is left as it is.
+    A worker that loses its scheduler continues its block, which another worker is given, too.  Both
+    make the same part, and the first one stays.
     """
     with tempfile.TemporaryDirectory(prefix="lookalike-") as scratch:
         here = replace(task, folder=Path(scratch))
         with suppress(FileNotFoundError):
             storage.fetch(part_key(task), here.path)
-        summary = made_already(here)
+        summary = existing_block(here)
         if summary is None:
             summary = make_block(here, embedder, progress)
-            _send_missing(storage, here.path, part_key(task))
+            _send_if_missing(storage, here.path, part_key(task))
         return summary
 
 
 def fetch_part(storage: Storage, task: BlockTask) -> parquet.Part:
-    """Bring a part from the storage into the collection, having read it to its last byte.
+    """Fetch a part from the storage into the collection and verify it.
 
     Raises:
-        DamagedError: If it is altered, missing, or not what the task makes.
+        DamagedError: If it is altered, missing, or does not match the task.
     """
     try:
         storage.fetch(part_key(task), task.path)
@@ -151,8 +151,8 @@ def fetch_part(storage: Storage, task: BlockTask) -> parquet.Part:
     return part
 
 
-def keep(storage: Storage, collection: Collection, progress: OnProgress = silent) -> None:
-    """Send what the storage lacks of a finished collection: scenes, parts and manifest."""
+def store_copy(storage: Storage, collection: Collection, progress: OnProgress = silent) -> None:
+    """Send all scenes, parts and the manifest of a finished collection that the storage lacks."""
     base = _folder(collection.path)
     files = []
     for scene_id in collection.manifest.scenes:
@@ -171,13 +171,13 @@ def keep(storage: Storage, collection: Collection, progress: OnProgress = silent
     def send(path: Path) -> None:
         storage.send(path, f"{base}/{path.relative_to(collection.path).as_posix()}")
 
-    for _ in abreast(send, missing, "Keeping a copy", "files", progress):
+    for _ in in_parallel(send, missing, "Keeping a copy", "files", progress):
         pass
     send(collection.path / "collection.json")
 
 
 def part_key(task: BlockTask) -> str:
-    """A part's place under the storage."""
+    """Key of a part in the storage."""
     return f"{_folder(task.folder)}/chips/{task.scene_id}/{task.part}"
 
 
@@ -185,14 +185,14 @@ def _folder(collection: Path) -> str:
     return f"collections/{collection.name}"
 
 
-def _send_missing(storage: Storage, path: Path, key: str) -> None:
-    """Send a file unless one of its size is there; its name tells its content."""
+def _send_if_missing(storage: Storage, path: Path, key: str) -> None:
+    """Send a file unless one of its size exists; names depend on the content."""
     if storage.size(key) != path.stat().st_size:
         storage.send(path, key)
 
 
 def _check_same(storage: Storage, collection: Collection) -> None:
-    """Raise where the storage's collection of this name was made another way."""
+    """Raise if the storage's collection of this name has another model or stride."""
     key = f"{_folder(collection.path)}/collection.json"
     text = storage.text(key)
     if text is None:
@@ -210,17 +210,17 @@ def _check_same(storage: Storage, collection: Collection) -> None:
         same = False
     if not same:
         raise QueryError(
-            "The shared storage holds another collection of this name",
+            "The shared storage has another collection of this name",
             where=f"{storage.url}/{key}",
             remedy="Choose another name, or remove that folder",
         )
 
 
 def _check_fits(task: BlockTask, part: parquet.Part) -> None:
-    """Raise `DamagedError` unless a part holds exactly the chips the task asks for.
+    """Raise `DamagedError` unless a part has exactly the chips of the task.
 
-    A part's name tells block and area; another stride or model may have used the same name.  Every
-    chip of the block is in the part, left out for a reason, or in an older part.
+    Names only tell block and area, so a build with another stride or model may have used the same
+    one.  Every chip of the block is in the part, left out for a reason, or in an older part.
     """
     manifest = read_manifest(task.folder)
     chips = len(task.block.rows) * len(task.block.cols)
@@ -236,14 +236,14 @@ def _check_fits(task: BlockTask, part: parquet.Part) -> None:
         )
 
 
-def abreast(
+def in_parallel(
     each: Callable[..., _T],
     things: Sequence,
     stage: str = "",
     unit: str = "",
     progress: OnProgress = silent,
 ) -> Iterator[_T]:
-    """What `each` gives for the things, several at once, in their order."""
+    """Results of `each` for the things, in order; several calls run at once."""
     if not things:
         return
     with ThreadPoolExecutor(ABREAST, thread_name_prefix="storage") as pool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.build.build import agreed
+from pipeline.build.build import check_request
 from pipeline.build.request import BuildRequest
 from pipeline.cli import build
 from pipeline.cli.terminal import (
@@ -337,7 +337,7 @@ def _options(source: str, **given: Any) -> dict[str, Any]:
 def _check_collection(name: str | None, stride: int | None) -> None:
     """Raise the errors of a later build before anything is fetched."""
     if name is not None:
-        agreed(BuildRequest(name, stride=stride), library())
+        check_request(BuildRequest(name, stride=stride), library())
     elif stride is not None:
         raise QueryError("--stride needs a collection", remedy="Give --name, too")
 

@@ -1,11 +1,11 @@
-"""Clusters: connections to Dask, and the forms in which one's own cluster may be named.
+"""Connections to Dask clusters, and the forms of a cluster's address.
 
-    tcp://host:8786, tls://host:8786    a scheduler; tls as Dask's own settings say
-    gateway://NAME                      a running cluster of the dask-gateway that Dask's settings
-                                        name (`DASK_GATEWAY__ADDRESS`)
+    tcp://host:8786, tls://host:8786    a scheduler; Dask's own settings configure tls
+    gateway://NAME                      a running cluster of the dask-gateway at
+                                        `DASK_GATEWAY__ADDRESS`
     coiled://NAME                       a running cluster of Coiled
 
-The last two hand out certificates with their clusters, so their own packages make the connection.
+The last two issue certificates for their clusters, so their own packages connect to them.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from typing import Any
 
 from pipeline.errors import QueryError, ServiceError, UnavailableError
 
-#: Times a task may end with its worker before Dask gives it back as failed.
+#: Workers that a task may lose before Dask reports it as failed.
 LOSSES = 3
-#: Of a worker process: while one block is embedded, the next is read.
+#: Threads of a worker process: one block is embedded while the next is read.
 THREADS = 2
 _PACKAGES = {"gateway": "dask-gateway", "coiled": "coiled"}
 
 
 def check_address(address: str | None) -> None:
-    """Refuse what is none of the forms above, before anything is made for it.
+    """Check the form of an address.
 
     Raises:
-        QueryError: If it names no cluster.
+        QueryError: If it has none of the forms above.
     """
     forms = r"((tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d+|(gateway|coiled)://\S+"
     if address is not None and not re.fullmatch(forms, address):
         raise QueryError(
             "This is not the address of a Dask scheduler",
             where=address,
-            remedy="Write tcp://host:8786, or leave it out to use workers of our own",
+            remedy="Write tcp://host:8786, or omit it to use worker processes on this machine",
         )
 
 
 @contextmanager
 def connected(address: str | None, workers: int, seconds: float) -> Iterator[Any]:
-    """A `distributed.Client` for the length of the block.
+    """A `distributed.Client` for the duration of the block.
 
     Args:
-        address: A cluster, or None for worker processes of our own.
-        workers: How many of our own.
-        seconds: How long to wait for an answer.
+        address: A cluster, or None for worker processes on this machine.
+        workers: Number of worker processes on this machine.
+        seconds: Time limit for an answer.
 
     Raises:
         ServiceError: If the cluster does not answer.
@@ -64,21 +64,21 @@ def connected(address: str | None, workers: int, seconds: float) -> Iterator[Any
     with dask.config.set(settings):
         if address is not None:
             try:
-                cluster = found(address)
+                cluster = _resolve(address)
                 client = Client(cluster, timeout=seconds, set_as_default=False, name="lookalike")
             except (OSError, TimeoutError, ValueError) as error:
                 raise ServiceError(
                     "The Dask scheduler does not answer",
                     where=address,
                     remedy="Check its address and that it runs, or unset LOOKALIKE_SCHEDULER "
-                    "to use workers of our own",
+                    "to use worker processes on this machine",
                 ) from error
             try:
                 yield client
             finally:
                 client.close(timeout=5)
                 if not isinstance(cluster, str):
-                    cluster.close()  # our connection; the cluster itself goes on
+                    cluster.close()  # closes our connection; the cluster continues
             return
         with LocalCluster(
             n_workers=max(workers, 1),
@@ -97,8 +97,8 @@ def connected(address: str | None, workers: int, seconds: float) -> Iterator[Any
                 client.close(timeout=5)
 
 
-def found(address: str) -> Any:
-    """What `distributed.Client` takes: the address itself, or the cluster it names.
+def _resolve(address: str) -> Any:
+    """The argument for `distributed.Client`: the address itself, or the cluster that it names.
 
     Raises:
         UnavailableError: If the package of that kind of cluster is not installed.

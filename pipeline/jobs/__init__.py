@@ -1,4 +1,4 @@
-"""What runs in the background: the queue, its runner, pace and memory.
+"""Builds in the background: the queue of jobs, its runner, rates and pace.
 
 A job calls the packages that do the work.
 """

@@ -1,4 +1,4 @@
-"""One job: what it is asked, and its record."""
+"""A job: its request and its record."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
 
 @dataclass(frozen=True)
 class Job:
-    """One build and how it stands.
+    """One build and its state.
 
     Attributes:
-        id: Sorts by the time it was asked for.
-        collection: Collection it makes, continues or enlarges.
-        title: What people call it.
-        request: What is asked, JSON form of `JobRequest`.
+        id: Identifier, which sorts by the time of the request.
+        collection: Name of the collection that it builds.
+        title: Title of the collection.
+        request: JSON form of its `JobRequest`.
         state: queued, running, cancelling, cancelled, failed, done or interrupted.
-        stage: What is being done.
-        done: Units of the stage finished.
-        total: Units of the stage, 0 while unknown.
-        unit: What is counted.
+        stage: Current stage.
+        done: Finished units of the stage.
+        total: Total units of the stage, 0 while unknown.
+        unit: Name of the units.
         note: A detail.
-        rate: Units a second lately, or None.
-        left: Seconds that remain of the stage, or None.
-        created: When it was asked for, ISO 8601 UTC.
+        rate: Units per second, or None.
+        left: Seconds left of the stage, or None.
+        created: When it was queued, ISO 8601 UTC.
         started: When it was last started, or "".
         ended: When it ended, or "".
-        attempts: How often it was started.
+        attempts: Number of starts.
         error: Why it failed: what, where, remedy and kind.
         failures: Blocks that could not be made: block, reason, tries.
-        summary: What was made, of a job that is done.
-        engine: Where blocks are made: "in process", "2 workers" or a scheduler's address.
+        summary: Summary of the build, once the job is done.
+        engine: Where blocks are built: "in process", "2 workers" or a scheduler's address.
     """
 
     id: str
@@ -69,17 +69,17 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether it is queued or running."""
         return self.state in (QUEUED, RUNNING, CANCELLING)
 
     @property
     def share(self) -> float:
-        """Part of the present stage that is finished, 0 to 1."""
+        """Finished share of the current stage, 0 to 1."""
         return min(self.done / self.total, 1.0) if self.total else 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the build noticed, of a job that is done."""
+        """Notes of the build, once the job is done."""
         return tuple((self.summary or {}).get("notes", ()))
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,11 +89,11 @@ class Job:
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What a job shall do: fetch imagery if it must, then build.
+    """Request of a job: imagery to fetch, if any, and the build.
 
     Attributes:
-        build: The build; fetched rasters are added to its scenes.
-        source: Key of `sources.KINDS` to fetch from, or "".
+        build: The build, to whose scenes fetched rasters are added.
+        source: Key of `sources.registry.KINDS` to fetch from, or "".
         options: Options of that source.
         candidates: What to fetch.
     """
@@ -118,7 +118,7 @@ class JobRequest:
         """The request that `to_dict` wrote.
 
         Raises:
-            AreaError: If the area is not one of ours.
+            AreaError: If the area is malformed.
         """
         return cls(
             BuildRequest.from_dict(data["build"]),
@@ -129,7 +129,7 @@ class JobRequest:
 
 
 def engine_name(settings: Settings) -> str:
-    """What `Job.engine` says for these settings."""
+    """The value of `Job.engine` for these settings."""
     if settings.scheduler:
         return settings.scheduler
     if settings.workers == 0:

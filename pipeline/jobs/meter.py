@@ -1,4 +1,4 @@
-"""Meter: how fast a stage goes, and how long it still takes."""
+"""Rate and remaining time of a stage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Meter:
-    """Rate and time left of a stage, over the last half minute."""
+    """Measures the rate of a stage over the last half minute."""
 
     WINDOW_SECONDS = 30.0
 
@@ -17,13 +17,13 @@ class Meter:
     def read(
         self, stage: str, done: int, total: int, at: float | None = None
     ) -> tuple[float | None, float | None]:
-        """(units a second, seconds left), either None while unknown.
+        """(units per second, seconds left), each None while unknown.
 
         Args:
-            stage: Name of the stage; another name starts afresh.
+            stage: Name of the stage; another name resets the meter.
             done: Units finished.
-            total: Units in all, or 0.
-            at: The time, seconds.
+            total: Total units, or 0 if unknown.
+            at: The time in seconds, default now.
         """
         at = time.monotonic() if at is None else at
         if stage != self._stage or (self._seen and done < self._seen[-1][1]):

@@ -1,4 +1,4 @@
-"""How fast this machine embeds, judged by its earlier builds."""
+"""How fast this machine embeds, measured in earlier builds."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pipeline.jobs.queue import Jobs
     from pipeline.settings import Settings
 
-#: Fewer chips say little: starting the workers takes longer than embedding them.
+#: Builds of fewer chips are ignored, because starting workers dominates their time.
 FEWEST = 20
-#: Jobs looked back upon.
+#: Number of latest jobs to use.
 RECENT = 5
 
 
 def pace_of(jobs: Jobs, library: Library, settings: Settings, mode: str, stride: int) -> Pace:
-    """How fast this machine embeds: from its last jobs, else from its collections, else a guess.
+    """How fast this machine embeds, from its last jobs, from its collections, or a rough guess.
 
     Args:
         jobs: All jobs.
         library: All collections.
-        settings: Jobs that ran with another engine than these give are left out.
+        settings: Jobs with another engine than these settings select are ignored.
         mode: "chip" or "dense".
         stride: Pixels between neighbouring chips.
     """
@@ -40,7 +40,7 @@ def pace_of(jobs: Jobs, library: Library, settings: Settings, mode: str, stride:
 
 
 def _job_paces(jobs: Jobs, engine: str, mode: str) -> list[float]:
-    """Seconds a chip of finished jobs, the newest first, as if of unit cost."""
+    """Seconds per chip of finished jobs, the newest first, divided by `chip_cost`."""
     return [
         job.summary["seconds"]
         / job.summary["made"]
@@ -54,7 +54,7 @@ def _job_paces(jobs: Jobs, engine: str, mode: str) -> list[float]:
 
 
 def _manifest_paces(library: Library, mode: str) -> list[float]:
-    """Seconds a chip of complete collections, as if of unit cost."""
+    """Seconds per chip of complete collections, divided by `chip_cost`."""
     paces = []
     for name in library.names():
         try:

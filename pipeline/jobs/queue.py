@@ -1,14 +1,13 @@
-"""Jobs: builds that outlive the page or the terminal that asked for them.
+"""The queue of jobs: builds that outlive the page or terminal that requested them.
 
-    jobs/<id>/job.json     what is asked and how it stands; written whole, by one process at a time
-    jobs/<id>/log.txt      what happened, a line each
-    jobs/<id>/preview.jpg  chips of the block finished last
-    jobs/<id>/stop         somebody wants it cancelled
-    jobs/<id>/.running     locked by the process that runs it
+    jobs/<id>/job.json     request and state; one process at a time writes it
+    jobs/<id>/log.txt      log, one event per line
+    jobs/<id>/preview.jpg  chips of the block that was finished last
+    jobs/<id>/stop         exists if the job is to be cancelled
+    jobs/<id>/.running     locked by the process that runs the job
 
-A job is run by a runner (`pipeline.jobs.runner`), a process of its own that works through the
-queue.  A job that says it runs while nobody holds its lock was interrupted: the next runner resumes
-it.
+A runner (`pipeline.jobs.runner`), a process of its own, works through the queue.  A job whose state
+is running although its lock is free was interrupted; the next runner resumes it.
 """
 
 from __future__ import annotations
@@ -47,14 +46,15 @@ if TYPE_CHECKING:
 
 #: Version of a job's record.
 SCHEMA = 1
+#: Number of latest jobs whose records are kept.
 KEPT = 200
-#: Interrupted jobs are resumed by themselves up to so many starts.
+#: Interrupted jobs are resumed automatically up to this number of starts.
 MOST_ATTEMPTS = 5
 _ID = re.compile(r"\d{6}-\d{9}")
 
 
 class Jobs:
-    """All jobs of one home, as the app, the terminal and the REST interface see them."""
+    """All jobs of one home folder, shared by the app, the command line and REST."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -76,20 +76,20 @@ class Jobs:
             raise NotFoundError(
                 "There is no such job",
                 where=job_id[:40],
-                remedy="`python -m pipeline jobs list` shows those there are",
+                remedy="List the jobs with `python -m pipeline jobs list`",
             )
         return path
 
     def submit(self, request: JobRequest | BuildRequest, *, start: bool = True) -> Job:
-        """Queue a build, and start a runner unless one works already.
+        """Queue a build, and start a runner unless one is running.
 
         Args:
-            request: What to do.
-            start: Whether to start a runner; otherwise whoever calls runs it.
+            request: The build.
+            start: Whether to start a runner; otherwise the caller runs the job.
 
         Raises:
-            QueryError: If the collection's name cannot be used, or a job for it is under way.
-            StorageError: If the home cannot be written.
+            QueryError: If the collection's name is invalid or it has an active job.
+            StorageError: If the home folder is not writable.
         """
         if not isinstance(request, JobRequest):
             request = JobRequest(request)
@@ -103,7 +103,7 @@ class Jobs:
                         remedy="Wait for it to end, or cancel it",
                     )
                 if other.collection == name and other.state == INTERRUPTED:
-                    # The new job continues it; two would make the same blocks.
+                    # The new job continues it; both would build the same blocks.
                     self.write(replace(other, state=CANCELLED, note="Continued by a later job"))
             job = Job(
                 id=self._free_id(),
@@ -120,7 +120,7 @@ class Jobs:
         return job
 
     def all(self) -> list[Job]:
-        """All jobs, the newest first; one whose record is damaged is left out."""
+        """All jobs, the newest first, except those whose records are damaged."""
         if not self.root.is_dir():
             return []
         found = []
@@ -132,7 +132,7 @@ class Jobs:
         return found
 
     def get(self, job_id: str) -> Job:
-        """One job as it now stands.
+        """One job in its current state.
 
         Raises:
             NotFoundError: If there is none.
@@ -142,7 +142,7 @@ class Jobs:
         return self._read(self.folder(job_id) / "job.json")
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a job; one that runs stops within seconds and keeps its finished blocks.
+        """Cancel a job.  A running one stops within seconds and keeps its finished blocks.
 
         Raises:
             NotFoundError: If there is none.
@@ -164,11 +164,11 @@ class Jobs:
         return self.get(job_id)
 
     def resume(self, job_id: str, *, start: bool = True) -> Job:
-        """Queue a job again that was cancelled, failed or interrupted; done blocks are kept.
+        """Queue a cancelled, failed or interrupted job again; finished blocks are kept.
 
         Raises:
             NotFoundError: If there is none.
-            QueryError: If it is under way or done, or another job for its collection is.
+            QueryError: If it is active or done, or its collection has another active job.
         """
         with self._mutex():
             job = self.get(job_id)
@@ -194,11 +194,11 @@ class Jobs:
         return job
 
     def remove(self, job_id: str) -> None:
-        """Forget a job that has ended; its collection stays.
+        """Remove an ended job from the list; its collection stays.
 
         Raises:
             NotFoundError: If there is none.
-            QueryError: If it waits or runs.
+            QueryError: If it is active.
         """
         with self._mutex():
             if self.get(job_id).active:
@@ -206,12 +206,12 @@ class Jobs:
             shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
     def rename_collection(self, library: Library, name: str, new_name: str) -> Collection:
-        """`Library.rename`, unless a build waits, which would make a collection of the old name.
+        """`Library.rename`, unless a build is queued, which would recreate the old name.
 
         Raises:
             NotFoundError: If there is no such collection.
             QueryError: If the new name cannot be used or is taken.
-            StorageError: If a build of it runs or waits.
+            StorageError: If a build of it is running or queued.
         """
         library.open(name)
         if any(job.collection == name for job in self.queue()):
@@ -228,15 +228,15 @@ class Jobs:
         return path.read_text("utf-8").splitlines()[-last:] if path.exists() else []
 
     def preview(self, job_id: str) -> Path | None:
-        """A JPEG of the chips made last, if there is one."""
+        """The JPEG of the latest chips, if there is one."""
         path = self.folder(job_id) / "preview.jpg"
         return path if path.is_file() else None
 
     def queue(self) -> list[Job]:
-        """What a runner shall do, the oldest first: queued jobs and interrupted ones.
+        """Queued and interrupted jobs in the order in which a runner takes them.
 
-        One that was interrupted again and again waits for somebody to resume it: it may be what
-        ends the runner.
+        A job that was interrupted many times is left for the user to resume, because it may be
+        what ends the runner.
         """
         return [
             job
@@ -245,15 +245,13 @@ class Jobs:
         ]
 
     def start_runner(self) -> bool:
-        """Start a runner in a process of its own if there is work and none runs.
-
-        The runner belongs to nobody: it survives the app, the terminal and the browser.
+        """Start a runner, detached from this process, if jobs wait and no runner is running.
 
         Returns:
-            Whether one was started.
+            Whether a runner was started.
         """
         if self._runner is not None:
-            self._runner.poll()  # one that ended is not left a zombie; one at work holds the lock
+            self._runner.poll()  # reaps a runner that ended; a working one holds the lock
         if not self.queue() or is_locked(self.root / ".runner"):
             return False
         with storage_errors(self.root), (self.root / "runner.log").open("a") as log:
@@ -274,7 +272,7 @@ class Jobs:
             file.write(f"{now()} {line}\n")
 
     def write(self, job: Job) -> None:
-        """Write a job's record, whole or not at all."""
+        """Write a job's record, completely or not at all."""
         write_versioned(self.root / job.id / "job.json", asdict(job), SCHEMA)
 
     def _read(self, path: Path) -> Job:
@@ -295,11 +293,11 @@ class Jobs:
         return job
 
     def _mutex(self) -> AbstractContextManager[None]:
-        """Held while a job changes its state, so that two requests do not interleave."""
+        """The lock for changes of state, so that two requests do not interleave."""
         return exclusive(self.root / ".mutex")
 
     def _free_id(self) -> str:
-        """The present to the millisecond, which sorts; called with the mutex held."""
+        """The current time to the millisecond; call it with the mutex held."""
         while True:
             job_id = datetime.now(timezone.utc).strftime("%y%m%d-%H%M%S%f")[:-3]
             if not (self.root / job_id).exists():

@@ -1,6 +1,6 @@
 """Runner: the process that works through the queue of jobs, one at a time.
 
-Started by `Jobs.start_runner`, detached from whoever asked; ends when nothing waits.
+`Jobs.start_runner` starts it, detached from the caller.  It ends when no job waits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,8 +35,9 @@ from pipeline.settings import settings
 from pipeline.sources.registry import open_source
 
 if TYPE_CHECKING:
-    from pipeline.build.blocks import BlockTask
+    from pipeline.build.blocks import BlockSummary, BlockTask
     from pipeline.build.request import BuildRequest
+    from pipeline.collection.parquet import Part
     from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,13 +49,13 @@ PREVIEW_SIZE = 128
 
 
 def work_through(jobs: Jobs, settings: Settings) -> int:
-    """Run queued jobs until none is left; returns how many were run.
+    """Run queued jobs until none is left; returns the number of jobs run.
 
-    Only one process does this for a home.  A job queued while another process was about to leave
-    is not forgotten: the queue is looked at again after the lock is given back.
+    Only one process does this for a home folder.  The queue is checked again after the lock is
+    released, in case a job was queued while another process was about to end.
     """
     ran = 0
-    busy = LookalikeError("Another runner is at work")
+    busy = LookalikeError("Another runner is running")
     while _waiting(jobs):
         try:
             with locked(jobs.root / ".runner", busy):
@@ -69,22 +70,22 @@ def work_through(jobs: Jobs, settings: Settings) -> int:
 
 
 def _waiting(jobs: Jobs) -> list[Job]:
-    """The queue without what a terminal runs itself and has not yet said so in the record."""
+    """The queue without jobs that a terminal runs but whose records do not say so yet."""
     return [job for job in jobs.queue() if not is_locked(jobs.root / job.id / ".running")]
 
 
 def run(
     jobs: Jobs, job: Job, settings: Settings, also: OnProgress = silent, *, attended: bool = False
 ) -> Job:
-    """Run one job to its end, whatever that is, and return its record.
+    """Run one job until it ends in any way, and return its record.
 
     Args:
-        jobs: Where its record is.
+        jobs: The queue with its record.
         job: A queued or interrupted job.
-        settings: Home and engine.
-        also: Told the progress besides, for a terminal.
-        attended: Whether somebody waits for it: then what ended it early is raised again after it
-            was recorded, and Ctrl-C cancels the job instead of leaving it to the next runner.
+        settings: Home folder and engine.
+        also: Also called with the progress, for a terminal.
+        attended: Whether a user waits for it.  Then an error is raised again after it was
+            recorded, and Ctrl-C cancels the job instead of leaving it to the next runner.
     """
     busy = LookalikeError("This job runs already", where=job.id)
     folder = jobs.folder(job.id)
@@ -113,10 +114,10 @@ def run(
             jobs.tell(job.id, "cancelled")
         except LookalikeError as error:
             cause = error
-            end = {"state": FAILED, "error": _told(error), "failures": _failures(error)}
+            end = {"state": FAILED, "error": _error_dict(error), "failures": _failures(error)}
             jobs.tell(job.id, f"failed: {error}")
         except Exception as error:
-            # The record must say so even when it is our own fault; the traceback goes to the log.
+            # A bug of ours must be recorded, too; the traceback goes to the log.
             cause = error
             if not attended:
                 log.exception("job %s", job.id)
@@ -125,7 +126,7 @@ def run(
                 where=str(error)[:300],
                 remedy=f"See {jobs.root / 'runner.log'}, and resume the job",
             )
-            end = {"state": FAILED, "error": _told(fault)}
+            end = {"state": FAILED, "error": _error_dict(fault)}
             jobs.tell(job.id, f"failed: {fault}")
         else:
             end = {"state": DONE, "summary": summary, "note": ""}
@@ -141,9 +142,9 @@ def run(
 def build_attended(
     request: BuildRequest, settings: Settings, also: OnProgress = silent
 ) -> BuildSummary:
-    """Build here and now, as a job that the app shows and may cancel.
+    """Build in this process, as a job that the app shows and can cancel.
 
-    Where all was made already, no job is left.
+    The job is removed if there was nothing to build.
 
     Raises:
         LookalikeError: What `build.build` raises.
@@ -152,42 +153,41 @@ def build_attended(
     done = run(jobs, jobs.submit(request, start=False), settings, also, attended=True)
     made = {k: v for k, v in (done.summary or {}).items() if k in BuildSummary.__dataclass_fields__}
     if not made["blocks_made"]:
-        jobs.remove(done.id)  # `make demo` asks for the samples at every start
+        jobs.remove(done.id)  # `make demo` requests the samples at every start
     return BuildSummary(**{**made, "scenes": tuple(made["scenes"]), "notes": tuple(made["notes"])})
 
 
 def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[str, Any]:
-    """Fetch what must be fetched, build, and say what was made."""
-    request = _fetched(jobs, job, JobRequest.from_dict(job.request), report)
+    """Fetch imagery if necessary, build, and return the summary."""
+    request = _with_fetched_scenes(jobs, job, JobRequest.from_dict(job.request), report)
     stop = jobs.folder(job.id) / "stop"
     storage = Storage.at(settings.storage) if settings.storage else None
     engine = engine_from(settings.scheduler, settings.workers, settings.threads, stop, storage)
-    made: list[Any] = []
-    began = time.monotonic()
+    made: list[BlockSummary] = []
 
-    def blocks(tasks: Any, kept: Any, progress: OnProgress) -> Any:
-        nonlocal began
-        began = time.monotonic()
+    def make(
+        tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
+    ) -> list[BlockSummary]:
+        started = time.monotonic()
         if engine is None:
             made.extend(run_blocks(tasks, kept, progress))
         else:
             engine.on_block = _preview_maker(jobs.folder(job.id))
             engine.tell = lambda line: jobs.tell(job.id, line)
             made.extend(engine.run_blocks(tasks, kept, progress))
-        took = time.monotonic() - began
-        jobs.tell(
-            job.id,
-            f"embedded {len(tasks)} blocks in {took:.1f} s: {sum(one.chips for one in made)} new "
-            f"chips, {sum(part.rows for part in kept)} were there",
+        seconds = time.monotonic() - started
+        new, existing = sum(block.chips for block in made), sum(part.rows for part in kept)
+        line = (
+            f"embedded {len(tasks)} blocks in {seconds:.1f} s: {new} new chips, {existing} existing"
         )
+        jobs.tell(job.id, line)
         return made
 
-    summary: BuildSummary = build(
-        request, Library(settings.home), report, run=blocks, storage=storage
-    )
-    # Scenes are kept in the collection; what they were made from is not needed twice.
+    library = Library(settings.home)
+    summary = build(request, library, report, run=make, storage=storage)
+    # The collection has its own copies of the scenes.
     shutil.rmtree(_scratch(jobs, job), ignore_errors=True)
-    manifest = Library(settings.home).open(summary.name).manifest
+    manifest = library.open(summary.name).manifest
     return {
         **asdict(summary),
         "made": sum(block.chips for block in made),
@@ -196,24 +196,26 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
     }
 
 
-def _fetched(jobs: Jobs, job: Job, asked: JobRequest, report: OnProgress) -> BuildRequest:
-    """The build with the rasters of its source fetched and added."""
-    if not asked.source:
-        return asked.build
-    source = open_source(asked.source, **asked.options)
+def _with_fetched_scenes(
+    jobs: Jobs, job: Job, request: JobRequest, report: OnProgress
+) -> BuildRequest:
+    """The build request with the rasters of its source, which are fetched."""
+    if not request.source:
+        return request.build
+    source = open_source(request.source, **request.options)
     scratch = _scratch(jobs, job)
-    jobs.tell(job.id, f"fetching {len(asked.candidates)} images from {asked.source}")
-    rasters = source.fetch(asked.build.area, asked.candidates, scratch, report)
-    return replace(asked.build, scenes=(*asked.build.scenes, *rasters))
+    jobs.tell(job.id, f"fetching {len(request.candidates)} images from {request.source}")
+    rasters = source.fetch(request.build.area, request.candidates, scratch, report)
+    return replace(request.build, scenes=(*request.build.scenes, *rasters))
 
 
 def _scratch(jobs: Jobs, job: Job) -> Path:
-    """Where a job's imagery is fetched to; an interrupted fetch goes on there."""
+    """Folder for a job's imagery, in which an interrupted fetch continues."""
     return jobs.home / "fetched" / job.collection
 
 
 class _Report:
-    """Writes progress into the job's record, seldom; raises `Cancelled` when somebody wants so."""
+    """Records progress at intervals, and raises `Cancelled` if the job is to be cancelled."""
 
     def __init__(self, jobs: Jobs, job: Job, also: OnProgress) -> None:
         self.job = job
@@ -261,20 +263,20 @@ def _preview_maker(folder: Path) -> Callable[[BlockTask], None]:
 
 
 def preview(task: BlockTask) -> bytes:
-    """A strip of up to eight chips spread over a block, as JPEG."""
+    """A JPEG of up to eight chips from across a block, side by side."""
     import numpy as np
 
-    places = [(col, row) for row in task.block.rows for col in task.block.cols]
-    step = max(len(places) // PREVIEW_CHIPS, 1)
+    corners = [(col, row) for row in task.block.rows for col in task.block.cols]
+    step = max(len(corners) // PREVIEW_CHIPS, 1)
     with SceneReader(load_scene(task.folder / "scenes", task.scene_id)) as reader:
         pictures = [
             reader.thumbnail(col, row, 256, 256, PREVIEW_SIZE)
-            for col, row in places[::step][:PREVIEW_CHIPS]
+            for col, row in corners[::step][:PREVIEW_CHIPS]
         ]
     return encode_image(np.concatenate(pictures, axis=1), "JPEG")
 
 
-def _told(error: LookalikeError) -> dict[str, str]:
+def _error_dict(error: LookalikeError) -> dict[str, str]:
     return {
         "kind": type(error).__name__,
         "what": error.what,
@@ -284,12 +286,12 @@ def _told(error: LookalikeError) -> dict[str, str]:
 
 
 def _failures(error: LookalikeError) -> tuple[dict[str, Any], ...]:
-    return tuple(asdict(one) for one in error.failures) if isinstance(error, BlocksFailed) else ()
+    return tuple(map(asdict, error.failures)) if isinstance(error, BlocksFailed) else ()
 
 
 @contextmanager
-def _gentle_end() -> Iterator[None]:
-    """SIGTERM ends the runner like Ctrl-C does: workers are closed, the job is left resumable."""
+def _graceful_end() -> Iterator[None]:
+    """Make SIGTERM end the runner like Ctrl-C: workers are closed, the job can be resumed."""
 
     def leave(*_: object) -> None:
         raise KeyboardInterrupt
@@ -302,17 +304,17 @@ def _gentle_end() -> Iterator[None]:
 
 
 def main(home: str) -> None:
-    """Entry point of the detached process."""
+    """Entry point of the runner's process."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     os.nice(5)
     present = replace(settings(), home=Path(home))
     try:
-        with _gentle_end():
+        with _graceful_end():
             work_through(Jobs(present.home), present)
     except KeyboardInterrupt:
-        log.info("stopped; jobs that were running are resumed by the next runner")
+        log.info("stopped; the next runner resumes the running job")
         sys.exit(130)
 
 

@@ -138,11 +138,11 @@ def without_parts(collection: Collection) -> Collection:
 
 def test_another_head_fetches_the_blocks_that_are_there(storage: Storage, tmp_path: Path) -> None:
     first = synthetic.collection(tmp_path / "one", sizes=(1024, 512))
-    shared_storage.keep(storage, first)
+    shared_storage.store_copy(storage, first)
     second = without_parts(synthetic.collection(tmp_path / "two", sizes=(1024, 512)))
     tasks, kept = plan(second)
     assert (len(tasks), kept) == (2, [])
-    found = shared_storage.collect(storage, second, tasks, silent)
+    found = shared_storage.fetch_blocks(storage, second, tasks, silent)
     assert [part.rows for part in found] == [16, 4]
     second = Collection(second.path, second.manifest)
     assert plan(second)[0] == []
@@ -153,7 +153,7 @@ def test_another_head_fetches_the_blocks_that_are_there(storage: Storage, tmp_pa
 def test_copy_of_the_storages_folder_is_the_collection(tmp_path: Path) -> None:
     first = synthetic.collection(tmp_path / "one")
     storage = Storage.at(str(tmp_path / "bucket"))
-    shared_storage.keep(storage, first)
+    shared_storage.store_copy(storage, first)
     copied = Library(tmp_path / "bucket").open("made")
     assert copied.manifest == first.manifest
     assert copied.version == first.version
@@ -170,7 +170,7 @@ def test_block_altered_in_the_storage_is_not_taken_and_removed(
     key = f"{folder_of(collection)}/chips/{part.scene_id}/{part.path.name}"
     storage.send(tmp_path / "altered", key)
     tasks, _ = plan(without_parts(collection))
-    assert shared_storage.collect(storage, collection, tasks, silent) == []
+    assert shared_storage.fetch_blocks(storage, collection, tasks, silent) == []
     assert collection.part_files(part.scene_id) == []
     assert storage.sizes(key.rpartition("/")[0]) == {}
 
@@ -181,7 +181,7 @@ def test_block_that_an_area_gained_later_does_not_stand_for_the_whole(
     collection = synthetic.collection(tmp_path / "one")
     (part,) = collection.parts
     ids = collection.chips.ids
-    shared_storage.keep(storage, collection)
+    shared_storage.store_copy(storage, collection)
     (task,), _ = plan(without_parts(collection))
     chips = frozenset(chip.decode() for chip in ids[:1])
     with pytest.raises(Exception, match="another model or build"):
@@ -191,10 +191,10 @@ def test_block_that_an_area_gained_later_does_not_stand_for_the_whole(
 
 
 def test_another_collection_of_the_name_is_not_mixed_in(storage: Storage, tmp_path: Path) -> None:
-    shared_storage.keep(storage, synthetic.collection(tmp_path / "one"))
+    shared_storage.store_copy(storage, synthetic.collection(tmp_path / "one"))
     other = without_parts(synthetic.collection(tmp_path / "two", stride=128))
     with pytest.raises(QueryError, match="another collection of this name"):
-        shared_storage.collect(storage, other, plan(other)[0], silent)
+        shared_storage.fetch_blocks(storage, other, plan(other)[0], silent)
 
 
 def test_windows_read_from_a_store_equal_those_of_the_file(
