@@ -64,7 +64,7 @@ def main() -> int:
     network = runtimes.network(loaded, settings().threads, options.runtime)
 
     def ours() -> np.ndarray:
-        return embedder.pooled(network, pixels)
+        return embedder.average_pool(network, pixels)
 
     mine, keras_vectors = ours(), theirs()  # and both are warm
     cosines = (mine * keras_vectors).sum(1) / (
@@ -74,7 +74,7 @@ def main() -> int:
     work: dict[str, list[float]] = {"ours": [], "rival": []}
     for _ in range(rounds):
         for name, run in (("ours", ours), ("rival", theirs)):
-            seconds, busy = timed(run)
+            seconds, busy = measure(run)
             wall[name].append(seconds)
             work[name].append(busy)
     ratios = [b / a for a, b in zip(wall["ours"], wall["rival"], strict=True)]
@@ -123,19 +123,21 @@ def steps(
     }
     for name, network in networks.items():
         network.batch = int(name.rpartition(" ")[2])
-        embedder.pooled(network, pixels)
+        embedder.average_pool(network, pixels)
     theirs()
     busy: dict[str, list[float]] = {name: [] for name in ("Keras predict, float32", *networks)}
     for _ in range(5):
-        busy["Keras predict, float32"].append(timed(theirs)[1])
+        busy["Keras predict, float32"].append(measure(theirs)[1])
         for name, network in networks.items():
-            busy[name].append(timed(lambda network=network: embedder.pooled(network, pixels))[1])
+            busy[name].append(
+                measure(lambda network=network: embedder.average_pool(network, pixels))[1]
+            )
     for name, seconds in busy.items():
         print(f"{name:40} {median(busy['Keras predict, float32']) / median(seconds):.2f}")
     return 0
 
 
-def timed(run: Callable[[], object]) -> tuple[float, float]:
+def measure(run: Callable[[], object]) -> tuple[float, float]:
     """Wall-clock and processor seconds of a call."""
     started, busy = time.perf_counter(), time.process_time()
     run()

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.support.imagery import sample_scene
 from pipeline.analysis import evaluate
 from pipeline.model import pooling
-from pipeline.model.embedder import pooled
+from pipeline.model.embedder import average_pool
 from pipeline.model.resnet import Network
 from pipeline.search import feedback, picture, views
 from pipeline.vectors import normalise
@@ -42,20 +42,23 @@ def main() -> int:
     from pipeline.model.loader import this_network
 
     network = this_network()
-    plain = pooling.pooled(network, pixels, power=1)
-    turned = pooling.pooled(network, pixels, rotate=True)
+    plain = pooling.embed(network, pixels, power=1)
+    turned = pooling.embed(network, pixels, rotate=True)
     rows = ablation(network, pixels, plain, turned, labels, names)
     rows |= mosaic(network, pixels, labels, names)
     analyst = [
-        (f"{name}, {kind}", *analysed(vectors, labels, rank))
+        (f"{name}, {kind}", *simulate_analyst(vectors, labels, rank))
         for kind, vectors in (("plain vectors", plain), ("default's vectors", turned))
         for name, rank in RANKINGS.items()
     ]
     analyst += [
-        (f"{name}, plain vectors, the first ten counted", *analysed(plain, labels, rank, 10, 6))
+        (
+            f"{name}, plain vectors, the first ten counted",
+            *simulate_analyst(plain, labels, rank, 10, 6),
+        )
         for name, rank in RANKINGS.items()
     ]
-    seen = viewed(network, plain, pixels, labels, names, every=28 if options.quick else 5)
+    seen = rank_views(network, plain, pixels, labels, names, every=28 if options.quick else 5)
     best, first = rows["+ second scale = thorough"], rows["plain"]
     result = {
         "name": f"mean average precision, {len(labels)} pictures of {len(names)} classes",
@@ -129,10 +132,10 @@ def ablation(
         names: The classes.
     """
     small = np.stack([evaluate.resized(one, evaluate.SMALL) for one in pixels])
-    gem = pooling.pooled(network, pixels)
-    both = np.concatenate([turned, pooling.pooled(network, small, rotate=True)], axis=1)
+    gem = pooling.embed(network, pixels)
+    both = np.concatenate([turned, pooling.embed(network, small, rotate=True)], axis=1)
 
-    def projected(vectors: np.ndarray, evening: float) -> np.ndarray:
+    def project(vectors: np.ndarray, evening: float) -> np.ndarray:
         return pooling.Projection.learn(vectors, evening=evening)(vectors)
 
     def cosine(vectors: np.ndarray) -> evaluate.Evaluation:
@@ -145,14 +148,14 @@ def ablation(
         edges = pooling.graph(vectors)
         return count(lambda queries: pooling.diffuse(edges, queries))
 
-    even = projected(gem, pooling.EVENING)
+    even = project(gem, pooling.EVENING)
     return {
         "plain": cosine(average),
-        "average, components": cosine(projected(average, 0)),
+        "average, components": cosine(project(average, 0)),
         "generalised mean": cosine(gem),
-        "+ components": cosine(projected(gem, 0)),
+        "+ components": cosine(project(gem, 0)),
         "+ scales evened half-way": cosine(even),
-        "(fully, for comparison)": cosine(projected(gem, 1)),
+        "(fully, for comparison)": cosine(project(gem, 1)),
         "+ neighbours joined": cosine(pooling.augment(even)),
         "+ diffusion": count(evaluate.scorer(gem, "default")),
         "(without joining, for comparison)": random_walk(even),
@@ -206,7 +209,7 @@ def refined(vectors: np.ndarray, good: list[int], bad: list[int]) -> np.ndarray:
 RANKINGS = {"2·good − bad": two_good_minus_bad, "Refine": refined}
 
 
-def analysed(
+def simulate_analyst(
     vectors: np.ndarray,
     labels: np.ndarray,
     rank: Callable[[np.ndarray, list[int], list[int]], np.ndarray],
@@ -247,7 +250,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "turned by 180°": lambda pixels: np.ascontiguousarray(np.rot90(pixels, 2)),
     "turned by 270°": lambda pixels: np.ascontiguousarray(np.rot90(pixels, 3)),
     "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
-    "turned by 45°": lambda pixels: slanted(pixels),
+    "turned by 45°": lambda pixels: rotate_by_45(pixels),
     "half as large": lambda pixels: views.of_picture(pixels)(2.0),
     "twice as large": lambda pixels: views.of_picture(pixels)(0.5),
 }
@@ -259,7 +262,7 @@ OPTIONS = {
 }
 
 
-def slanted(pixels: np.ndarray) -> np.ndarray:
+def rotate_by_45(pixels: np.ndarray) -> np.ndarray:
     """A picture turned by 45 degrees, mirrored outwards where it ends."""
     from PIL import Image
 
@@ -268,7 +271,7 @@ def slanted(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(turned)[64:320, 64:320])
 
 
-def viewed(
+def rank_views(
     network: Network,
     vectors: np.ndarray,
     pixels: np.ndarray,
@@ -293,20 +296,20 @@ def viewed(
         for query in queries:
             read = views.of_picture(changed(pixels[query]))
             seen = views.render(read, any_orientation=True, any_scale=True)
-            cosines = vectors @ normalise(pooled(network, seen)).T
+            cosines = vectors @ normalise(average_pool(network, seen)).T
             # Eight orientations of each of three scales, the plain one first.
             each = cosines.reshape(len(vectors), 3, 8)
             for option, (orientation, scale) in OPTIONS.items():
                 kept = each[:, : 3 if scale else 1, : 8 if orientation else 1]
                 scores[option].append(kept.max(axis=(1, 2)))
         found[change] = {
-            option: counted(np.stack(values), labels, names, queries)
+            option: count_found(np.stack(values), labels, names, queries)
             for option, values in scores.items()
         }
     return found
 
 
-def counted(
+def count_found(
     scores: np.ndarray, labels: np.ndarray, names: list[str], queries: np.ndarray
 ) -> list[float]:
     """mAP and P@10 of some queries' scores (q, n) against all."""

@@ -1,21 +1,21 @@
 """From one worker to two: how much faster, and what a killed worker costs.
 
 Workers are processes of one thread, each pinned to a core of its own and, where root allows, on a
-host of its own: a network namespace, and a mount namespace in which the head's folder is not there.
-Scenes and blocks pass through shared storage (a folder that stands for the bucket).
+host of its own: a network namespace, and a mount namespace without the head's folder.  Scenes and
+blocks pass through shared storage (a folder in the role of a bucket).
 
     python benchmarks/scaling.py             640 chips in two rounds
     python benchmarks/scaling.py --quick     192 chips in one round
     python benchmarks/scaling.py --json      one JSON object a line
 
 1. Chips and embeddings: the same blocks on one worker and on two, in turn.  `ratio` is the scaling
-   efficiency, rate of two over twice the rate of one.  A second line leaves out the time that the
-   workers' cores spent on anything else (other people's programs; head and scheduler, which have a
-   machine of their own in earnest); a third compares processor time, all processes together.
-   `quality` is the share of vectors that are equal, bit by bit.
-2. A job in whose middle a worker is killed and replaced, then the scheduler killed and started
-   anew: blocks lost or made twice, counted from the parts in the storage and the job's record.
-   `quality` is the share of vectors equal to the undisturbed build's.
+   efficiency: the rate of two workers over twice the rate of one.  A second line excludes the time
+   that the workers' cores spent on other processes (such as head and scheduler, which normally have
+   a machine of their own); a third compares the processor time of all processes together.
+   `quality` is the share of vectors that are identical, bit by bit.
+2. A job during which a worker is killed and replaced, then the scheduler is killed and restarted:
+   blocks lost or made twice, counted from the parts in the storage and the job's record.  `quality`
+   is the share of vectors that equal those of an undisturbed build.
 """
 
 from __future__ import annotations

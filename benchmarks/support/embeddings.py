@@ -149,5 +149,5 @@ def _picture(path: Path) -> np.ndarray:
 def _network() -> Callable[[np.ndarray], np.ndarray]:
     from pipeline.model.loader import resnet50
 
-    # Beside what any embedder has, ours shows its network.
+    # The attribute is not part of the `Embedder` protocol, but of ours.
     return resnet50("dense").network.maps  # type: ignore[attr-defined,no-any-return]

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from tests.factories.collections import scene as scene_of
 
 from benchmarks.support import ROOT
+from tests.factories.synthetic import scene as scene_of
 
 STRIDE = 64
 CLUSTERS = 300

@@ -133,12 +133,12 @@ def evaluate(
 def _describe(network: Any, pixels: np.ndarray, method: Method) -> np.ndarray:
     """Descriptors (n, d): a unit vector per picture, or one per scale side by side."""
     if method == "plain":
-        return pooling.pooled(network, pixels, power=1)
-    large = pooling.pooled(network, pixels, rotate=True)
+        return pooling.embed(network, pixels, power=1)
+    large = pooling.embed(network, pixels, rotate=True)
     if method == "default":
         return large
     small = np.stack([resized(image, SMALL) for image in pixels])
-    return np.concatenate([large, pooling.pooled(network, small, rotate=True)], axis=1)
+    return np.concatenate([large, pooling.embed(network, small, rotate=True)], axis=1)
 
 
 def resized(pixels: np.ndarray, size: int) -> np.ndarray:

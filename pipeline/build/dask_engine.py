@@ -27,7 +27,7 @@ from pipeline.build.shared_storage import (
     part_key,
     send_scenes,
 )
-from pipeline.cluster.connection import check_address, connected, quiet
+from pipeline.cluster.connection import check_address, connect, quiet
 from pipeline.errors import (
     Cancelled,
     DamagedError,
@@ -278,7 +278,7 @@ class DaskEngine:
             return [what for _, what in ended]
         storage = self.storage
 
-        def fetched(
+        def fetch(
             of: tuple[BlockTask, BlockSummary | BaseException],
         ) -> BlockSummary | BaseException:
             task, what = of
@@ -290,10 +290,10 @@ class DaskEngine:
                     return damage
             return what
 
-        return list(in_parallel(fetched, ended))
+        return list(in_parallel(fetch, ended))
 
     def _client(self) -> AbstractContextManager[Any]:
-        return connected(self.scheduler, self.workers, _CONNECT_SECONDS)
+        return connect(self.scheduler, self.workers, _CONNECT_SECONDS)
 
 
 def engine_from(

@@ -76,7 +76,7 @@ def fetch_blocks(
                 storage.remove(f"{_folder(collection.path)}/chips/{scene_id}/{name}")
         stored += [task for task in wanted if task.part in names]
 
-    def fetched(task: BlockTask) -> parquet.Part | None:
+    def fetch(task: BlockTask) -> parquet.Part | None:
         try:
             return fetch_part(storage, task)
         except NewerError:
@@ -87,7 +87,7 @@ def fetch_blocks(
             return None
 
     stage = "Fetching finished blocks"
-    found = list(in_parallel(fetched, stored, stage, "blocks", progress))
+    found = list(in_parallel(fetch, stored, stage, "blocks", progress))
     return [part for part in found if part is not None]
 
 

@@ -41,7 +41,7 @@ def check_address(address: str | None) -> None:
 
 
 @contextmanager
-def connected(address: str | None, workers: int, seconds: float) -> Iterator[Any]:
+def connect(address: str | None, workers: int, seconds: float) -> Iterator[Any]:
     """A `distributed.Client` for the duration of the block.
 
     Args:

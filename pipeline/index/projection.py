@@ -50,7 +50,7 @@ class Projection:
 
     def of_chips(self, vectors: np.ndarray) -> np.ndarray:
         """Float32 (n, d + 1) of unit vectors, float32 (n, 2048)."""
-        return self._reduced(vectors, 1.0)
+        return self._reduce(vectors, 1.0)
 
     def of_queries(self, units: np.ndarray, share: float = EXPECTED) -> np.ndarray:
         """Float32 (n, d + 1) of unit queries, float32 (n, 2048).
@@ -59,9 +59,9 @@ class Projection:
             units: The queries.
             share: 1 for an upper bound of the cosines, less for an estimate.
         """
-        return self._reduced(units, share)
+        return self._reduce(units, share)
 
-    def _reduced(self, vectors: np.ndarray, share: float) -> np.ndarray:
+    def _reduce(self, vectors: np.ndarray, share: float) -> np.ndarray:
         reduced = np.empty((len(vectors), self.axes.shape[1] + 1), np.float32)
         np.matmul(vectors, self.axes, out=reduced[:, :-1])
         left = squared_lengths(vectors) - squared_lengths(reduced[:, :-1])

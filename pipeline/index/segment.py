@@ -154,12 +154,12 @@ class Segment:
                 raise ValueError("a pickle, which ScaNN would load and Lookalike never writes")
             if not searchable:
                 return cls(folder, content, searchable=False)
-            return cls._shared(folder, content)
+            return cls._open_shared(folder, content)
         except (TypeError, KeyError, ValueError, OSError, RuntimeError) as error:
             raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
 
     @classmethod
-    def _shared(cls, folder: Path, content: Content) -> Segment:
+    def _open_shared(cls, folder: Path, content: Content) -> Segment:
         """A searchable segment, sharing memory with the same one of another open index."""
         about = (folder / "segment.json").stat()
         same = about.st_dev, about.st_ino, about.st_mtime_ns

@@ -88,17 +88,17 @@ def initial_parameters(n: int) -> Parameters:
 def tune(segment: Segment, truth: Truth) -> Content:
     """The segment's description with the cheapest parameters that reach the target recall."""
 
-    def tried(parameters: Parameters) -> Content:
+    def attempt(parameters: Parameters) -> Content:
         changed = segment.with_parameters(parameters)
         return replace(changed.content, recall_at_10=round(truth.recall(changed.search), 4))
 
     parameters = segment.content.parameters
     if parameters.kind == "exact":
-        return tried(parameters)
+        return attempt(parameters)
     efforts = iter(EFFORTS)
     for candidates, hashed in efforts:
         parameters = replace(parameters, candidates=candidates, hashed=hashed)
-        found = tried(parameters)
+        found = attempt(parameters)
         if found.recall_at_10 >= TARGET_RECALL:
             break
     fewest = min(max(parameters.leaves // 16, FEWEST), parameters.leaves)
@@ -106,13 +106,13 @@ def tune(segment: Segment, truth: Truth) -> Content:
         parameters = replace(
             parameters, leaves_searched=max(parameters.leaves_searched // 2, fewest)
         )
-        fewer = tried(parameters)
+        fewer = attempt(parameters)
         if fewer.recall_at_10 < min(TARGET_RECALL, found.recall_at_10):
             break
         found = fewer
     # Pictures from elsewhere are harder than the probes, so one step more than these need.
     candidates, hashed = next(efforts, EFFORTS[-1])
-    return tried(replace(found.parameters, candidates=candidates, hashed=hashed))
+    return attempt(replace(found.parameters, candidates=candidates, hashed=hashed))
 
 
 def fill(vectors: np.ndarray, pieces: Iterable[np.ndarray], done: Callable[[int], None]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.model import resnet
-from pipeline.model.embedder import pooled
+from pipeline.model.embedder import average_pool
 from pipeline.model.identity import identity_of
 from pipeline.model.resnet import CELL
 from pipeline.model.weights import cache
@@ -90,7 +90,7 @@ class DenseEmbedder:
         mirrored picture, as substitutes, err in different directions; the sum of their unit
         vectors finds the picture in a dense collection more often than either (docs/quality.md).
         """
-        plain = pooled(self.network, pixels)
+        plain = average_pool(self.network, pixels)
         edges = [(0, 0), (MIRROR, MIRROR), (MIRROR, MIRROR), (0, 0)]
         inside = slice(MIRROR // CELL, (MIRROR + 256) // CELL)
         mirrored = np.empty_like(plain)

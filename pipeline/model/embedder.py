@@ -68,10 +68,10 @@ class ChipEmbedder:
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, 2048) of uint8 RGB (n, 256, 256, 3), not normalised."""
-        return pooled(self.network, pixels)
+        return average_pool(self.network, pixels)
 
 
-def pooled(network: resnet.Network, pixels: np.ndarray) -> np.ndarray:
+def average_pool(network: resnet.Network, pixels: np.ndarray) -> np.ndarray:
     """Global average of the last feature map of pictures.
 
     Args:

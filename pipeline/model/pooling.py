@@ -56,10 +56,10 @@ def orientations(pixels: np.ndarray) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(np.rot90(pixels, turns, axes=(1, 2)))
 
 
-def pooled(
+def embed(
     network: Network, pixels: np.ndarray, *, power: float = GEM, rotate: bool = False
 ) -> np.ndarray:
-    """Unit vectors (n, 2048) of pictures, uint8 (n, h, w, 3).
+    """Unit vectors (n, 2048) of pictures, uint8 (n, h, w, 3), pooled by the generalised mean.
 
     Args:
         network: ResNet-50.

@@ -65,7 +65,7 @@ def test_folded_float32_graph_equals_keras(
     loaded: cache.Weights, chips: np.ndarray, reference: np.ndarray
 ) -> None:
     network = resnet.TensorFlowNetwork(loaded, 2, "float32")
-    vectors = embedder.pooled(network, chips)
+    vectors = embedder.average_pool(network, chips)
     np.testing.assert_allclose(vectors, reference, rtol=1e-3, atol=1e-3)
 
 
@@ -73,7 +73,7 @@ def test_folded_float32_graph_equals_keras(
 def test_every_runtime_agrees_with_keras(
     runtime: runtimes.Runtime, loaded: cache.Weights, chips: np.ndarray, reference: np.ndarray
 ) -> None:
-    vectors = embedder.pooled(runtimes.network(loaded, 2, runtime), chips)
+    vectors = embedder.average_pool(runtimes.network(loaded, 2, runtime), chips)
     assert vectors.shape == (6, 2048)
     assert vectors.dtype == np.float32
     assert cosine(vectors, reference).min() > 0.999
@@ -113,7 +113,7 @@ def test_a_chip_alone_in_its_region_gets_its_chip_vector(
     dense_embedder: dense.DenseEmbedder, chips: np.ndarray
 ) -> None:
     alone = dense_embedder.embed_region(chips[0], np.array([0]), np.array([0]))
-    assert cosine(alone[0], embedder.pooled(dense_embedder.network, chips[:1])[0]) > 0.99999
+    assert cosine(alone[0], embedder.average_pool(dense_embedder.network, chips[:1])[0]) > 0.99999
 
 
 def test_seams_between_blockings_do_not_show(dense_embedder: dense.DenseEmbedder) -> None:
@@ -174,7 +174,9 @@ def test_cell_scores_point_at_the_part_that_matches(dense_embedder: dense.DenseE
     half = left.copy()
     half[:, 128:] = right[:, 128:]
     network = dense_embedder.network
-    (scores,) = cells.cosines(network.maps(half[None]), embedder.pooled(network, left[None])[0])
+    (scores,) = cells.cosines(
+        network.maps(half[None]), embedder.average_pool(network, left[None])[0]
+    )
     assert scores.shape == (8, 8)
     assert scores[:, :3].mean() > scores[:, 5:].mean()
 
