@@ -168,7 +168,7 @@ def test_an_area_is_enlarged_and_only_what_is_new_is_computed(
     page.wait_for_url("**/jobs")
     page.get_by_text("12 chips · 3 new").wait_for(timeout=240_000)
     page.get_by_text("Log", exact=True).first.click()
-    page.get_by_text("3 new chips, 9 were there").wait_for()
+    page.get_by_text("3 new chips, 9 existing").wait_for()
 
 
 def test_a_drawing_survives_other_pages_and_a_reload(app: App, visit: Visit) -> None:
