@@ -47,6 +47,9 @@ def build(
         str | None,
         typer.Option(help="Acquisition date, if neither the rasters nor their names state it."),
     ] = None,
+    crs: Annotated[
+        str | None, typer.Option(help="CRS of rasters that state none, for instance EPSG:32632.")
+    ] = None,
     mode: Annotated[str | None, typer.Option(help="Embedding mode: chip or dense.")] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Number of worker processes on this machine; 0 for none.")
@@ -63,7 +66,7 @@ def build(
     rgb = _bands(bands)
     request = BuildRequest(
         name=name,
-        scenes=tuple(SceneInput(path, bands=rgb, datetime=date) for path in scene or []),
+        scenes=tuple(SceneInput(path, bands=rgb, datetime=date, crs=crs) for path in scene or []),
         stride=stride,
         area=Area.from_file(aoi) if aoi else None,  # its notes are among the build's
         mode=mode,

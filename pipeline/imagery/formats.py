@@ -228,7 +228,7 @@ def georeference(
         raise SceneError(
             "The raster has no coordinate reference system",
             where=path,
-            remedy="State it: gdal_translate -a_srs EPSG:CODE IN OUT.tif, or put a .prj beside it",
+            remedy="State it: put a .prj file beside the raster, or build with --crs EPSG:CODE",
         )
     if transform.is_identity or not transform.determinant:
         raise SceneError(

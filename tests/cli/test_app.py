@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 from shapely.geometry import shape
 
+from pipeline.collection.library import Library
 from tests import ROOT
-from tests.factories import synthetic
+from tests.factories import rasters, standin, synthetic
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,23 @@ def test_no_suppress_keeps_overlapping_hits(home: Path) -> None:
     assert isinstance(kept, list)
     assert isinstance(everything, list)
     assert len(kept) < len(everything) == 24
+
+
+def test_build_takes_the_crs_of_a_raster_that_states_none(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.model.loader.resnet50", standin.resnet50)
+    monkeypatch.setattr("pipeline.model.loader.identity", standin.identity)
+    raster = rasters.write(tmp_path / "plain.tif", rasters.ground(300, 300), crs=None)
+    command = ("build", "--name", "plain", "--scene", str(raster), "--stride", "256")
+    refused = run(*command)
+    assert refused.returncode == 2
+    assert "--crs EPSG:CODE" in refused.stderr
+    assert run(*command, "--crs", "nowhere").returncode == 2
+    assert not (home / "collections" / "plain").exists()
+    assert run(*command, "--crs", "EPSG:32632").returncode == 0
+    (scene,) = Library(home).open("plain").scenes.values()
+    assert scene.crs == "EPSG:32632"
 
 
 @pytest.mark.model
