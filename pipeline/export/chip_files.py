@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.collection.chip_pictures import read_chips
 from pipeline.errors import QueryError
 from pipeline.export.tables import safe_cell
@@ -23,8 +25,6 @@ from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
     from pipeline.sources.google.files import Drive

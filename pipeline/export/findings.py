@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline import __version__
 from pipeline.collection.chip_pictures import read_chips
 from pipeline.dates import now
@@ -18,7 +20,6 @@ from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search.sites import Site
 
 if TYPE_CHECKING:
-    import numpy as np
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.collection.collection import Collection

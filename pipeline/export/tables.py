@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.collection.parquet import read_embeddings
 from pipeline.export.findings import COLUMNS, Findings
 from pipeline.model.identity import DIMENSIONS
@@ -64,7 +66,6 @@ def safe_cell(value: Any) -> Any:
 
 def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
     """GeoParquet 1.1 with the stored embedding of each finding's chip."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
     import shapely
@@ -97,8 +98,6 @@ def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = sile
 
 def _embeddings(findings: Findings) -> Any:
     """Float16 (n, 2048): the embeddings of the findings' chips as stored, not normalised."""
-    import numpy as np
-
     rows = np.array([item.hit.row for item in findings.items])
     vectors = np.empty((len(rows), DIMENSIONS), np.float16)
     start = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from xml.sax.saxutils import escape
 
 Affine = Sequence[float]
 
@@ -24,8 +25,6 @@ def world_file(transform: Affine) -> str:
 
 def crs_files(crs: str) -> tuple[str, str]:
     """A CRS as a `.prj` file, which is ESRI's WKT 1, and as GDAL's `.aux.xml`, which QGIS reads."""
-    from xml.sax.saxutils import escape
-
     from pyproj import CRS
     from pyproj.enums import WktVersion
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import AreaError
 from pipeline.geo import coordinates
 from pipeline.geo.antimeridian import Bounds, join, unwrap_bounds, wrap_bounds, wrap_longitude
@@ -260,7 +262,6 @@ class Area:
 
 def area_km2(geometry: BaseGeometry) -> float:
     """Size in km² on the WGS 84 ellipsoid of a geometry in EPSG:4326, split or contiguous."""
-    import numpy as np
     import shapely
     from pyproj import Geod
     from shapely.geometry.polygon import orient

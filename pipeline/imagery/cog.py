@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import LookalikeError, SceneError
 from pipeline.imagery import geotiff
 from pipeline.imagery.formats import ENVIRONMENT, georeference, open_raster
@@ -135,7 +137,6 @@ def copy_as_cog(dataset: DatasetReader, target: Path) -> None:
 
 def _rewrite(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> None:
     """Copy a raster strip by strip, its georeference inside, a palette turned into bands."""
-    import numpy as np
     from rasterio.enums import ColorInterp
     from rasterio.windows import Window
 
@@ -223,8 +224,6 @@ def _copy(source: Path, target: Path, progress: OnProgress) -> None:
 
 
 def _itemsize(dataset: DatasetReader) -> int:
-    import numpy as np
-
     return np.dtype(dataset.dtypes[0]).itemsize
 
 

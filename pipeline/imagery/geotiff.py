@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import SceneError
 from pipeline.files import replacing
 from pipeline.imagery.formats import open_raster
 
 if TYPE_CHECKING:
-    import numpy as np
     from rasterio.io import DatasetWriter
 
 

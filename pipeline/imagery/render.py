@@ -12,14 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import DamagedError, NotFoundError, SceneError
 from pipeline.imagery.formats import ENVIRONMENT, location, open_dataset
 from pipeline.imagery.nodata import collar_of, equals_nodata, is_ambiguous
 from pipeline.imagery.reader import SceneReader, stretched
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from pipeline.imagery.scene import Scene
 
 TILE = 256
@@ -148,8 +148,6 @@ def _render(image: Any, scene: Scene) -> bytes:
 
 def _pixels(image: Any, scene: Scene) -> np.ndarray:
     """Uint8 (h, w, 4) of a rio-tiler image, by the scene's own stretch and nodata rule."""
-    import numpy as np
-
     bands = image.array.data
     rgba = np.empty((*bands.shape[1:], 4), np.uint8)
     for i in range(3):
@@ -160,7 +158,6 @@ def _pixels(image: Any, scene: Scene) -> np.ndarray:
 
 def _valid(image: Any, scene: Scene) -> np.ndarray:
     """Bool (h, w): where the image holds data, by the rule that chips follow."""
-    import numpy as np
     from rasterio.warp import Resampling, reproject
 
     bands = image.array.data
@@ -205,8 +202,6 @@ def _png(pixels: np.ndarray) -> bytes:
 @lru_cache(maxsize=1)
 def empty_png() -> bytes:
     """PNG of one transparent pixel."""
-    import numpy as np
-
     return _png(np.zeros((1, 1, 4), np.uint8))
 
 

@@ -10,6 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import Cancelled, DamagedError, ServiceError, storage_errors
 from pipeline.files import remove_temporaries, replacing
 from pipeline.imagery import geotiff
@@ -21,7 +23,6 @@ from pipeline.sources.pixel_grid import PixelGrid, Tile
 from pipeline.sources.plan import Plan
 
 if TYPE_CHECKING:
-    import numpy as np
     from shapely.geometry.base import BaseGeometry
 
 log = logging.getLogger(__name__)
@@ -223,8 +224,6 @@ def assemble(
 
 def _spread(cells: np.ndarray, tile: Tile, row: int, rows: int) -> np.ndarray:
     """The cells' flags for the pixels of some rows of a tile, bool (rows, tile.width)."""
-    import numpy as np
-
     down = (np.arange(rows) + tile.row + row) // CHIP
     across = (np.arange(tile.width) + tile.col) // CHIP
     spread: np.ndarray = cells[down[:, None], across[None]]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline import dates as moments
-from pipeline.dates import Dates
+from pipeline.dates import Dates, parse_lenient
 from pipeline.errors import ServiceError
 from pipeline.geo import antimeridian
 from pipeline.geo.area import Area, area_km2
@@ -24,9 +23,6 @@ from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.plan import too_many
 from pipeline.sources.remote_raster import copy_window, describe, open_remote, window_under
 from pipeline.sources.source import fingerprint, geometry_of, share_of
-
-if TYPE_CHECKING:
-    pass
 
 PAGE = 100
 
@@ -69,14 +65,14 @@ class OpenAerialMap:
             query["acquisition_from"] = dates.start
         if dates and dates.end:
             query["acquisition_to"] = dates.day_after  # the catalogue takes a day as its midnight
-        found_images: list[Candidate] = []
+        images: list[Candidate] = []
         page = 1
-        while len(found_images) < limit:
+        while len(images) < limit:
             url = f"{settings().openaerialmap_url}/meta"
             answer = self._client().json(url, params={**query, "page": page})
             try:
                 results = answer["results"]
-                found_images += [self._candidate(image, area) for image in results]
+                images += [self._candidate(image, area) for image in results]
             except (KeyError, TypeError, ValueError) as error:
                 raise ServiceError(
                     "OpenAerialMap's catalogue answered in an unknown form",
@@ -88,7 +84,7 @@ class OpenAerialMap:
             page += 1
         kept = [
             image
-            for image in found_images
+            for image in images
             if image.share > 0 and (dates is None or dates.holds(image.datetime))
         ]
         kept.sort(key=lambda image: image.datetime or "", reverse=True)
@@ -101,13 +97,13 @@ class OpenAerialMap:
         outline = image.get("geojson")
         footprint = (shape(outline) if outline else box(*image["bbox"])).buffer(0)
         properties = image.get("properties") or {}
-        moment = image.get("acquisition_end") or image.get("acquisition_start")
+        acquired = image.get("acquisition_end") or image.get("acquisition_start")
         return Candidate(
             id=str(image["_id"]),
             source=self.name,
             title=str(image.get("title") or image["_id"]),
             footprint=footprint,
-            datetime=moments.parse_lenient(moment),
+            datetime=parse_lenient(acquired),
             gsd=float(image["gsd"]) if image.get("gsd") else None,
             thumbnail=str(properties.get("thumbnail") or ""),
             share=share_of(area, footprint),

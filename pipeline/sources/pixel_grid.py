@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.errors import AreaError
 from pipeline.geo.antimeridian import join
 from pipeline.imagery.chips import CHIP
 
 if TYPE_CHECKING:
-    import numpy as np
     from shapely.geometry.base import BaseGeometry
 
 
@@ -111,8 +112,6 @@ class PixelGrid:
         What lies farther away stays empty, however large the fetched tiles: a scene does not
         depend on how it was downloaded.
         """
-        import numpy as np
-
         kept = np.zeros((-(-self.height // CHIP), -(-self.width // CHIP)), bool)
         for tile in self.tiles(CHIP, geometry):
             kept[tile.row // CHIP, tile.col // CHIP] = True
@@ -138,7 +137,6 @@ def projected(geometry: BaseGeometry, crs: str, back: bool = False) -> BaseGeome
         crs: The other CRS.
         back: Go from `crs` to EPSG:4326 instead.
     """
-    import numpy as np
     import shapely
     from pyproj import Transformer
 

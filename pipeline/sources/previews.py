@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
+import shutil
 import threading
 import time
 from collections import OrderedDict
@@ -20,6 +21,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
 
 from pipeline.errors import NotFoundError, SceneError
 from pipeline.imagery import geotiff
@@ -99,8 +102,6 @@ class Previews:
             SceneError: If it cannot be used.
             ServiceError: If its address cannot be read.
         """
-        import numpy as np
-
         with _open(location) as dataset:
             kind = np.dtype(dataset.dtypes[0])
             limits = None if kind.kind == "f" else np.iinfo(kind)
@@ -225,8 +226,6 @@ def _band_name(dataset: DatasetReader, band: int) -> str:
 
 def _remove_old(folder: Path) -> None:
     """Remove what is in a folder and has not been changed for `EXPIRY_SECONDS`."""
-    import shutil
-
     if not folder.is_dir():
         return
     for path in folder.iterdir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.errors import NotFoundError
 from pipeline.sources.earth_engine.source import EarthEngine
@@ -13,9 +13,6 @@ from pipeline.sources.google.drive_folder import DriveSource
 from pipeline.sources.openaerialmap import OpenAerialMap
 from pipeline.sources.source import Source
 from pipeline.sources.stac.source import StacSource
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pipeline.errors import LookalikeError, SceneError
 from pipeline.geo.footprint import Georeference, footprint, gsd
@@ -61,8 +64,6 @@ def open_remote(remote: RangeFile) -> Iterator[Any]:
         ServiceError: If the address cannot be read.
         SceneError: If it is not a GeoTIFF.
     """
-    import io
-
     import rasterio
     from rasterio.errors import RasterioIOError
 
@@ -130,8 +131,6 @@ def describe(dataset: Any, where: str | Path) -> RasterFacts:
     Raises:
         SceneError: If it has no georeference.
     """
-    import numpy as np
-
     own_crs, transform, _ = georeference(dataset, where)
     placement = Georeference(crs_text(own_crs), tuple(transform)[:6])
     width, height = dataset.width, dataset.height
@@ -157,7 +156,6 @@ def window_under(
     Raises:
         SceneError: If the area does not touch the raster.
     """
-    import numpy as np
     from rasterio.transform import Affine
     from shapely import get_coordinates
 

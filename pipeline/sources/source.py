@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -119,6 +120,4 @@ def cover(area: Area | None, candidates: Iterable[Candidate]) -> Coverage:
 
 def fingerprint(*parts: Any) -> str:
     """Twelve hex digits that identify a request, so that a fetch resumes only its own work."""
-    from hashlib import sha256
-
     return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]

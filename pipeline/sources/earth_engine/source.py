@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import dates as moments
-from pipeline.dates import Dates
+from pipeline.dates import Dates, from_timestamp
 from pipeline.errors import LookalikeError, QueryError, StorageError
 from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
@@ -318,7 +317,7 @@ class EarthEngine:
 
         properties = feature["properties"]
         milliseconds = properties.get("start")
-        moment = None if milliseconds is None else moments.from_timestamp(milliseconds / 1000)
+        acquired = None if milliseconds is None else from_timestamp(milliseconds / 1000)
         footprint = shape(feature["geometry"])
         if footprint.geom_type in ("LinearRing", "LineString"):
             from shapely.geometry import Polygon
@@ -330,7 +329,7 @@ class EarthEngine:
             source=self.name,
             title=f"{product.short_title} {index}".strip(),
             footprint=footprint.buffer(0),
-            datetime=moment,
+            datetime=acquired,
             gsd=product.scale,
             cloud=properties.get("cloud"),
             share=share_of(area, footprint.buffer(0)),

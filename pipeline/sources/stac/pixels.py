@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import SceneError
 from pipeline.imagery import geotiff
 from pipeline.imagery.ingest import SceneInput
@@ -22,7 +24,6 @@ from pipeline.sources.plan import Plan, grouped, span_of
 from pipeline.sources.remote_raster import describe, open_remote
 
 if TYPE_CHECKING:
-    import numpy as np
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.sources.http.client import Http
@@ -174,7 +175,6 @@ def block(plan: StacPlan, tile: Tile, files: Assets, dtype: str) -> np.ndarray:
     Raises:
         SceneError: If an asset lies elsewhere than its item states.
     """
-    import numpy as np
     from shapely import box
 
     out = np.zeros((3, tile.height, tile.width), dtype)
@@ -198,7 +198,6 @@ def _warped(
     item: Candidate, grid: PixelGrid, tile: Tile, files: Assets
 ) -> tuple[np.ndarray, np.ndarray]:
     """An item's red, green and blue on a tile of the grid, and where it has data."""
-    import numpy as np
     from rasterio.enums import Resampling
     from rasterio.transform import Affine
     from rasterio.vrt import WarpedVRT

@@ -6,11 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline import dates as moments
-from pipeline.dates import Dates
+from pipeline.dates import Dates, parse_lenient
 from pipeline.errors import QueryError, ServiceError
 from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
@@ -24,9 +23,6 @@ from pipeline.sources.source import geometry_of, share_of
 from pipeline.sources.stac.client import items
 from pipeline.sources.stac.pixels import SIDE, Assets, StacPlan, fetch_scene, plans
 from pipeline.sources.stac.signing import Signer
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 MOST_COUNTED = 100  # images that an explanation counts
@@ -213,8 +209,8 @@ class StacSource:
         properties = item["properties"]
         outline = item.get("geometry")
         footprint = (shape(outline) if outline else box(*item["bbox"][:4])).buffer(0)
-        moment = properties.get("datetime") or properties.get("start_datetime")
-        day = (moment or "undated")[:10]
+        acquired = properties.get("datetime") or properties.get("start_datetime")
+        day = (acquired or "undated")[:10]
         assets = item["assets"]
         thumbnail = next((assets[n]["href"] for n in ("thumbnail",) if n in assets), "")
         own = next((link["href"] for link in item["links"] if link["rel"] == "self"), "")
@@ -225,7 +221,7 @@ class StacSource:
             source=self.name,
             title=f"{self.collection_id} {day}",
             footprint=footprint,
-            datetime=moments.parse_lenient(moment),
+            datetime=parse_lenient(acquired),
             gsd=gsd,
             cloud=properties.get("eo:cloud_cover"),
             thumbnail=thumbnail if thumbnail.startswith("https://") else "",
