@@ -48,9 +48,7 @@ def export(
         findings = Findings.of(
             outcome.collection,
             outcome.sites if sites else outcome.result.hits,
-            query=outcome.recipe.label,
-            recipe=outcome.recipe.to_dict(),
-            parameters=outcome.recipe.parameters,
+            outcome.recipe,
         )
     else:
         _check_alone(asked)
@@ -103,12 +101,5 @@ def _check_alone(asked: Asked) -> None:
 def _saved(collection: Collection, search: str, sites: bool) -> Findings:
     reopened = Searches(collection).reopen(search)
     saved, hits = reopened.saved, reopened.result.hits
-    return Findings.of(
-        collection,
-        merge(hits) if sites else hits,
-        query=saved.recipe.label,
-        recipe=saved.recipe.to_dict(),
-        parameters=saved.recipe.parameters,
-        marks=saved.marks,
-        notes=saved.notes,
-    )
+    results = merge(hits) if sites else hits
+    return Findings.of(collection, results, saved.recipe, marks=saved.marks, notes=saved.notes)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
     from pipeline.model.identity import ModelIdentity
+    from pipeline.search.recipe import Recipe
     from pipeline.search.search import Hit
 
 #: Name, type and description of each column, in the order of every format.
@@ -124,10 +125,9 @@ class Findings:
         cls,
         collection: Collection,
         results: Sequence[Hit] | Sequence[Site],
+        recipe: Recipe,
         *,
-        query: str,
-        recipe: Mapping[str, Any] | None = None,
-        parameters: Mapping[str, Any] | None = None,
+        name: str = "",
         marks: Mapping[str, str] | None = None,
         notes: Mapping[str, str] | None = None,
     ) -> Findings:
@@ -136,9 +136,8 @@ class Findings:
         Args:
             collection: The collection searched.
             results: Hits or sites, best first.
-            query: The query, in words.
-            recipe: The whole search.
-            parameters: The recipe without the query.
+            recipe: The search.
+            name: Its name, if it is a saved search that has one.
             marks: Review marks by chip id.
             notes: Notes by chip id.
         """
@@ -159,9 +158,9 @@ class Findings:
             collection=collection.name,
             title=manifest.title,
             version=collection.version,
-            query=query,
-            recipe=dict(recipe or {}),
-            parameters=dict(parameters or {}),
+            query=f"{name} ({recipe.label})" if name else recipe.label,
+            recipe=recipe.to_dict(),
+            parameters=recipe.parameters,
             model=manifest.model,
             scenes=tuple(
                 {

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BeforeValidator, Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
-from pipeline.collection.collection import Collection
 from pipeline.collection.names import proposed_name
 from pipeline.export import chip_files
 from pipeline.export.findings import Findings
 from pipeline.export.formats import FORMATS, export
-from pipeline.search.recipe import Recipe
-from pipeline.search.search import Hit
 from pipeline.search.service import find
-from pipeline.search.sites import Site, merge
+from pipeline.search.sites import merge
 from pipeline.web.bodies import RecipeBody, described, read
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.responses import file
@@ -62,10 +59,9 @@ def search_and_export(
 ) -> FileResponse:
     """Run a search and get the result as a file. For sites, k counts sites."""
     recipe, sites = body.recipe(), body.what == "sites"
-    found = find(served.open_collections, name, recipe, sites=sites)
-    return _export(
-        found.collection, found.sites or found.result.hits, recipe, body.format, body.what
-    )
+    outcome = find(served.open_collections, name, recipe, sites=sites)
+    results = outcome.sites if sites else outcome.result.hits
+    return _export(Findings.of(outcome.collection, results, recipe), body.format, body.what)
 
 
 @router.get("/searches/{search}/export", summary="Export a saved search", **_EXPORTED)
@@ -83,16 +79,15 @@ def export_search(
     reopened = searches.reopen(search)
     saved = reopened.saved
     hits = reopened.chosen(least, marks.split(",") if marks else None)
-    return _export(
+    findings = Findings.of(
         searches.collection,
         merge(hits) if what == "sites" else hits,
         saved.recipe,
-        format,
-        what,
-        saved.name,
+        name=saved.name,
         marks=saved.marks,
         notes=saved.notes,
     )
+    return _export(findings, format, what, saved.name)
 
 
 @router.get("/chips.zip", summary="Download all chips", **file("application/zip"))
@@ -108,30 +103,9 @@ def download_chips(collection: Opened, format: PictureFormat = "png") -> FileRes
     return _download(write)
 
 
-def _export(
-    collection: Collection,
-    findings: Sequence[Hit] | Sequence[Site],
-    recipe: Recipe,
-    format: str,
-    what: What,
-    name: str = "",
-    **review: Any,
-) -> FileResponse:
-    described_as = f"{name} ({recipe.label})" if name else recipe.label
-    stem = f"{proposed_name(name) if name else collection.name}-{what}"
-
-    def write(folder: Path) -> Path:
-        made = Findings.of(
-            collection,
-            findings,
-            query=described_as,
-            recipe=recipe.to_dict(),
-            parameters=recipe.parameters,
-            **review,
-        )
-        return export(made, format, folder / stem)
-
-    return _download(write)
+def _export(findings: Findings, format: str, what: What, name: str = "") -> FileResponse:
+    stem = f"{proposed_name(name) if name else findings.collection.name}-{what}"
+    return _download(lambda folder: export(findings, format, folder / stem))
 
 
 def _download(write: Callable[[Path], Path]) -> FileResponse:

@@ -20,6 +20,7 @@ from pipeline.export.findings import COLUMNS, Findings
 from pipeline.export.formats import FORMATS, export
 from pipeline.export.tables import safe_cell
 from pipeline.frontend import missing
+from pipeline.search.recipe import Recipe
 from pipeline.search.search import Hit
 from pipeline.search.sites import merge
 from tests.factories import pictured
@@ -49,9 +50,7 @@ def findings(made) -> Findings:
     return Findings.of(
         made,
         hits,
-        query="chip abc",
-        recipe={"chip": "abc", "k": 4},
-        parameters={"k": 4, "suppress": False},
+        Recipe(chip="abc", k=4, suppress=False),
         marks={hits[0].id: "good"},
         notes={hits[1].id: "@SUM(1)"},
     )
@@ -71,7 +70,7 @@ def test_unknown_format_and_empty_findings_are_refused(findings, made, tmp_path)
     with pytest.raises(QueryError, match="geojson"):
         export(findings, "dwg", tmp_path / "x")
     with pytest.raises(QueryError, match="nothing to export"):
-        export(Findings.of(made, [], query=""), "csv", tmp_path / "x")
+        export(Findings.of(made, [], Recipe()), "csv", tmp_path / "x")
 
 
 def test_cancelled_export_leaves_nothing(findings, tmp_path):
@@ -164,7 +163,9 @@ def test_geopackage_carries_its_style_and_provenance(findings, tmp_path):
 
 
 def test_geopackage_of_a_single_hit_has_a_style_too(made, tmp_path):
-    path = export(Findings.of(made, some_hits(made)[:1], query="x"), "gpkg", tmp_path / "one")
+    path = export(
+        Findings.of(made, some_hits(made)[:1], Recipe(chip="x")), "gpkg", tmp_path / "one"
+    )
     assert path.exists()
 
 
@@ -245,7 +246,7 @@ def test_sites_export_as_one_outline_each(made, tmp_path):
     import geopandas
 
     sites = merge(some_hits(made))
-    findings = Findings.of(made, sites, query="x")
+    findings = Findings.of(made, sites, Recipe(chip="x"))
     frame = geopandas.read_file(export(findings, "geojson", tmp_path / "sites"))
     assert frame["chips"].tolist() == [site.count for site in sites]
     assert len(frame) < 4
