@@ -349,7 +349,7 @@ def _window_sums(values: np.ndarray, x: np.ndarray, y: np.ndarray, size: int) ->
 
 def count_inside(scene: Scene, block: Block, area: BaseGeometry) -> int:
     """Chips of a block whose centre lies in an area."""
-    rows, cols = (a.ravel() for a in np.meshgrid(block.rows, block.cols, indexing="ij"))
+    rows, cols = block.starts()
     return int(_centred_in(scene, cols, rows, area).sum())
 
 

@@ -107,10 +107,10 @@ def _open_stored(path: Stored) -> DatasetReader:
     from rasterio.errors import RasterioIOError
 
     def opener(*_: Any, **__: Any) -> Any:
-        return files.open(place, "rb", block_size=_RANGE)
+        return files.open(stored_path, "rb", block_size=_RANGE)
 
     try:
-        files, place = url_to_fs(path)
+        files, stored_path = url_to_fs(path)
         return rasterio.open(path, driver="GTiff", sharing=False, opener=opener)
     except (RasterioIOError, OSError) as error:
         raise SceneError(
@@ -210,9 +210,9 @@ def georeference(
     outside = False
     beside = path if isinstance(path, Path) else None
     if transform.is_identity and beside:
-        found = _world_file(beside) or _pam(beside)[1]
-        if found is not None:
-            transform, outside = found, True
+        own = _world_file(beside) or _pam(beside)[1]
+        if own is not None:
+            transform, outside = own, True
     if not own_crs and beside:
         own_crs = _projection_file(beside) or _pam(beside)[0]
         outside = outside or bool(own_crs)

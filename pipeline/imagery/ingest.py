@@ -55,7 +55,7 @@ class SceneInput:
         path: A GeoTIFF, COG, JPEG 2000, or PNG or JPEG with a world file.
         bands: 1-based bands shown as red, green and blue; one is shown as grey.  By default the
             colour interpretation decides, else 1, 2, 3; a raster of one or two bands is grey.
-        stretch: Display stretch; by default the 2 % and 98 % levels over the scene.
+        stretch: Display stretch; by default the 2% and 98% levels over the scene.
         title: What people call it; by default the file's name.
         datetime: Acquisition time, ISO 8601, UTC where no zone is given.  By default what the
             raster's acquisition tags say, else a day in its name (`…_20160816.tif`); the TIFF's
@@ -137,7 +137,8 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
             )
         content = _fingerprint(path, progress)
         if given.stretch is not None or bands != display_bands(dataset, None, path):
-            # Shown differently it is another scene: its chips have other pixels.
+            # Shown differently it is another scene: its chips have other pixels.  Ids of existing
+            # scenes depend on this text, which holds the repr of `Stretch`.
             shown = f"{content} {bands} {given.stretch}"
             content = hashlib.sha256(shown.encode()).hexdigest()
         placement = Georeference(crs_text(own_crs), tuple(transform)[:6])
@@ -260,7 +261,7 @@ def read_decimated(
 
 
 def percentile_stretch(data: np.ndarray, valid: np.ndarray) -> Stretch:
-    """From the 2 % to the 98 % level of each display band over valid pixels, never equal."""
+    """From the 2% to the 98% level of each display band over valid pixels, never equal."""
     lows, highs = [], []
     for band in data:
         low, high = (float(level) for level in np.percentile(band[valid], _PERCENTILES))

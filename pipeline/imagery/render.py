@@ -69,7 +69,8 @@ def age_of(scene: Scene) -> int:
 def window_png(scene: Scene, age: int, window: tuple[int, int], extent: int, size: int) -> bytes:
     """PNG, `size` pixels a side, of the square of `extent` pixels at a (column, row)."""
     with SceneReader(scene) as reader:
-        return _png(reader.thumbnail(*window, extent, extent, size))
+        pixels = reader.thumbnail(*window, extent, extent, size)
+    return encode_image(pixels, "PNG", compress_level=1)
 
 
 @contextmanager
@@ -126,8 +127,6 @@ def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float,
     Returns:
         WebP with transparency, and its west, south, east and north in EPSG:3857 metres.
     """
-    from PIL import Image
-
     with _open(scene) as reader:
         image = reader.part(
             scene.footprint.bounds,
@@ -136,14 +135,12 @@ def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float,
             indexes=scene.bands,
             max_size=size,
         )
-    buffer = io.BytesIO()
-    Image.fromarray(_pixels(image, scene)).save(buffer, "WEBP", quality=80)
-    return buffer.getvalue(), tuple(image.bounds)
+    return encode_image(_pixels(image, scene), "WEBP", quality=80), tuple(image.bounds)
 
 
 def _render(image: Any, scene: Scene) -> bytes:
     """RGBA PNG of a rio-tiler image, by the scene's own stretch."""
-    return _png(_pixels(image, scene))
+    return encode_image(_pixels(image, scene), "PNG", compress_level=1)
 
 
 def _pixels(image: Any, scene: Scene) -> np.ndarray:
@@ -191,25 +188,26 @@ def _grid_of(scene: Scene, shape: tuple[int, ...]) -> Any:
     return full @ Affine.scale(scene.width / shape[1], scene.height / shape[0])
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 @lru_cache(maxsize=1)
 def empty_png() -> bytes:
     """PNG of one transparent pixel."""
-    return _png(np.zeros((1, 1, 4), np.uint8))
+    return encode_image(np.zeros((1, 1, 4), np.uint8), "PNG", compress_level=1)
 
 
-def encode_image(pixels: np.ndarray, format: str, quality: int = 88) -> bytes:
-    """Uint8 RGB (h, w, 3) as the bytes of a "JPEG" (of that quality) or "PNG" file."""
+def encode_image(
+    pixels: np.ndarray, format: str, *, quality: int = 88, compress_level: int = 6
+) -> bytes:
+    """Uint8 RGB or RGBA (h, w, 3 or 4) as the bytes of a file of one of Pillow's formats.
+
+    Args:
+        pixels: The image.
+        format: "JPEG", "PNG" or "WEBP".
+        quality: Of JPEG and WebP, 0 to 100.
+        compress_level: Of PNG, 0 to 9; 1 is fast, for what is sent once.
+    """
     from PIL import Image
 
     buffer = io.BytesIO()
-    options = {"quality": quality} if format == "JPEG" else {}
+    options = {"quality": quality, "compress_level": compress_level}
     Image.fromarray(pixels).save(buffer, format, **options)
     return buffer.getvalue()

@@ -55,26 +55,19 @@ class Stretch:
             (low, low_2, low_3), (high, high_2, high_3) = levels
             return cls((low, low_2, low_3), (high, high_2, high_3))
         except (TypeError, ValueError) as error:
-            raise SceneError(
-                "A stretch is three low and three high numbers",
-                where=str(levels)[:80],
-                remedy="Leave it out for the 2 % and 98 % levels of the scene",
-            ) from error
+            raise _unusable("A stretch is three low and three high numbers", levels) from error
 
     def __post_init__(self) -> None:
-        pairs = list(zip(self.low, self.high, strict=True))
+        levels, pairs = (self.low, self.high), list(zip(self.low, self.high, strict=True))
         if len(pairs) != 3 or not all(map(math.isfinite, (*self.low, *self.high))):
-            raise SceneError(
-                "A stretch is three low and three high numbers",
-                where=f"{self.low} {self.high}",
-                remedy="Leave it out for the 2 % and 98 % levels of the scene",
-            )
+            raise _unusable("A stretch is three low and three high numbers", levels)
         if any(high <= low for low, high in pairs):
-            raise SceneError(
-                "A stretch's high level must be above its low one",
-                where=f"{self.low} {self.high}",
-                remedy="Leave it out for the 2 % and 98 % levels of the scene",
-            )
+            raise _unusable("A stretch's high level must be above its low one", levels)
+
+
+def _unusable(what: str, levels: object) -> SceneError:
+    remedy = "Leave it out for the 2% and 98% levels of the scene"
+    return SceneError(what, where=str(levels)[:80], remedy=remedy)
 
 
 @dataclass(frozen=True)

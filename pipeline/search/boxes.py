@@ -9,14 +9,13 @@ import numpy as np
 
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo import antimeridian
-from pipeline.imagery.chips import corners
+from pipeline.imagery.chips import CHIP, corners
 from pipeline.imagery.reader import SceneReader
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
 
-CHIP = 256
 #: Minimum side of a box in pixels of the imagery; less shows nothing recognisable.
 LEAST_SIDE = 16
 #: Maximum side in pixels of the imagery; more is not one object.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.collection.chip_pictures import read_chip
+from pipeline.imagery.chips import CHIP
 from pipeline.model.resnet import CELL
 from pipeline.vectors import normalise
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.model.resnet import Network
 
-CHIP = 256
 SIDE = CHIP // CELL
 #: Pixels read around a chip of a dense collection, whose cells were embedded with surroundings.
 MARGIN = 2 * CELL

@@ -38,11 +38,7 @@ def load(source: Path | bytes, *, name: str = "picture") -> np.ndarray:
         name = source.name
         source = bytes_of(source)
     if len(source) > MAX_BYTES:
-        raise PictureError(
-            f"This picture is larger than {MAX_BYTES >> 20} MB",
-            where=name,
-            remedy="Crop it to the object you are looking for",
-        )
+        raise too_large(name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -72,16 +68,21 @@ def bytes_of(path: Path) -> bytes:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise PictureError(
-                f"This picture is larger than {MAX_BYTES >> 20} MB",
-                where=path.name,
-                remedy="Crop it to the object you are looking for",
-            )
+            raise too_large(path.name)
         return path.read_bytes()
     except OSError as error:
         raise PictureError(
             "This picture cannot be opened", where=path, remedy="Check the path"
         ) from error
+
+
+def too_large(name: str) -> PictureError:
+    """The error for a file of more than `MAX_BYTES`."""
+    return PictureError(
+        f"This picture is larger than {MAX_BYTES >> 20} MB",
+        where=name,
+        remedy="Crop it to the object you are looking for",
+    )
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import errno
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -25,7 +25,6 @@ from pipeline.sources.plan import Plan
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-log = logging.getLogger(__name__)
 STRIPE = 512  # rows read and written at once: memory does not grow with the tile
 
 
@@ -208,7 +207,7 @@ def assemble(
                                 where=source,
                                 remedy="Run the same command again; it fetches this tile anew",
                             ) from error
-                        raise OSError(28, "No space left on device") from error
+                        raise OSError(errno.ENOSPC, "No space left on device") from error
                 out.descriptions = tuple(names)
             progress(Progress(stage, len(tiles), len(tiles), "tiles", "writing overviews"))
             with (
@@ -240,7 +239,7 @@ def make(
     dtype: str,
     bands: Sequence[str],
     progress: OnProgress = silent,
-) -> Path:
+) -> None:
     """Fetch the tiles of a plan that are not on disk yet, and put them together.
 
     Args:
@@ -262,4 +261,3 @@ def make(
         progress=progress,
     )  # fmt: skip
     shutil.rmtree(folder)
-    return path

@@ -6,7 +6,6 @@ repetition: a killed process neither loses a task nor starts it twice.
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -28,8 +27,6 @@ from pipeline.sources.http.retry import (
 )
 from pipeline.sources.mosaic import WrongTileError, check_tile, missing_tiles
 from pipeline.sources.pixel_grid import Tile
-
-log = logging.getLogger(__name__)
 
 #: Version of the list of export tasks.
 SCHEMA = 1

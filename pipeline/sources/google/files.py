@@ -7,7 +7,6 @@ come through our resumable download, checked against the size and MD5 that the s
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 import uuid
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pipeline.errors import LookalikeError, NotFoundError, ServiceError
+from pipeline.files import digest_of
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
 from pipeline.sources.google import identity
@@ -144,7 +144,8 @@ class Drive:
         ).files()
 
     @cached_property
-    def _bytes(self) -> Http:
+    def http(self) -> Http:
+        """The client that `address` can be read with."""
         return _http(settings().drive_url, self.base)
 
     def export(self, image: Any, name: str, **grid: Any) -> Any:
@@ -207,16 +208,11 @@ class Drive:
         check: Check | None = None,
     ) -> Path:
         """See `ExportStore.fetch`."""
-        return _fetch(self._bytes, self.address(stored), stored, path, progress, check)
+        return _fetch(self.http, self.address(stored), stored, path, progress, check)
 
     def address(self, stored: StoredFile) -> str:
         """Where the bytes are; needs the account's token."""
         return f"{settings().drive_url}/drive/v3/files/{stored.id}?alt=media"
-
-    @property
-    def http(self) -> Http:
-        """The client that `address` can be read with."""
-        return self._bytes
 
     def remove(self, stored: StoredFile) -> None:
         """See `ExportStore.remove`."""
@@ -246,10 +242,8 @@ class Drive:
         """
         query = f"name = '{_quoted(path.name)}' and '{_quoted(parent)}' in parents"
         existing = self._list(query + " and trashed = false")
-        content = path.read_bytes()
-        if any(
-            file.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest() for file in existing
-        ):
+        content, md5 = path.read_bytes(), digest_of(path, "md5").hexdigest()
+        if any(file.md5 == md5 for file in existing):
             return
         if existing:
             self._send("PATCH", f"/{existing[0].id}?uploadType=media", content, kind, path.name)
@@ -267,7 +261,7 @@ class Drive:
     def _send(self, method: str, rest: str, body: bytes, kind: str, name: str) -> None:
         url = f"{settings().drive_url}/upload/drive/v3/files{rest}"
         try:
-            self._bytes.request(method, url, data=body, headers={"Content-Type": kind}).close()
+            self.http.request(method, url, data=body, headers={"Content-Type": kind}).close()
         except ServiceError as error:
             raise ServiceError(
                 error.what,

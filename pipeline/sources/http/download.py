@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import LookalikeError, ServiceError, storage_errors
-from pipeline.files import publish
+from pipeline.files import digest_of, publish
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources.http.client import (
-    CHUNK_BYTES,
     Http,
     body_chunks,
     changed_error,
@@ -139,11 +137,6 @@ def _fault(path: Path, size: int | None, md5: str | None) -> str:
     have = path.stat().st_size if path.exists() else 0
     if size is not None and have != size:
         return f"{have} of {size} bytes"
-    if md5:
-        digest = hashlib.md5(usedforsecurity=False)
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-        if digest.hexdigest() != md5.lower():
-            return "its checksum differs"
+    if md5 and digest_of(path, "md5").hexdigest() != md5.lower():
+        return "its checksum differs"
     return ""
