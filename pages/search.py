@@ -8,7 +8,7 @@ from pages.ui import empty, search
 from pages.ui.server import open_collections
 
 opened, _ = open_collections().library.open_all()
-titles = {one.name: one.manifest.title for one in opened if one.searchable}
+titles = {made.name: made.manifest.title for made in opened if made.searchable}
 asked = st.query_params.get("collection")
 name = asked or st.session_state.get("collection")
 if not asked and name not in titles:

@@ -90,6 +90,6 @@ def _warm_newest() -> None:
         jobs().start_runner()
         opened, _ = open_collections().library.open_all()
         if opened:
-            open_collections().index(max(opened, key=lambda one: one.manifest.updated).name)
+            open_collections().index(max(opened, key=lambda made: made.manifest.updated).name)
     except LookalikeError as error:
         log.warning("The newest index is not loaded: %s", error)

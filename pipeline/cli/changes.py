@@ -42,7 +42,7 @@ def changes(
     as_json: Json = False,
 ) -> None:
     """Compare two dates: where did something appear, disappear or persist?"""
-    found = find_changes(
+    result = find_changes(
         OpenCollections(library()),
         name,
         asked.recipe("look for", threshold=threshold, k=k),
@@ -51,14 +51,14 @@ def changes(
         after=after,
     ).changes
     if geojson:
-        print_json(found.to_geojson())
+        print_json(result.to_geojson())
     elif as_json:
-        print_json(found.to_dict())
+        print_json(result.to_dict())
     else:
-        _print(found)
+        _print(result)
 
 
-def _print(found: Changes) -> None:
+def _print(result: Changes) -> None:
     print_table(
         ["Change", "Rank", "Before", "After", "Longitude", "Latitude", "Chip"],
         [
@@ -72,11 +72,11 @@ def _print(found: Changes) -> None:
                 change.shown.id,
             )
             for kind in KINDS
-            for change in getattr(found, kind)
+            for change in getattr(result, kind)
         ],
         right=frozenset({1, 2, 3}),
     )
     typer.echo(
-        f"{found.before} → {found.after}: {count(found.matched)} places compared, "
-        f"{count(found.unmatched)} covered on one date only, threshold {found.threshold:.2f}."
+        f"{result.before} → {result.after}: {count(result.matched)} places compared, "
+        f"{count(result.unmatched)} covered on one date only, threshold {result.threshold:.2f}."
     )

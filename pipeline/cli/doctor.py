@@ -118,12 +118,12 @@ def _home(settings: Settings) -> Check:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    found = f"{settings.home}, {free / 1e9:.1f} GB free"
+    state = f"{settings.home}, {free / 1e9:.1f} GB free"
     if not _writable(folder):
         return Check("home", False, f"{settings.home} is not writable", "Set LOOKALIKE_HOME")
     if free < ROOM:
-        return Check("home", False, found, "Free some space, or set LOOKALIKE_HOME")
-    return Check("home", True, found)
+        return Check("home", False, state, "Free some space, or set LOOKALIKE_HOME")
+    return Check("home", True, state)
 
 
 def _writable(folder: Path) -> bool:

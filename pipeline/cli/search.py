@@ -202,11 +202,11 @@ def search(
         sites=sites,
         origin=source,
     )
-    found: tuple[Hit, ...] | tuple[Site, ...] = outcome.sites if sites else outcome.result.hits
+    results: tuple[Hit, ...] | tuple[Site, ...] = outcome.sites if sites else outcome.result.hits
     if geojson:
-        print_json(_feature_collection(name, [each.to_dict() for each in found]))
+        print_json(_feature_collection(name, [each.to_dict() for each in results]))
     elif as_json:
-        print_json([each.to_dict() for each in found])
+        print_json([each.to_dict() for each in results])
     elif sites:
         _print_sites(outcome)
     else:
@@ -255,9 +255,9 @@ def _summary(outcome: Outcome) -> str:
     )
 
 
-def _feature_collection(name: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+def _feature_collection(name: str, results: list[dict[str, Any]]) -> dict[str, Any]:
     features = [
         {"type": "Feature", "geometry": properties.pop("geometry"), "properties": properties}
-        for properties in found
+        for properties in results
     ]
     return {"type": "FeatureCollection", "name": name, "features": features}

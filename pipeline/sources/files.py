@@ -90,10 +90,10 @@ class RasterSource:
             SceneError: If a file is not a raster that can be used, or lies outside the folders.
             ServiceError: If an address cannot be read.
         """
-        found = [self._describe(location, area) for location in self._expanded()]
+        rasters = [self._describe(location, area) for location in self._expanded()]
         inside = [
             candidate
-            for candidate in found
+            for candidate in rasters
             if candidate.share > 0 and (dates is None or dates.holds(candidate.datetime))
         ]
         return inside[:limit]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query
@@ -50,7 +50,7 @@ class CollectionAnswer(Answer):
     bounds: Bounds | None
     area: GeoJson | None
     sharpness: dict[str, float | None] = Field(
-        description="Sharpness below which 5, 10, 25 and 50 % of the chips lie."
+        description="Sharpness below which 5, 10, 25 and 50% of the chips lie."
     )
     scenes: list[SceneAnswer]
 
@@ -162,8 +162,8 @@ def describe(collection: Collection) -> CollectionAnswer:
     )
 
 
-def _quantiles(values: np.ndarray) -> dict[str, Any]:
-    """The value below which 5, 10, 25 and 50 % of the chips lie."""
+def _quantiles(values: np.ndarray) -> dict[str, float | None]:
+    """The value below which 5, 10, 25 and 50% of the chips lie."""
     shares = (5, 10, 25, 50)
     values_at = np.nanpercentile(values, shares).round(3).tolist()
     return {str(share): value for share, value in zip(shares, values_at, strict=True)}

@@ -35,8 +35,8 @@ class Services:
 
 async def services(request: Request) -> Services:
     """Those of the application that answers."""
-    found: Services = request.app.state.services
-    return found
+    held: Services = request.app.state.services
+    return held
 
 
 Served = Annotated[Services, Depends(services)]

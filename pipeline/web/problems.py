@@ -117,7 +117,7 @@ def _schema_of(request: Request, name: str) -> Mapping[str, Any]:
     """The JSON schema of a request's parameter or field."""
     paths = request.app.openapi()["paths"]
     operation = paths[request.scope["route"].path_format][request.method.lower()]
-    fields = {one["name"]: one["schema"] for one in operation.get("parameters", ())}
+    fields = {field["name"]: field["schema"] for field in operation.get("parameters", ())}
     if "requestBody" in operation:
         fields |= operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
     schema: Mapping[str, Any] = fields[name]
@@ -126,11 +126,11 @@ def _schema_of(request: Request, name: str) -> Mapping[str, Any]:
 
 def _methods(api: FastAPI, request: Request) -> list[str]:
     """The methods that an address takes; Starlette names only those of one route."""
-    place = {"type": "http", **{key: request.scope[key] for key in ("path", "root_path")}}
+    scope = {"type": "http", **{key: request.scope[key] for key in ("path", "root_path")}}
     return [
         method
         for method in METHODS
-        if any(r.matches({**place, "method": method})[0] is Match.FULL for r in api.routes)
+        if any(r.matches({**scope, "method": method})[0] is Match.FULL for r in api.routes)
     ]
 
 

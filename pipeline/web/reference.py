@@ -71,7 +71,7 @@ def in_words(schema: Mapping[str, Any]) -> str:
     """What a JSON schema asks for, such as "a number from 0 to 2"."""
     if "anyOf" in schema or "oneOf" in schema:
         several = schema.get("anyOf") or schema["oneOf"]
-        return _joined([in_words(one) for one in several if one.get("type") != "null"])
+        return _joined([in_words(option) for option in several if option.get("type") != "null"])
     if "enum" in schema or "const" in schema:
         return _joined([str(value) for value in schema.get("enum", [schema.get("const")])])
     if "$ref" in schema:
@@ -114,8 +114,8 @@ def _joined(words: Sequence[str]) -> str:
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parameters = "".join(
-        _row(("?" if one["in"] == "query" else "") + one["name"], one["schema"], one)
-        for one in operation.get("parameters", ())
+        _row(("?" if field["in"] == "query" else "") + field["name"], field["schema"], field)
+        for field in operation.get("parameters", ())
     )
     sent = "".join(
         f"<p>Send <code>{escape(media_type)}</code></p>{_fields(content['schema'])}"

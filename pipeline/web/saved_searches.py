@@ -51,8 +51,8 @@ class PrecisionAnswer(Answer):
     reviewed: int = Field(description="Of those, marked good or bad.")
     good: int = Field(description="Of those, marked good.")
     estimate: float | None = Field(description="Share of good ones, or null without a review.")
-    low: float = Field(description="Lower end of the 95 % interval.")
-    high: float = Field(description="Upper end of the 95 % interval.")
+    low: float = Field(description="Lower end of the 95% interval.")
+    high: float = Field(description="Upper end of the 95% interval.")
 
 
 class ReviewAnswer(Answer):
@@ -194,10 +194,10 @@ def save_search(
 ) -> ReopenedSearch:
     """Run a search and keep its hits. With `sites=1` these are the hits that make up k sites."""
     name = searches.collection.name
-    found = find(served.open_collections, name, body.recipe(), sites=sites)
-    recipe = found.repeatable
-    picture = _picture(found.collection, recipe)
-    saved = searches.save(body.name, recipe, found.result, picture, body.marks)
+    outcome = find(served.open_collections, name, body.recipe(), sites=sites)
+    recipe = outcome.repeatable
+    picture = _picture(outcome.collection, recipe)
+    saved = searches.save(body.name, recipe, outcome.result, picture, body.marks)
     return _reopened(searches, searches.reopen(saved.id))
 
 
@@ -261,12 +261,12 @@ def compare_searches(
     """Which places both found, and which only one did."""
     name = other_collection or searches.collection.name
     second = Searches(served.open_collections.collection(name)).reopen(other)
-    found = compare(searches.reopen(search).result.hits, second.result.hits)
+    comparison = compare(searches.reopen(search).result.hits, second.result.hits)
     return ComparisonAnswer(
-        agreement=found.agreement,
-        both=[(HitAnswer.of(one), HitAnswer.of(same)) for one, same in found.both],
-        first=[HitAnswer.of(hit) for hit in found.first],
-        second=[HitAnswer.of(hit) for hit in found.second],
+        agreement=comparison.agreement,
+        both=[(HitAnswer.of(a), HitAnswer.of(b)) for a, b in comparison.both],
+        first=[HitAnswer.of(hit) for hit in comparison.first],
+        second=[HitAnswer.of(hit) for hit in comparison.second],
     )
 
 

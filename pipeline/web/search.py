@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pipeline.collection.collection import Collection
-from pipeline.errors import PictureError, QueryError
+from pipeline.errors import QueryError
 from pipeline.search import service, uploads
 from pipeline.search.changes import MARGIN
 from pipeline.search.filters import admitted
-from pipeline.search.picture import MAX_BYTES
+from pipeline.search.picture import MAX_BYTES, too_large
 from pipeline.search.queries import Query
 from pipeline.search.recipe import HOW, Recipe
 from pipeline.search.service import Outcome, Upload
@@ -214,8 +214,8 @@ def search_collection(
 ) -> SearchAnswer:
     """The chips most similar to a chip, a point, a box, a picture or examples."""
     recipe, upload = given
-    found = service.find(served.open_collections, name, recipe, upload, sites=sites)
-    return search_answer(found, sites)
+    outcome = service.find(served.open_collections, name, recipe, upload, sites=sites)
+    return search_answer(outcome, sites)
 
 
 @router.post(
@@ -274,7 +274,7 @@ def find_changes(
 ) -> ChangesAnswer | Response:
     """Where something appeared, disappeared or persists; k counts places of each kind."""
     recipe = body.recipe()
-    found = service.find_changes(
+    outcome = service.find_changes(
         served.open_collections,
         name,
         recipe,
@@ -283,9 +283,9 @@ def find_changes(
         margin=body.margin,
     )
     if geojson:
-        return JSONResponse(found.changes.to_geojson(), media_type=GEOJSON)
-    query = query_answer(found.collection, recipe, found.query)
-    return ChangesAnswer(**found.changes.to_dict(), query=query)
+        return JSONResponse(outcome.changes.to_geojson(), media_type=GEOJSON)
+    query = query_answer(outcome.collection, recipe, outcome.query)
+    return ChangesAnswer(**outcome.changes.to_dict(), query=query)
 
 
 @router.get("/box.png", summary="Get the picture that a box is searched by", **file("image/png"))
@@ -306,13 +306,13 @@ def get_query_picture(collection: Opened, picture: str) -> Response:
     return Response(content, media_type="image/png", headers={"Cache-Control": IMMUTABLE})
 
 
-def search_answer(found: Outcome, sites: bool) -> SearchAnswer:
+def search_answer(outcome: Outcome, sites: bool) -> SearchAnswer:
     """A search that was run, with its sites if they were asked for."""
-    collection, recipe, result = found.collection, found.recipe, found.result
-    merged = {"sites": [SiteAnswer(**site.to_dict()) for site in found.sites]} if sites else {}
+    collection, recipe, result = outcome.collection, outcome.recipe, outcome.result
+    merged = {"sites": [SiteAnswer(**site.to_dict()) for site in outcome.sites]} if sites else {}
     return SearchAnswer(
         version=collection.version,
-        query=query_answer(collection, recipe, found.query),
+        query=query_answer(collection, recipe, outcome.query),
         examples=[
             ChipAnswer.of(collection, collection.chips.row_of(chip))
             for chip in (*recipe.good, *recipe.bad)
@@ -347,12 +347,8 @@ def chip_query(collection: Collection, chip: str) -> ChipQuery:
 
 
 async def _read_form(request: Request) -> tuple[Recipe, Upload]:
-    too_large = PictureError(
-        f"This picture is larger than {MAX_BYTES >> 20} MB",
-        remedy="Crop it to the thing you look for",
-    )
     if int(request.headers.get("content-length") or 0) > MAX_BYTES + MAX_SEARCH_BYTES:
-        raise too_large
+        raise too_large("")
     try:
         async with request.form(max_files=1, max_fields=20) as form:
             upload = form.get("image")
@@ -361,7 +357,7 @@ async def _read_form(request: Request) -> tuple[Recipe, Upload]:
             fields = {name: value for name, value in form.items() if name != "image"}
             recipe = Recipe.from_fields(fields, image=True)
             if (upload.size or 0) > MAX_BYTES:
-                raise too_large
+                raise too_large(upload.filename or "")
             return recipe, Upload(await upload.read(), upload.filename or "picture")
     except HTTPException as error:
         raise QueryError("The form cannot be read", where=error.detail, remedy=HOW) from error

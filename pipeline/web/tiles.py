@@ -18,6 +18,7 @@ from pipeline.collection.collection import Collection
 from pipeline.errors import NotFoundError
 from pipeline.frontend import ASSETS
 from pipeline.imagery.render import age_of, empty_png, scene_preview, tile_png
+from pipeline.imagery.scene import Scene
 from pipeline.web.dependencies import OpenedAsBefore, Served
 from pipeline.web.responses import BRIEF, IMMUTABLE, file
 
@@ -63,8 +64,7 @@ def get_tile(
             where=scene[:80],
             remedy=f"`python -m pipeline info {collection.name} --json` lists its scenes",
         )
-    found = collection.scenes[scene]
-    return _cached(tile_png(found, age_of(found), z, x, y), "image/png", v)
+    return _tile(collection.scenes[scene], z, x, y, v)
 
 
 @router.get(
@@ -100,8 +100,7 @@ def get_preview(collection: OpenedAsBefore, v: Version = "") -> Response:
 )
 def get_look_tile(served: Served, look: str, z: Zoom, x: Column, y: TileRow) -> Response:
     """A Web Mercator tile of a raster that the Area page shows; only that page knows its id."""
-    scene = served.previews.scene(look)
-    return _cached(tile_png(scene, age_of(scene), z, x, y), "image/png", look)
+    return _tile(served.previews.scene(look), z, x, y, look)
 
 
 class Assets(StaticFiles):
@@ -121,6 +120,10 @@ def preview_png(collection: Collection) -> bytes:
     """A small picture of a collection: its first scene."""
     scenes = list(collection.scenes.values())
     return scene_preview(scenes[0], age_of(scenes[0])) if scenes else empty_png()
+
+
+def _tile(scene: Scene, z: int, x: int, y: int, version: str) -> Response:
+    return _cached(tile_png(scene, age_of(scene), z, x, y), "image/png", version)
 
 
 def _cached(content: bytes, media_type: str, version: str) -> Response:

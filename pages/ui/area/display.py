@@ -52,8 +52,10 @@ def choose(imagery: ChosenImagery | None) -> Display:
     if imagery is None or not imagery.chosen:
         return Display(None, None, ())
     if not imagery.is_raster:
-        chosen = {one.id for one in imagery.chosen}
-        return Display(None, None, tuple(Layer(one, one.id in chosen) for one in imagery.offered))
+        chosen = {candidate.id for candidate in imagery.chosen}
+        return Display(
+            None, None, tuple(Layer(image, image.id in chosen) for image in imagery.offered)
+        )
     location, head = imagery.chosen[0].id, st.container()
     try:
         available = previews().bands(location)
@@ -63,18 +65,18 @@ def choose(imagery: ChosenImagery | None) -> Display:
             levels = st.container()
         layers = []
         with st.spinner("Rendering the preview …"):
-            for one in imagery.chosen[:MOST_DRAWN]:
-                preview, scene = previews().open(one.id, bands, stretch)
-                layers.append(Layer(one, True, preview, scene))
+            for raster in imagery.chosen[:MOST_DRAWN]:
+                preview, scene = previews().open(raster.id, bands, stretch)
+                layers.append(Layer(raster, True, preview, scene))
     except LookalikeError as error:
         with head:
             heading("Display", "cannot be read")
         messages.show_error(error)
-        return Display(None, None, tuple(Layer(one) for one in imagery.chosen), readable=False)
+        return Display(None, None, tuple(map(Layer, imagery.chosen)), readable=False)
     with head:
         heading("Display", f"bands {', '.join(map(str, bands))}")
     levels.caption(_levels(layers[0].scene))
-    layers += [Layer(one) for one in imagery.chosen[MOST_DRAWN:]]
+    layers += map(Layer, imagery.chosen[MOST_DRAWN:])
     own = available.shown == bands and imagery.bands is None
     return Display(None if own else bands, stretch, tuple(layers))
 

@@ -105,7 +105,9 @@ def _put_display(scene: Scene, location: str) -> None:
 def _put_options(name: str, kind: str) -> None:
     """The options of a service, from the latest job of the collection."""
     requests = (job.request for job in jobs().all() if job.collection == name)
-    options = next((one["options"] for one in requests if one.get("source") == kind), {})
+    options = next(
+        (request["options"] for request in requests if request.get("source") == kind), {}
+    )
     for option, choice in CHOICES.get(kind, {}).items():
         if options.get(option):
             draft.put(**{choice: options[option]})

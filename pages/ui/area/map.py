@@ -116,8 +116,8 @@ def _service_preview(layers: Sequence[Layer], tiles: str) -> dict[str, Any] | No
     chosen = [_imagery(layer) for layer in layers if layer.chosen]
     if not tiles or not chosen:
         return None
-    bounds = _union([one["bounds"] for one in chosen])
-    return {"tiles": tiles, "bounds": bounds, "native": max(one["native"] for one in chosen)}
+    bounds = _union([image["bounds"] for image in chosen])
+    return {"tiles": tiles, "bounds": bounds, "native": max(image["native"] for image in chosen)}
 
 
 def _view(layers: Sequence[Layer]) -> dict[str, Any] | None:

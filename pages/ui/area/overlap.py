@@ -39,7 +39,7 @@ def choose(area: Area | None, imagery: ChosenImagery | None) -> int:
     chosen = imagery.chosen if imagery else ()
     geometry = area.geometry if area else None
     counts = [
-        _unbroken(f"{name}: {count(sum(count_chips(one, geometry, pixels) for one in chosen))}")
+        _unbroken(f"{name}: {count(sum(count_chips(image, geometry, pixels) for image in chosen))}")
         for pixels, (name, _) in STRIDES.items()
     ]
     st.caption(STRIDES[stride][1] + (f" Chips: {', '.join(counts).lower()}." if chosen else ""))

@@ -45,7 +45,7 @@ def choose(area: Area | None) -> ChosenImagery | None:
     with st.spinner("Reading raster metadata …", show_time=False):
         # Without the area: a raster that misses it is shown, and the pre-flight says that it does.
         rasters = tuple(with_provenance(raster, library) for raster in source.search(None))
-    touching = area is None or any(one.footprint.intersects(area.geometry) for one in rasters)
+    touching = area is None or any(raster.footprint.intersects(area.geometry) for raster in rasters)
     return ChosenImagery(
         "raster" if remote else "",
         options={"locations": locations} if remote else {},

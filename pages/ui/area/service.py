@@ -16,7 +16,7 @@ from pipeline.sources.registry import KINDS
 from pipeline.sources.stac.source import apis
 
 #: Download methods of Earth Engine, as the menu writes them.
-ROADS = {
+DOWNLOAD_METHODS = {
     "direct": "Direct from Earth Engine",
     "drive": "Via Google Drive",
     "storage": "Via Cloud Storage",
@@ -69,11 +69,11 @@ def _earth_engine() -> dict[str, Any]:
             key="area.ee-composite",
             persist_state="session",
         )
-        draft.pick("ee-road", list(ROADS), "direct")
+        draft.pick("ee-road", list(DOWNLOAD_METHODS), "direct")
         road = st.selectbox(
             "Download method",
-            list(ROADS),
-            format_func=lambda key: ROADS[key],
+            list(DOWNLOAD_METHODS),
+            format_func=lambda key: DOWNLOAD_METHODS[key],
             key="area.ee-road",
             persist_state="session",
         )

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 log = logging.getLogger(__name__)
-ROADS = ("direct", "drive", "storage")
+DOWNLOAD_METHODS = ("direct", "drive", "storage")
 MOST_TASKS = 3000
 
 
@@ -54,7 +54,7 @@ class EarthEngine:
     Attributes:
         collection: Id of a collection of `CATALOGUE`, or of any image or collection.
         composite: Key of `COMPOSITES`, or None for the collection's default.
-        road: Download method, one of `ROADS`.
+        road: Download method, one of `DOWNLOAD_METHODS`.
         scale: Metres a pixel, or None for the collection's own.
         workers: Requests at once of direct download, at most 40.
         side: Pixels a side of a tile, or None for the best.
@@ -81,11 +81,11 @@ class EarthEngine:
     name: str = "earth_engine"
 
     def __post_init__(self) -> None:
-        if self.road not in ROADS:
+        if self.road not in DOWNLOAD_METHODS:
             raise QueryError(
                 "Unknown download method",
                 where=self.road,
-                remedy=f"Choose one of {', '.join(ROADS)}",
+                remedy=f"Choose one of {', '.join(DOWNLOAD_METHODS)}",
             )
         if self.road == "storage" and not self.bucket:
             raise QueryError(

@@ -124,10 +124,10 @@ def _is_metric(crs: str | None) -> bool:
     if crs is None:
         return False
     try:
-        found = CRS.from_user_input(crs)
+        system = CRS.from_user_input(crs)
     except CRSError:
         return False
-    return bool(found.is_projected and found.axis_info[0].unit_conversion_factor == 1)
+    return bool(system.is_projected and system.axis_info[0].unit_conversion_factor == 1)
 
 
 def fetch_scene(

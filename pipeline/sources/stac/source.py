@@ -163,7 +163,7 @@ class StacSource:
         """
         from shapely.geometry import mapping
 
-        found = items(
+        answer = items(
             self.http(),
             apis()[self.api].url,
             {
@@ -175,7 +175,7 @@ class StacSource:
             },
         )
         candidates = []
-        for item in found:
+        for item in answer:
             candidate = self._candidate(item, area)
             if candidate is None:
                 log.info(
@@ -186,13 +186,13 @@ class StacSource:
             ):
                 candidates.append(candidate)
         if (
-            found
+            answer
             and not candidates
-            and all(_display_assets(item["assets"]) is None for item in found)
+            and all(_display_assets(item["assets"]) is None for item in answer)
         ):
             raise ServiceError(
                 "The items of this collection have no image in natural colours; they have "
-                + ", ".join(list(found[0]["assets"])[:8]),
+                + ", ".join(list(answer[0]["assets"])[:8]),
                 where=self.collection_id,
                 remedy="Choose another collection",
             )
@@ -330,10 +330,10 @@ def _epsg(properties: Mapping[str, Any]) -> str | None:
     return code if str(code).startswith("EPSG:") else f"EPSG:{code}"
 
 
-def _counted(found: Sequence[Candidate]) -> str:
-    if len(found) >= MOST_COUNTED:
+def _counted(images: Sequence[Candidate]) -> str:
+    if len(images) >= MOST_COUNTED:
         return f"{MOST_COUNTED} or more images"
-    return f"{len(found)} image{'s' * (len(found) > 1)}"
+    return f"{len(images)} image{'s' * (len(images) > 1)}"
 
 
 def _interval(dates: Dates | None) -> str | None:
