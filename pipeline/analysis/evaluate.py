@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from pipeline.model import loader, pooling
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search import picture
 from pipeline.vectors import normalise
+
+if TYPE_CHECKING:
+    from pipeline.model.resnet import Network
 
 Method = Literal["plain", "default", "thorough"]
 METHODS: dict[Method, str] = {
@@ -130,7 +133,7 @@ def evaluate(
     return measure(scores, labels, names, method=method, left_out=tuple(left_out), started=started)
 
 
-def _describe(network: Any, pixels: np.ndarray, method: Method) -> np.ndarray:
+def _describe(network: Network, pixels: np.ndarray, method: Method) -> np.ndarray:
     """Descriptors (n, d): a unit vector per picture, or one per scale side by side."""
     if method == "plain":
         return pooling.embed(network, pixels, power=1)

@@ -25,6 +25,7 @@ from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
+    from pipeline.collection.chip_table import ChipTable
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
     from pipeline.sources.google.files import Drive
@@ -233,7 +234,7 @@ def _manifest(
     yield "manifest.geojson", json.dumps(content).encode()
 
 
-def _row(chip: _Chip, table: Any, format: str) -> dict[str, Any]:
+def _row(chip: _Chip, table: ChipTable, format: str) -> dict[str, Any]:
     lon, lat = table.centres[chip.row]
     scene = chip.scene
     values = (

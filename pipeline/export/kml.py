@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from pipeline.export.findings import Finding, Findings
@@ -13,6 +13,9 @@ from pipeline.export.style import RAMP, colour_class, pop_up
 from pipeline.geo.polygons import polygons_of
 from pipeline.imagery.render import encode_image
 from pipeline.progress import OnProgress, silent
+
+if TYPE_CHECKING:
+    from shapely import LinearRing
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
@@ -49,7 +52,7 @@ def picture_name(item: Finding) -> str:
     return f"pictures/{item.rank:04d}-{item.hit.id}.jpg"
 
 
-def _placemark(parent: Any, findings: Findings, item: Finding) -> None:
+def _placemark(parent: ElementTree.Element, findings: Findings, item: Finding) -> None:
     mark = ElementTree.SubElement(parent, "Placemark", id=f"f{item.rank}")
     _text(mark, "name", f"#{item.rank}")
     _text(mark, "description", pop_up(findings, item, picture_name(item), 256))
@@ -67,12 +70,12 @@ def _placemark(parent: Any, findings: Findings, item: Finding) -> None:
             _ring(ElementTree.SubElement(shape, "innerBoundaryIs"), hole)
 
 
-def _ring(parent: Any, ring: Any) -> None:
+def _ring(parent: ElementTree.Element, ring: LinearRing) -> None:
     line = ElementTree.SubElement(parent, "LinearRing")
     _text(line, "coordinates", " ".join(f"{x:.7f},{y:.7f}" for x, y in ring.coords))
 
 
-def _text(parent: Any, tag: str, text: str) -> None:
+def _text(parent: ElementTree.Element, tag: str, text: str) -> None:
     # XML forbids control characters, escaped ones too.
     ElementTree.SubElement(parent, tag).text = "".join(
         character for character in text if character.isprintable() or character in "\n\t"

@@ -96,7 +96,7 @@ def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = sile
     pq.write_table(table, path, compression="zstd")
 
 
-def _embeddings(findings: Findings) -> Any:
+def _embeddings(findings: Findings) -> np.ndarray:
     """Float16 (n, 2048): the embeddings of the findings' chips as stored, not normalised."""
     rows = np.array([item.hit.row for item in findings.items])
     vectors = np.empty((len(rows), DIMENSIONS), np.float16)

@@ -16,6 +16,7 @@ from pipeline.errors import SceneError
 from pipeline.geo.antimeridian import TURN, turns_to, wrap_longitude
 
 if TYPE_CHECKING:
+    from pyproj import Transformer
     from shapely.geometry import Polygon
 
 #: Segments per edge of a footprint: an edge straight in the scene's CRS is curved in EPSG:4326.
@@ -42,7 +43,7 @@ class Georeference(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def _to_degrees(crs: str) -> Any:
+def _to_degrees(crs: str) -> Transformer:
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError
 

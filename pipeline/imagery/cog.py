@@ -24,7 +24,9 @@ from pipeline.imagery.formats import ENVIRONMENT, georeference, open_raster
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
+    from affine import Affine
     from rasterio import DatasetReader
+    from rasterio.crs import CRS
 
 BLOCK = 512
 #: Bytes of pixels from which a conversion runs in a process of its own.
@@ -135,7 +137,7 @@ def copy_as_cog(dataset: DatasetReader, target: Path) -> None:
     copy(dataset, str(target), driver="COG", strict=False, **_OPTIONS)
 
 
-def _rewrite(dataset: DatasetReader, target: Path, crs: Any, transform: Any) -> None:
+def _rewrite(dataset: DatasetReader, target: Path, crs: CRS, transform: Affine) -> None:
     """Copy a raster strip by strip, its georeference inside, a palette turned into bands."""
     from rasterio.enums import ColorInterp
     from rasterio.windows import Window

@@ -6,7 +6,7 @@ import datetime as calendar
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import dates
 from pipeline.errors import SceneError
@@ -14,6 +14,7 @@ from pipeline.imagery.formats import DTYPES
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
+    from rasterio.crs import CRS
 
 _DATE_TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "DATE_ACQUIRED", "datetime")
 
@@ -63,7 +64,7 @@ def numeric_type(dataset: DatasetReader, path: str | Path) -> str:
     return str(types.pop())
 
 
-def crs_text(crs: Any) -> str:
+def crs_text(crs: CRS) -> str:
     """A rasterio CRS as "EPSG:n" where there is one, else as WKT."""
     code = crs.to_epsg()
     return f"EPSG:{code}" if code else crs.to_wkt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from pipeline.imagery.formats import location, open_raster
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
+    from rasterio.windows import Window
 
     from pipeline.imagery.scene import Scene
 
@@ -30,7 +31,7 @@ def collar_of(scene: Scene) -> np.ndarray:
 def read_bands(
     dataset: DatasetReader,
     bands: tuple[int, ...],
-    window: Any = None,
+    window: Window | None = None,
     shape: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Bands as they are stored, and the raster's mask or alpha band.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from pipeline.imagery.nodata import collar_of, equals_nodata, is_ambiguous
 from pipeline.imagery.reader import SceneReader, stretched
 
 if TYPE_CHECKING:
+    from affine import Affine
+    from rio_tiler.io import Reader
+    from rio_tiler.models import ImageData
+
     from pipeline.imagery.scene import Scene
 
 TILE = 256
@@ -74,7 +78,7 @@ def window_png(scene: Scene, age: int, window: tuple[int, int], extent: int, siz
 
 
 @contextmanager
-def _reading(scene: Scene, age: int) -> Iterator[Any]:
+def _reading(scene: Scene, age: int) -> Iterator[Reader]:
     """This thread's open rio-tiler reader of a scene.
 
     GDAL handles must not be shared by threads.  `age` makes the cache miss when the file changed.
@@ -85,7 +89,7 @@ def _reading(scene: Scene, age: int) -> Iterator[Any]:
     from rasterio import Env
     from rasterio.errors import RasterioError
 
-    readers: OrderedDict[tuple[str, int], Any] = _local.__dict__.setdefault(
+    readers: OrderedDict[tuple[str, int], Reader] = _local.__dict__.setdefault(
         "readers", OrderedDict()
     )
     key = (scene.path, age)
@@ -105,7 +109,7 @@ def _reading(scene: Scene, age: int) -> Iterator[Any]:
         readers.popitem(last=False)[1].close()
 
 
-def _open(scene: Scene) -> Any:
+def _open(scene: Scene) -> Reader:
     """A rio-tiler reader over a safely opened file.
 
     GDAL ignores a nodata value that may be a measurement; `_valid` judges it.
@@ -138,12 +142,12 @@ def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float,
     return encode_image(_pixels(image, scene), "WEBP", quality=80), tuple(image.bounds)
 
 
-def _render(image: Any, scene: Scene) -> bytes:
+def _render(image: ImageData, scene: Scene) -> bytes:
     """RGBA PNG of a rio-tiler image, by the scene's own stretch."""
     return encode_image(_pixels(image, scene), "PNG", compress_level=1)
 
 
-def _pixels(image: Any, scene: Scene) -> np.ndarray:
+def _pixels(image: ImageData, scene: Scene) -> np.ndarray:
     """Uint8 (h, w, 4) of a rio-tiler image, by the scene's own stretch and nodata rule."""
     bands = image.array.data
     rgba = np.empty((*bands.shape[1:], 4), np.uint8)
@@ -153,7 +157,7 @@ def _pixels(image: Any, scene: Scene) -> np.ndarray:
     return rgba
 
 
-def _valid(image: Any, scene: Scene) -> np.ndarray:
+def _valid(image: ImageData, scene: Scene) -> np.ndarray:
     """Bool (h, w): where the image holds data, by the rule that chips follow."""
     from rasterio.warp import Resampling, reproject
 
@@ -180,7 +184,7 @@ def _valid(image: Any, scene: Scene) -> np.ndarray:
     return valid
 
 
-def _grid_of(scene: Scene, shape: tuple[int, ...]) -> Any:
+def _grid_of(scene: Scene, shape: tuple[int, ...]) -> Affine:
     """The affine transform of a decimated grid of the scene."""
     from affine import Affine
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from pipeline.sources.pixel_grid import PixelGrid, Tile
 from pipeline.sources.plan import Plan
 
 if TYPE_CHECKING:
+    from rasterio import DatasetReader
     from shapely.geometry.base import BaseGeometry
 
 STRIPE = 512  # rows read and written at once: memory does not grow with the tile
@@ -106,7 +107,7 @@ def check_tile(
     from rasterio.io import MemoryFile
     from rasterio.windows import Window
 
-    def fault(dataset: Any) -> str:
+    def fault(dataset: DatasetReader) -> str:
         if (dataset.width, dataset.height) != (tile.width, tile.height):
             return f"it has {dataset.width}×{dataset.height} pixels"
         if (dataset.count, dataset.dtypes[0]) != (count, dtype):

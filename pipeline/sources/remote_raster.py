@@ -21,6 +21,7 @@ from pipeline.progress import OnProgress, Progress, silent
 from pipeline.sources.pixel_grid import projected
 
 if TYPE_CHECKING:
+    from rasterio import DatasetReader
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.sources.http.range_file import RangeFile
@@ -54,7 +55,7 @@ class RasterFacts:
 
 
 @contextmanager
-def open_remote(remote: RangeFile) -> Iterator[Any]:
+def open_remote(remote: RangeFile) -> Iterator[DatasetReader]:
     """A GeoTIFF at an address as a rasterio dataset; only the ranges needed are read.
 
     GDAL asks our client for the bytes, so that timeouts, retries, refused addresses and renewed
@@ -121,7 +122,7 @@ def open_remote(remote: RangeFile) -> Iterator[Any]:
         ) from error
 
 
-def describe(dataset: Any, where: str | Path) -> RasterFacts:
+def describe(dataset: DatasetReader, where: str | Path) -> RasterFacts:
     """What the header of an open raster states.
 
     Args:
@@ -178,7 +179,7 @@ def window_under(
 
 
 def copy_window(
-    dataset: Any,
+    dataset: DatasetReader,
     window: tuple[int, int, int, int],
     path: Path,
     progress: OnProgress = silent,

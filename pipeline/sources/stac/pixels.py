@@ -24,6 +24,7 @@ from pipeline.sources.plan import Plan, grouped, span_of
 from pipeline.sources.remote_raster import describe, open_remote
 
 if TYPE_CHECKING:
+    from rasterio import DatasetReader
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.sources.http.client import Http
@@ -229,13 +230,13 @@ def _warped(
     return np.stack(bands), valid
 
 
-def _has_alpha(dataset: Any) -> bool:
+def _has_alpha(dataset: DatasetReader) -> bool:
     from rasterio.enums import ColorInterp
 
     return ColorInterp.alpha in dataset.colorinterp
 
 
-def _check_place(dataset: Any, item: Candidate) -> None:
+def _check_place(dataset: DatasetReader, item: Candidate) -> None:
     facts = describe(dataset, item.id)
     if not facts.footprint.buffer(1e-3).intersects(item.footprint) or not math.isfinite(
         facts.footprint.area
