@@ -82,6 +82,13 @@ class Dates:
         day = moment[:10]
         return (self.start is None or day >= self.start) and (self.end is None or day <= self.end)
 
+    @property
+    def phrase(self) -> str:
+        """ " between 2016-01-01 and 2016-12-31", " from 2016-01-01 on" and so on, or ""."""
+        if self.start and self.end:
+            return f" between {self.start} and {self.end}"
+        return f" from {self.start} on" if self.start else f" until {self.end}" * bool(self.end)
+
     def __str__(self) -> str:
         if not (self.start or self.end):
             return "any date"

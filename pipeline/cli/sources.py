@@ -32,7 +32,7 @@ from pipeline.sources.earth_engine.client import check
 from pipeline.sources.google.identity import identity
 from pipeline.sources.registry import KINDS, kind_of, open_source
 from pipeline.sources.selection import best
-from pipeline.sources.source import cover
+from pipeline.sources.source import cover, why_empty
 from pipeline.sources.stac.source import apis
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def list_scenes(
         print_json([image.to_dict() for image in candidates])
         return
     if not candidates:
-        typer.echo(_why_empty(listing))
+        typer.echo(why_empty(listing.source, listing.area, listing.dates))
         return
     print_table(
         ["Id", "Date", "Cloud", "m/pixel", "Covers", "Title"],
@@ -359,16 +359,10 @@ def _list(
     return Listing(source, area, span, source.search(area, span, cloud=cloud, limit=limit))
 
 
-def _why_empty(listing: Listing) -> str:
-    explain = getattr(listing.source, "explain", None)
-    if explain is not None:
-        return str(explain(listing.area, listing.dates))
-    return f"No images of {listing.dates or 'any date'} here. Try another area or other dates."
-
-
 def _picked(listing: Listing, ids: Sequence[str]) -> list[Candidate]:
     if not listing.candidates:
-        raise NotFoundError(_why_empty(listing).rstrip("."), remedy="Nothing was fetched")
+        reason = why_empty(listing.source, listing.area, listing.dates)
+        raise NotFoundError(reason.rstrip("."), remedy="Nothing was fetched")
     if not ids:
         return best(listing.area, listing.candidates)
     known = {candidate.id: candidate for candidate in listing.candidates}

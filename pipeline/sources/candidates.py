@@ -24,9 +24,9 @@ def check_scale(scale: float | None) -> None:
     """
     if scale is not None and not 0.01 <= scale <= 10_000:
         raise QueryError(
-            "The pixel size must be between 0.01 and 10 000 metres",
+            "The pixel size must be between 0.01 and 10,000 metres",
             where=scale,
-            remedy="Choose one of these",
+            remedy="Choose one in this range",
         )
 
 

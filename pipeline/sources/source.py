@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pipeline.dates import Dates
 from pipeline.errors import AreaError
@@ -76,6 +76,23 @@ class Source(Protocol):
             Cancelled: If `progress` raises it; what was fetched is kept.
         """
         ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A source that can say why a search found nothing."""
+
+    def explain(self, area: Area | None, dates: Dates | None = None) -> str:
+        """Why there is no candidate, and what there is instead."""
+        ...
+
+
+def why_empty(source: Source, area: Area | None, dates: Dates | None = None) -> str:
+    """Why a search found no candidate, and what to try instead."""
+    if isinstance(source, Explains):
+        return source.explain(area, dates)
+    between = dates.phrase if dates else ""
+    return f"No images here{between}. Try another area, other dates or another source."
 
 
 def geometry_of(area: Area | None) -> BaseGeometry:

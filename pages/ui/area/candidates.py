@@ -12,8 +12,9 @@ from pages.ui.area import draft
 from pipeline.dates import Dates
 from pipeline.errors import LookalikeError
 from pipeline.sources.candidates import Candidate
+from pipeline.sources.earth_engine.source import EarthEngine
 from pipeline.sources.selection import best
-from pipeline.sources.source import Source
+from pipeline.sources.source import Source, why_empty
 from pipeline.sources.thumbnails import thumbnails
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def find(
     if st.button("Find images", width="stretch", icon=":material/search:"):
         with st.spinner("Searching …"):
             images = source.search(area, when, cloud=cloud)
-            reason = "" if images else _why_none(source, area, when)
+            reason = "" if images else why_empty(source, area, when)
             st.session_state[THUMBNAILS] = thumbnails(source, images)
         st.session_state[FOUND] = (question, images, reason)
     answered, images, reason = st.session_state.get(FOUND, ("", [], ""))
@@ -55,26 +56,17 @@ def find(
         return None
     if not images:
         messages.hint(reason)
-        _alternatives(kind, source, area, when)
+        _alternatives(source, area, when)
     return images
 
 
-def _why_none(source: Source, area: Area, when: Dates | None) -> str:
-    explain = getattr(source, "explain", None)
-    if explain is None:
-        between = f" between {when.start} and {when.end}" if when else ""
-        return f"No images here{between}. Try other dates or another source."
-    return str(explain(area, when))
-
-
-def _alternatives(kind: str, source: Source, area: Area, when: Dates | None) -> None:
+def _alternatives(source: Source, area: Area, when: Dates | None) -> None:
     """One button for each collection that does have images."""
-    alternatives = getattr(source, "alternatives", None)
-    if kind != "earth_engine" or alternatives is None:
+    if not isinstance(source, EarthEngine):
         return
-    for product, number in alternatives(area, when)[:3]:
+    for product, number in source.alternatives(area, when)[:3]:
         st.button(
-            f"Use {product.title.partition(',')[0]} ({number} images)",
+            f"Use {product.short_title} ({number} images)",
             key=f"area-instead-{product.id}",
             on_click=_use_collection,
             args=(product.id,),
@@ -125,7 +117,7 @@ def choose(offered: Sequence[Candidate], area: Area) -> list[Candidate]:
 
 def preview(source: Source, options: dict[str, Any], area: Area, chosen: list[Candidate]) -> str:
     """URL template of map tiles of the chosen images; "" where the service has none."""
-    if not hasattr(source, "preview") or not chosen:
+    if not isinstance(source, EarthEngine) or not chosen:
         return ""
     ids = [candidate.id for candidate in chosen]
     question = json.dumps([source.name, options, area.geometry.wkt, ids])
@@ -138,5 +130,5 @@ def preview(source: Source, options: dict[str, Any], area: Area, chosen: list[Ca
 
 # Earth Engine's tile URLs are valid for some hours.
 @st.cache_data(ttl=3600, max_entries=64, show_spinner="Preparing the preview …")
-def _preview(question: str, _source: Any, _area: Area, _chosen: list[Candidate]) -> str:
-    return str(_source.preview(_area, _chosen))
+def _preview(question: str, _source: EarthEngine, _area: Area, _chosen: list[Candidate]) -> str:
+    return _source.preview(_area, _chosen)

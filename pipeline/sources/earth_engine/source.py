@@ -160,7 +160,7 @@ class EarthEngine:
     def explain(self, area: Area | None, dates: Dates | None = None) -> str:
         """Why there is no candidate, and what there is instead."""
         product = self._product()
-        between = f" between {dates.start} and {dates.end}" if dates and dates.start else ""
+        between = dates.phrase if dates else ""
         short = product.short_title
         if product.cloud:
             cloudy = self._filtered(product.id, geometry_of(area), dates, None).size()
@@ -198,12 +198,12 @@ class EarthEngine:
         limits = (
             f"Earth Engine runs {cost.requests} export tasks of {side}×{side} pixels, a few at "
             "once; expect minutes to hours",
-            "At most 3 000 tasks may wait",
+            "At most 3,000 tasks may wait",
         )
         refusal = cost.refusal
         if not refusal and cost.requests > MOST_TASKS:
             refusal = Refusal(
-                "More than 3 000 export tasks", "Draw a smaller area or fetch directly"
+                "More than 3,000 export tasks", "Draw a smaller area or fetch directly"
             )
         return replace(cost, limits=limits, refusal=refusal)
 
