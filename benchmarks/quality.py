@@ -131,7 +131,7 @@ def ablation(
         labels: Their classes.
         names: The classes.
     """
-    small = np.stack([evaluate.resized(one, evaluate.SMALL) for one in pixels])
+    small = np.stack([evaluate.resize(one, evaluate.SMALL) for one in pixels])
     gem = pooling.embed(network, pixels)
     both = np.concatenate([turned, pooling.embed(network, small, rotate=True)], axis=1)
 

@@ -18,7 +18,7 @@ from pipeline.errors import DamagedError, LookalikeError, NewerError, storage_er
 TEMPORARY = ".tmp-"
 _RETRY_SECONDS = 0.01
 #: A process that tests a lock for longer than this has been stopped.
-_LOOK_SECONDS = 60
+_TEST_SECONDS = 60
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def locked(path: Path, busy: LookalikeError) -> Iterator[None]:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+")
-    end = time.monotonic() + _LOOK_SECONDS
+    end = time.monotonic() + _TEST_SECONDS
     with handle:
         while not _taken(handle, fcntl.LOCK_EX):
             # A holder has an exclusive lock; a process that only tests it has a shared one.

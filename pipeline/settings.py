@@ -88,21 +88,21 @@ def from_environment(env: dict[str, str]) -> Settings:
         weights=Path(env["LOOKALIKE_WEIGHTS"]).expanduser()
         if env.get("LOOKALIKE_WEIGHTS")
         else None,
-        threads=_whole(env, "LOOKALIKE_THREADS", defaults.threads, least=1),
+        threads=_whole_number(env, "LOOKALIKE_THREADS", defaults.threads, least=1),
         scheduler=env.get("LOOKALIKE_SCHEDULER") or None,
         storage=env.get("LOOKALIKE_STORAGE") or None,
-        workers=_whole(env, "LOOKALIKE_WORKERS", defaults.workers, least=0),
+        workers=_whole_number(env, "LOOKALIKE_WORKERS", defaults.workers, least=0),
         folders=tuple(
             Path(folder).expanduser().absolute()
             for folder in env.get("LOOKALIKE_FOLDERS", "").split(os.pathsep)
             if folder
         ),
-        upload_mb=_whole(env, "LOOKALIKE_UPLOAD_MB", defaults.upload_mb, least=1),
+        upload_mb=_whole_number(env, "LOOKALIKE_UPLOAD_MB", defaults.upload_mb, least=1),
         basemap=env.get("LOOKALIKE_BASEMAP") or None,
         tokens=Path(env["LOOKALIKE_TOKENS"]).expanduser() if env.get("LOOKALIKE_TOKENS") else None,
-        users=tuple(_listed(env, "LOOKALIKE_USERS")),
+        users=tuple(_split_list(env, "LOOKALIKE_USERS")),
         public=env.get("LOOKALIKE_PUBLIC", "") not in ("", "0"),
-        private_hosts=tuple(_listed(env, "LOOKALIKE_PRIVATE_HOSTS")),
+        private_hosts=tuple(_split_list(env, "LOOKALIKE_PRIVATE_HOSTS")),
         google_credentials=Path(env["GOOGLE_APPLICATION_CREDENTIALS"]).expanduser()
         if env.get("GOOGLE_APPLICATION_CREDENTIALS")
         else None,
@@ -111,12 +111,12 @@ def from_environment(env: dict[str, str]) -> Settings:
         ee_url=_address(env, "LOOKALIKE_EE_URL", defaults.ee_url),
         drive_url=_address(env, "LOOKALIKE_DRIVE_URL", defaults.drive_url),
         storage_url=_address(env, "LOOKALIKE_STORAGE_URL", defaults.storage_url),
-        stac=tuple(_named(env, "LOOKALIKE_STAC")),
+        stac=tuple(_split_pairs(env, "LOOKALIKE_STAC")),
         openaerialmap_url=_address(env, "LOOKALIKE_OPENAERIALMAP_URL", defaults.openaerialmap_url),
     )
 
 
-def _listed(env: dict[str, str], name: str) -> list[str]:
+def _split_list(env: dict[str, str], name: str) -> list[str]:
     return [part.strip() for part in env.get(name, "").split(",") if part.strip()]
 
 
@@ -124,8 +124,8 @@ def _address(env: dict[str, str], name: str, default: str) -> str:
     return (env.get(name) or default).rstrip("/")
 
 
-def _named(env: dict[str, str], name: str) -> list[tuple[str, str]]:
-    pairs = [part.partition("=") for part in _listed(env, name)]
+def _split_pairs(env: dict[str, str], name: str) -> list[tuple[str, str]]:
+    pairs = [part.partition("=") for part in _split_list(env, name)]
     for key, _, url in pairs:
         if not key or not url.startswith(("https://", "http://")):
             raise QueryError(
@@ -136,7 +136,7 @@ def _named(env: dict[str, str], name: str) -> list[tuple[str, str]]:
     return [(key.strip(), url.strip().rstrip("/")) for key, _, url in pairs]
 
 
-def _whole(env: dict[str, str], name: str, default: int, *, least: int) -> int:
+def _whole_number(env: dict[str, str], name: str, default: int, *, least: int) -> int:
     text = env.get(name)
     if not text:
         return default

@@ -1,4 +1,4 @@
-"""Our components-v2 components: each is drawn by its page's ES module, without an iframe."""
+"""Streamlit components (v2), each drawn by its page's ES module, without an iframe."""
 
 from __future__ import annotations
 

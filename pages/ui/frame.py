@@ -31,7 +31,7 @@ def page_title(title: str) -> None:
 def end() -> None:
     """Number this run in the page's last element, which shows that all before it has arrived.
 
-    A run that another one cuts short does not come here.
+    A run that another one interrupts does not get here.
     """
     runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     st.html(f'<i class="lk-run" data-run="{runs}"></i>')

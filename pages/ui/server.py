@@ -1,4 +1,4 @@
-"""What the server keeps between requests, and its routes."""
+"""Services that the server keeps between requests, and its routes."""
 
 from __future__ import annotations
 

@@ -140,11 +140,11 @@ def _describe(network: Network, pixels: np.ndarray, method: Method) -> np.ndarra
     large = pooling.embed(network, pixels, rotate=True)
     if method == "default":
         return large
-    small = np.stack([resized(image, SMALL) for image in pixels])
+    small = np.stack([resize(image, SMALL) for image in pixels])
     return np.concatenate([large, pooling.embed(network, small, rotate=True)], axis=1)
 
 
-def resized(pixels: np.ndarray, size: int) -> np.ndarray:
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """A picture resampled to uint8 (size, size, 3)."""
     from PIL import Image
 

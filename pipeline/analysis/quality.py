@@ -75,7 +75,7 @@ def measure(collection: Collection, index: Index) -> Quality:
         sampled=len(rows),
         duplicates=_duplicates(collection, index, rows),
         poor=np.flatnonzero(table.nodata_percent >= POOR_NODATA),
-        blurred=_blurred(table.sharpness, table.scene),
+        blurred=_find_blurred(table.sharpness, table.scene),
     )
 
 
@@ -102,7 +102,7 @@ def _apart(first: np.ndarray, second: np.ndarray) -> bool:
     return bool((low >= high).any())
 
 
-def _blurred(sharpness: np.ndarray, scene: np.ndarray) -> np.ndarray:
+def _find_blurred(sharpness: np.ndarray, scene: np.ndarray) -> np.ndarray:
     """Rows whose sharpness is below `BLURRED` of their scene's median."""
     median = np.zeros(int(scene.max()) + 1 if len(scene) else 0)
     for number in np.unique(scene):

@@ -55,7 +55,7 @@ def space_of(collection: Collection, index: Index, most: int = MAX_POINTS) -> Sp
     # The library returns the same object until the collection changes on disk.
     if (collection, most) not in _cache:
         rows = sample_rows(len(index), most)
-        points, explained = flattened(normalise(np.asarray(index.vectors[rows], np.float32)))
+        points, explained = project_to_plane(normalise(np.asarray(index.vectors[rows], np.float32)))
         scenes = collection.chips.scene[rows].astype(np.int64)
         _cache[collection, most] = Space(rows, points, scenes, explained)
         while len(_cache) > _MAX_CACHED:
@@ -63,7 +63,7 @@ def space_of(collection: Collection, index: Index, most: int = MAX_POINTS) -> Sp
     return _cache[collection, most]
 
 
-def flattened(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+def project_to_plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
     """Project vectors onto their first two principal components.
 
     Args:

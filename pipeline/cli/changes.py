@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.search import Asked, with_search_options
+from pipeline.cli.search import SearchOptions, with_search_options
 from pipeline.cli.terminal import GeoJson, Json, Name, count, library, print_json, print_table
 from pipeline.search.changes import KINDS
 from pipeline.search.filters import FILTERS
@@ -22,22 +22,22 @@ def register(app: typer.Typer) -> None:
     app.command()(changes)
 
 
-@with_search_options(without=(*FILTERS, "suppress", "threshold", "k"))
+@with_search_options(
+    without=(*FILTERS, "suppress"),
+    help={
+        "threshold": "Minimum score of a chip that shows the object.",
+        "k": "Maximum number of places of each kind.",
+    },
+)
 def changes(
     name: Name,
-    asked: Asked,
+    options: SearchOptions,
     before: Annotated[
         str | None, typer.Option(help="Earlier date; by default the first.", metavar="DATE")
     ] = None,
     after: Annotated[
         str | None, typer.Option(help="Later date; by default the last.", metavar="DATE")
     ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Minimum score of a chip that shows the object.")
-    ] = None,
-    k: Annotated[
-        int, typer.Option(min=1, max=1000, help="Maximum number of places of each kind.")
-    ] = 10,
     geojson: GeoJson = False,
     as_json: Json = False,
 ) -> None:
@@ -45,8 +45,8 @@ def changes(
     result = find_changes(
         OpenCollections(library()),
         name,
-        asked.recipe("look for", threshold=threshold, k=k),
-        asked.upload(keep=False),
+        options.recipe("look for"),
+        options.upload(keep=False),
         before=before,
         after=after,
     ).changes

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.terminal import Json, escaped, print_json, print_table, progress
+from pipeline.cli.terminal import Json, escape_markup, print_json, print_table, progress
 from pipeline.errors import UnavailableError
 from pipeline.frontend import VENDOR
 from pipeline.model.weights.cache import cache_path, find
@@ -52,7 +52,9 @@ def doctor(as_json: Json = False) -> None:
         print_json({"ok": all(c.ok for c in checks), "checks": [c.to_dict() for c in checks]})
     else:
         marks = {True: "[green]ok[/]", False: "[red]missing[/]"}
-        rows = [(c.name, marks[c.ok], escaped(c.found), escaped(c.remedy)) for c in checks]
+        rows = [
+            (c.name, marks[c.ok], escape_markup(c.found), escape_markup(c.remedy)) for c in checks
+        ]
         print_table(["What", "", "Found", "What to do"], rows)
     if not all(check.ok for check in checks):
         raise typer.Exit(UnavailableError.exit_code)

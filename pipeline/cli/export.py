@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.search import Asked, Sites, with_search_options
+from pipeline.cli.search import SearchOptions, Sites, with_search_options
 from pipeline.cli.terminal import Json, Name, library, print_json, print_table, progress
 from pipeline.errors import QueryError
 from pipeline.export.findings import Findings
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def export(
     name: Name,
     to: Annotated[Path, typer.Option(help="File to write; its suffix chooses the format.")],
-    asked: Asked,
+    options: SearchOptions,
     saved: Annotated[
         str | None, typer.Option(help="Export this saved search, by id, instead of searching.")
     ] = None,
@@ -43,15 +43,15 @@ def export(
     format = _format_of(to)
     open_collections = OpenCollections(library())
     if saved is None:
-        recipe = asked.recipe("export")
-        outcome = find(open_collections, name, recipe, asked.upload(keep=True), sites=sites)
+        recipe = options.recipe("export")
+        outcome = find(open_collections, name, recipe, options.upload(keep=True), sites=sites)
         findings = Findings.of(
             outcome.collection,
             outcome.sites if sites else outcome.result.hits,
             outcome.recipe,
         )
     else:
-        _check_alone(asked)
+        _check_alone(options)
         findings = _saved(open_collections.collection(name), saved, sites)
     with progress() as report:
         write(findings, format.name, to, report)
@@ -86,11 +86,11 @@ def _format_of(path: Path) -> Format:
     raise QueryError("No format has this suffix", where=path.name, remedy=f"Use one of {known}")
 
 
-def _check_alone(asked: Asked) -> None:
+def _check_alone(options: SearchOptions) -> None:
     """Refuse options that would start or filter a search beside one that was saved."""
-    if asked.starts:
+    if options.starts:
         raise QueryError("Say what to export", remedy="Give --saved or a start, not both")
-    if filters := [name for name in FILTERS if name in asked.fields]:
+    if filters := [name for name in FILTERS if name in options.fields]:
         raise QueryError(
             "A saved search is exported as it was saved",
             where=", ".join(filters),

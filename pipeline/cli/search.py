@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,8 +41,8 @@ Image = Annotated[Path | None, typer.Option(help="Search from this image file.")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the search options of a command ask for.
+class SearchOptions:
+    """Values of the search options of a command.
 
     Attributes:
         fields: Values of search parameters, as a JSON body has them.
@@ -58,12 +58,11 @@ class Asked:
         named = [name for name in STARTS if name != "good" and name in self.fields]
         return len(named) + (self.image is not None)
 
-    def recipe(self, purpose: str = "search from", **more: Any) -> Recipe:
+    def recipe(self, purpose: str = "search from") -> Recipe:
         """The recipe of the options.
 
         Args:
-            purpose: What the start is for, for the message if there is none.
-            more: Further parameters.
+            purpose: Verb of the message that asks for a start, such as "export".
 
         Raises:
             QueryError: If there is not exactly one start, or an option is out of range.
@@ -73,7 +72,7 @@ class Asked:
                 f"Say what to {purpose}",
                 remedy="Give one of --chip, --at, --box, --picture, --image, or --good",
             )
-        recipe = Recipe.from_fields({**self.fields, **more}, image=self.image is not None)
+        recipe = Recipe.from_fields(self.fields, image=self.image is not None)
         COUNT.check("k", recipe.k)
         return recipe
 
@@ -90,16 +89,21 @@ class Asked:
 
 
 def with_search_options(
-    *, without: Collection[str] = (), **defaults: Any
+    *, without: Collection[str] = (), help: Mapping[str, str] | None = None, **defaults: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command with an option for each search parameter in the place of its parameter `asked`.
+    """Decorator that replaces a command's parameter `options` by one option per search parameter.
 
     Args:
         without: Search parameters that the command does not take.
+        help: Help, by parameter, where it differs from that of `pipeline.search.recipe`.
         defaults: Defaults that differ from those of `pipeline.search.recipe`.
     """
-    options = [_option(p, defaults) for name, p in PARAMETERS.items() if name not in without]
-    options.insert(len(STARTS) - 1, _keyword("image", Image, None))
+    generated = [
+        _option(replace(parameter, help=(help or {}).get(name, parameter.help)), defaults)
+        for name, parameter in PARAMETERS.items()
+        if name not in without
+    ]
+    generated.insert(len(STARTS) - 1, _keyword("image", Image, None))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters.values()
@@ -108,8 +112,8 @@ def with_search_options(
                 option
                 for parameter in own
                 for option in (
-                    options
-                    if parameter.name == "asked"
+                    generated
+                    if parameter.name == "options"
                     else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
                 )
             ]
@@ -117,8 +121,8 @@ def with_search_options(
 
         @wraps(command)
         def called(**given: Any) -> None:
-            asked = _asked({option.name: given.pop(option.name) for option in options})
-            command(asked=asked, **given)
+            options = {option.name: given.pop(option.name) for option in generated}
+            command(options=_search_options(options), **given)
 
         # What Typer reads; mypy does not know that a function may have a signature of its own.
         called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
@@ -160,7 +164,7 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
 
 
-def _asked(given: Mapping[str, Any]) -> Asked:
+def _search_options(given: Mapping[str, Any]) -> SearchOptions:
     """Options as fields of a JSON body, those that are not given left out."""
     fields: dict[str, Any] = {}
     for name, parameter in PARAMETERS.items():
@@ -173,7 +177,7 @@ def _asked(given: Mapping[str, Any]) -> Asked:
             fields[name] = area_of_text(value).to_geojson()["geometry"]
         elif not (value is None or value is False or value == []):  # 0 is a value
             fields[name] = value
-    return Asked(fields, given["image"])
+    return SearchOptions(fields, given["image"])
 
 
 def register(app: typer.Typer) -> None:
@@ -184,7 +188,7 @@ def register(app: typer.Typer) -> None:
 @with_search_options()
 def search(
     name: Name,
-    asked: Asked,
+    options: SearchOptions,
     source: Annotated[
         str | None,
         typer.Option("--from", help="Collection of the chip, point or box, if it is another."),
@@ -197,8 +201,8 @@ def search(
     outcome = find(
         OpenCollections(library()),
         name,
-        asked.recipe(),
-        asked.upload(keep=False),
+        options.recipe(),
+        options.upload(keep=False),
         sites=sites,
         origin=source,
     )

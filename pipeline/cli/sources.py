@@ -292,7 +292,7 @@ def fetch(
     )  # fmt: skip
     _check_collection(name, stride)
     listing = _list(source, options, aoi, bbox, dates, cloud, limit)
-    chosen = _picked(listing, pick or [])
+    chosen = _pick(listing, pick or [])
     destination = to or settings().home / "imagery"
     with storage_errors(destination), progress() as report:
         fetched = listing.source.fetch(listing.area, chosen, destination, report)
@@ -359,7 +359,7 @@ def _list(
     return Listing(source, area, span, source.search(area, span, cloud=cloud, limit=limit))
 
 
-def _picked(listing: Listing, ids: Sequence[str]) -> list[Candidate]:
+def _pick(listing: Listing, ids: Sequence[str]) -> list[Candidate]:
     if not listing.candidates:
         reason = why_empty(listing.source, listing.area, listing.dates)
         raise NotFoundError(reason.rstrip("."), remedy="Nothing was fetched")

@@ -40,7 +40,7 @@ def area_of_file(path: Path | str) -> Area:
     Raises:
         AreaError: If it cannot be used.
     """
-    return _noted(Area.from_file(path))
+    return _print_notes(Area.from_file(path))
 
 
 def area_of_text(text: str) -> Area:
@@ -50,11 +50,11 @@ def area_of_text(text: str) -> Area:
         AreaError: If it cannot be used.
     """
     if re.match(r"\s*(\{|(SRID=\d+;)?\s*(MULTI)?POLYGON[\sZM]*\()", text, re.IGNORECASE):
-        return _noted(Area.from_text(text))
+        return _print_notes(Area.from_text(text))
     return area_of_file(text)
 
 
-def _noted(area: Area) -> Area:
+def _print_notes(area: Area) -> Area:
     for note in area.notes:
         print_note(note)
     return area
@@ -70,7 +70,7 @@ def fail(error: Exception) -> None:
     from rich.console import Console
 
     known = error if isinstance(error, LookalikeError) else _unexpected(error)
-    Console(stderr=True).print(f"[bold red]Error:[/] {escaped(str(known))}", soft_wrap=True)
+    Console(stderr=True).print(f"[bold red]Error:[/] {escape_markup(str(known))}", soft_wrap=True)
     logging.getLogger(__name__).debug("details", exc_info=error)
     sys.exit(known.exit_code)
 
@@ -88,10 +88,10 @@ def print_table(
     """Print rows under headers.
 
     Args:
-        headers: One a column.
-        rows: Texts, one a column.  The first column, a name or an id to copy, is never wrapped;
-            into a file or another program nothing is.
-        right: Numbers of the columns that are aligned to the right.
+        headers: One per column.
+        rows: One text per column.  The first column, a name or an id to copy, is never wrapped;
+            nothing is if the output is a file or a pipe.
+        right: Indices of right-aligned columns.
     """
     from rich.console import Console
     from rich.table import Table
@@ -114,7 +114,7 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", "\u2009")
 
 
-def escaped(text: str) -> str:
+def escape_markup(text: str) -> str:
     """Text that Rich prints literally, without markup."""
     from rich.markup import escape
 

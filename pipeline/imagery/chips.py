@@ -53,7 +53,7 @@ class Block:
         rows, cols = np.meshgrid(self.rows, self.cols, indexing="ij")
         return rows.ravel(), cols.ravel()
 
-    def narrowed(self, kept: np.ndarray) -> tuple[Block, np.ndarray]:
+    def trim(self, kept: np.ndarray) -> tuple[Block, np.ndarray]:
         """The smallest block that holds all kept chips, and which of its chips are kept.
 
         Args:
@@ -226,7 +226,7 @@ def cut(
         kept = _centred_in(scene, cols, rows, area)
         left_out["area"] = int((~kept).sum())
     if kept.any():
-        block, kept = block.narrowed(kept)
+        block, kept = block.trim(kept)
         rows, cols = block.starts()
         left, top, width, height = block.window
         rgb, valid = reader.read(left, top, width, height)

@@ -1,4 +1,4 @@
-"""Rasters are opened safely: known formats only, and no file may lead to another one.
+"""Opening rasters safely: known formats only, and no file may lead to another one.
 
 GDAL opens some two hundred formats, several of which are recipes that name further files or
 addresses (VRT, WMS, STACIT, ...).  A stranger's upload must not be one, whatever its name: the

@@ -1,7 +1,8 @@
-"""GeoTIFFs are written here: whole or not at all, and a full disk is named.
+"""Writing GeoTIFFs: completely or not at all, with a full disk reported as such.
 
-GDAL passes on no error number, and it does not report a write that fails when the file is closed.
-So what it says is searched for the disk's part in it, and what was written is decoded once.
+GDAL passes on no error number and does not report a write that fails when the file is closed.  Its
+messages are therefore searched for signs of a full or read-only disk, and every file is decoded
+once after it was written.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def write(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
-    """A new GeoTIFF that appears under its name when the block ends well.
+    """A new GeoTIFF that appears under its name when the block succeeds.
 
     Args:
         path: The file; replaced if it exists.
@@ -94,7 +95,7 @@ def disk_errors(target: Path, ours: bool = False) -> Iterator[None]:
 
     Args:
         target: The file.
-        ours: Nothing is read but what was written a moment ago, so any failure is the disk's.
+        ours: The block reads only files that we have just written, so any failure is the disk's.
     """
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
@@ -132,7 +133,7 @@ def readable(path: Path) -> bool:
 
 
 def raise_disk(error: BaseException, target: Path) -> None:
-    """Raise OSError where GDAL's failure was the disk's.
+    """Raise OSError if the disk caused GDAL's failure.
 
     Raises:
         OSError: With the number that GDAL does not pass on.
@@ -142,9 +143,10 @@ def raise_disk(error: BaseException, target: Path) -> None:
     while cause is not None:
         reasons.append(str(cause))
         cause = cause.__cause__ or cause.__context__
-    said = " ".join(reasons).lower()
+    message = " ".join(reasons).lower()
     full = shutil.disk_usage(target.parent).free < 1 << 20
-    if full or any(words in said for words in ("no space left", "file too large", "write error")):
+    signs = ("no space left", "file too large", "write error")
+    if full or any(words in message for words in signs):
         raise OSError(errno.ENOSPC, "No space left on device") from error
-    if "permission denied" in said or "read-only file system" in said:
+    if "permission denied" in message or "read-only file system" in message:
         raise OSError(errno.EACCES, "Permission denied") from error

@@ -194,7 +194,7 @@ def ingest(given: SceneInput, folder: Path, progress: OnProgress = silent) -> Sc
     target = folder / f"{scene.id}.tif"
     with replacing(target) as temporary:
         write_cog(Path(scene.path), temporary, crs=given.crs, progress=progress)
-        kept = _as_kept(temporary, scene, given.stretch)
+        kept = _describe_stored(temporary, scene, given.stretch)
     write_json(folder / f"{scene.id}.json", replace(kept, path=f"./{target.name}").to_item())
     return replace(kept, path=str(target.absolute()))
 
@@ -211,7 +211,7 @@ def _already_in(folder: Path, given: SceneInput) -> Scene | None:
     return scene if same else None
 
 
-def _as_kept(path: Path, scene: Scene, stretch: Stretch | None) -> Scene:
+def _describe_stored(path: Path, scene: Scene, stretch: Stretch | None) -> Scene:
     """The description of what was written: a palette has become bands of its own."""
     with open_raster(path) as dataset:
         if (dataset.width, dataset.height) != (scene.width, scene.height):

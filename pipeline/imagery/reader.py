@@ -150,7 +150,7 @@ class SceneReader:
                 valid &= ~(doubtful & self._collar(col, row, width, height, shape))
         rgb = np.empty((*shape, 3), np.uint8)
         for i in range(3):
-            rgb[..., i] = self._stretched(data[min(i, len(data) - 1)], i)
+            rgb[..., i] = self._apply_stretch(data[min(i, len(data) - 1)], i)
         if not valid.all():
             rgb[~valid] = 0
         return rgb, valid
@@ -169,13 +169,13 @@ class SceneReader:
                 raise _unreadable(self.scene, "its size has changed")
         return self._dataset
 
-    def _stretched(self, band: np.ndarray, i: int) -> np.ndarray:
+    def _apply_stretch(self, band: np.ndarray, i: int) -> np.ndarray:
         if band.dtype.itemsize > 2:
-            return stretched(band, self.scene.stretch, i)
+            return apply_stretch(band, self.scene.stretch, i)
         if self._tables is None:
             info = np.iinfo(band.dtype)
             every = np.arange(info.min, info.max + 1)
-            self._tables = [stretched(every, self.scene.stretch, j) for j in range(3)]
+            self._tables = [apply_stretch(every, self.scene.stretch, j) for j in range(3)]
         low = np.iinfo(band.dtype).min
         return self._tables[i][band if low == 0 else band.astype(np.int32) - low]
 
@@ -192,7 +192,7 @@ class SceneReader:
         return collar[np.ix_(y, x)]
 
 
-def stretched(values: np.ndarray, stretch: Stretch, band: int) -> np.ndarray:
+def apply_stretch(values: np.ndarray, stretch: Stretch, band: int) -> np.ndarray:
     """Values of one display band as uint8; NaN becomes 0."""
     low, high = stretch.low[band], stretch.high[band]
     # Clipped first: a value far outside, such as an unusual nodata value, would overflow.

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.errors import DamagedError, NotFoundError, SceneError
 from pipeline.imagery.formats import ENVIRONMENT, location, open_dataset
 from pipeline.imagery.nodata import collar_of, equals_nodata, is_ambiguous
-from pipeline.imagery.reader import SceneReader, stretched
+from pipeline.imagery.reader import SceneReader, apply_stretch
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -152,7 +152,7 @@ def _pixels(image: ImageData, scene: Scene) -> np.ndarray:
     bands = image.array.data
     rgba = np.empty((*bands.shape[1:], 4), np.uint8)
     for i in range(3):
-        rgba[..., i] = stretched(bands[i], scene.stretch, i)
+        rgba[..., i] = apply_stretch(bands[i], scene.stretch, i)
     rgba[..., 3] = np.where(_valid(image, scene), 255, 0)
     return rgba
 

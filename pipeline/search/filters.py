@@ -53,7 +53,9 @@ _cache: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDi
 _cache_lock = threading.Lock()
 
 
-def admitted(table: ChipTable, filters: Filters, footprints: np.ndarray | None = None) -> Eligible:
+def eligible_chips(
+    table: ChipTable, filters: Filters, footprints: np.ndarray | None = None
+) -> Eligible:
     """The chips that pass filters; cached, because searches often follow with the same filters.
 
     Args:

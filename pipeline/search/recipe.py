@@ -1,8 +1,8 @@
 """Recipe: everything needed to repeat a search, as one value.
 
 Each search parameter is declared here, once: its name, kind, bounds, default and help.  The REST
-interface and its OpenAPI document, the command line's options, saved searches, links and exports
-are read by these declarations or made from them.
+interface and its OpenAPI document, the command line's options, saved searches and exports are read
+by these declarations or made from them.  Links have names of their own (`assets/shared/link.js`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.search import feedback
-from pipeline.search.filters import admitted
+from pipeline.search.filters import eligible_chips
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -26,7 +26,7 @@ def rerank(
     if query.marks is None:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     own = query.rows_in(collection.chips)
-    among = admitted(collection.chips, filters, query.corners) if filters else None
+    among = eligible_chips(collection.chips, filters, query.corners) if filters else None
     reach = min(feedback.CANDIDATES + len(own), len(index))
     rows, scores = query.best(index, reach, among)
     keep = np.flatnonzero(~np.isin(rows, own))[: feedback.CANDIDATES]

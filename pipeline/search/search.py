@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.geo.footprint import polygon
-from pipeline.search.filters import Filters, admitted
+from pipeline.search.filters import Filters, eligible_chips
 from pipeline.search.recipe import MAX_K
 from pipeline.search.reranking import rerank
 
@@ -148,7 +148,7 @@ def search(
     started = time.perf_counter()
     table = collection.chips
     own = query.rows_in(table)
-    among = admitted(table, filters, query.corners) if filters else None
+    among = eligible_chips(table, filters, query.corners) if filters else None
     available = len(table) - len(own)
     if among is not None:
         available = among.count - int(np.count_nonzero(among.mask[own]))

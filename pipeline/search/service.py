@@ -13,7 +13,7 @@ from pipeline.errors import QueryError
 from pipeline.search import queries, uploads
 from pipeline.search.cells import cell_scores
 from pipeline.search.changes import MARGIN, between, compare
-from pipeline.search.filters import admitted
+from pipeline.search.filters import eligible_chips
 from pipeline.search.picture import load
 from pipeline.search.recipe import COUNT, MAX_K
 from pipeline.search.reranking import rerank
@@ -202,7 +202,7 @@ def scores(open_collections: OpenCollections, name: str, recipe: Recipe) -> np.n
     filters = recipe.filters()
     if filters is None:
         return cosines
-    mask = admitted(collection.chips, filters, query.corners).mask
+    mask = eligible_chips(collection.chips, filters, query.corners).mask
     return np.where(mask, cosines, np.float32(np.nan))
 
 

@@ -1,4 +1,4 @@
-"""What sources pass on: candidates, coverage and estimates."""
+"""Candidates of a source, how much of an area they cover, and what fetching them costs."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class RasterSource:
             SceneError: If a file is not a raster that can be used, or lies outside the folders.
             ServiceError: If an address cannot be read.
         """
-        rasters = [self._describe(location, area) for location in self._expanded()]
+        rasters = [self._describe(location, area) for location in self._expand()]
         inside = [
             candidate
             for candidate in rasters
@@ -127,18 +127,18 @@ class RasterSource:
             if is_url(candidate.id):
                 path = self._remote(candidate, area, destination, progress)
             else:
-                path = self._allowed(candidate.id)
+                path = self._check_path(candidate.id)
             fetched.append(candidate.fetched(path, bands=self.bands, stretch=self.stretch))
         return fetched
 
-    def _expanded(self) -> list[str]:
+    def _expand(self) -> list[str]:
         """The locations, folders replaced by the rasters in them."""
         expanded: list[str] = []
         for location in self.locations:
             if is_url(location):
                 expanded.append(location)
                 continue
-            path = self._allowed(location)
+            path = self._check_path(location)
             if not path.is_dir():
                 expanded.append(str(path))
                 continue
@@ -152,7 +152,7 @@ class RasterSource:
             expanded += [str(p) for p in inside]
         return expanded
 
-    def _allowed(self, location: str) -> Path:
+    def _check_path(self, location: str) -> Path:
         """The path with its links resolved, if it may be opened."""
         try:
             real = Path(location).expanduser().resolve()

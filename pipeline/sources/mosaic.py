@@ -1,4 +1,4 @@
-"""Tiles are fetched by several threads and put together into one Cloud-Optimised GeoTIFF."""
+"""Fetching tiles in several threads and assembling them into one Cloud-Optimised GeoTIFF."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def assemble(
                             for row in range(0, tile.height, STRIPE):
                                 rows = min(STRIPE, tile.height - row)
                                 data = piece.read(window=Window(0, row, tile.width, rows))
-                                data[:, ~_spread(cells, tile, row, rows)] = 0
+                                data[:, ~_cell_mask(cells, tile, row, rows)] = 0
                                 out.write(
                                     data,
                                     window=Window(tile.col, tile.row + row, tile.width, rows),
@@ -222,7 +222,7 @@ def assemble(
             whole.unlink(missing_ok=True)
 
 
-def _spread(cells: np.ndarray, tile: Tile, row: int, rows: int) -> np.ndarray:
+def _cell_mask(cells: np.ndarray, tile: Tile, row: int, rows: int) -> np.ndarray:
     """The cells' flags for the pixels of some rows of a tile, bool (rows, tile.width)."""
     down = (np.arange(rows) + tile.row + row) // CHIP
     across = (np.arange(tile.width) + tile.col) // CHIP

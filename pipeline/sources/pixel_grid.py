@@ -53,13 +53,13 @@ class PixelGrid:
 
     @classmethod
     def over(cls, geometry: BaseGeometry, scale: float, crs: str | None = None) -> PixelGrid:
-        """The smallest grid over a geometry in EPSG:4326, at least one chip wide and high.
+        """The smallest grid that covers a geometry in EPSG:4326, at least one chip wide and high.
 
         Raises:
             AreaError: If the geometry does not fit into the CRS.
         """
         crs = crs or utm_of(geometry)
-        left, bottom, right, top = projected(geometry, crs).bounds
+        left, bottom, right, top = project(geometry, crs).bounds
         if not all(math.isfinite(edge) for edge in (left, bottom, right, top)):
             raise AreaError(
                 "The area does not fit into one map projection",
@@ -97,7 +97,7 @@ class PixelGrid:
             return tiles
         from shapely import box, prepared
 
-        inside = prepared.prep(projected(geometry, self.crs).buffer(CHIP * self.scale))
+        inside = prepared.prep(project(geometry, self.crs).buffer(CHIP * self.scale))
         kept = []
         for tile in tiles:
             _, _, left, _, _, top = self.transform_of(tile)
@@ -129,7 +129,7 @@ def utm_of(geometry: BaseGeometry) -> str:
     return f"EPSG:{32600 + zone}" if centre.y >= 0 else f"EPSG:{32700 + zone}"
 
 
-def projected(geometry: BaseGeometry, crs: str, back: bool = False) -> BaseGeometry:
+def project(geometry: BaseGeometry, crs: str, back: bool = False) -> BaseGeometry:
     """A geometry in EPSG:4326 brought to a CRS, its edges bent with the projection.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a fetch of composites makes: its scenes, their tiles, and how much that is.
+"""Plans of composites: the scenes that a fetch makes, their tiles, and what they cost.
 
 Earth Engine and STAC catalogues share this.  Every scene of a fetch lies on the same grid, so that
 the chips of one date are the chips of another.
@@ -33,7 +33,7 @@ class Plan(ABC):
         images: What it is made of; the last one goes on top.
         grid: Pixels of the whole scene.
         outline: The area, EPSG:4326; tiles that do not touch it are not fetched.
-        title: What the scene shall be called.
+        title: Title of the scene.
     """
 
     images: tuple[Candidate, ...]
@@ -62,7 +62,7 @@ class Plan(ABC):
         return self.grid.tiles(side, self.outline)
 
 
-def grouped(candidates: Sequence[Candidate], composite: str) -> list[tuple[Candidate, ...]]:
+def group_images(candidates: Sequence[Candidate], composite: str) -> list[tuple[Candidate, ...]]:
     """Candidates that become one scene together, the oldest group first.
 
     Args:

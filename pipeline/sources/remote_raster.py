@@ -1,4 +1,4 @@
-"""Rasters at an address: what they say about themselves, and copies of their windows."""
+"""Remote rasters: the facts in their headers, and copies of their windows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.imagery.chips import CHIP
 from pipeline.imagery.formats import georeference
 from pipeline.imagery.metadata import crs_text, tagged_date
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.sources.pixel_grid import projected
+from pipeline.sources.pixel_grid import project
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -160,7 +160,7 @@ def window_under(
     from rasterio.transform import Affine
     from shapely import get_coordinates
 
-    points = get_coordinates(projected(geometry, crs))
+    points = get_coordinates(project(geometry, crs))
     a, b, c, d, e, f = tuple(~Affine(*transform))[:6]
     cols = a * points[:, 0] + b * points[:, 1] + c
     rows = d * points[:, 0] + e * points[:, 1] + f

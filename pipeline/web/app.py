@@ -1,4 +1,4 @@
-"""The REST interface as one application, and the routes that lead to it."""
+"""The REST application and the routes that mount it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Rest(FastAPI):
 
 
 def routes(rest: ASGIApp, base_path: str = "") -> list[Route | Mount]:
-    """The routes of a server that has others too: those of REST and the front end's files.
+    """Routes of the REST interface and of the front end's files, for a server with other routes.
 
     Args:
         rest: The REST interface.

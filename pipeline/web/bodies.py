@@ -1,4 +1,4 @@
-"""What requests carry: JSON objects, limited while they arrive and checked before use."""
+"""Request bodies: JSON objects, limited in size as they arrive and validated before use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_JSON_BYTES = 4_000_000
 
 
 class Body(BaseModel):
-    """The fields of a JSON object that a request carries; what is not declared is ignored."""
+    """Base of request bodies; undeclared fields are ignored."""
 
     # Strict: text is no number and a number no flag.
     model_config = ConfigDict(strict=True, frozen=True)
@@ -67,7 +67,7 @@ def read(model: type[B]) -> Callable[[Request], Awaitable[B]]:
     return body
 
 
-def described(model: type[Body]) -> dict[str, Any]:
+def request_body(model: type[Body]) -> dict[str, Any]:
     """The part of an OpenAPI operation that says what `read` reads."""
     content = {"application/json": {"schema": model.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}

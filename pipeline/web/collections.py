@@ -1,4 +1,4 @@
-"""Collections over REST: what each holds, and its chips."""
+"""Collections over REST: facts, index, chips and embedding space."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def find_chip(
 
 
 @router.get(
-    "/{name}/space.f32", summary="Get the embedding space", **file("application/octet-stream")
+    "/{name}/space.f32",
+    summary="Get the embedding space",
+    **file("application/octet-stream"),
 )
 def get_space(served: Served, name: Name) -> Response:
     """Chips as points, similar ones close together.
@@ -134,7 +136,7 @@ def everything(
 
 
 def describe(collection: Collection) -> CollectionAnswer:
-    """What a client needs to show a collection."""
+    """The facts that a client needs to show a collection."""
     manifest, chips = collection.manifest, collection.chips
     return CollectionAnswer(
         name=collection.name,

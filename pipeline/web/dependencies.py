@@ -1,4 +1,4 @@
-"""What routes ask for by the type of a parameter: the collections, the jobs, an open collection."""
+"""Dependencies that routes declare by the type of a parameter: services, an open collection."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pipeline.sources.previews import Previews
 
 @dataclass(frozen=True)
 class Services:
-    """What one server holds.
+    """The shared services of a server.
 
     Attributes:
-        open_collections: The collections.
-        previews: The rasters that are shown before a build.
-        jobs: The builds.
-        settings: What requests are checked against.
+        open_collections: The collections and their indexes.
+        previews: Rasters shown before a build.
+        jobs: The queue of builds.
+        settings: The settings.
     """
 
     open_collections: OpenCollections
@@ -34,7 +34,7 @@ class Services:
 
 
 async def services(request: Request) -> Services:
-    """Those of the application that answers."""
+    """The services of the application that answers the request."""
     held: Services = request.app.state.services
     return held
 
@@ -52,13 +52,13 @@ def opened(served: Served, name: Name) -> Collection:
     return served.open_collections.collection(name)
 
 
-def opened_as_before(served: Served, name: Name) -> Collection:
+def opened_or_renamed(served: Served, name: Name) -> Collection:
     """The collection that has this name or had it before.
 
     A page that is open while its collection is renamed keeps its pictures.
 
     Raises:
-        NotFoundError: If there is none that is or was called so.
+        NotFoundError: If no collection has or had this name.
     """
     try:
         return served.open_collections.collection(name)
@@ -70,4 +70,4 @@ def opened_as_before(served: Served, name: Name) -> Collection:
 
 
 Opened = Annotated[Collection, Depends(opened)]
-OpenedAsBefore = Annotated[Collection, Depends(opened_as_before)]
+OpenedOrRenamed = Annotated[Collection, Depends(opened_or_renamed)]

@@ -18,7 +18,7 @@ from pipeline.export.findings import Findings
 from pipeline.export.formats import FORMATS, export
 from pipeline.search.service import find
 from pipeline.search.sites import merge
-from pipeline.web.bodies import RecipeBody, described, read
+from pipeline.web.bodies import RecipeBody, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.responses import file
 from pipeline.web.saved_searches import OpenedSearches, SearchId
@@ -52,7 +52,7 @@ class ExportBody(RecipeBody):
 
 
 @router.post(
-    "/export", summary="Search and export", openapi_extra=described(ExportBody), **_EXPORTED
+    "/export", summary="Search and export", openapi_extra=request_body(ExportBody), **_EXPORTED
 )
 def search_and_export(
     served: Served, name: Name, body: Annotated[ExportBody, Depends(read(ExportBody))]

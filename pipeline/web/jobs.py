@@ -16,9 +16,9 @@ from pipeline.geo.area import Area
 from pipeline.jobs.job import JobRequest
 from pipeline.settings import Settings
 from pipeline.sources.files import RasterSource
-from pipeline.web.bodies import Body, described, read
+from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Served
-from pipeline.web.responses import Answer, file, whole
+from pipeline.web.responses import Answer, file, read_or_raise
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 
@@ -95,7 +95,7 @@ def list_jobs(served: Served) -> list[JobAnswer]:
     return [JobAnswer(**job.to_dict()) for job in served.jobs.all()]
 
 
-@router.post("", status_code=202, summary="Queue a build", openapi_extra=described(BuildBody))
+@router.post("", status_code=202, summary="Queue a build", openapi_extra=request_body(BuildBody))
 def queue_build(
     request: Request,
     response: Response,
@@ -132,7 +132,7 @@ def get_job_log(served: Served, job: JobId) -> JobLog:
 def get_job_preview(served: Served, job: JobId) -> Response:
     """Chips of the block that was finished last."""
     missing = NotFoundError("This job has made no chip yet", where=job)
-    pixels = whole(served.jobs.preview(job), missing)
+    pixels = read_or_raise(served.jobs.preview(job), missing)
     return Response(pixels, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 

@@ -1,6 +1,6 @@
-"""Refusals and failures as problem details (RFC 9457), with a remedy beside the standard members.
+"""Errors as problem details (RFC 9457), with a remedy beside the standard members.
 
-A browser that lost its way gets a page instead.
+A browser that requests an unknown address gets a page instead.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def problem(error: LookalikeError, headers: Mapping[str, str] | None = None) -> 
 
 
 def not_found(request: Request, base_path: str) -> Response:
-    """The response for an address at which there is nothing.
+    """The 404 response.
 
     Args:
-        request: What was asked for.
+        request: The request.
         base_path: The prefix under which the app is served.
     """
     error = NotFoundError(

@@ -71,9 +71,9 @@ def in_words(schema: Mapping[str, Any]) -> str:
     """What a JSON schema asks for, such as "a number from 0 to 2"."""
     if "anyOf" in schema or "oneOf" in schema:
         several = schema.get("anyOf") or schema["oneOf"]
-        return _joined([in_words(option) for option in several if option.get("type") != "null"])
+        return _join_words([in_words(option) for option in several if option.get("type") != "null"])
     if "enum" in schema or "const" in schema:
-        return _joined([str(value) for value in schema.get("enum", [schema.get("const")])])
+        return _join_words([str(value) for value in schema.get("enum", [schema.get("const")])])
     if "$ref" in schema:
         return f"a {schema['$ref'].rpartition('/')[2]}"
     kind = schema.get("type")
@@ -108,7 +108,7 @@ def _range(least: float | None, most: float | None, between: str) -> str:
     return f"{between} {least:g}" + ("" if least == most else f" to {most:g}")
 
 
-def _joined(words: Sequence[str]) -> str:
+def _join_words(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 

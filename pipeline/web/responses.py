@@ -1,4 +1,4 @@
-"""What responses carry, as far as several routes share it; OpenAPI is generated from these."""
+"""Response models that several routes share; OpenAPI is generated from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BRIEF = "private, max-age=60"
 
 
 class Answer(BaseModel):
-    """What a JSON response carries; a field that is not declared is an error of ours."""
+    """Base of JSON responses; an undeclared field is an error of ours."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -111,7 +111,7 @@ def file(*media_types: str) -> dict[str, Any]:
     return {"response_class": Response, "responses": {200: {"content": content}}}
 
 
-def whole(path: Path | None, missing: NotFoundError) -> bytes:
+def read_or_raise(path: Path | None, missing: NotFoundError) -> bytes:
     """The content of a file that may be replaced or deleted meanwhile.
 
     It is read at once: a file that changes while it is sent would arrive torn.

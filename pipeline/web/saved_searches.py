@@ -20,9 +20,16 @@ from pipeline.search.recipe import Recipe
 from pipeline.search.review import precision_at, review_order
 from pipeline.search.saved import Reopened, Saved, Searches, compare
 from pipeline.search.service import find
-from pipeline.web.bodies import Body, RecipeBody, described, read
+from pipeline.web.bodies import Body, RecipeBody, read, request_body
 from pipeline.web.dependencies import Opened, Served
-from pipeline.web.responses import Answer, ChipAnswer, HitAnswer, RecipeAnswer, file, whole
+from pipeline.web.responses import (
+    Answer,
+    ChipAnswer,
+    HitAnswer,
+    RecipeAnswer,
+    file,
+    read_or_raise,
+)
 from pipeline.web.search import (
     BoxQuery,
     ChipQuery,
@@ -44,7 +51,7 @@ Mark = Literal["good", "bad", "skip"]
 
 
 class PrecisionAnswer(Answer):
-    """How many of the hits at or above a score are right, as far as the review tells."""
+    """Estimated precision of the hits at or above a score."""
 
     threshold: float = Field(description="Minimum score.")
     hits: int = Field(description="Hits at or above it.")
@@ -56,7 +63,7 @@ class PrecisionAnswer(Answer):
 
 
 class ReviewAnswer(Answer):
-    """Marks and notes on hits, and the precision that they suggest."""
+    """Marks and notes on hits, and the precision estimated from them."""
 
     marks: dict[str, str] = Field(description="good, bad or skip, by chip id.")
     notes: dict[str, str] = Field(description="By chip id.")
@@ -184,7 +191,7 @@ def list_searches(searches: OpenedSearches) -> list[BriefSearch]:
     status_code=201,
     summary="Search and save",
     response_model_exclude_unset=True,
-    openapi_extra=described(SaveBody),
+    openapi_extra=request_body(SaveBody),
 )
 def save_search(
     served: Served,
@@ -207,7 +214,9 @@ def reopen_search(searches: OpenedSearches, search: SearchId) -> ReopenedSearch:
     return _reopened(searches, searches.reopen(search))
 
 
-@router.patch(ONE, summary="Rename or annotate a saved search", openapi_extra=described(ChangeBody))
+@router.patch(
+    ONE, summary="Rename or annotate a saved search", openapi_extra=request_body(ChangeBody)
+)
 def change_search(
     searches: OpenedSearches,
     search: SearchId,
@@ -228,7 +237,7 @@ def delete_search(searches: OpenedSearches, search: SearchId) -> None:
     searches.delete(search)
 
 
-@router.post(ONE + "/marks", summary="Mark or annotate a hit", openapi_extra=described(MarkBody))
+@router.post(ONE + "/marks", summary="Mark or annotate a hit", openapi_extra=request_body(MarkBody))
 def mark_hit(
     searches: OpenedSearches,
     search: SearchId,
@@ -274,7 +283,7 @@ def compare_searches(
 def get_search_picture(searches: OpenedSearches, search: SearchId) -> Response:
     """What was searched for."""
     missing = NotFoundError("This search keeps no picture", where=search)
-    pixels = whole(searches.picture(search), missing)
+    pixels = read_or_raise(searches.picture(search), missing)
     return Response(pixels, media_type="image/png")
 
 
@@ -337,7 +346,7 @@ def _reopened(searches: Searches, reopened: Reopened) -> ReopenedSearch:
 
 
 def _review(reopened: Reopened) -> dict[str, Any]:
-    """Marks, notes, and the precision they let one expect at each threshold."""
+    """Marks, notes, and the precision estimated at each threshold."""
     saved, hits = reopened.saved, reopened.result.hits
     return {
         "marks": dict(saved.marks),

@@ -16,12 +16,12 @@ from pipeline.collection.collection import Collection
 from pipeline.errors import QueryError
 from pipeline.search import service, uploads
 from pipeline.search.changes import MARGIN
-from pipeline.search.filters import admitted
+from pipeline.search.filters import eligible_chips
 from pipeline.search.picture import MAX_BYTES, too_large
 from pipeline.search.queries import Query
 from pipeline.search.recipe import HOW, Recipe
 from pipeline.search.service import Outcome, Upload
-from pipeline.web.bodies import RecipeBody, described, json_object, read
+from pipeline.web.bodies import RecipeBody, json_object, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.responses import (
     BRIEF,
@@ -172,7 +172,7 @@ class ChangesBody(RecipeBody):
 
 def _search_body() -> dict[str, Any]:
     """The part of an OpenAPI operation that says what `read_search` reads."""
-    operation = described(RecipeBody)
+    operation = request_body(RecipeBody)
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     picture = {"type": "string", "format": "binary", "description": "A picture to start from."}
     operation["requestBody"]["content"]["multipart/form-data"] = {
@@ -221,7 +221,7 @@ def search_collection(
 @router.post(
     "/scores",
     summary="Score every chip",
-    openapi_extra=described(RecipeBody),
+    openapi_extra=request_body(RecipeBody),
     **file("application/octet-stream"),
 )
 def score_chips(
@@ -235,7 +235,7 @@ def score_chips(
 @router.post(
     "/cells",
     summary="Find the match inside chips",
-    openapi_extra=described(CellsBody),
+    openapi_extra=request_body(CellsBody),
 )
 def score_cells(
     served: Served, name: Name, body: Annotated[CellsBody, Depends(read(CellsBody))]
@@ -246,7 +246,9 @@ def score_cells(
 
 
 @router.post(
-    "/eligible", summary="Count the chips that filters admit", openapi_extra=described(RecipeBody)
+    "/eligible",
+    summary="Count the chips that filters admit",
+    openapi_extra=request_body(RecipeBody),
 )
 def count_eligible(
     collection: Opened, body: Annotated[RecipeBody, Depends(read(RecipeBody))]
@@ -254,7 +256,7 @@ def count_eligible(
     """Takes the filters of a search; `away` counts only together with a query."""
     chips = collection.chips
     filters = body.recipe(start=False).filters()
-    eligible = admitted(chips, filters).count if filters else len(chips)
+    eligible = eligible_chips(chips, filters).count if filters else len(chips)
     return EligibleAnswer(eligible=eligible, total=len(chips))
 
 
@@ -264,7 +266,7 @@ def count_eligible(
     response_model=ChangesAnswer,
     response_model_exclude_unset=True,
     responses={200: {"content": {GEOJSON: {"schema": {"type": "object"}}}}},
-    openapi_extra=described(ChangesBody),
+    openapi_extra=request_body(ChangesBody),
 )
 def find_changes(
     served: Served,

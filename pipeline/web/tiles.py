@@ -1,4 +1,4 @@
-"""What the map draws: tiles, footprints, chip pictures and the front end's own files.
+"""Data for the map: tiles, footprints, chip pictures, and the front end's files.
 
 A request names a collection and the id of a scene or chip in it; no path or URL from a request is
 ever opened.  Responses to a request that carries a version never change, and say so.
@@ -19,7 +19,7 @@ from pipeline.errors import NotFoundError
 from pipeline.frontend import ASSETS
 from pipeline.imagery.render import age_of, empty_png, scene_preview, tile_png
 from pipeline.imagery.scene import Scene
-from pipeline.web.dependencies import OpenedAsBefore, Served
+from pipeline.web.dependencies import OpenedOrRenamed, Served
 from pipeline.web.responses import BRIEF, IMMUTABLE, file
 
 router = APIRouter(tags=["Pictures"])
@@ -55,7 +55,7 @@ TileRow = Annotated[int, Path(description="Row of the tile, from the north.")]
     **file("image/png"),
 )
 def get_tile(
-    collection: OpenedAsBefore, scene: str, z: Zoom, x: Column, y: TileRow, v: Version = ""
+    collection: OpenedOrRenamed, scene: str, z: Zoom, x: Column, y: TileRow, v: Version = ""
 ) -> Response:
     """A Web Mercator tile of 256 by 256 pixels, transparent where the scene has no data."""
     if scene not in collection.scenes:
@@ -72,7 +72,7 @@ def get_tile(
     summary="Get the corners of every chip",
     **file("application/octet-stream"),
 )
-def get_footprints(collection: OpenedAsBefore, v: Version = "") -> Response:
+def get_footprints(collection: OpenedOrRenamed, v: Version = "") -> Response:
     """Little-endian doubles (n, 4, 2): longitude and latitude, chips in row order."""
     corners = collection.chips.corners.astype("<f8", copy=False)
     return _cached(corners.tobytes(), "application/octet-stream", v)
@@ -80,7 +80,7 @@ def get_footprints(collection: OpenedAsBefore, v: Version = "") -> Response:
 
 @router.get(ROOT + "/chips/{chip}.png", summary="Get the picture of a chip", **file("image/png"))
 def get_chip_picture(
-    collection: OpenedAsBefore, chip: str, size: Size = 256, around: Around = 1, v: Version = ""
+    collection: OpenedOrRenamed, chip: str, size: Size = 256, around: Around = 1, v: Version = ""
 ) -> Response:
     """The chip as it is embedded, or with its surroundings."""
     row = collection.chips.row_of(chip)
@@ -88,7 +88,7 @@ def get_chip_picture(
 
 
 @router.get(ROOT + "/preview.png", summary="Get a picture of a collection", **file("image/png"))
-def get_preview(collection: OpenedAsBefore, v: Version = "") -> Response:
+def get_preview(collection: OpenedOrRenamed, v: Version = "") -> Response:
     """A small picture of the collection's first scene."""
     return _cached(preview_png(collection), "image/png", v)
 

@@ -17,7 +17,7 @@ from pipeline.collection.manifest import Manifest
 from pipeline.errors import ModelMismatchError, NotFoundError, QueryError
 from pipeline.index.index import Index
 from pipeline.search import feedback
-from pipeline.search.filters import Filters, admitted, metres_from
+from pipeline.search.filters import Filters, eligible_chips, metres_from
 from pipeline.search.queries import Query, by_chip, by_examples, by_point, refine
 from pipeline.search.search import search
 from tests.factories import synthetic
@@ -324,7 +324,7 @@ def test_a_collection_without_chips_says_so(home: Path) -> None:
     index = Index.open(empty)
     with pytest.raises(NotFoundError, match="no chips"):
         by_point(empty, index, 7.0, 46.0)
-    assert admitted(empty.chips, Filters(since=date(2020, 1, 1), scenes=("any",))).count == 0
+    assert eligible_chips(empty.chips, Filters(since=date(2020, 1, 1), scenes=("any",))).count == 0
     query = Query(np.ones(2048, np.float32), synthetic.MODEL)
     assert search(empty, index, query, filters=Filters(max_nodata=5)).hits == ()
 

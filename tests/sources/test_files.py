@@ -56,7 +56,7 @@ def http() -> Http:
 
 def under(place: Path, window: tuple[int, int, int, int]):
     """The area of a pixel window (col, row, width, height) of a 10 m raster, EPSG:4326."""
-    from pipeline.sources.pixel_grid import projected
+    from pipeline.sources.pixel_grid import project
 
     with rasterio.open(place) as dataset:
         left, top = dataset.transform.c, dataset.transform.f
@@ -64,7 +64,7 @@ def under(place: Path, window: tuple[int, int, int, int]):
     outline = box(
         left + col * 10, top - (row + height) * 10, left + (col + width) * 10, top - row * 10
     )
-    return Area.of(projected(outline, "EPSG:32632", back=True))
+    return Area.of(project(outline, "EPSG:32632", back=True))
 
 
 # ---------------------------------------------------------------- local files

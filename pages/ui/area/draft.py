@@ -114,7 +114,7 @@ def pick(name: str, options: Sequence[Option], default: Option) -> Option:
     return choice
 
 
-def with_typed(name: str, options: list[str]) -> list[str]:
+def with_custom(name: str, options: list[str]) -> list[str]:
     """The options, followed by the one that the user typed in instead, if any."""
     typed = st.session_state.get(PREFIX + name)
     own = [typed] if isinstance(typed, str) and typed and typed not in options else []

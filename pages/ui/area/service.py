@@ -46,7 +46,7 @@ def _drive() -> dict[str, Any] | None:
 
 def _earth_engine() -> dict[str, Any]:
     _sign_in()
-    collections = draft.with_typed("ee-collection", list(CATALOGUE))
+    collections = draft.with_custom("ee-collection", list(CATALOGUE))
     draft.pick("ee-collection", collections, collections[0])
     name = st.selectbox(
         "Image collection",

@@ -1,1 +1,1 @@
-"""Readers of area files: they trust no file, and leave it to `validation` to judge the geometry."""
+"""Readers of area files.  No file is trusted; `geo.validation` checks the geometries."""

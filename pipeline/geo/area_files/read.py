@@ -35,7 +35,7 @@ def read_features(data: bytes, filename: str) -> list[Feature]:
     if data.startswith(b"SQLite format 3\0"):
         return read_geopackage(data, filename)
     if data.startswith(_ZIP):
-        return _zipped(data, filename)
+        return _read_zip(data, filename)
     text = data.removeprefix(codecs.BOM_UTF8).strip()
     if text.startswith(b"<"):
         return read_kml(text, filename)
@@ -49,7 +49,7 @@ def read_features(data: bytes, filename: str) -> list[Feature]:
     raise AreaError(f"This file is not {FORMATS}", where=filename, remedy=remedy)
 
 
-def _zipped(data: bytes, filename: str) -> list[Feature]:
+def _read_zip(data: bytes, filename: str) -> list[Feature]:
     """Features of a KMZ, a zipped Shapefile, or another of the formats in a zip."""
     with open_zip(data, filename) as archive:
         members = safe_members(archive, filename)

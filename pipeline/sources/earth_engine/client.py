@@ -119,14 +119,14 @@ def ask(
     pause: Callable[[float], None] = time.sleep,
     signed: bool = False,
 ) -> Result:
-    """The result of a call of Earth Engine's client, with retries of transient failures.
+    """Call Earth Engine's client, with retries of transient failures.
 
     Args:
         call: Makes the request.
         attempts: Attempts.
         base: Seconds before the second attempt.
         pause: Waits between two attempts.
-        signed: The call itself signs in.
+        signed: Whether the call itself signs in, so that none is needed before it.
 
     Raises:
         ServiceError: If Earth Engine refuses, or keeps failing.
@@ -140,7 +140,7 @@ def ask(
         except (LookalikeError, TransientError):
             raise
         except Exception as error:
-            known = translated(error)
+            known = translate_error(error)
             if known is None:
                 raise
             raise known from error
@@ -148,7 +148,7 @@ def ask(
     return retry(once, attempts=attempts, base=base, pause=pause)
 
 
-def translated(error: Exception) -> LookalikeError | TransientError | None:
+def translate_error(error: Exception) -> LookalikeError | TransientError | None:
     """Our error for an exception of the client, or None for a bug."""
     import ee
     from googleapiclient.errors import HttpError

@@ -13,7 +13,7 @@ from pipeline.sources.candidates import Candidate
 from pipeline.sources.earth_engine.catalogue import CATALOGUE, COMPOSITES, Product
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.pixel_grid import PixelGrid
-from pipeline.sources.plan import Plan, grouped, span_of
+from pipeline.sources.plan import Plan, group_images, span_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -79,7 +79,7 @@ def _part(image: Any, product: Product, composite: str) -> Any:
 def plans(
     product: Product, composite: str, outline: BaseGeometry, candidates: Sequence[Candidate]
 ) -> list[EarthEnginePlan]:
-    """The scenes that come of these candidates, oldest first.
+    """The scenes made of these candidates, oldest first.
 
     Raises:
         QueryError: If the composite does not exist.
@@ -94,7 +94,7 @@ def plans(
         EarthEnginePlan(
             images, grid, outline, f"{product.short_title} {span_of(images)}", product, composite
         )
-        for images in grouped(candidates, composite)
+        for images in group_images(candidates, composite)
     ]
 
 
@@ -129,10 +129,10 @@ def product_of(asset: str, scale: float | None = None) -> Product:
         raise ServiceError(
             "This collection is empty", where=asset, remedy="Choose another collection"
         )
-    return replace(_described(asset, content["bands"]), single=single).at(scale)
+    return replace(_product_from_bands(asset, content["bands"]), single=single).at(scale)
 
 
-def _described(asset: str, bands: list[dict[str, Any]]) -> Product:
+def _product_from_bands(asset: str, bands: list[dict[str, Any]]) -> Product:
     names = [band["id"] for band in bands]
     chosen = next(
         (

@@ -120,7 +120,7 @@ class EarthEngine:
         if product.single:
             collection = ee.ImageCollection.fromImages([ee.Image(product.id)])
         else:
-            collection = self._filtered(product.id, geometry, dates, cloud)
+            collection = self._filter(product.id, geometry, dates, cloud)
             collection = collection.limit(limit, "system:time_start", False)
 
         def summary(image: Any) -> Any:
@@ -153,7 +153,7 @@ class EarthEngine:
         connect()
         others = [name for name in ALTERNATIVES if name != self.collection]
         geometry = geometry_of(area)
-        sizes = ee.List([self._filtered(name, geometry, dates, None).size() for name in others])
+        sizes = ee.List([self._filter(name, geometry, dates, None).size() for name in others])
         counts = ask(sizes.getInfo, base=self.base)
         return [(CATALOGUE[name], int(n)) for name, n in zip(others, counts, strict=True) if n]
 
@@ -163,7 +163,7 @@ class EarthEngine:
         between = dates.phrase if dates else ""
         short = product.short_title
         if product.cloud:
-            cloudy = self._filtered(product.id, geometry_of(area), dates, None).size()
+            cloudy = self._filter(product.id, geometry_of(area), dates, None).size()
             if number := ask(cloudy.getInfo, base=self.base):
                 images = f"{number} image{'s' * (number > 1)}"
                 return (
@@ -231,7 +231,7 @@ class EarthEngine:
             path = destination / f"{scene.stem}.tif"
             if not path.exists():
                 self._make(scene, path, progress)
-            scenes.append(_fetched(scene, path))
+            scenes.append(_scene_input(scene, path))
         return scenes
 
     def preview(self, area: Area | None, candidates: Sequence[Candidate]) -> str:
@@ -293,7 +293,7 @@ class EarthEngine:
         composite = self.composite or product.composite
         return plans(product, composite, geometry_of(area), candidates)
 
-    def _filtered(
+    def _filter(
         self, name: str, geometry: BaseGeometry, dates: Dates | None, cloud: float | None
     ) -> Any:
         import ee
@@ -370,7 +370,7 @@ class EarthEngine:
         )  # fmt: skip
 
 
-def _fetched(plan: EarthEnginePlan, path: Path) -> SceneInput:
+def _scene_input(plan: EarthEnginePlan, path: Path) -> SceneInput:
     product = plan.product
     known = product.high > product.low
     return SceneInput(

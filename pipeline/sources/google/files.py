@@ -158,7 +158,7 @@ class Drive:
 
     def find(self, name: str) -> StoredFile | None:
         """See `ExportStore.find`; Drive allows several files of one name, this is one of them."""
-        files = self._list(f"name = '{_quoted(name)}' and trashed = false")
+        files = self._list(f"name = '{_quote(name)}' and trashed = false")
         return files[0] if files else None
 
     def rasters(self) -> list[StoredFile]:
@@ -168,7 +168,7 @@ class Drive:
             NotFoundError: If there is no such folder, or it holds none.
         """
         parent = self.folder_id()
-        files = self._list(f"'{_quoted(parent)}' in parents and trashed = false")
+        files = self._list(f"'{_quote(parent)}' in parents and trashed = false")
         rasters = [file for file in files if file.name.lower().endswith((".tif", ".tiff"))]
         if not rasters:
             raise NotFoundError(
@@ -187,7 +187,7 @@ class Drive:
         address = re.search(r"/folders/([\w-]+)", self.folder)
         if address:
             return address[1]
-        query = f"name = '{_quoted(self.folder)}' and mimeType = '{FOLDER}' and trashed = false"
+        query = f"name = '{_quote(self.folder)}' and mimeType = '{FOLDER}' and trashed = false"
         answer = self._ask(lambda: self._files.list(q=query, fields="files(id)").execute())
         if answer["files"]:
             return str(answer["files"][0]["id"])
@@ -240,7 +240,7 @@ class Drive:
             parent: Id of the folder.
             kind: Media type.
         """
-        query = f"name = '{_quoted(path.name)}' and '{_quoted(parent)}' in parents"
+        query = f"name = '{_quote(path.name)}' and '{_quote(parent)}' in parents"
         existing = self._list(query + " and trashed = false")
         content, md5 = path.read_bytes(), digest_of(path, "md5").hexdigest()
         if any(file.md5 == md5 for file in existing):
@@ -302,7 +302,7 @@ class Drive:
         return retry(once, base=self.base)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 

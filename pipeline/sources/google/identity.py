@@ -93,7 +93,7 @@ def credentials(options: Settings | None = None) -> Any:
     content = _content(path)
     try:
         if options.google_credentials:
-            return _loaded(content)
+            return _credentials_of(content)
         from ee import oauth
         from google.oauth2.credentials import Credentials
 
@@ -107,7 +107,7 @@ def credentials(options: Settings | None = None) -> Any:
         raise
 
 
-def _loaded(content: dict[str, Any]) -> Any:
+def _credentials_of(content: dict[str, Any]) -> Any:
     """Credentials from a JSON key, by its type; types that run a program are not among them."""
     kind, scopes = content.get("type"), list(SCOPES)
     if kind == "service_account":

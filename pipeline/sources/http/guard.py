@@ -32,7 +32,7 @@ def _public(address: str) -> bool:
     return (mapped or ip).is_global and not (mapped or ip).is_multicast
 
 
-def _guarded(kind: type[HTTPConnection], allowed: tuple[str, ...]) -> type[HTTPConnection]:
+def _guard(kind: type[HTTPConnection], allowed: tuple[str, ...]) -> type[HTTPConnection]:
     """A connection that checks the address before and after it connects.
 
     Before, so that no packet goes to a private host; after, because the name may have resolved
@@ -77,7 +77,7 @@ class GuardedAdapter(HTTPAdapter):
             scheme: type(
                 f"Guarded{pool.__name__}",
                 (pool,),
-                {"ConnectionCls": _guarded(connection, self._allowed)},
+                {"ConnectionCls": _guard(connection, self._allowed)},
             )
             for scheme, pool, connection in kinds
         }

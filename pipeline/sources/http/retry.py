@@ -44,7 +44,7 @@ def retry(
     base: float = FIRST_WAIT,
     pause: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Call until it answers; wait longer after each `TransientError`, with full jitter.
+    """Call until it succeeds; wait longer after each `TransientError`, with full jitter.
 
     Jitter keeps forty workers that were refused together from coming back together.
 

@@ -19,8 +19,8 @@ from pipeline.progress import OnProgress
 from pipeline.sources.candidates import Candidate
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.mosaic import Workers, make, missing_tiles
-from pipeline.sources.pixel_grid import PixelGrid, Tile, projected
-from pipeline.sources.plan import Plan, grouped, span_of
+from pipeline.sources.pixel_grid import PixelGrid, Tile, project
+from pipeline.sources.plan import Plan, group_images, span_of
 from pipeline.sources.remote_raster import describe, open_remote
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def plans(
     composite: str,
     scale: float | None,
 ) -> list[StacPlan]:
-    """The scenes that come of these candidates, oldest first, all on one grid.
+    """The scenes made of these candidates, oldest first, all on one grid.
 
     The grid is that of the item that covers most of the area, so that its pixels stay as they are.
 
@@ -111,7 +111,7 @@ def plans(
     crs = best.facts["epsg"] if _is_metric(best.facts["epsg"]) else None
     grid = PixelGrid.over(outline, scale or best.gsd or assets.scale(best), crs)
     scenes = []
-    for group in grouped(candidates, composite):
+    for group in group_images(candidates, composite):
         # What covers most of the area goes on top, so that one scene shows few seams.
         items = group if composite == "clearest" else sorted(group, key=lambda item: item.share)
         scenes.append(StacPlan(tuple(items), grid, outline, f"{title} {span_of(items)}"))
@@ -186,16 +186,16 @@ def block(plan: StacPlan, tile: Tile, files: Assets, dtype: str) -> np.ndarray:
     for item in reversed(plan.images):
         if not uncovered.any():
             break
-        if not projected(item.footprint, plan.grid.crs).buffer(scale).intersects(outline):
+        if not project(item.footprint, plan.grid.crs).buffer(scale).intersects(outline):
             continue
-        pixels, valid = _warped(item, plan.grid, tile, files)
+        pixels, valid = _warp(item, plan.grid, tile, files)
         take = uncovered & valid
         out[:, take] = pixels[:, take]
         uncovered &= ~valid
     return out
 
 
-def _warped(
+def _warp(
     item: Candidate, grid: PixelGrid, tile: Tile, files: Assets
 ) -> tuple[np.ndarray, np.ndarray]:
     """An item's red, green and blue on a tile of the grid, and where it has data."""

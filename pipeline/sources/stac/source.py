@@ -239,14 +239,14 @@ class StacSource:
         collection = f"{self.collection_id} of {self.api}"
         if clouded := self.search(area, dates, limit=MOST_COUNTED):
             return (
-                f"{collection} has {_counted(clouded)} here{' between these dates' * bool(dates)}"
+                f"{collection} has {_number_of(clouded)} here{' between these dates' * bool(dates)}"
                 ", but each exceeds the cloud limit. Raise it to see them."
             )
         if other_dates := self.search(area, limit=MOST_COUNTED) if dates else []:
             days = sorted(candidate.day for candidate in other_dates)
             return (
                 f"{collection} has no image here between these dates; from {days[0]} to {days[-1]} "
-                f"it has {_counted(other_dates)}."
+                f"it has {_number_of(other_dates)}."
             )
         others = [name for name in apis()[self.api].collections if name != self.collection_id]
         return f"{collection} has no image here." + (f" Try {others[0]}." if others else "")
@@ -330,7 +330,7 @@ def _epsg(properties: Mapping[str, Any]) -> str | None:
     return code if str(code).startswith("EPSG:") else f"EPSG:{code}"
 
 
-def _counted(images: Sequence[Candidate]) -> str:
+def _number_of(images: Sequence[Candidate]) -> str:
     if len(images) >= MOST_COUNTED:
         return f"{MOST_COUNTED} or more images"
     return f"{len(images)} image{'s' * (len(images) > 1)}"
