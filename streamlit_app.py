@@ -13,10 +13,10 @@ from pages.ui import identity
 from pages.ui.messages import explain
 from pages.ui.server import our_routes
 from pipeline.errors import LookalikeError
-from pipeline.web.access import check_address
+from pipeline.web.access import check_listening
 
 try:
-    check_address(st.get_option("server.address"), identity.access())
+    check_listening(st.get_option("server.address"), identity.access())
 except LookalikeError as refusal:
     raise SystemExit(f"Error: {refusal}") from None
 

@@ -61,7 +61,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 @dataclass(frozen=True)
-class Check:
+class Requirement:
     """One requirement.
 
     Attributes:
@@ -81,7 +81,7 @@ class Check:
         return asdict(self)
 
 
-def examine(settings: Settings) -> list[Check]:
+def examine(settings: Settings) -> list[Requirement]:
     """Check Python, the packages, the weights, the home folder and the front end.
 
     Nothing heavy is imported and nothing is fetched.
@@ -95,44 +95,44 @@ def examine(settings: Settings) -> list[Check]:
     ]
 
 
-def _python() -> Check:
+def _python() -> Requirement:
     good = (3, 10) <= sys.version_info < (3, 13)
     remedy = "" if good else "Use Python 3.10, 3.11 or 3.12 and run `make setup`"
-    return Check("python", good, platform.python_version(), remedy)
+    return Requirement("python", good, platform.python_version(), remedy)
 
 
-def _package(name: str) -> Check:
+def _package(name: str) -> Requirement:
     try:
-        return Check(name, True, importlib.metadata.version(name))
+        return Requirement(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, False, "not installed", "Run `make setup`")
+        return Requirement(name, False, "not installed", "Run `make setup`")
 
 
-def _weights(settings: Settings) -> Check:
+def _weights(settings: Settings) -> Requirement:
     path = settings.weights or cache_path(settings.home)
     if path.exists():
-        return Check("weights", True, str(path))
-    return Check("weights", False, "not fetched", "Run `python -m pipeline weights`")
+        return Requirement("weights", True, str(path))
+    return Requirement("weights", False, "not fetched", "Run `python -m pipeline weights`")
 
 
-def _home(settings: Settings) -> Check:
+def _home(settings: Settings) -> Requirement:
     folder = settings.home
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     state = f"{settings.home}, {free / 1e9:.1f} GB free"
     if not _writable(folder):
-        return Check("home", False, f"{settings.home} is not writable", "Set LOOKALIKE_HOME")
+        return Requirement("home", False, f"{settings.home} is not writable", "Set LOOKALIKE_HOME")
     if free < ROOM:
-        return Check("home", False, state, "Free some space, or set LOOKALIKE_HOME")
-    return Check("home", True, state)
+        return Requirement("home", False, state, "Free some space, or set LOOKALIKE_HOME")
+    return Requirement("home", True, state)
 
 
 def _writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _front_end() -> Check:
+def _front_end() -> Requirement:
     if (VENDOR / "leaflet" / "leaflet.js").exists():
-        return Check("front end", True, "Leaflet is in place")
-    return Check("front end", False, "Leaflet is missing", "Run `make setup`")
+        return Requirement("front end", True, "Leaflet is in place")
+    return Requirement("front end", False, "Leaflet is missing", "Run `make setup`")

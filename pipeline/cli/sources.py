@@ -28,7 +28,7 @@ from pipeline.errors import AreaError, NotFoundError, QueryError, ServiceError, 
 from pipeline.geo.area import Area
 from pipeline.settings import settings
 from pipeline.sources.earth_engine.catalogue import CATALOGUE
-from pipeline.sources.earth_engine.client import check
+from pipeline.sources.earth_engine.client import check_sign_in
 from pipeline.sources.google.identity import identity
 from pipeline.sources.registry import KINDS, kind_of, open_source
 from pipeline.sources.selection import best
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pipeline.sources.candidates import Candidate
     from pipeline.sources.source import Source
 
-Kind = Annotated[
+SourceName = Annotated[
     str,
     typer.Argument(
         help="Source of imagery: raster, earth_engine, drive, stac or openaerialmap.",
@@ -58,10 +58,12 @@ When = Annotated[
     ),
 ]
 Cloud = Annotated[float | None, typer.Option(help="Maximum cloud cover in percent.")]
-Collection = Annotated[
+ImageCollection = Annotated[
     str | None, typer.Option(help="Image collection of Earth Engine or of a STAC catalogue.")
 ]
-Api = Annotated[str | None, typer.Option(help="STAC catalogue: earth-search, planetary-computer …")]
+Catalogue = Annotated[
+    str | None, typer.Option(help="STAC catalogue: earth-search, planetary-computer …")
+]
 Location = Annotated[
     list[str] | None,
     typer.Option("--location", help="File, folder or https URL; may be given several times."),
@@ -156,7 +158,7 @@ def _state(name: str) -> str:
 
 
 def _check(as_json: bool) -> None:
-    outcome = check()
+    outcome = check_sign_in()
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -186,13 +188,13 @@ def _stac(as_json: bool) -> None:
 
 
 def list_scenes(
-    source: Kind,
+    source: SourceName,
     aoi: Aoi = None,
     bbox: Bbox = None,
     dates: When = None,
     cloud: Cloud = None,
-    collection: Collection = None,
-    api: Api = None,
+    collection: ImageCollection = None,
+    api: Catalogue = None,
     location: Location = None,
     folder: Folder = None,
     composite: Composite = None,
@@ -243,7 +245,7 @@ def list_scenes(
 
 
 def fetch(
-    source: Kind,
+    source: SourceName,
     to: Annotated[
         Path | None, typer.Option(help="Folder for the rasters; by default in LOOKALIKE_HOME.")
     ] = None,
@@ -259,8 +261,8 @@ def fetch(
     bbox: Bbox = None,
     dates: When = None,
     cloud: Cloud = None,
-    collection: Collection = None,
-    api: Api = None,
+    collection: ImageCollection = None,
+    api: Catalogue = None,
     location: Location = None,
     folder: Folder = None,
     composite: Composite = None,

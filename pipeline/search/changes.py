@@ -38,7 +38,7 @@ ROWS = 32_768
 
 
 @dataclass(frozen=True)
-class Day:
+class DatedScenes:
     """One date of a collection.
 
     Attributes:
@@ -142,7 +142,7 @@ class Changes:
         return {"type": "FeatureCollection", "features": features}
 
 
-def days(collection: Collection) -> list[Day]:
+def days(collection: Collection) -> list[DatedScenes]:
     """The dates of a collection, the earliest first; scenes without a date are left out."""
     table = collection.chips
     counts = np.bincount(table.scene, minlength=len(table.scene_ids))
@@ -151,7 +151,7 @@ def days(collection: Collection) -> list[Day]:
         if acquired:
             scenes.setdefault(acquired[:10], []).append(number)
     return [
-        Day(day, tuple(table.scene_ids[n] for n in numbers), int(counts[numbers].sum()))
+        DatedScenes(day, tuple(table.scene_ids[n] for n in numbers), int(counts[numbers].sum()))
         for day, numbers in sorted(scenes.items())
     ]
 

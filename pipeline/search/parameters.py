@@ -21,7 +21,7 @@ START = True
 _OPTIONAL = "Leave it out, or give such a number"
 
 
-class Kind(ABC):
+class ParameterKind(ABC):
     """What a parameter's values are."""
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Parameter:
         default: Its value if it is not given.
     """
 
-    kind: Kind
+    kind: ParameterKind
     help: str
     start: bool = False
     name: str = ""
@@ -65,7 +65,7 @@ class Parameter:
         return {**self.kind.schema(), "description": self.help, **default}
 
 
-class Text(Kind):
+class Text(ParameterKind):
     """A short text, such as an id."""
 
     def read(self, name: str, value: Any) -> str:
@@ -81,7 +81,7 @@ class Text(Kind):
         return {"type": "string", "maxLength": LONGEST_TEXT}
 
 
-class Ids(Kind):
+class Ids(ParameterKind):
     """Several ids: a list, or text with commas; repeated ones count once."""
 
     def read(self, name: str, value: Any) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Ids(Kind):
 
 
 @dataclass(frozen=True)
-class Degrees(Kind):
+class Degrees(ParameterKind):
     """Coordinates in EPSG:4326: a list, or text with commas.
 
     Attributes:
@@ -138,7 +138,7 @@ class Degrees(Kind):
 
 
 @dataclass(frozen=True)
-class Whole(Kind):
+class Whole(ParameterKind):
     """A whole number of a range.
 
     The range is checked when the number is used: a search for too many hits of a chip that does not
@@ -170,7 +170,7 @@ class Whole(Kind):
 
 
 @dataclass(frozen=True)
-class Number(Kind):
+class Number(ParameterKind):
     """A finite number of a range."""
 
     least: float
@@ -198,7 +198,7 @@ class Number(Kind):
 
 
 @dataclass(frozen=True)
-class Flag(Kind):
+class Flag(ParameterKind):
     """Yes or no.
 
     Attributes:
@@ -220,7 +220,7 @@ class Flag(Kind):
         return {"type": "boolean"}
 
 
-class Day(Kind):
+class Day(ParameterKind):
     """A day, ISO 8601; the time of day is dropped."""
 
     def read(self, name: str, value: Any) -> str:
@@ -235,7 +235,7 @@ class Day(Kind):
         return {"type": "string", "format": "date"}
 
 
-class Polygon(Kind):
+class Polygon(ParameterKind):
     """A polygon as GeoJSON, parsed or as text; `Recipe.filters` checks whether it can be used."""
 
     def read(self, name: str, value: Any) -> dict[str, Any]:

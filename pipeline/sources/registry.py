@@ -16,7 +16,7 @@ from pipeline.sources.stac.source import StacSource
 
 
 @dataclass(frozen=True)
-class Kind:
+class SourceKind:
     """A kind of source as a menu shows it.
 
     Attributes:
@@ -32,29 +32,29 @@ class Kind:
     factory: Callable[..., Source]
 
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, SourceKind] = {
     kind.name: kind
     for kind in (
-        Kind("raster", "Files and URLs", "a GeoTIFF, COG or other raster", RasterSource),
-        Kind(
+        SourceKind("raster", "Files and URLs", "a GeoTIFF, COG or other raster", RasterSource),
+        SourceKind(
             "earth_engine",
             "Google Earth Engine",
             "a Google Cloud project registered for Earth Engine",
             EarthEngine,
         ),
-        Kind(
+        SourceKind(
             "drive",
             "Google Drive folder",
             "a folder shared with the Google account in use",
             DriveSource,
         ),
-        Kind(
+        SourceKind(
             "stac",
             "STAC catalogues (Sentinel-2, NAIP, Landsat)",
             "",
             StacSource,
         ),
-        Kind(
+        SourceKind(
             "openaerialmap",
             "OpenAerialMap",
             "",
@@ -64,7 +64,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> SourceKind:
     """The kind of source of this name.
 
     Raises:

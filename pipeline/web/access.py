@@ -229,7 +229,7 @@ def protect(routes: Sequence[Route | Mount], access: Callable[[], Access]) -> li
     return list(routes)
 
 
-def check_address(address: str | None, access: Access) -> None:
+def check_listening(address: str | None, access: Access) -> None:
     """Refuse to listen on an address that others can reach without access control.
 
     Args:

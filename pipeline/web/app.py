@@ -84,7 +84,7 @@ def routes(rest: ASGIApp, base_path: str = "") -> list[Route | Mount]:
     return [
         Route(f"{base_path}/api", rest),
         Route(f"{base_path}/api/{{below:path}}", rest),
-        Mount(f"{base_path}/lookalike/assets/{{version}}", tiles.Assets()),
+        Mount(f"{base_path}/lookalike/assets/{{version}}", tiles.FrontEndFiles()),
     ]
 
 

@@ -73,7 +73,7 @@ class IndexAnswer(Answer):
 @router.get("", summary="List collections")
 def list_collections(served: Served) -> list[CollectionAnswer | UnreadableCollection]:
     """Every collection; of one that cannot be read, its name and why."""
-    return everything(served.open_collections)
+    return describe_all(served.open_collections)
 
 
 @router.get("/{name}", summary="Get a collection")
@@ -120,7 +120,7 @@ def get_space(served: Served, name: Name) -> Response:
     )
 
 
-def everything(
+def describe_all(
     open_collections: OpenCollections,
 ) -> list[CollectionAnswer | UnreadableCollection]:
     """All collections; of one that cannot be read, its name and why."""

@@ -177,7 +177,7 @@ OpenedSearches = Annotated[Searches, Depends(searches_of)]
 @router.get("/api/searches", summary="List the saved searches of every collection")
 def list_every_search(served: Served) -> EverySearch:
     """Also the collections that cannot be opened, and deleted ones that hold saved searches."""
-    return everything(served.open_collections)
+    return every_search(served.open_collections)
 
 
 @router.get(ROOT + "/searches", summary="List the saved searches of a collection")
@@ -287,7 +287,7 @@ def get_search_picture(searches: OpenedSearches, search: SearchId) -> Response:
     return Response(pixels, media_type="image/png")
 
 
-def everything(open_collections: OpenCollections) -> EverySearch:
+def every_search(open_collections: OpenCollections) -> EverySearch:
     """Every saved search of every collection, the latest first, and what could not be shown."""
     briefs: list[BriefSearch] = []
     refused: list[RefusedCollection] = []

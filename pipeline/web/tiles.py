@@ -103,7 +103,7 @@ def get_look_tile(served: Served, look: str, z: Zoom, x: Column, y: TileRow) -> 
     return _tile(served.previews.scene(look), z, x, y, look)
 
 
-class Assets(StaticFiles):
+class FrontEndFiles(StaticFiles):
     """The front end's files, under a path that names their version and may be kept for ever."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from pipeline.errors import Cancelled, LookalikeError, QueryError, ServiceError
 from pipeline.geo.area import Area
 from pipeline.imagery.scene import Stretch
 from pipeline.settings import settings
-from pipeline.sources.earth_engine.client import DEADLINE_MS, check
+from pipeline.sources.earth_engine.client import DEADLINE_MS, check_sign_in
 from pipeline.sources.earth_engine.plan import plans, product_of
 from pipeline.sources.earth_engine.source import EarthEngine
 from pipeline.sources.google.identity import identity
@@ -60,8 +60,8 @@ def test_the_panel_tells_identity_and_project_and_tests_them(server: Google) -> 
     assert who.kind == "service account"
     assert who.account == "lookalike@test-project.iam.gserviceaccount.com"
     assert who.project == "test-project"
-    assert check().ok
-    assert "lookalike@test-project" in check().message
+    assert check_sign_in().ok
+    assert "lookalike@test-project" in check_sign_in().message
 
 
 def test_stored_credentials_need_an_explicit_project(
@@ -73,17 +73,17 @@ def test_stored_credentials_need_an_explicit_project(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(oauth, "TOKEN_URI", server.url + "/token")
     settings.cache_clear()
-    checked = check()
+    checked = check_sign_in()
     assert not checked.ok
     assert "There are no Google credentials" in checked.message
     assert "earthengine authenticate" in checked.message
     stored = tmp_path / ".config/earthengine/credentials"
     stored.parent.mkdir(parents=True)
     stored.write_text('{"refresh_token": "1//refresh-secret"}')
-    assert "No Google Cloud project is set" in check().message
+    assert "No Google Cloud project is set" in check_sign_in().message
     monkeypatch.setenv("LOOKALIKE_EE_PROJECT", "test-project")
     settings.cache_clear()
-    assert check().ok
+    assert check_sign_in().ok
     assert identity().kind == "a user's stored credentials"
 
 
@@ -92,7 +92,7 @@ def test_a_wrong_project_is_named_with_its_remedy(
 ) -> None:
     monkeypatch.setenv("LOOKALIKE_EE_PROJECT", "not-mine-at-all")
     settings.cache_clear()
-    checked = check()
+    checked = check_sign_in()
     assert not checked.ok
     assert "not-mine-at-all" in checked.message
     assert "LOOKALIKE_EE_PROJECT" in checked.message
@@ -110,7 +110,7 @@ def test_a_project_without_earth_engine_says_how_to_enable_it(
     server: Google, message: str, remedy: str
 ) -> None:
     server.fail("algorithms", status=403, message=message, times=9)
-    checked = check()
+    checked = check_sign_in()
     assert not checked.ok
     assert message.rstrip(".") in checked.message
     assert remedy in checked.message
@@ -118,7 +118,7 @@ def test_a_project_without_earth_engine_says_how_to_enable_it(
 
 def test_a_revoked_key_is_named(server: Google) -> None:
     server.tokens.revoked = True
-    checked = check()
+    checked = check_sign_in()
     assert not checked.ok
     assert "did not accept the credentials" in checked.message
     assert "Make a new key" in checked.message
@@ -126,13 +126,13 @@ def test_a_revoked_key_is_named(server: Google) -> None:
 
 def test_clock_skew_is_named(server: Google) -> None:
     server.tokens.offset = 3600
-    assert "Set this machine's clock" in check().message
+    assert "Set this machine's clock" in check_sign_in().message
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"type": "service_account"}', '{"type": "odd"}'])
 def test_a_broken_key_file_is_named(server: Google, tmp_path: Path, content: str) -> None:
     (tmp_path / "key.json").write_text(content)
-    checked = check()
+    checked = check_sign_in()
     assert not checked.ok
     assert "key.json" in checked.message
 

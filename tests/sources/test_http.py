@@ -103,7 +103,7 @@ def test_a_name_that_turns_private_after_the_check_is_refused_on_connect(
 ) -> None:
     from pipeline.sources.http import guard
 
-    monkeypatch.setattr(guard, "check_address", lambda *_: None)
+    monkeypatch.setattr(guard, "check_host", lambda *_: None)
     client = Http(private_hosts=("listed.example",), base=0.001)
     monkeypatch.setattr(client, "check", lambda _: None)
     with pytest.raises(ServiceError, match="private network"):

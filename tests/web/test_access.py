@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 from pipeline.errors import QueryError
 from pipeline.settings import Settings, from_environment
-from pipeline.web.access import Access, check_address, is_local, protect, read_tokens
+from pipeline.web.access import Access, check_listening, is_local, protect, read_tokens
 from tests import ROOT, ends_with_us
 
 TOKEN = "a-token-that-is-long-enough"
@@ -128,14 +128,14 @@ def test_large_bodies_are_refused_by_their_claim_and_while_they_arrive():
 @pytest.mark.parametrize("address", [None, "", "0.0.0.0", "::", "192.168.1.7", "maps.example"])
 def test_unguarded_server_refuses_to_listen_on_a_public_address(address):
     with pytest.raises(QueryError, match="refuses to listen"):
-        check_address(address, Access())
+        check_listening(address, Access())
     for allowed in (Access(public=True), Access(sign_in=True), Access(tokens=(DIGEST,))):
-        check_address(address, allowed)
+        check_listening(address, allowed)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
 def test_unguarded_server_listens_on_this_machine(address):
-    check_address(address, Access())
+    check_listening(address, Access())
 
 
 def test_names_that_only_look_local_are_not():

@@ -10,7 +10,7 @@ from pages.ui import messages
 from pages.ui.area import draft
 from pipeline.errors import LookalikeError
 from pipeline.sources.earth_engine.catalogue import CATALOGUE, COMPOSITES
-from pipeline.sources.earth_engine.client import check
+from pipeline.sources.earth_engine.client import check_sign_in
 from pipeline.sources.google.identity import identity
 from pipeline.sources.registry import KINDS
 from pipeline.sources.stac.source import apis
@@ -96,7 +96,7 @@ def _sign_in() -> None:
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption(f"Signed in as {account}")
     if right.button("Test", key="area-sign-in", width="stretch"):
-        tested = check()
+        tested = check_sign_in()
         (st.success if tested.ok else st.error)(tested.message)
 
 

@@ -34,7 +34,7 @@ _connected: tuple[Identity, str] | None = None
 
 
 @dataclass(frozen=True)
-class Check:
+class SignInCheck:
     """Outcome of a test of the sign-in.
 
     Attributes:
@@ -93,7 +93,7 @@ def _session() -> Any:
     return session
 
 
-def check() -> Check:
+def check_sign_in() -> SignInCheck:
     """Test the credentials, the project and the service with one tiny computation."""
     global _connected
     import ee
@@ -106,9 +106,9 @@ def check() -> Check:
         if known:  # the key may have been replaced since this process signed in: try again
             with _lock:
                 _connected = None
-            return check()
-        return Check(False, str(error))
-    return Check(True, f"Earth Engine answers {who}")
+            return check_sign_in()
+        return SignInCheck(False, str(error))
+    return SignInCheck(True, f"Earth Engine answers {who}")
 
 
 def ask(

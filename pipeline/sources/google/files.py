@@ -27,7 +27,7 @@ from pipeline.sources.http.download import download
 from pipeline.sources.http.retry import FIRST_WAIT, TRANSIENT, TransientError, retry
 
 Result = TypeVar("Result")
-Check = Callable[[Path], None]
+FileCheck = Callable[[Path], None]
 FOLDER = "application/vnd.google-apps.folder"
 #: Reasons that Drive gives with the status 403.
 FULL = "storageQuotaExceeded"
@@ -69,7 +69,7 @@ class ExportStore(Protocol):
         stored: StoredFile,
         path: Path,
         progress: OnProgress = silent,
-        check: Check | None = None,
+        check: FileCheck | None = None,
     ) -> Path:
         """Download a whole file, continuing where an earlier attempt stopped.
 
@@ -101,7 +101,12 @@ def _http(url: str, base: float) -> Http:
 
 
 def _fetch(
-    http: Http, url: str, stored: StoredFile, path: Path, progress: OnProgress, check: Check | None
+    http: Http,
+    url: str,
+    stored: StoredFile,
+    path: Path,
+    progress: OnProgress,
+    check: FileCheck | None,
 ) -> Path:
     try:
         return download(
@@ -205,7 +210,7 @@ class Drive:
         stored: StoredFile,
         path: Path,
         progress: OnProgress = silent,
-        check: Check | None = None,
+        check: FileCheck | None = None,
     ) -> Path:
         """See `ExportStore.fetch`."""
         return _fetch(self.http, self.address(stored), stored, path, progress, check)
@@ -386,7 +391,7 @@ class Bucket:
         stored: StoredFile,
         path: Path,
         progress: OnProgress = silent,
-        check: Check | None = None,
+        check: FileCheck | None = None,
     ) -> Path:
         """See `ExportStore.fetch`."""
         return _fetch(

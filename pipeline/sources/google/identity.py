@@ -25,7 +25,7 @@ SCOPES = (
     "https://www.googleapis.com/auth/devstorage.read_write",
 )
 GUIDE = "docs/imagery.md"
-KINDS = {
+CREDENTIALS = {
     "service_account": "service account",
     "external_account": "workload identity",
     "authorized_user": "a user's stored credentials",
@@ -68,14 +68,16 @@ def identity(options: Settings | None = None) -> Identity:
     path = _path(options)
     content = _content(path)
     kind = str(content.get("type", "authorized_user"))
-    if kind not in KINDS:
+    if kind not in CREDENTIALS:
         raise ServiceError(
             f"Google credentials of the kind {kind!r} are not supported",
             where=path,
             remedy=f"Use a service account's JSON key; {GUIDE} says how to make one",
         )
     project = options.ee_project or content.get("project_id") or content.get("project") or ""
-    return Identity(KINDS[kind], str(content.get("client_email", "")), str(project), str(path))
+    return Identity(
+        CREDENTIALS[kind], str(content.get("client_email", "")), str(project), str(path)
+    )
 
 
 def credentials(options: Settings | None = None) -> Any:

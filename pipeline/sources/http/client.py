@@ -25,7 +25,7 @@ from pipeline.sources.http.guard import (
     GuardedAdapter,
     GuardedSession,
     RefusedAddressError,
-    check_address,
+    check_host,
 )
 from pipeline.sources.http.retry import (
     ATTEMPTS,
@@ -133,7 +133,7 @@ class Http:
                 remedy="Use https, or have the operator list the host in LOOKALIKE_PRIVATE_HOSTS",
             )
         try:
-            check_address(host, port, self.private_hosts)
+            check_host(host, port, self.private_hosts)
         except RefusedAddressError as error:
             raise _private(url) from error
         except OSError as error:

@@ -17,7 +17,7 @@ class RefusedAddressError(Exception):
     """The name resolves to an address that must not be reached."""
 
 
-def check_address(host: str, port: int, allowed: tuple[str, ...]) -> None:
+def check_host(host: str, port: int, allowed: tuple[str, ...]) -> None:
     """Refuse a host any of whose addresses is private, unless it is listed."""
     if host in allowed or f"{host}:{port}" in allowed:
         return
@@ -43,7 +43,7 @@ def _guard(kind: type[HTTPConnection], allowed: tuple[str, ...]) -> type[HTTPCon
     class Guarded(kind):  # type: ignore[valid-type,misc]
         def _new_conn(self) -> socket.socket:
             host, port = str(self._dns_host), int(self.port)
-            check_address(host, port, allowed)
+            check_host(host, port, allowed)
             connection: socket.socket = super()._new_conn()
             peer = str(connection.getpeername()[0])
             if not _public(peer) and host not in allowed and f"{host}:{port}" not in allowed:

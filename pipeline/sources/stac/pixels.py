@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SIDE = 1024
 
 
-class Assets:
+class ItemAssets:
     """Remote files of items, each opened once and shared by the threads.
 
     Args:
@@ -45,9 +45,9 @@ class Assets:
         self._http, self._signer = http, signer
         self._open: dict[str, RangeFile] = {}
 
-    def pausing(self, pause: Callable[[float], None]) -> Assets:
+    def pausing(self, pause: Callable[[float], None]) -> ItemAssets:
         """The same files, with another wait between two attempts."""
-        return Assets(replace(self._http, pause=pause), self._signer)
+        return ItemAssets(replace(self._http, pause=pause), self._signer)
 
     def file(self, href: str) -> RangeFile:
         """The file at an address."""
@@ -87,7 +87,7 @@ class StacPlan(Plan):
 def plans(
     candidates: Sequence[Candidate],
     outline: BaseGeometry,
-    assets: Assets,
+    assets: ItemAssets,
     *,
     title: str,
     composite: str,
@@ -132,7 +132,7 @@ def _is_metric(crs: str | None) -> bool:
 
 
 def fetch_scene(
-    plan: StacPlan, destination: Path, assets: Assets, workers: int, progress: OnProgress
+    plan: StacPlan, destination: Path, assets: ItemAssets, workers: int, progress: OnProgress
 ) -> SceneInput:
     """Read the blocks that are not on disk yet, and put them together.
 
@@ -170,7 +170,7 @@ def fetch_scene(
     )
 
 
-def block(plan: StacPlan, tile: Tile, files: Assets, dtype: str) -> np.ndarray:
+def block(plan: StacPlan, tile: Tile, files: ItemAssets, dtype: str) -> np.ndarray:
     """Pixels (3, height, width) of one block, of the last item that has data there.
 
     Raises:
@@ -196,7 +196,7 @@ def block(plan: StacPlan, tile: Tile, files: Assets, dtype: str) -> np.ndarray:
 
 
 def _warp(
-    item: Candidate, grid: PixelGrid, tile: Tile, files: Assets
+    item: Candidate, grid: PixelGrid, tile: Tile, files: ItemAssets
 ) -> tuple[np.ndarray, np.ndarray]:
     """An item's red, green and blue on a tile of the grid, and where it has data."""
     from rasterio.enums import Resampling

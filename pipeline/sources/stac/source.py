@@ -21,7 +21,7 @@ from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.plan import cost_of, too_many
 from pipeline.sources.source import geometry_of, share_of
 from pipeline.sources.stac.client import items
-from pipeline.sources.stac.pixels import SIDE, Assets, StacPlan, fetch_scene, plans
+from pipeline.sources.stac.pixels import SIDE, ItemAssets, StacPlan, fetch_scene, plans
 from pipeline.sources.stac.signing import Signer
 
 log = logging.getLogger(__name__)
@@ -292,9 +292,9 @@ class StacSource:
             scale=self.scale,
         )
 
-    def _assets(self) -> Assets:
+    def _assets(self) -> ItemAssets:
         http = self.http()
-        return Assets(http, self._signer(http))
+        return ItemAssets(http, self._signer(http))
 
     def _signer(self, http: Http) -> Signer | None:
         """What signs the assets' addresses, or None where they are open."""
