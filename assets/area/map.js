@@ -57,10 +57,10 @@ function imageryLayers(L, map) {
     // Ours by their path; a service's preview by its whole address.
     imageryLayer(L, url.startsWith('/') ? location.origin + url : url, bounds, native);
   return ({ imagery, preview, missing, fit: target }) => {
-    const pictured = [preview, ...imagery].filter((one) => one?.tiles);
-    const wanted = new Map(pictured.map((one) => [one.tiles, one]));
-    for (const [url, one] of wanted) {
-      if (!tiles.has(url)) tiles.set(url, tile(one).addTo(map));
+    const pictured = [preview, ...imagery].filter((image) => image?.tiles);
+    const wanted = new Map(pictured.map((image) => [image.tiles, image]));
+    for (const [url, image] of wanted) {
+      if (!tiles.has(url)) tiles.set(url, tile(image).addTo(map));
     }
     for (const [url, layer] of tiles) {
       if (wanted.has(url)) continue;

@@ -117,7 +117,7 @@ function countCorners(layer) {
 
 function asGeometry({ features }) {
   if (features.length === 1) return features[0].geometry;
-  return { type: 'MultiPolygon', coordinates: features.map((one) => one.geometry.coordinates) };
+  return { type: 'MultiPolygon', coordinates: features.map(({ geometry }) => geometry.coordinates) };
 }
 
 // The sphere of leaflet-draw has the equator's radius; this one has the Earth's surface.

@@ -80,7 +80,7 @@ function gallery(kind, context) {
   const { title, words, colour, dash } = KINDS[kind];
   const shown = h('input', { type: 'checkbox', checked: true, 'aria-label': `Show on the map: ${title}` });
   shown.addEventListener('change', () => {
-    const others = store.state.hidden.filter((one) => one !== kind);
+    const others = store.state.hidden.filter((other) => other !== kind);
     store.set({ hidden: shown.checked ? others : [...others, kind] });
   });
   const swatch = h('span', { class: 'lk-swatch' });

@@ -45,10 +45,10 @@ export function precisionChart(precision, minScore, onCut) {
   svg.append(text((LEFT + WIDTH) / 2, HEIGHT - 8, 'minimum score', 'middle'));
   const known = precision.filter(({ estimate }) => estimate !== null);
   if (known.length) {
-    const upper = known.map((one) => `${x(one.threshold)},${y(one.high)}`);
-    const lower = known.map((one) => `${x(one.threshold)},${y(one.low)}`).reverse();
+    const upper = known.map((cut) => `${x(cut.threshold)},${y(cut.high)}`);
+    const lower = known.map((cut) => `${x(cut.threshold)},${y(cut.low)}`).reverse();
     svg.append(shape('polygon', { points: [...upper, ...lower].join(' '), class: 'lk-range' }));
-    const middle = known.map((one) => `${x(one.threshold)},${y(one.estimate)}`);
+    const middle = known.map((cut) => `${x(cut.threshold)},${y(cut.estimate)}`);
     svg.append(shape('polyline', { points: middle.join(' '), class: 'lk-estimate' }));
   }
   const cut = cutAt(precision, minScore);

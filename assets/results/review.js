@@ -139,7 +139,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
 
   function draw() {
     const kinds = Object.values(marks);
-    const counted = (kind) => kinds.filter((one) => one === kind).length;
+    const counted = (kind) => kinds.filter((other) => other === kind).length;
     bar.style.width = `${hits.length ? (100 * kinds.length) / hits.length : 100}%`;
     status.textContent =
       `${formatCount(kinds.length)} of ${formatCount(hits.length)} · ` +

@@ -198,7 +198,6 @@ function describeSearch({ collection_title: title, query, created, parameters })
     max_nodata: (value) => `max. ${value}% no-data`,
     min_sharpness: (value) => `min. sharpness ${value}`,
     away: (value) => `at least ${value} m from the query`,
-    good: (value) => `${value.length} good examples`,
     any_orientation: () => 'any orientation',
     any_scale: () => 'any scale',
   };

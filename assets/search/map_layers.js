@@ -40,8 +40,8 @@ export function drawFilter(L, map, store) {
     const style = { fill: false, lineJoin: 'round' };
     const dark = { ...style, color: NIGHT, weight: 5, opacity: 0.65 };
     const light = { ...style, color: '#f8fafc', weight: 2, dashArray: '7 5' };
-    for (const one of [dark, light]) {
-      group.addLayer(L.geoJSON(filters.within, { ...still, style: one }));
+    for (const line of [dark, light]) {
+      group.addLayer(L.geoJSON(filters.within, { ...still, style: line }));
     }
   });
 }

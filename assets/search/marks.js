@@ -42,7 +42,7 @@ export function createMarks({ store, runSearch, clear, updateAddress }) {
 
   function removeExample(id) {
     const { [id]: _, ...marks } = state.marks;
-    const [good, bad] = [state.good, state.bad].map((ids) => ids.filter((one) => one !== id));
+    const [good, bad] = [state.good, state.bad].map((ids) => ids.filter((other) => other !== id));
     const query = state.query.chip === id ? { kind: 'examples' } : state.query;
     if (query.kind === 'examples' && !good.length) return clear();
     return runSearch({ query, good, bad, marks, past: undoSteps() }, { quiet: true });

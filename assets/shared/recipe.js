@@ -22,7 +22,7 @@ function queryFields({ chip, at, picture, box, file }) {
 export const queryKey = ({ query, good, bad }) => JSON.stringify([query && queryFields(query), good, bad]);
 
 // A cut at 0 cuts nothing, for a refined query's scores may lie below it.
-const isAbove = (minScore) => (one) => minScore <= 0 || one.score >= minScore;
+const isAbove = (minScore) => (hit) => minScore <= 0 || hit.score >= minScore;
 
 // What the map and the gallery list: hits, or sites with their best hit.
 export function shownResults({ hits, sites, minScore }) {

@@ -56,7 +56,7 @@ class Parameter:
     default: Any = None
 
     def read(self, value: Any) -> Any:
-        """A value, checked; see `Kind.read`."""
+        """A value, checked; see `ParameterKind.read`."""
         return self.kind.read(self.name, value)
 
     def schema(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Text(ParameterKind):
     """A short text, such as an id."""
 
     def read(self, name: str, value: Any) -> str:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         if not isinstance(value, str) or len(value) > LONGEST_TEXT:
             raise _refusal(
                 f"{name} must be a short text", value, f"Use at most {LONGEST_TEXT} characters"
@@ -77,7 +77,7 @@ class Text(ParameterKind):
         return value
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         return {"type": "string", "maxLength": LONGEST_TEXT}
 
 
@@ -85,7 +85,7 @@ class Ids(ParameterKind):
     """Several ids: a list, or text with commas; repeated ones count once."""
 
     def read(self, name: str, value: Any) -> tuple[str, ...]:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         if isinstance(value, str):
             value = [item.strip() for item in value.split(",") if item.strip()]
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
@@ -97,7 +97,7 @@ class Ids(ParameterKind):
         return tuple(dict.fromkeys(value))
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         return {"type": "array", "items": {"type": "string"}, "maxItems": MOST_IDS}
 
 
@@ -114,7 +114,7 @@ class Degrees(ParameterKind):
     example: tuple[float, ...]
 
     def read(self, name: str, value: Any) -> tuple[float, ...]:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         items = value.split(",") if isinstance(value, str) else value
         try:
             numbers = tuple(float(item) for item in items)
@@ -130,7 +130,7 @@ class Degrees(ParameterKind):
         return numbers
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         count = len(self.names)
         return {
             "type": "array", "items": {"type": "number"}, "minItems": count, "maxItems": count,
@@ -149,7 +149,7 @@ class Whole(ParameterKind):
     most: int
 
     def read(self, name: str, value: Any) -> int:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         try:
             if isinstance(value, bool) or float(value) != int(value):
                 raise ValueError
@@ -165,7 +165,7 @@ class Whole(ParameterKind):
             )
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
@@ -177,7 +177,7 @@ class Number(ParameterKind):
     most: float = math.inf
 
     def read(self, name: str, value: Any) -> float:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         try:
             number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
@@ -192,7 +192,7 @@ class Number(ParameterKind):
         return number
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         most = {} if self.most == math.inf else {"maximum": self.most}
         return {"type": "number", "minimum": self.least, **most}
 
@@ -208,7 +208,7 @@ class Flag(ParameterKind):
     off: str = ""
 
     def read(self, name: str, value: Any) -> bool:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         if isinstance(value, bool):
             return value
         if str(value).lower() in ("true", "1", "false", "0"):
@@ -216,7 +216,7 @@ class Flag(ParameterKind):
         raise _refusal(f"{name} must be true or false", value, "Leave it out, or give one of these")
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         return {"type": "boolean"}
 
 
@@ -224,14 +224,14 @@ class Day(ParameterKind):
     """A day, ISO 8601; the time of day is dropped."""
 
     def read(self, name: str, value: Any) -> str:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         try:
             return date.fromisoformat(str(value)[:10]).isoformat()
         except ValueError as error:
             raise _refusal(f"{name} must be a date", value, "For instance 2016-08-16") from error
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         return {"type": "string", "format": "date"}
 
 
@@ -239,7 +239,7 @@ class Polygon(ParameterKind):
     """A polygon as GeoJSON, parsed or as text; `Recipe.filters` checks whether it can be used."""
 
     def read(self, name: str, value: Any) -> dict[str, Any]:
-        """As `Kind.read`."""
+        """As `ParameterKind.read`."""
         given = value
         if isinstance(value, str):
             try:
@@ -251,7 +251,7 @@ class Polygon(ParameterKind):
         return value
 
     def schema(self) -> dict[str, Any]:
-        """As `Kind.schema`."""
+        """As `ParameterKind.schema`."""
         return {"type": "object"}
 
 
