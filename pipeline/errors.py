@@ -146,7 +146,7 @@ class ServiceError(UnavailableError):
 
 
 class AddressError(ServiceError):
-    """A web address that is none, or that this server may not ask."""
+    """A web address that is malformed, or that this server must not request."""
 
     exit_code = 2
     http_status = 400

@@ -75,7 +75,7 @@ def settings() -> Settings:
     """The process's settings.
 
     Raises:
-        QueryError: If a number in the environment is not one.
+        QueryError: If a variable that must be a number is not one.
     """
     return from_environment(dict(os.environ))
 

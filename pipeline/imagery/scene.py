@@ -49,7 +49,7 @@ class Stretch:
         """The stretch of (lows, highs), as JSON and options hold it.
 
         Raises:
-            SceneError: If it is none.
+            SceneError: If they are not three numbers each.
         """
         try:
             (low, low_2, low_3), (high, high_2, high_3) = levels
@@ -183,11 +183,11 @@ class Scene:
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Scene:
-        """The scene a STAC Item of ours describes.
+        """The scene that `to_item` wrote as a STAC Item.
 
         Raises:
             NewerError: If a newer version wrote it.
-            DamagedError: If it is not one.
+            DamagedError: If the item lacks something.
         """
         try:
             about, image = item["properties"], item["assets"]["image"]

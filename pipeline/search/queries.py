@@ -1,4 +1,4 @@
-"""Queries: what a search looks for, made from a chip, a point, a box, a picture or examples.
+"""Queries: vectors to search with, made from a chip, a point, a box, a picture or examples.
 
 A query has one vector, or one for each of its views (`pipeline.search.views`); then the score of a
 chip is that of its best view.
@@ -33,7 +33,7 @@ MOST_VIEWED = 8
 
 @dataclass(frozen=True)
 class Query:
-    """What a search looks for.
+    """The vectors that chips are compared with, and where they come from.
 
     Attributes:
         vector: Float32 (2048,), not normalised, or (m, 2048) of m views, the unchanged one first.

@@ -46,7 +46,7 @@ class Saved:
         id: Twelve hex digits.
         name: Given by the user.
         recipe: How to repeat it.
-        query: What it looked for, in words.
+        query: The query, in words.
         hits: Chip id and score of each hit when it was saved, best first.
         eligible: Number of chips that passed the filters then.
         total: Number of chips in the collection then.
@@ -163,7 +163,7 @@ class Searches:
         """Save a search.
 
         Args:
-            name: Its name; if empty, what it looks for.
+            name: Its name; if empty, the query in words.
             recipe: How to repeat it.
             result: The hits.
             picture: Picture of the query, PNG.

@@ -52,7 +52,7 @@ class Outcome:
     Attributes:
         collection: Where.
         recipe: How to repeat it.
-        query: What it looked for.
+        query: The query.
         result: The hits.
         sites: The sites that the hits make up, if they were requested.
     """
@@ -84,7 +84,7 @@ class ChangesOutcome:
 
     Attributes:
         collection: Where.
-        query: What it looked for.
+        query: The query.
         changes: What changed.
     """
 

@@ -30,7 +30,7 @@ STRIPE = 512  # rows read and written at once: memory does not grow with the til
 
 
 class WrongTileError(ServiceError):
-    """A tile that arrived is damaged, or not the one asked for."""
+    """A tile that arrived is damaged, or not the one requested."""
 
 
 class _StoppedError(Cancelled):
@@ -100,7 +100,7 @@ def check_tile(
     """Decode a whole tile and compare it with the grid: an answer of 200 can hold half a file.
 
     Raises:
-        WrongTileError: If it is damaged, or not what was asked for.
+        WrongTileError: If it is damaged, or not the one requested.
     """
     import rasterio
     from rasterio.errors import RasterioError

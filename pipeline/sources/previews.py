@@ -149,7 +149,7 @@ class Previews:
         """The scene of a preview.
 
         Raises:
-            NotFoundError: If there is none, or it was replaced by later ones.
+            NotFoundError: If no preview has this id, or later ones replaced it.
         """
         scene = self._scenes.get(preview_id)
         if scene is None:

@@ -173,7 +173,7 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
         raise QueryError(
             "None of the scenes touches the area", where=name, remedy="Choose other scenes"
         )
-    # The folders go along: a link may lead elsewhere by the time the job opens the file.
+    # The job checks the folders again: by then, a symbolic link may lead elsewhere.
     options = {
         "locations": body.scenes,
         "folders": [str(folder) for folder in settings.folders],

@@ -309,7 +309,7 @@ def get_query_picture(collection: Opened, picture: str) -> Response:
 
 
 def search_answer(outcome: Outcome, sites: bool) -> SearchAnswer:
-    """A search that was run, with its sites if they were asked for."""
+    """A search that was run, with its sites if they were requested."""
     collection, recipe, result = outcome.collection, outcome.recipe, outcome.result
     merged = {"sites": [SiteAnswer(**site.to_dict()) for site in outcome.sites]} if sites else {}
     return SearchAnswer(

@@ -19,7 +19,7 @@ def items(http: Http, url: str, query: Mapping[str, Any]) -> list[dict[str, Any]
         query: Arguments of `pystac_client.Client.search`.
 
     Raises:
-        ServiceError: If the API refuses, fails, or is none.
+        ServiceError: If the API refuses or fails, or the address is not that of a STAC API.
     """
     from pystac_client import Client
     from pystac_client.exceptions import APIError
