@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.terminal import Json, print_json, print_note, print_table
+from pipeline.errors import LookalikeError
 from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import work_through
 from pipeline.settings import settings
@@ -72,8 +73,7 @@ def show(job: JobId, as_json: Json = False) -> None:
     typer.echo(f"{current.id}  {current.collection}  {current.state}")
     if current.stage:
         typer.echo(f"{_progress(current)}  {current.note}".rstrip())
-    if current.error:
-        typer.echo(f"{current.error['what']}: {current.error['where']}. {current.error['remedy']}.")
+    _print_error(current)
     for failure in current.failures:
         typer.echo(f"  {failure['block']}, {failure['tries']} tries: {failure['reason']}")
     _print_notes(current)
@@ -102,7 +102,7 @@ def follow(job: JobId) -> None:
     typer.echo(f"{current.collection} is {current.state}.")
     _print_notes(current)
     if current.error:
-        typer.echo(f"{current.error['what']}: {current.error['where']}. {current.error['remedy']}.")
+        _print_error(current)
         raise typer.Exit(1)
 
 
@@ -141,6 +141,11 @@ def _progress(job: Job) -> str:
     if not job.total:
         return job.stage
     return f"{job.stage} {job.done} of {job.total} {job.unit} ({job.share:.0%})"
+
+
+def _print_error(job: Job) -> None:
+    if error := job.error:
+        typer.echo(LookalikeError(error["what"], where=error["where"], remedy=error["remedy"]))
 
 
 def _print_notes(job: Job) -> None:

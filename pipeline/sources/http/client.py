@@ -113,19 +113,11 @@ class Http:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
-            raise AddressError(
-                "This is not a web address",
-                where=url.partition("?")[0].rpartition("@")[2][:80],
-                remedy="Check it",
-            ) from error
+            raise _no_address(url.partition("?")[0].rpartition("@")[2][:80]) from error
         host = parts.hostname or ""
         listed = host in self.private_hosts or f"{host}:{port}" in self.private_hosts
         if not host or parts.scheme not in ("https", "http"):
-            raise AddressError(
-                "This is not a web address",
-                where=without_secrets(url),
-                remedy="It starts with https://",
-            )
+            raise _no_address(without_secrets(url))
         if parts.scheme == "http" and not listed:
             raise AddressError(
                 "Only https addresses are opened",
@@ -183,11 +175,7 @@ class Http:
                 remedy="Check the address",
             ) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            raise ServiceError(
-                "This is not a web address",
-                where=without_secrets(url),
-                remedy="It starts with https://",
-            ) from error
+            raise _no_address(without_secrets(url)) from error
         except requests.exceptions.RequestException as error:
             if _caused_by(error, RefusedAddressError):
                 raise _private(url) from error
@@ -315,6 +303,11 @@ def _short(reason: object) -> str:
     }
     name = type(reason).__name__
     return names.get(name, "the connection failed or was cut off")
+
+
+def _no_address(where: str) -> AddressError:
+    remedy = "Give one that starts with https://"
+    return AddressError("This is not a web address", where=where, remedy=remedy)
 
 
 def _private(url: str) -> AddressError:
