@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.analysis.quality import BINS, _apart, _blurred, measure
+from pipeline.analysis.quality import BINS, _apart, _find_blurred, measure
 from pipeline.index.index import Index
 from tests.factories.synthetic import collection
 
@@ -20,8 +20,8 @@ def test_a_sound_collection_measures_well(tmp_path):
 def test_chips_without_detail_are_told_against_their_own_scene():
     sharpness = np.array([100, 110, 2, 900, 1000, 50], np.float32)
     scene = np.array([0, 0, 0, 1, 1, 1], np.int32)
-    assert _blurred(sharpness, scene).tolist() == [2, 5]
-    assert _blurred(np.empty(0, np.float32), np.empty(0, np.int32)).size == 0
+    assert _find_blurred(sharpness, scene).tolist() == [2, 5]
+    assert _find_blurred(np.empty(0, np.float32), np.empty(0, np.int32)).size == 0
 
 
 def test_neighbours_that_share_an_edge_are_apart_and_overlapping_ones_are_not():
