@@ -117,8 +117,10 @@ class Degrees(ParameterKind):
         """As `ParameterKind.read`."""
         items = value.split(",") if isinstance(value, str) else value
         try:
+            if not isinstance(items, (list, tuple)):
+                raise TypeError
             numbers = tuple(float(item) for item in items)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             numbers = ()
         if len(numbers) != len(self.names) or not all(map(math.isfinite, numbers)):
             text = ",".join(f"{number:g}" for number in self.example)
@@ -180,7 +182,7 @@ class Number(ParameterKind):
         """As `ParameterKind.read`."""
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not self.least <= number <= self.most or number == math.inf:
             span = (

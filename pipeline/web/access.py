@@ -150,7 +150,7 @@ class Access:
         """
         host = headers.get("host", "")
         origin = headers.get("origin")
-        if method not in SAFE_METHODS and origin and urlsplit(origin).netloc != host:
+        if method not in SAFE_METHODS and origin and _netloc(origin) != host:
             raise Forbidden(
                 "This request comes from another web page",
                 where=origin[:80],
@@ -310,6 +310,14 @@ def _hostname(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an origin, or None if it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _too_large(most: int) -> TooLarge:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BeforeValidator
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -29,6 +30,16 @@ ROOT = "/api/collections/{name}"
 SIZES = {"64": 64, "128": 128, "256": 256, "512": 512}
 #: Chips a picture is wide.
 WIDTHS = {"1": 1, "3": 3, "5": 5}
+
+
+class TileConvertor(IntegerConvertor):
+    """A whole number of a tile's address."""
+
+    # Python refuses to read a number of thousands of digits, and zoom 24 needs eight.
+    regex = "[0-9]{1,9}"
+
+
+register_url_convertor("tile", TileConvertor())
 
 Size = Annotated[
     Literal[64, 128, 256, 512],
@@ -50,7 +61,7 @@ TileRow = Annotated[int, Path(description="Row of the tile, from the north.")]
 
 
 @router.get(
-    ROOT + "/tiles/{scene}/{z:int}/{x:int}/{y:int}.png",
+    ROOT + "/tiles/{scene}/{z:tile}/{x:tile}/{y:tile}.png",
     summary="Get a map tile of a scene",
     **file("image/png"),
 )
@@ -94,7 +105,7 @@ def get_preview(collection: OpenedOrRenamed, v: Version = "") -> Response:
 
 
 @router.get(
-    "/api/looks/{look}/{z:int}/{x:int}/{y:int}.png",
+    "/api/looks/{look}/{z:tile}/{x:tile}/{y:tile}.png",
     summary="Get a map tile of a raster before it is built",
     **file("image/png"),
 )

@@ -73,6 +73,7 @@ def test_a_page_elsewhere_cannot_call_the_local_server_under_its_own_name():
 def test_a_page_elsewhere_cannot_send_anything(access):
     here = client(access)
     refused(here.post("/x", headers={"Origin": "https://evil.example"}), 403)
+    refused(here.post("/x", headers={"Origin": "http://["}), 403)
     assert here.post("/x", headers={"Origin": "http://localhost:8501"}).status_code == 200
     assert here.get("/x", headers={"Origin": "https://evil.example"}).status_code == 200
 

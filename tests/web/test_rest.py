@@ -296,6 +296,29 @@ def test_bodies_that_are_no_object_are_refused(client, path, body):
     problem_of(client.post(path, content=body), 400)
 
 
+HUGE = 10**400  # a number that JSON holds and no float does
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"at": [HUGE, 1]},
+        {"at": {"6.43": 1, "46.44": 2}},
+        {"box": [6, 46, HUGE, 47]},
+        {"chip": "x", "threshold": -HUGE},
+        {"chip": "x", "max_nodata": HUGE},
+        {"chip": "x", "away": HUGE},
+    ],
+)
+def test_numbers_that_no_float_holds_are_refused(client, fields):
+    problem_of(client.post(f"{BAY}/search", json=fields), 400)
+
+
+def test_an_area_with_a_number_that_no_float_holds_is_refused(client):
+    area = {"type": "Polygon", "coordinates": [[[HUGE, 0], [1, 0], [1, 1], [HUGE, 0]]]}
+    problem_of(client.post(f"{BAY}/eligible", json={"within": area}), 400)
+
+
 def test_a_form_that_is_none_is_a_problem(client):
     kind = {"content-type": "multipart/form-data; boundary=x"}
     problem_of(client.post(f"{BAY}/search", content=b"--x\r\nhello", headers=kind), 400)

@@ -106,7 +106,7 @@ def test_a_tile_beside_the_scene_is_one_clear_pixel(client, collection) -> None:
     assert pixels(answer.content).max() == 0
 
 
-@pytest.mark.parametrize("place", ["2/9/9", "2/-1/0", "99/0/0"])
+@pytest.mark.parametrize("place", ["2/9/9", "2/-1/0", "99/0/0", "9" * 5000 + "/0/0"])
 def test_an_impossible_tile_is_not_found(client, collection, place: str) -> None:
     scene, *_ = covering(collection)
     assert client.get(f"/api/collections/made/tiles/{scene}/{place}.png").status_code == 404

@@ -42,6 +42,7 @@ def read_geojson(source: str | dict[str, Any], where: str = "") -> list[Feature]
         AttributeError,
         IndexError,
         KeyError,
+        OverflowError,
         RecursionError,
         TypeError,
         ValueError,
