@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,15 @@ import typer
 from pipeline.build.build import describe_left_out, sample_requests
 from pipeline.build.request import BuildRequest
 from pipeline.cli import jobs
-from pipeline.cli.terminal import Aoi, Json, count, print_json, print_table, progress
+from pipeline.cli.terminal import (
+    Aoi,
+    Json,
+    checked_text,
+    count,
+    print_json,
+    print_table,
+    progress,
+)
 from pipeline.errors import InputError
 from pipeline.geo.area import Area
 from pipeline.imagery.ingest import SceneInput
@@ -42,7 +51,10 @@ def build(
     bands: Annotated[
         str | None, typer.Option(help="Bands shown as red, green, blue, for instance 4,3,2.")
     ] = None,
-    title: Annotated[str | None, typer.Option(help="Title of the collection, any text.")] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(help="Title of the collection, any text.", callback=checked_text),
+    ] = None,
     date: Annotated[
         str | None,
         typer.Option(help="Acquisition date, if neither the rasters nor their names state it."),
@@ -113,7 +125,8 @@ def _bands(text: str | None) -> tuple[int, int, int] | None:
     if text is None:
         return None
     numbers = text.split(",")
-    if len(numbers) != 3 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+    # Python refuses to read a number of thousands of digits.
+    if len(numbers) != 3 or not all(re.fullmatch(r"\s*0*[1-9]\d{0,4}\s*", n) for n in numbers):
         raise InputError(
             "--bands needs three band numbers", where=text, remedy="For instance --bands 3,2,1"
         )

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.build.build import describe_left_out
-from pipeline.cli.terminal import Json, Name, count, library, print_json, print_table
+from pipeline.cli.terminal import (
+    Json,
+    Name,
+    checked_text,
+    count,
+    library,
+    print_json,
+    print_table,
+)
 from pipeline.errors import LookalikeError
 from pipeline.jobs.queue import Jobs
 from pipeline.settings import settings
@@ -108,8 +116,10 @@ def rename(name: Name, new_name: Annotated[str, typer.Argument(help="The new nam
 
 def describe(
     name: Name,
-    title: Annotated[str | None, typer.Option(help="New title.")] = None,
-    description: Annotated[str | None, typer.Option(help="New description.")] = None,
+    title: Annotated[str | None, typer.Option(help="New title.", callback=checked_text)] = None,
+    description: Annotated[
+        str | None, typer.Option(help="New description.", callback=checked_text)
+    ] = None,
 ) -> None:
     """Change a collection's title or description."""
     library().describe(name, title=title, description=description)

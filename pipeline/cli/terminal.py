@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.collection.library import Library
-from pipeline.errors import Cancelled, LookalikeError
+from pipeline.errors import Cancelled, LookalikeError, QueryError
 from pipeline.geo.area import Area
 from pipeline.progress import OnProgress, Progress
 from pipeline.settings import settings
@@ -52,6 +52,21 @@ def area_of_text(text: str) -> Area:
     if re.match(r"\s*(\{|(SRID=\d+;)?\s*(MULTI)?POLYGON[\sZM]*\()", text, re.IGNORECASE):
         return _print_notes(Area.from_text(text))
     return area_of_file(text)
+
+
+def checked_text(text: str | None) -> str | None:
+    """A text that is kept in a file of ours; the callback of its option.
+
+    Raises:
+        QueryError: If it is not UTF-8, which is what our files are written in.
+    """
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(
+            "This text is not UTF-8", where=text, remedy="Type it in a UTF-8 terminal"
+        ) from error
+    return text
 
 
 def _print_notes(area: Area) -> Area:
