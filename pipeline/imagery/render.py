@@ -119,10 +119,40 @@ def _open(scene: Scene) -> Reader:
         from rio_tiler.io import Reader
 
     dataset = open_dataset(location(scene.path))
+    options = _north_up(dataset)
     if is_ambiguous(scene.nodata):
         # With None, GDAL falls back to the file's nodata value; no pixel equals NaN.
-        dataset = WarpedVRT(dataset, nodata=None, src_nodata=math.nan, add_alpha=True)
+        options |= {"nodata": None, "src_nodata": math.nan, "add_alpha": True}
+    if options:
+        dataset = WarpedVRT(dataset, **options)
     return Reader(scene.path, dataset=dataset)
+
+
+def _north_up(dataset: Any) -> dict[str, Any]:
+    """Options of the `WarpedVRT` that shows a raster with its first row in the north.
+
+    None are needed where it is so already.  Elsewhere rio-tiler would draw a preview as the rows
+    come, and fail to find a window.
+    """
+    from rasterio.enums import ColorInterp
+    from rasterio.transform import from_bounds
+
+    grid = dataset.transform
+    if grid.a > 0 > grid.e and not (grid.b or grid.d):
+        return {}
+    corners = [grid @ (x * dataset.width, y * dataset.height) for x in (0, 1) for y in (0, 1)]
+    (west, east), (south, north) = ((min(line), max(line)) for line in zip(*corners, strict=True))
+    side = math.sqrt(abs(grid.determinant))
+    width, height = (max(1, round(span / side)) for span in (east - west, north - south))
+    # A turned raster leaves the corners of the new grid empty.
+    unmasked = dataset.nodata is None and ColorInterp.alpha not in dataset.colorinterp
+    return {
+        "crs": dataset.crs,
+        "transform": from_bounds(west, south, east, north, width, height),
+        "width": width,
+        "height": height,
+        "add_alpha": unmasked,
+    }
 
 
 def overview(scene: Scene, size: int) -> tuple[bytes, tuple[float, float, float, float]]:
