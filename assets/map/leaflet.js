@@ -34,6 +34,11 @@ function takeClicksOnly(L) {
   return L;
 }
 
+// leaflet-draw passes touches on to maps made after it was loaded, and to this one from now on.
+export function takeTouches(L, map) {
+  if (!map.touchExtend) map.addHandler('touchExtend', L.Map.TouchExtend);
+}
+
 const vendored = (file) => new URL(`../vendor/${file}`, import.meta.url).href;
 
 function script(file) {

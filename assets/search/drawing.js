@@ -1,7 +1,7 @@
 // Drawing on the map: a box to search by, a polygon that results must lie in.
 import { DRAWN } from '../map/colours.js';
 import { DRAWING_HINTS } from '../map/drawing_hints.js';
-import { loadDraw } from '../map/leaflet.js';
+import { loadDraw, takeTouches } from '../map/leaflet.js';
 import { h, TOUCH } from '../shared/dom.js';
 import { later } from '../shared/idle.js';
 import { createKeyboardBox } from './keyboard_box.js';
@@ -13,7 +13,7 @@ export function createDrawing(map, { store, actions, root }) {
   const keyBox = createKeyboardBox(map, root.querySelector('.lk-map-pane'));
   let tool = null;
   let stopped = false;
-  const how = h('p', { class: 'lk-pill', role: 'status', hidden: true });
+  const how = h('output', { class: 'lk-pill', hidden: true });
   map.getContainer().parentElement.append(how);
 
   async function begin(kind) {
@@ -23,6 +23,7 @@ export function createDrawing(map, { store, actions, root }) {
     try {
       const L = await loadDraw();
       if (stopped) return undefined;
+      takeTouches(L, map);
       const options = { shapeOptions: DRAWN, showArea: false, metric: true };
       tool = new L.Draw[KINDS[kind]](map, options);
       tool.enable();

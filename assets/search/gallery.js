@@ -54,7 +54,7 @@ function invitation({ chips, title }) {
   return h(
     'div',
     { class: 'lk-invitation' },
-    h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} anything on the image`),
+    h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} something on the map`),
     h(
       'p',
       {},

@@ -340,6 +340,19 @@ def click_map(page: Page, lon: float, lat: float) -> None:
     page.mouse.click(*spot(page, lon, lat))
 
 
+def swipe(page: Page, *spots: tuple[float, float]) -> None:
+    """Draw a finger over these places in the window.
+
+    It may take long: Leaflet.draw takes the touch for itself, so that it never is a long press.
+    """
+    session = page.context.new_cdp_session(page)
+    kinds = ["touchStart", *["touchMove"] * (len(spots) - 1), "touchEnd"]
+    for kind, at in zip(kinds, [*spots, None], strict=True):
+        points = [{"x": at[0], "y": at[1]}] if at else []
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.detach()
+
+
 def state(page: Page, name: str) -> Any:
     """One value of the explorer's state."""
     return page.evaluate("(name) => lookalike.store.state[name]", name)

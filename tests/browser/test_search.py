@@ -26,6 +26,7 @@ from tests.browser.driver import (
     ran,
     results,
     spot,
+    swipe,
     state,
     until,
     visit,
@@ -139,14 +140,14 @@ def test_back_and_forward_lead_from_search_to_search_and_then_off_the_page(app, 
     assert page.evaluate("() => lookalike.map.centre()") == centre
     assert page.evaluate("() => document.querySelector('.lk-explorer').lkSame")
     page.go_back()
-    page.get_by_text("Click anything on the image").wait_for()
+    page.get_by_text("Click something on the map").wait_for()
     with ran(page):
         page.go_back()
     assert page.evaluate(f"() => {RUNS}") == before + 1, "steps among searches ran the page anew"
     page.locator(".lk-collection").first.wait_for()
     page.go_forward()
     live(page)
-    page.get_by_text("Click anything on the image").wait_for()  # as it was left
+    page.get_by_text("Click something on the map").wait_for()  # as it was left
 
 
 def test_back_pressed_quickly_leaves_the_way_forward(app, visit) -> None:
@@ -272,6 +273,15 @@ def test_a_drawn_box_is_searched(app, visit) -> None:
     live(page)
     assert results(page) == ids
     assert page.get_by_label("Any orientation").is_checked()
+
+
+def test_a_box_is_drawn_by_touch(app, visit) -> None:
+    page = opened(app, visit, size=PHONE)
+    page.get_by_role("button", name="Draw a search box").tap()
+    page.get_by_text("Drag to draw a box").wait_for()
+    swipe(page, *(spot(page, *share(page, *at)) for at in ((0.7, 0.6), (0.8, 0.5), (0.9, 0.4))))
+    until(page, "s.query?.kind === 'box'")
+    assert len(results(page)) == 10
 
 
 def test_a_box_is_drawn_and_searched_by_keys_alone(app, visit) -> None:

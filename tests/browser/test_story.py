@@ -33,6 +33,7 @@ from tests.browser.driver import (
     results,
     serving,
     spot,
+    swipe,
     visit,
     wait,
 )
@@ -134,17 +135,7 @@ class Person:
                 self.page.mouse.move(*spot, steps=3)
             self.page.mouse.up()
             return
-        # May last: Leaflet.draw takes the touch for itself, so that it never is a long press.
-        session = self.page.context.new_cdp_session(self.page)
-        for kind, spots in (
-            ("touchStart", [start]),
-            ("touchMove", [middle]),
-            ("touchMove", [end]),
-            ("touchEnd", []),
-        ):
-            points = [{"x": x, "y": y} for x, y in spots]
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        session.detach()
+        swipe(self.page, start, middle, end)
 
     def until(self, condition: str, value: Any = None) -> None:
         """Wait for a condition on the Search page's state `s`."""
