@@ -320,6 +320,8 @@ def test_a_pasted_box_and_a_pasted_nonsense(app: App, visit: Visit) -> None:
     alert.wait_for()
     assert "Traceback" not in page.locator("body").inner_text()
     expect(page.locator("h2.lk-step").first).to_contain_text("km²")
+    page.get_by_role("radio", name="Draw").click()
+    expect(alert).to_have_count(0)  # of an input that is no longer shown
 
 
 def test_no_step_is_shown_twice_while_another_grows_or_shrinks(app: App, visit: Visit) -> None:

@@ -29,6 +29,7 @@ def choose(area: Area | None) -> ChosenImagery | None:
         key="area.kind",
         persist_state="session",
         label_visibility="collapsed",
+        on_change=shape.forget_refusal,
     )
     with st.container():
         try:

@@ -32,6 +32,7 @@ def choose() -> Area | None:
         persist_state="session",
         width="stretch",
         label_visibility="collapsed",
+        on_change=shape.forget_refusal,
     )
     with st.container():
         if way == "File":
@@ -74,19 +75,20 @@ def _text() -> None:
             "Bounding box, coordinates or GeoJSON",
             key="area.text",
             persist_state="session",
-            placeholder="-122.2, 37.4, -122.0, 37.6   (west, south, east, north)\n"
-            "37.79, -122.40   (latitude, longitude)",
-            height=88,
+            placeholder="West, south, east, north:\n-122.2, 37.4, -122.0, 37.6\n"
+            "Latitude, longitude:\n37.79, -122.40",
+            height=122,
         )
         left, right = st.columns(2, vertical_alignment="bottom")
         with left:
             km = st.number_input(
-                "Box side around a point, km",
+                "Box side, km",
                 0.1,
                 2000.0,
                 key=draft.start("km", 10.0),
                 persist_state="session",
                 format="%g",
+                help="Size of the box drawn around a single point",
             )
         with right:
             pressed = st.form_submit_button("Set area", width="stretch")

@@ -89,6 +89,11 @@ def refusal() -> LookalikeError | None:
     return st.session_state.get(REFUSED)
 
 
+def forget_refusal() -> None:
+    """Drop the error of an input that is no longer on the page."""
+    st.session_state.pop(REFUSED, None)
+
+
 def stamp() -> str:
     """Changes whenever the map must show another outline than the one it drew itself."""
     return str(st.session_state.setdefault(STAMP, secrets.token_hex(4)))
