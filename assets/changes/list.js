@@ -29,9 +29,10 @@ function summaryText({ found }) {
   if (!found) return '';
   const { matched, unmatched, appeared, disappeared, persists } = found;
   const nothing = !appeared.length && !disappeared.length && !persists.length;
-  const bare = unmatched ? `; ${formatCount(unmatched)} chips covered by only one date` : '';
+  const bare = unmatched ? `; ${unmatched === 1 ? '1 chip' : `${formatCount(unmatched)} chips`} covered by only one date` : '';
   const hint = nothing ? ' No matches: lower the similarity threshold.' : '';
-  return `${formatCount(matched)} places compared${bare}.${hint}`;
+  const places = matched === 1 ? '1 place' : `${formatCount(matched)} places`;
+  return `${places} compared${bare}.${hint}`;
 }
 
 function queryCard({ query, good }, { service, data, actions }) {

@@ -84,7 +84,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
     const kept = search.hits.filter((hit) => hit.score >= minScore - 1e-9);
     const all = kept.length === search.hits.length;
     counted.textContent = all
-      ? `${formatCount(search.hits.length)} hits out of ${formatCount(search.eligible)} chips`
+      ? `${formatCount(search.hits.length)} ${search.hits.length === 1 ? 'hit' : 'hits'} out of ${formatCount(search.eligible)} chips`
       : `${formatCount(kept.length)} of ${formatCount(search.hits.length)} hits at or above ${formatScore(minScore)}`;
     [...grid.children].forEach((item, at) =>
       item.classList.toggle('lk-below', search.hits[at].score < minScore - 1e-9),

@@ -1,6 +1,6 @@
 // The embedding space beside the map: colour by scene or by similarity; a lasso shows on the map.
 import { readFootprints } from '../map/footprints.js';
-import { h } from '../shared/dom.js';
+import { h, TOUCH } from '../shared/dom.js';
 import { formatCount } from '../shared/format.js';
 import { expose } from '../shared/idle.js';
 import { collectionKey, createMount } from '../shared/mount.js';
@@ -93,9 +93,9 @@ function statusText({ shown, like, points, trouble }) {
   const colour = like ? ' Coloured by similarity to the selected chip.' : '';
   if (shown.size) return `${formatCount(shown.size)} of ${total} chips are shown on the map.${colour}`;
   return like
-    ? 'Coloured by similarity to the selected chip. Click it again to colour by scene.'
-    : `${total} chips; similar ones are close together. Lasso some to show them on the map, or click ` +
-        'one to colour the others by similarity.';
+    ? `Coloured by similarity to the selected chip. ${TOUCH ? 'Tap' : 'Click'} it again to colour by scene.`
+    : `${total} chips; similar ones are close together. Lasso some to show them on the map, or ` +
+        `${TOUCH ? 'tap' : 'click'} one to colour the others by similarity.`;
 }
 
 function nearestChip({ points, footprints }, lon, lat) {

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import messages
 from pages.ui.area import draft
+from pages.ui.formatting import plural
 from pipeline.dates import Dates
 from pipeline.errors import LookalikeError
 from pipeline.sources.candidates import Candidate
@@ -66,7 +67,7 @@ def _alternatives(source: Source, area: Area, when: Dates | None) -> None:
         return
     for product, number in source.alternatives(area, when)[:3]:
         st.button(
-            f"Use {product.short_title} ({number} images)",
+            f"Use {product.short_title} ({plural(number, 'image')})",
             key=f"area-instead-{product.id}",
             on_click=_use_collection,
             args=(product.id,),
