@@ -105,7 +105,7 @@ def evaluate(
     """
     if method not in get_args(Method):
         raise QueryError(
-            "Unknown method", where=method, remedy=f"Use {', '.join(get_args(Method))}"
+            "Unknown method", where=method, remedy=f"Use one of {', '.join(get_args(Method))}"
         )
     started = time.monotonic()
     files, names = _list_pictures(folder)

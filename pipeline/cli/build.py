@@ -57,7 +57,7 @@ def build(
     ] = None,
     date: Annotated[
         str | None,
-        typer.Option(help="Acquisition date, if neither the rasters nor their names state it."),
+        typer.Option(help="Acquisition date; by default from the rasters' tags or names."),
     ] = None,
     crs: Annotated[
         str | None, typer.Option(help="CRS of rasters that state none, for instance EPSG:32632.")
@@ -112,7 +112,7 @@ def report(summary: BuildSummary, as_json: bool) -> None:
         ["", summary.name],
         [
             ("Chips", count(summary.chips)),
-            ("Left out", describe_left_out(summary.left_out) or "none"),
+            ("Skipped", describe_left_out(summary.left_out) or "none"),
             ("Scenes", ", ".join(summary.scenes)),
             ("Blocks", f"{summary.blocks_made} made, {summary.blocks_kept} already finished"),
             ("Time", f"{summary.seconds:.1f} s"),

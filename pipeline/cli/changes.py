@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.search import SearchOptions, with_search_options
-from pipeline.cli.terminal import GeoJson, Json, Name, count, library, print_json, print_table
+from pipeline.cli.terminal import (
+    GeoJson,
+    Json,
+    Name,
+    count,
+    library,
+    plural,
+    print_json,
+    print_table,
+)
 from pipeline.search.changes import KINDS
 from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
@@ -77,6 +86,6 @@ def _print(result: Changes) -> None:
         right=frozenset({1, 2, 3}),
     )
     typer.echo(
-        f"{result.before} → {result.after}: {count(result.matched)} places compared, "
+        f"{result.before} → {result.after}: {plural(result.matched, 'place')} compared, "
         f"{count(result.unmatched)} covered on one date only, threshold {result.threshold:.2f}."
     )

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli.terminal import Json, Name, count, library, print_json, print_table, progress
+from pipeline.cli.terminal import (
+    Json,
+    Name,
+    count,
+    library,
+    plural,
+    print_json,
+    print_table,
+    progress,
+)
 from pipeline.export import chip_files
 from pipeline.geo.footprint import polygon
 from pipeline.sources.google.files import Drive
@@ -108,4 +117,4 @@ def export(
              "uploaded": files.uploaded}
         )  # fmt: skip
     else:
-        typer.echo(f"{count(files.chips)} chips in {files.folder}, {count(files.written)} new")
+        typer.echo(f"{plural(files.chips, 'chip')} in {files.folder}, {count(files.written)} new")

@@ -78,7 +78,7 @@ def info(name: Name, as_json: Json = False) -> None:
         ("Title", manifest.title),
         ("State", _state(collection)),
         ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
-        ("Left out", describe_left_out(manifest.left_out) or "none"),
+        ("Skipped", describe_left_out(manifest.left_out) or "none"),
         ("Model", f"{model.name}, {model.mode} mode, {model.weights_sha256[:12]}…"),
         ("Disk", f"{collection.disk_bytes() / 1e6:.1f} MB in {collection.path}"),
         ("Built", f"{manifest.updated}, {manifest.seconds:.0f} s"),

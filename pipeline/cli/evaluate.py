@@ -36,4 +36,4 @@ def evaluate(
     rows = [(name, f"{value:.3f}") for name, value in figures]
     print_table(["", f"{result.queries} queries"], rows, right=frozenset({1}))
     for reason in result.left_out:
-        typer.echo(f"Left out: {reason}")
+        typer.echo(f"Skipped: {reason}")

@@ -75,7 +75,9 @@ def searches(name: Name, as_json: Json = False) -> None:
         print_json(rows)
         return
     keys = ["id", "name", "created", "hits", "reviewed", "query"]
-    print_table(keys, [tuple(str(row[key]) for key in keys) for row in rows])
+    print_table(
+        [key.capitalize() for key in keys], [tuple(str(row[key]) for key in keys) for row in rows]
+    )
 
 
 def _format_of(path: Path) -> Format:

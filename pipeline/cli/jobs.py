@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.terminal import Json, print_json, print_note, print_table
+from pipeline.cli.terminal import Json, plural, print_json, print_note, print_table
 from pipeline.errors import LookalikeError
 from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import work_through
@@ -128,7 +128,7 @@ def remove(job: JobId) -> None:
 @jobs_app.command()
 def run() -> None:
     """Run all queued jobs in this terminal."""
-    typer.echo(f"Ran {work_through(_jobs(), settings())} jobs.")
+    typer.echo(f"Ran {plural(work_through(_jobs(), settings()), 'job')}.")
 
 
 def _jobs() -> Jobs:

@@ -18,6 +18,7 @@ from pipeline.cli.terminal import (
     area_of_text,
     count,
     library,
+    plural,
     print_json,
     print_table,
 )
@@ -204,7 +205,9 @@ def search(
     options: SearchOptions,
     source: Annotated[
         str | None,
-        typer.Option("--from", help="Collection of the chip, point or box, if it is another."),
+        typer.Option(
+            "--from", help="Collection that holds the chip, point or box, if not this one."
+        ),
     ] = None,
     sites: Sites = False,
     geojson: GeoJson = False,
@@ -250,7 +253,7 @@ def _print_sites(outcome: Outcome) -> None:
         right=frozenset({0, 1, 6}),
     )
     hits = len(outcome.result.hits)
-    typer.echo(f"{len(outcome.sites)} sites, made up of {hits} of {_summary(outcome)}")
+    typer.echo(f"{plural(len(outcome.sites), 'site')}, made up of {hits} of {_summary(outcome)}")
 
 
 def _cells(hit: Hit, rank: int, score: float, centre: tuple[float, float]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pipeline.cli.terminal import (
     area_of_file,
     count,
     library,
+    plural,
     print_json,
     print_note,
     print_table,
@@ -172,7 +173,7 @@ def _earth_engine(as_json: bool) -> None:
         print_json([asdict(product) for product in CATALOGUE.values()])
         return
     print_table(
-        ["Collection", "What", "m/pixel", "Where", "When", "Licence"],
+        ["Image collection", "Title", "m/pixel", "Region", "Dates", "Licence"],
         [(p.id, p.title, f"{p.scale:g}", p.where, p.when, p.license) for p in CATALOGUE.values()],
     )
 
@@ -182,7 +183,7 @@ def _stac(as_json: bool) -> None:
         print_json([asdict(api) for api in apis().values()])
         return
     print_table(
-        ["Catalogue", "Address", "Collections"],
+        ["Catalogue", "Address", "Image collections"],
         [(api.name, api.url, ", ".join(api.collections)) for api in apis().values()],
     )
 
@@ -216,7 +217,7 @@ def list_scenes(
         typer.echo(why_empty(listing.source, listing.area, listing.dates))
         return
     print_table(
-        ["Id", "Date", "Cloud", "m/pixel", "Covers", "Title"],
+        ["Id", "Date", "Cloud", "m/pixel", "Coverage", "Title"],
         [
             (
                 image.id,
@@ -234,9 +235,9 @@ def list_scenes(
     chosen = best(listing.area, candidates)
     estimate = listing.source.estimate(listing.area, chosen)
     typer.echo(
-        f"`fetch` would download {len(chosen)} of them: {estimate.scenes} scenes, "
+        f"`fetch` would download {len(chosen)} of them: {plural(estimate.scenes, 'scene')}, "
         f"{count(estimate.pixels)} pixels, {estimate.bytes / 1e6:.1f} MB, "
-        f"{count(estimate.requests)} requests."
+        f"{plural(estimate.requests, 'request')}."
     )
     for limit_met in estimate.limits:
         typer.echo(f"{limit_met}.")
@@ -384,7 +385,7 @@ def _build(name: str, fetched: Sequence[SceneInput], area: Area | None, stride: 
         area=area,
     )
     summary = build.run(request)
-    typer.echo(f"{summary.name}: {count(summary.chips)} chips", err=True)
+    typer.echo(f"{summary.name}: {plural(summary.chips, 'chip')}", err=True)
     for note in summary.notes:
         if area is None or note not in area.notes:  # those were printed before the fetch
             print_note(note)

@@ -124,6 +124,11 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
+def plural(number: int, noun: str) -> str:
+    """1 → "1 chip", 3 → "3 chips"."""
+    return f"{count(number)} {noun if number == 1 else noun + 's'}"
+
+
 def count(number: int) -> str:
     """A number with thin spaces between thousands."""
     return f"{number:,}".replace(",", "\u2009")

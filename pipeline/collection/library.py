@@ -190,7 +190,11 @@ class Library:
         name, _, stamp = token.rpartition(".")
         source = self.trash / f"{check_name(name)}.{int(stamp)}" if stamp.isdecimal() else None
         if source is None or not source.is_dir():
-            raise NotFoundError("It is no longer in the trash", where=token)
+            raise NotFoundError(
+                "No deleted collection has this token",
+                where=token,
+                remedy="It may have been restored or deleted permanently",
+            )
         target = self.root / name
         if _state(target) is not None:
             raise QueryError(

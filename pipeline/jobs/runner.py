@@ -178,7 +178,8 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
         seconds = time.monotonic() - started
         new, existing = sum(block.chips for block in made), sum(part.rows for part in kept)
         line = (
-            f"embedded {len(tasks)} blocks in {seconds:.1f} s: {new} new chips, {existing} existing"
+            f"embedded chips of {len(tasks)} {'block' if len(tasks) == 1 else 'blocks'} "
+            f"in {seconds:.1f} s: {new} new chips, {existing} existing"
         )
         jobs.tell(job.id, line)
         return made

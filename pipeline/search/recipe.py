@@ -59,12 +59,12 @@ class Recipe:
     good: Annotated[
         tuple[str, ...],
         Parameter(
-            Ids(), "Chips that are good examples: ranked first, and a start on their own.", START
+            Ids(),
+            "Good examples: ranked first; enough to search from without another start.",
+            START,
         ),
     ] = ()
-    bad: Annotated[
-        tuple[str, ...], Parameter(Ids(), "Chips that are bad examples: never hits.")
-    ] = ()
+    bad: Annotated[tuple[str, ...], Parameter(Ids(), "Bad examples: never hits.")] = ()
     k: Annotated[int, Parameter(COUNT, f"Number of hits, 1 to {MAX_K}.")] = 10
     suppress: Annotated[
         bool,

@@ -136,7 +136,8 @@ class Coverage:
         if not self.count:
             return "No images here"
         dates = "" if not self.first else f", {self.first} to {self.last}"
-        return f"{self.count} images{dates}, {self.share:.0%} of {self.area_km2:.1f} km²"
+        images = "1 image" if self.count == 1 else f"{self.count} images"
+        return f"{images}{dates}, {self.share:.0%} of {self.area_km2:.1f} km²"
 
 
 class Refusal(NamedTuple):

@@ -26,8 +26,8 @@ from tests.browser.driver import (
     ran,
     results,
     spot,
-    swipe,
     state,
+    swipe,
     until,
     visit,
 )

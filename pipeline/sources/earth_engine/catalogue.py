@@ -86,12 +86,12 @@ CATALOGUE: dict[str, Product] = {
             "SKYSAT/GEN-A/PUBLIC/ORTHO/RGB",
             "SkySat, Planet's public scenes",
             RGB, "uint8", 0.8, 11, 190,
-            "scattered places, New York among them", "2014-07-03 to 2016-12-24",
+            "scattered places, including New York", "2014-07-03 to 2016-12-24",
             "© Planet; see its catalogue page",
         ),
         Product(
-            "USDA/NAIP/DOQQ", "NAIP, aerial pictures of farmland and all else",
-            RGB, "uint8", 1.0, 0, 255, "the 48 states of the USA without Alaska and Hawaii",
+            "USDA/NAIP/DOQQ", "NAIP, aerial photographs",
+            RGB, "uint8", 1.0, 0, 255, "the 48 contiguous states of the USA",
             "2002 on", "Public domain (USDA)", "year",
         ),
         Product(
