@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from pipeline.imagery.reader import SceneReader, apply_stretch
 
 if TYPE_CHECKING:
     from affine import Affine
+    from rasterio import DatasetReader
     from rio_tiler.io import Reader
     from rio_tiler.models import ImageData
 
@@ -128,7 +129,7 @@ def _open(scene: Scene) -> Reader:
     return Reader(scene.path, dataset=dataset)
 
 
-def _north_up(dataset: Any) -> dict[str, Any]:
+def _north_up(dataset: DatasetReader) -> dict[str, Any]:
     """Options of the `WarpedVRT` that shows a raster with its first row in the north.
 
     None are needed where it is so already.  Elsewhere rio-tiler would draw a preview as the rows

@@ -59,7 +59,9 @@ def test_the_overview_of_a_turned_scene_covers_its_footprint_and_is_clear_beside
     picture, (west, south, east, north) = overview(turned, 200)
     corners = [NORTH_UP @ Affine.rotation(30) @ (x, y) for x in (0, 400) for y in (0, 300)]
     xs, ys = zip(*corners, strict=True)
-    assert (west, south, east, north) == pytest.approx((min(xs), min(ys), max(xs), max(ys)), abs=200)
+    assert (west, south, east, north) == pytest.approx(
+        (min(xs), min(ys), max(xs), max(ys)), abs=200
+    )
     alpha = pixels(picture)[..., 3]
     assert alpha[0, 0] == 0
     assert alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] == 255
