@@ -45,6 +45,7 @@ import numpy as np
 from IPython.display import Image as Shown, Markdown, display
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.collection.chip_pictures import read_chips
 from pipeline.collection.library import Library
 from pipeline.index.index import Index
 from pipeline.imagery.reader import SceneReader
@@ -70,11 +71,7 @@ def jpeg(picture, quality=82):
 
 def chip_picture(collection, row, size):
     """A chip as the network sees it, resized."""
-    chips = collection.chips
-    scene = collection.scenes[chips.scene_ids[chips.scene[row]]]
-    with SceneReader(scene) as reader:
-        pixels = reader.picture(int(chips.cols[row]), int(chips.rows[row]), 256, 256, size)
-    return Image.fromarray(pixels)
+    return Image.fromarray(next(read_chips(collection, [row], size)))
 
 
 def scene_picture(collection, height, marks=()):
@@ -82,7 +79,7 @@ def scene_picture(collection, height, marks=()):
     (scene,) = collection.scenes.values()
     side = max(scene.width, scene.height)
     with SceneReader(scene) as reader:
-        square = reader.picture(0, 0, side, side, round(height * side / scene.height))
+        square = reader.thumbnail(0, 0, side, side, round(height * side / scene.height))
     picture = Image.fromarray(square).crop((0, 0, scene.width * height // scene.height, height))
     pen, scale = ImageDraw.Draw(picture), height / scene.height
     for row, colour, text in reversed(marks):
