@@ -63,7 +63,7 @@ def read_json(path: Path, *, what: str, remedy: str) -> Any:
     """
     try:
         return json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DamagedError(f"{what} is damaged", where=path, remedy=remedy) from error
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,7 +198,7 @@ class Scene:
             height, width = about["proj:shape"]
             red, green, blue = about["lookalike:bands"]
             nodata = bands[0]["nodata"]
-            return cls(
+            scene = cls(
                 id=item["id"],
                 path=image["href"],
                 title=about["title"],
@@ -216,7 +217,16 @@ class Scene:
                 source_url=about["lookalike:source_url"],
                 license=about.get("license", ""),
             )
-        except (AttributeError, LookupError, TypeError, ValueError, SceneError) as error:
+            _check_kinds(scene)
+            return scene
+        except (
+            AttributeError,
+            LookupError,
+            OverflowError,
+            TypeError,
+            ValueError,
+            SceneError,
+        ) as error:
             raise DamagedError(
                 "A scene's description is damaged",
                 where=item.get("id", "") if isinstance(item, dict) else "",
@@ -245,7 +255,36 @@ def load_scene(folder: Path, scene_id: str) -> Scene:
         remedy="Delete the collection and build it again",
     )
     scene = Scene.from_item(item)
+    if scene.id != scene_id:
+        raise DamagedError(
+            "A scene's description is of another scene",
+            where=file,
+            remedy="Delete the collection and build it again",
+        )
     return replace(scene, path=str((folder / scene.path).absolute()))
+
+
+def _check_kinds(scene: Scene) -> None:
+    """Raise `TypeError` or `ValueError` if a value cannot be one of its field's."""
+    texts = (
+        *(scene.id, scene.path, scene.title, scene.crs, scene.dtype),
+        *(scene.source, scene.source_url, scene.license),
+        scene.datetime or "",
+    )
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r} is no text")
+        text.encode()  # JSON can spell unpaired surrogates, which nothing else can hold
+    sizes = (scene.width, scene.height, *scene.bands)
+    if not all(type(size) is int and 0 < size < 2**31 for size in sizes):
+        raise TypeError(f"{sizes} are no sizes and bands")
+    if max(scene.bands) > scene.count:
+        raise ValueError(f"{scene.bands} are more than the {scene.count} bands")
+    numbers = (*scene.transform, scene.gsd)
+    if len(numbers) != 7 or not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"{numbers} are no transform and resolution")
+    if scene.datetime is not None:
+        date.fromisoformat(scene.datetime[:10])
 
 
 def _json_number(value: float | None) -> float | str | None:

@@ -775,6 +775,48 @@ def test_ingest_mends_a_damaged_description(tmp_path: Path) -> None:
     assert ingest(SceneInput(path), tmp_path / "out") == load_scene(tmp_path / "out", scene.id)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("id",), None),
+        (("id",), "another"),
+        (("assets", "image", "href"), 5),
+        (("assets", "image", "raster:bands"), []),
+        (("properties", "title"), "\ud800"),
+        (("properties", "datetime"), "soon"),
+        (("properties", "gsd"), "10 m"),
+        (("properties", "proj:epsg"), None),
+        (("properties", "proj:epsg"), "\ud800"),
+        (("properties", "proj:shape"), [10**30, 300]),
+        (("properties", "proj:shape"), [None, 300]),
+        (("properties", "proj:transform"), []),
+        (("properties", "proj:transform"), [10**400, 0, 0, 0, 1, 0]),
+        (("properties", "lookalike:bands"), [1, 2, 9]),
+        (("properties", "lookalike:bands"), [[], 2, 3]),
+    ],
+)
+def test_a_description_with_a_wrong_value_is_damaged(
+    tmp_path: Path, place: tuple[str, ...], value: object
+) -> None:
+    scene = ingest(SceneInput(rasters.write(tmp_path / "s.tif")), tmp_path / "out")
+    file = tmp_path / "out" / f"{scene.id}.json"
+    item = json.loads(file.read_text())
+    *groups, name = place
+    holder = item
+    for group in groups:
+        holder = holder[group]
+    holder[name] = value
+    file.write_text(json.dumps(item))
+    with pytest.raises(DamagedError):
+        load_scene(tmp_path / "out", scene.id)
+
+
+def test_a_description_that_is_nested_without_end_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text("[" * 100_000)
+    with pytest.raises(DamagedError):
+        load_scene(tmp_path, "s")
+
+
 @pytest.mark.parametrize("when", ["2016-08-16T17:05:00Z", None])
 def test_item_round_trips_and_is_stac(tmp_path: Path, when: str | None) -> None:
     import pystac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_collection_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path)
     assert (sound["name"], sound["chips"]) == ("sound", 16)
     assert (torn["name"], torn["error"]) == ("torn", "The collection's manifest is damaged")
     assert "delete torn" in torn["remedy"]
+
+
+def test_a_collection_whose_scene_is_damaged_does_not_hide_the_others(tmp_path: Path) -> None:
+    for name in ("sound", "torn"):
+        synthetic.collection(tmp_path, name)
+    (scene,) = (tmp_path / "collections" / "torn" / "scenes").glob("*.json")
+    item = json.loads(scene.read_text())
+    scene.write_text(json.dumps({**item, "id": None}))
+    sound, torn = TestClient(rest(tmp_path)).get("/api/collections").json()
+    assert (sound["name"], sound["chips"]) == ("sound", 16)
+    assert (torn["name"], torn["error"]) == ("torn", "A scene's description is damaged")
 
 
 def test_warming_answers_once_the_index_is_open(client) -> None:
