@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from pathlib import Path
@@ -41,7 +42,23 @@ _METADATA_SPEC = "http://www.geopackage.org/spec131/#extension_metadata"
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A layer of polygons; QGIS style in `layer_styles`, provenance in `gpkg_metadata`."""
+    """A layer of polygons; QGIS style in `layer_styles`, provenance in `gpkg_metadata`.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written.
+    """
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    path.touch()  # names a folder that cannot be written, which GDAL would not
+    path.unlink()
+    try:
+        _write(findings, path)
+    except (DataLayerError, DataSourceError, sqlite3.Error) as error:
+        # Everything is written by us to a new file, so what fails is the disk.
+        raise OSError(errno.ENOSPC, "No space left on device") from error
+
+
+def _write(findings: Findings, path: Path) -> None:
     import geopandas
     import shapely
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetWriter
 
 
+#: What GDAL says, in lower case, of a write that failed.
+_FULL = ("no space left", "file too large", "write error", "tiffrewritedirectory")
+
+
 @contextmanager
 def write(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
     """A new GeoTIFF that appears under its name when the block succeeds.
@@ -145,8 +149,9 @@ def raise_disk(error: BaseException, target: Path) -> None:
         cause = cause.__cause__ or cause.__context__
     message = " ".join(reasons).lower()
     full = shutil.disk_usage(target.parent).free < 1 << 20
-    signs = ("no space left", "file too large", "write error")
-    if full or any(words in message for words in signs):
+    # A temporary overview beside the target that cannot be read back was not written whole.
+    full = full or f"{target.name}.ovr".lower() in message
+    if full or any(words in message for words in _FULL):
         raise OSError(errno.ENOSPC, "No space left on device") from error
     if "permission denied" in message or "read-only file system" in message:
         raise OSError(errno.EACCES, "Permission denied") from error

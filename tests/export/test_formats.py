@@ -24,6 +24,7 @@ from pipeline.search.recipe import Recipe
 from pipeline.search.search import Hit
 from pipeline.search.sites import merge
 from tests.factories import pictured
+from tests.factories.rasters import largest_file
 from tests.factories.synthetic import MODEL
 
 TITLE = '=cmd|"<b>Bay & hills</b>"'
@@ -86,6 +87,13 @@ def test_unwritable_folder_is_told(findings, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
         export(findings, "csv", tmp_path / "file" / "folder" / "found")
+
+
+@pytest.mark.parametrize(("name", "most"), [*((name, 512) for name in FORMATS), ("gpkg", 64 << 10)])
+def test_a_full_disk_is_told_and_leaves_nothing(findings, tmp_path, name, most):
+    with largest_file(most), pytest.raises(StorageError, match="disk is full"):
+        export(findings, name, tmp_path / "found")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_geojson_opens_in_geopandas_with_its_provenance(findings, made, tmp_path):

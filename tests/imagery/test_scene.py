@@ -932,6 +932,16 @@ sys.exit("no error")
     assert files_in(tmp_path / "out") == []
 
 
+@pytest.mark.parametrize("kilobytes", [64, 300])
+def test_an_overview_that_does_not_fit_is_not_the_rasters_fault(
+    tmp_path: Path, kilobytes: int
+) -> None:
+    path = rasters.write(tmp_path / "s.tif", rasters.ground(768, 640))
+    with rasters.largest_file(kilobytes << 10), pytest.raises(StorageError, match="disk is full"):
+        ingest(SceneInput(path), tmp_path / "out")
+    assert files_in(tmp_path / "out") == []
+
+
 def test_a_disk_that_gdal_does_not_name_is_not_the_rasters_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
