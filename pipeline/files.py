@@ -62,7 +62,12 @@ def read_json(path: Path, *, what: str, remedy: str) -> Any:
             says what to do.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        content = json.loads(text)
+        if "\\u" in text:
+            # JSON can spell unpaired surrogates, which neither a file nor a response can hold.
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
     except (ValueError, OSError, RecursionError) as error:
         raise DamagedError(f"{what} is damaged", where=path, remedy=remedy) from error
 

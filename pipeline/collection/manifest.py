@@ -107,12 +107,17 @@ def _check_kinds(manifest: Manifest) -> None:
         str: (
             manifest.title,
             manifest.description,
+            manifest.created,
+            manifest.updated,
             manifest.model.mode,
             *manifest.scenes,
             *manifest.former,
         ),
         int: (manifest.stride, manifest.chips, *manifest.left_out.values()),
+        bool: (manifest.complete,),
     }
     for kind, values in kinds.items():
         if wrong := [value for value in values if not isinstance(value, kind)]:
             raise TypeError(f"{wrong[0]!r} is not {kind}")
+    if not isinstance(manifest.seconds, (int, float)):
+        raise TypeError(f"{manifest.seconds!r} is no number")

@@ -223,7 +223,7 @@ class Searches:
         )
         try:
             recipe = Recipe.from_fields(content["recipe"])
-            return Saved(
+            saved = Saved(
                 **{
                     "query": recipe.label,  # files of early versions lack it
                     **content,
@@ -231,7 +231,9 @@ class Searches:
                     "hits": tuple((str(chip), float(score)) for chip, score in content["hits"]),
                 }
             )
-        except (KeyError, TypeError, ValueError, QueryError) as error:
+            _check_kinds(saved)
+            return saved
+        except (AttributeError, KeyError, TypeError, ValueError, QueryError) as error:
             raise DamagedError(
                 "A saved search is damaged", where=path, remedy="Delete it and save it again"
             ) from error
@@ -372,6 +374,16 @@ def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) ->
             alone.append(hit)
     rest = tuple(hit for i, hit in enumerate(second) if i not in taken)
     return Comparison(tuple(both), tuple(alone), rest)
+
+
+def _check_kinds(saved: Saved) -> None:
+    """Raise `TypeError` if a value is not of its field's type."""
+    texts = (saved.id, saved.name, saved.query, saved.version, saved.created, saved.updated)
+    reviewed = (*saved.marks.items(), *saved.notes.items())
+    if not all(isinstance(text, str) for text in (*texts, saved.note, *sum(reviewed, ()))):
+        raise TypeError("a text is none")
+    if not all(type(number) is int for number in (saved.eligible, saved.total)):
+        raise TypeError("a count is none")
 
 
 def _check_mark(mark: str) -> None:

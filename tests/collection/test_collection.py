@@ -91,7 +91,18 @@ def test_damaged_manifest_says_what_to_do(home: Path, content: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"stride": "x"}, {"model": None}, {"model": {}}, {"area": 3}, {"scenes": [1]}, {"title": 5}],
+    [
+        {"stride": "x"},
+        {"model": None},
+        {"model": {}},
+        {"area": 3},
+        {"scenes": [1]},
+        {"title": 5},
+        {"title": "\ud800"},
+        {"created": None},
+        {"complete": "yes"},
+        {"seconds": []},
+    ],
 )
 def test_manifest_of_the_wrong_kinds_is_damaged(home: Path, change: dict[str, object]) -> None:
     synthetic.collection(home)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import threading
 
 import numpy as np
@@ -290,6 +291,29 @@ def test_damaged_search_is_told_and_does_not_hide_the_others(made):
     assert searches.all() == [saved]
     with pytest.raises(DamagedError):
         searches.get("0123456789ac")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": None},
+        {"name": 5},
+        {"name": "\ud800"},
+        {"total": "9"},
+        {"id": []},
+        {"marks": []},
+        {"marks": {"a": 1}},
+        {"notes": {"a": None}},
+    ],
+)
+def test_a_search_of_the_wrong_kinds_is_damaged(made, change):
+    searches, saved = saved_in(made)
+    file = searches.folder / "0123456789ab.json"
+    fields = json.loads((searches.folder / f"{saved.id}.json").read_text())
+    file.write_text(json.dumps({**fields, **change}))
+    with pytest.raises(DamagedError):
+        searches.get("0123456789ab")
+    assert searches.all() == [saved]
 
 
 def test_wilson_interval_agrees_with_the_textbook():
