@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"
 CANCELLED, FAILED, DONE, INTERRUPTED = "cancelled", "failed", "done", "interrupted"
+STATES = (QUEUED, RUNNING, CANCELLING, CANCELLED, FAILED, DONE, INTERRUPTED)
 #: States from which a job can be resumed.
 ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
 
@@ -85,6 +86,26 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """JSON form, without the request's geometry and candidates."""
         return {**asdict(self), "request": {"stride": self.request["build"].get("stride")}}
+
+
+def check_kinds(job: Job) -> None:
+    """Raise `TypeError` if a value of a record is not of its field's type."""
+    texts = (
+        *(job.id, job.collection, job.title, job.state, job.stage, job.unit, job.note),
+        *(job.created, job.started, job.ended, job.engine),
+        *(job.error or {}).values(),
+    )
+    objects = (job.request, job.request.get("build"), job.error or {}, job.summary or {})
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is none")
+    if not all(type(number) is int for number in (job.done, job.total, job.attempts)):
+        raise TypeError("a count is none")
+    if not all(isinstance(number, (int, float)) for number in (job.rate or 0, job.left or 0)):
+        raise TypeError("a rate is none")
+    if not all(isinstance(item, dict) for item in (*objects, *job.failures)):
+        raise TypeError("an object is none")
+    if job.state not in STATES:
+        raise TypeError(f"{job.state!r} is no state")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from pipeline.jobs.job import (
     RUNNING,
     Job,
     JobRequest,
+    check_kinds,
 )
 
 if TYPE_CHECKING:
@@ -281,7 +282,8 @@ class Jobs:
         try:
             known = {k: v for k, v in content.items() if k in Job.__dataclass_fields__}
             job = Job(**{**known, "failures": tuple(known.get("failures", ()))})
-        except TypeError as error:
+            check_kinds(job)
+        except (AttributeError, TypeError) as error:
             raise DamagedError("A job's record is damaged", where=path, remedy=remedy) from error
         if job.state in (RUNNING, CANCELLING):
             stopping = (path.parent / "stop").exists()

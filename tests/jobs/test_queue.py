@@ -213,6 +213,21 @@ def test_damaged_record_does_not_hide_the_others(tmp_path, content):
         jobs.get(other.name)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"title": 5}, {"done": None}, {"request": {}}, {"state": "asleep"}, {"failures": [1]}],
+)
+def test_a_record_of_the_wrong_kinds_does_not_hide_the_others(tmp_path, change):
+    jobs = Jobs(tmp_path)
+    sound = jobs.submit(request(), start=False)
+    other = jobs.submit(request("other"), start=False)
+    file = jobs.root / other.id / "job.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    assert [seen.id for seen in jobs.all()] == [sound.id]
+    with pytest.raises(DamagedError, match="Remove the folder"):
+        jobs.get(other.id)
+
+
 def test_ended_job_can_be_forgotten(tmp_path):
     jobs = Jobs(tmp_path)
     job = jobs.submit(request(), start=False)
