@@ -20,7 +20,7 @@ from pipeline.cli.terminal import (
 )
 from pipeline.export import chip_files
 from pipeline.geo.footprint import polygon
-from pipeline.sources.google.files import Drive
+from pipeline.sources.google.drive import Drive
 
 #: Rows of a table if no limit is given.
 SHOWN = 40

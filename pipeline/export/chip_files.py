@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
-    from pipeline.sources.google.files import Drive
+    from pipeline.sources.google.drive import Drive
 
 #: Maximum number of chips in one ZIP; `export` takes any number, since it resumes.
 MAX_ZIPPED = 20_000

@@ -242,7 +242,7 @@ def test_an_interrupted_export_writes_only_what_is_missing(built, tmp_path: Path
 
 def test_chips_go_to_drive_once(built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.export import chip_files
-    from pipeline.sources.google.files import Drive
+    from pipeline.sources.google.drive import Drive
 
     collection, _ = built
     ids = [chip.decode() for chip in collection.chips.ids[:3]]

@@ -13,7 +13,7 @@ from shapely.geometry import box
 from pipeline.errors import Cancelled, NotFoundError, QueryError, SceneError, ServiceError
 from pipeline.geo.area import Area
 from pipeline.sources.earth_engine.source import EarthEngine
-from pipeline.sources.google.files import Drive
+from pipeline.sources.google.drive import Drive
 from pipeline.sources.registry import open_source
 from tests.factories.moments import killed_at
 from tests.loopback.fixtures import MANHATTAN, Google, google, killed

@@ -17,7 +17,7 @@ from pipeline.files import read_versioned, write_versioned
 from pipeline.progress import OnProgress, Progress
 from pipeline.sources.earth_engine.client import ask
 from pipeline.sources.earth_engine.plan import EarthEnginePlan
-from pipeline.sources.google.files import ExportStore, StoredFile
+from pipeline.sources.google.store import ExportStore, StoredFile
 from pipeline.sources.http.retry import (
     FIRST_WAIT,
     LONGEST_WAIT,

@@ -32,7 +32,8 @@ from pipeline.sources.earth_engine.plan import (
     product_of,
     tile_side,
 )
-from pipeline.sources.google.files import Bucket, Drive
+from pipeline.sources.google.cloud_storage import Bucket
+from pipeline.sources.google.drive import Drive
 from pipeline.sources.http.retry import CONNECTIONS, FIRST_WAIT
 from pipeline.sources.mosaic import make
 from pipeline.sources.pixel_grid import Tile

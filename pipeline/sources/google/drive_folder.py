@@ -14,7 +14,8 @@ from pipeline.imagery.metadata import date_in
 from pipeline.progress import OnProgress, silent
 from pipeline.sources.candidates import Candidate, Estimate, reporting_each
 from pipeline.sources.files import safe_name
-from pipeline.sources.google.files import Drive, StoredFile
+from pipeline.sources.google.drive import Drive
+from pipeline.sources.google.store import StoredFile
 from pipeline.sources.http.range_file import RangeFile
 from pipeline.sources.http.retry import FIRST_WAIT
 from pipeline.sources.remote_raster import describe, open_remote

@@ -1,12 +1,7 @@
-"""Files in Google Drive and in Cloud Storage: find, download, remove.
-
-Drive is used with Google's own client, Cloud Storage through its JSON interface.  The bytes of both
-come through our resumable download, checked against the size and MD5 that the service states.
-"""
+"""Files in Google Drive, through Google's own client: export, find, download, upload, remove."""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import uuid
@@ -14,111 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any, TypeVar
 
 from pipeline.errors import LookalikeError, NotFoundError, ServiceError
 from pipeline.files import digest_of
 from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.google import identity
+from pipeline.sources.google import identity, store
+from pipeline.sources.google.store import FileCheck, StoredFile
 from pipeline.sources.http.client import Http, google_reason
-from pipeline.sources.http.download import download
 from pipeline.sources.http.retry import FIRST_WAIT, TRANSIENT, TransientError, retry
 
 Result = TypeVar("Result")
-FileCheck = Callable[[Path], None]
 FOLDER = "application/vnd.google-apps.folder"
 #: Reasons that Drive gives with the status 403.
 FULL = "storageQuotaExceeded"
 RATE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded")
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file in a store.
-
-    Attributes:
-        id: Its id in the store.
-        name: Its name.
-        size: Bytes.
-        md5: Checksum in hex, or empty.
-    """
-
-    id: str
-    name: str
-    size: int
-    md5: str = ""
-
-
-class ExportStore(Protocol):
-    """Where Earth Engine writes exports."""
-
-    title: str
-
-    def export(self, image: Any, name: str, **grid: Any) -> Any:
-        """The unstarted `ee.batch.Task` that writes an image here."""
-        ...
-
-    def find(self, name: str) -> StoredFile | None:
-        """The file of this name, or None."""
-        ...
-
-    def fetch(
-        self,
-        stored: StoredFile,
-        path: Path,
-        progress: OnProgress = silent,
-        check: FileCheck | None = None,
-    ) -> Path:
-        """Download a whole file, continuing where an earlier attempt stopped.
-
-        Args:
-            stored: The file.
-            path: Where to.
-            progress: Called with the bytes; may cancel.
-            check: As `http.download.download`.
-
-        Raises:
-            NotFoundError: If it is gone.
-        """
-        ...
-
-    def remove(self, stored: StoredFile) -> None:
-        """Delete a file; one that is gone already is no error."""
-        ...
-
-
-def _http(url: str, base: float) -> Http:
-    """A client for an address of the operator, which may lie inside the network."""
-    host = urlsplit(url).netloc
-    return Http(
-        (*settings().private_hosts, host),
-        session=identity.session(),
-        translate=identity.sign_in_error,
-        base=base,
-    )
-
-
-def _fetch(
-    http: Http,
-    url: str,
-    stored: StoredFile,
-    path: Path,
-    progress: OnProgress,
-    check: FileCheck | None,
-) -> Path:
-    try:
-        return download(
-            http, url, path, size=stored.size, md5=stored.md5 or None,
-            check=check, stage=f"Downloading {stored.name}", progress=progress,
-        )  # fmt: skip
-    except ServiceError as error:
-        if error.status == 404:
-            raise NotFoundError(
-                "The file is gone", where=stored.name, remedy="Export it again, or restore it"
-            ) from error
-        raise
 
 
 @dataclass
@@ -151,7 +57,7 @@ class Drive:
     @cached_property
     def http(self) -> Http:
         """The client that `address` can be read with."""
-        return _http(settings().drive_url, self.base)
+        return store.client(settings().drive_url, self.base)
 
     def export(self, image: Any, name: str, **grid: Any) -> Any:
         """See `ExportStore.export`."""
@@ -213,7 +119,7 @@ class Drive:
         check: FileCheck | None = None,
     ) -> Path:
         """See `ExportStore.fetch`."""
-        return _fetch(self.http, self.address(stored), stored, path, progress, check)
+        return store.fetch(self.http, self.address(stored), stored, path, progress, check)
 
     def address(self, stored: StoredFile) -> str:
         """Where the bytes are; needs the account's token."""
@@ -347,76 +253,3 @@ def _remedy(reason: str) -> str:
     if reason == FULL:
         return "Free some space in the account's Drive, or choose another download method"
     return f"Check the folder's sharing and that the Drive API is enabled; see {identity.GUIDE}"
-
-
-@dataclass
-class Bucket:
-    """A bucket of Google Cloud Storage.
-
-    Attributes:
-        name: Its name.
-        base: Seconds before the second attempt; later waits are longer.
-    """
-
-    name: str
-    base: float = FIRST_WAIT
-    title: str = "Cloud Storage"
-
-    @cached_property
-    def _http(self) -> Http:
-        return _http(settings().storage_url, self.base)
-
-    def export(self, image: Any, name: str, **grid: Any) -> Any:
-        """See `ExportStore.export`."""
-        import ee
-
-        return ee.batch.Export.image.toCloudStorage(
-            image=image, description=name, bucket=self.name, fileNamePrefix=name, **grid
-        )
-
-    def find(self, name: str) -> StoredFile | None:
-        """See `ExportStore.find`."""
-        try:
-            file = self._http.json(self._address(name))
-        except ServiceError as error:
-            if error.status != 404:
-                raise
-            self._check_bucket()
-            return None
-        md5 = base64.b64decode(file["md5Hash"]).hex() if "md5Hash" in file else ""
-        return StoredFile(name, name, int(file["size"]), md5)
-
-    def fetch(
-        self,
-        stored: StoredFile,
-        path: Path,
-        progress: OnProgress = silent,
-        check: FileCheck | None = None,
-    ) -> Path:
-        """See `ExportStore.fetch`."""
-        return _fetch(
-            self._http, self._address(stored.id) + "?alt=media", stored, path, progress, check
-        )
-
-    def remove(self, stored: StoredFile) -> None:
-        """See `ExportStore.remove`."""
-        try:
-            self._http.request("DELETE", self._address(stored.id)).close()
-        except ServiceError as error:
-            if error.status != 404:
-                raise
-
-    def _check_bucket(self) -> None:
-        """Raise if the bucket itself is missing, which has the same status as a missing object."""
-        try:
-            self._http.json(f"{self._bucket}?maxResults=1")
-        except ServiceError as error:
-            if error.status == 404:
-                raise
-
-    @property
-    def _bucket(self) -> str:
-        return f"{settings().storage_url}/storage/v1/b/{self.name}/o"
-
-    def _address(self, name: str) -> str:
-        return f"{self._bucket}/{quote(name, safe='')}"
