@@ -96,8 +96,8 @@ class ChipTable:
         """
         if not len(self):
             raise NotFoundError("There are no chips to choose from", remedy="Build it first")
-        inside = np.flatnonzero(self._contains(lon, lat))
-        if not len(inside):
+        row = self.nearest_at(lon, lat, np.arange(len(self)))
+        if row is None:
             west, south = self.corners.reshape(-1, 2).min(axis=0)
             east, north = self.corners.reshape(-1, 2).max(axis=0)
             raise NotFoundError(
@@ -106,16 +106,24 @@ class ChipTable:
                 remedy=f"The chips lie within longitudes {west:.4f} to {east:.4f} and latitudes "
                 f"{south:.4f} to {north:.4f}; choose a point on the imagery",
             )
+        return row
+
+    def nearest_at(self, lon: float, lat: float, rows: np.ndarray) -> int | None:
+        """Of these rows, the one that contains the point and whose centre is nearest to it."""
+        inside = rows[self._contains(lon, lat, rows)]
+        if not len(inside):
+            return None
         turned = wrap_longitude(lon, self.centres[inside, 0])
         offset = self.centres[inside] - np.stack([turned, np.full_like(turned, lat)], axis=1)
         offset *= (np.cos(np.radians(lat)), 1.0)
         return int(inside[np.argmin((offset**2).sum(axis=1))])
 
-    def _contains(self, lon: float, lat: float) -> np.ndarray:
-        """Bool (n,): whether each footprint contains the point, by the winding of its edges."""
-        start, end = self.corners, np.roll(self.corners, -1, axis=1)
+    def _contains(self, lon: float, lat: float, rows: np.ndarray) -> np.ndarray:
+        """Bool (n,): whether these rows' footprints contain the point, by their edges' winding."""
+        start = self.corners[rows]
+        end = np.roll(start, -1, axis=1)
         # Chips across the antimeridian have longitudes such as 179.9 to 180.1; points have -179.95.
-        turned = wrap_longitude(lon, self.centres[:, :1])
+        turned = wrap_longitude(lon, self.centres[rows, :1])
         edge, to_point = end - start, np.stack([turned, np.full_like(turned, lat)], axis=-1) - start
         cross = edge[..., 0] * to_point[..., 1] - edge[..., 1] * to_point[..., 0]
         return (cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)

@@ -229,18 +229,14 @@ def chip_on(collection: Collection, day: str, lon: float, lat: float) -> int:
         QueryError: If the collection has no scene of this date.
         NotFoundError: If none of them covers the point.
     """
-    import shapely
-
-    rows, table = _rows(collection, day), collection.chips
-    near = rows[shapely.intersects_xy(shapely.polygons(table.corners[rows]), lon, lat)]
-    if not len(near):
+    row = collection.chips.nearest_at(lon, lat, _rows(collection, day))
+    if row is None:
         raise NotFoundError(
             "No chip of this date covers this point",
             where=f"{lon:.5f}, {lat:.5f} (longitude, latitude) on {day}",
             remedy="Choose a point on the imagery of that date",
         )
-    away = (table.centres[near] - (lon, lat)) * (np.cos(np.radians(lat)), 1.0)
-    return int(near[np.argmin((away**2).sum(axis=1))])
+    return row
 
 
 def _rows(collection: Collection, text: str) -> np.ndarray:

@@ -150,6 +150,8 @@ def test_point_is_found_across_the_antimeridian_however_it_is_written(lon: float
     rows = np.zeros(3, np.int32)
     table = ChipTable(ids, rows, ("s",), corners, rows, rows, nothing, nothing, nothing, (None,))
     assert table.row_at(lon, 0.0) == 2
+    assert table.nearest_at(lon, 0.0, np.array([0, 1])) == (lon in (180.03, -179.97))
+    assert table.nearest_at(lon, 0.5, np.array([0, 1])) is None
 
 
 def test_bad_start_is_left_out_once(plain: tuple[Collection, Index]) -> None:
