@@ -275,7 +275,7 @@ def test_a_search_from_its_kept_picture_finds_what_it_found(
     old: Path, exact: Callable[[str], Embedder]
 ) -> None:
     opened = OpenCollections(Library(old))
-    opened.embedder = lambda _: exact("chip")  # type: ignore[method-assign]
+    opened.embedder = lambda _: exact("chip")
     fields = opened.collection("fields")
     (asked,) = (one for one in Searches(fields).all() if one.recipe.picture)
     assert uploads.pixels(fields, str(asked.recipe.picture)).shape == (256, 256, 3)

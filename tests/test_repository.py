@@ -193,7 +193,7 @@ def test_the_command_reference_names_every_command_and_option() -> None:
 
     text = (ROOT / "docs" / "cli.md").read_text()
     missing = []
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in get_command(app).commands.items():
         _, found, rest = text.partition(f"### {name}\n")
         section = rest.split("\n### ", 1)[0]
         group = getattr(command, "commands", None)

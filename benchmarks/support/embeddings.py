@@ -150,4 +150,4 @@ def _network() -> Callable[[np.ndarray], np.ndarray]:
     from pipeline.model.loader import resnet50
 
     # The attribute is not part of the `Embedder` protocol, but of ours.
-    return resnet50("dense").network.maps  # type: ignore[attr-defined,no-any-return]
+    return resnet50("dense").network.maps

@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, replacing, write_versioned
@@ -118,27 +116,6 @@ class Reopened:
             and (marks is None or self.saved.marks.get(hit.id, UNMARKED) in marks)
         ]
         return tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1))
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two searches side by side.
-
-    Attributes:
-        both: Pairs of hits, one of each search, at the same place.
-        first: Hits of the first search only.
-        second: Hits of the second search only.
-    """
-
-    both: tuple[tuple[Hit, Hit], ...]
-    first: tuple[Hit, ...]
-    second: tuple[Hit, ...]
-
-    @property
-    def agreement(self) -> float:
-        """Share of all places that both found, 0 to 1 (Jaccard index)."""
-        everything = len(self.both) + len(self.first) + len(self.second)
-        return len(self.both) / everything if everything else 1.0
 
 
 class Searches:
@@ -345,35 +322,6 @@ class Searches:
     def _write(self, saved: Saved) -> None:
         plain = {**asdict(replace(saved, recipe=Recipe())), "recipe": saved.recipe.to_dict()}
         write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
-
-
-def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) -> Comparison:
-    """Which places two searches have in common.
-
-    Args:
-        first: Hits of one search, best first.
-        second: Hits of the other.
-        share: Minimum share of a footprint in common of two hits at the same place.
-    """
-    import shapely
-
-    taken: set[int] = set()
-    both: list[tuple[Hit, Hit]] = []
-    alone: list[Hit] = []
-    others = shapely.polygons(np.stack([hit.corners for hit in second])) if second else []
-    tree = shapely.STRtree(others) if len(others) else None
-    for hit in first:
-        shape = shapely.polygons(hit.corners)
-        near = [int(i) for i in tree.query(shape) if int(i) not in taken] if tree else []
-        shared = [shapely.intersection(shape, others[i]).area / shape.area for i in near]
-        if shared and max(shared) >= share:
-            match = near[int(np.argmax(shared))]
-            taken.add(match)
-            both.append((hit, second[match]))
-        else:
-            alone.append(hit)
-    rest = tuple(hit for i, hit in enumerate(second) if i not in taken)
-    return Comparison(tuple(both), tuple(alone), rest)
 
 
 def _check_kinds(saved: Saved) -> None:

@@ -15,10 +15,11 @@ from pipeline.collection.collection import Collection
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
 from pipeline.search import uploads
 from pipeline.search.boxes import square
+from pipeline.search.comparison import compare
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.search.review import precision_at, review_order
-from pipeline.search.saved import Reopened, Saved, Searches, compare
+from pipeline.search.saved import Reopened, Saved, Searches
 from pipeline.search.service import find
 from pipeline.web.bodies import Body, RecipeBody, read, request_body
 from pipeline.web.dependencies import Opened, Served

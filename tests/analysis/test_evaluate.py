@@ -164,7 +164,7 @@ def test_a_folder_of_classes_is_evaluated_by_each_method(
 ) -> None:
     (classes / "noise" / "broken.png").write_text("no picture")
     told: list[Progress] = []
-    found = evaluate(classes, method, told.append)  # type: ignore[arg-type]
+    found = evaluate(classes, method, told.append)
     assert found.queries == 15
     assert found.map > 0.7
     assert [score.name for score in found.classes] == ["checks", "noise", "stripes"]
@@ -181,4 +181,4 @@ def test_what_is_no_folder_of_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least two classes"):
         evaluate(tmp_path)
     with pytest.raises(QueryError, match="Unknown method"):
-        evaluate(tmp_path, "best")  # type: ignore[arg-type]
+        evaluate(tmp_path, "best")

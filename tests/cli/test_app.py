@@ -136,11 +136,11 @@ def test_examples_order_the_hits_and_bad_ones_are_none(home: Path) -> None:
     ids = [chip.decode() for chip in synthetic.collection(home).chips.ids]
     options = ("--good", ids[4], "--good", ids[9], "--bad", ids[2], "--no-suppress", "--k", "20")
     hits = answer("search", "made", "--chip", ids[0], *options, "--json")
-    found = [hit["id"] for hit in hits]  # type: ignore[attr-defined]
+    found = [hit["id"] for hit in hits]
     assert set(found[:2]) == {ids[4], ids[9]}
     assert set(found) == set(ids) - {ids[0], ids[2]}
     alone = answer("search", "made", *options, "--json")
-    assert len(alone) == 15  # type: ignore[arg-type]
+    assert len(alone) == 15
 
 
 def test_table_shows_rank_score_and_place(home: Path) -> None:
@@ -154,7 +154,7 @@ def test_table_shows_rank_score_and_place(home: Path) -> None:
 def test_collections_info_and_chips_describe_what_is_there(home: Path) -> None:
     collection = synthetic.collection(home, datetimes=("2016-08-16T00:00:00Z",))
     collection.write(left_out={"nodata": 2, "area": 3})
-    (listed,) = answer("collections", "--json")  # type: ignore[misc]
+    (listed,) = answer("collections", "--json")
     assert (listed["name"], listed["chips"], listed["state"]) == ("made", 16, "complete")
     info = answer("info", "made", "--json")
     assert isinstance(info, dict)
@@ -186,7 +186,7 @@ def test_delete_can_be_undone(home: Path) -> None:
     token = run("delete", "made").stdout.split()[-1]
     assert answer("collections", "--json") == []
     assert run("restore", token).returncode == 0
-    assert len(answer("collections", "--json")) == 1  # type: ignore[arg-type]
+    assert len(answer("collections", "--json")) == 1
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def install() -> None:
     from pipeline.model import loader
 
     # Functions of a module are not declared to be replaced.
-    loader.resnet50 = resnet50  # type: ignore[assignment]
-    loader.identity = identity  # type: ignore[assignment]
+    loader.resnet50 = resnet50
+    loader.identity = identity
 
 
 def build_in_child(request: BuildRequest, home: Path) -> None:

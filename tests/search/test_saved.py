@@ -10,11 +10,12 @@ import pytest
 from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive
+from pipeline.search.comparison import compare
 from pipeline.search.filters import Filters
 from pipeline.search.queries import query_of, refine
 from pipeline.search.recipe import Recipe
 from pipeline.search.review import precision_at, review_order, wilson
-from pipeline.search.saved import Searches, compare
+from pipeline.search.saved import Searches
 from pipeline.search.search import Hit, Result
 from tests.factories.synthetic import collection
 
