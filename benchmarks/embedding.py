@@ -114,11 +114,11 @@ def steps(
     from pipeline.model.openvino import OpenVinoNetwork
 
     networks: dict[str, resnet.Network] = {
-        f"{runtime.__name__.removesuffix('Network')}, {precision}, batches of {size}": runtime(
-            loaded, threads=threads, precision=precision
+        f"{runtime.__name__.removesuffix('Network')}, {float_type}, batches of {size}": runtime(
+            loaded, threads=threads, float_type=float_type
         )
         for runtime, sizes in ((resnet.TensorFlowNetwork, (8, 32)), (OpenVinoNetwork, (4, 16)))
-        for precision in ("float32", "bfloat16")
+        for float_type in ("float32", "bfloat16")
         for size in sizes
     }
     for name, network in networks.items():

@@ -136,7 +136,7 @@ def ablation(
     both = np.concatenate([turned, pooling.embed(network, small, rotate=True)], axis=1)
 
     def project(vectors: np.ndarray, evening: float) -> np.ndarray:
-        return pooling.Projection.learn(vectors, evening=evening)(vectors)
+        return pooling.Whitening.learn(vectors, evening=evening)(vectors)
 
     def cosine(vectors: np.ndarray) -> evaluate.Evaluation:
         return count(evaluate.scorer(vectors, "plain"))

@@ -36,7 +36,7 @@ function start(root, data, send) {
       expose({ map, outline: area.outline });
       return area.stops;
     },
-    fail: ({ remedy }) => root.append(h('p', { class: 'lk-area-trouble', role: 'alert' }, remedy)),
+    fail: ({ remedy }) => root.append(h('p', { class: 'lk-area-problem', role: 'alert' }, remedy)),
   });
   map.drawn.finally(drawn);
   return {

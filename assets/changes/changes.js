@@ -20,7 +20,7 @@ const INITIAL = {
   selected: null, // { kind, at } of a place in `found`
   hidden: [], // kinds that the map does not show
   busy: '', // what is being waited for, in words
-  trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
+  problem: null, // { title, detail, remedy } or an Error, such as a Refusal
 };
 export const mount = createMount('.lk-changes', start, collectionKey);
 
@@ -41,14 +41,14 @@ function start(root, data, send) {
     writeAddress(name, store.state);
     if (!store.state.query) return store.set({ found: null, selected: null, busy: '' });
     const mine = (running = new AbortController());
-    store.set({ busy: 'Comparing…', trouble: null, selected: null });
+    store.set({ busy: 'Comparing…', problem: null, selected: null });
     try {
       const found = await service.changes(recipe(), mine.signal);
       if (mine !== running) return undefined;
       return store.set({ found, query: { ...store.state.query, ...found.query }, busy: '' });
     } catch (refusal) {
       if (refusal.name === 'AbortError') return undefined;
-      return store.set({ trouble: refusal, found: null, busy: '' });
+      return store.set({ problem: refusal, found: null, busy: '' });
     }
   }
 
@@ -72,13 +72,13 @@ function start(root, data, send) {
     },
     // Looks for what the picture on the map shows here.
     async pick(lon, lat) {
-      store.set({ busy: 'Finding the chip…', trouble: null });
+      store.set({ busy: 'Finding the chip…', problem: null });
       try {
         const chip = await service.chipAt(lon, lat, store.state.pictured);
         const query = { kind: 'chip', ...chip, chip: chip.id };
         return actions.set({ query, good: [], bad: [], threshold: null });
       } catch (refusal) {
-        return store.set({ trouble: refusal, busy: '' });
+        return store.set({ problem: refusal, busy: '' });
       }
     },
     clear: () => actions.set({ query: null, good: [], bad: [], threshold: null }),
@@ -92,7 +92,7 @@ function start(root, data, send) {
         const file = `${name}_${store.state.before}_${store.state.after}.geojson`;
         download(await service.changesFile(recipe()), file);
       } catch (refusal) {
-        store.set({ trouble: refusal });
+        store.set({ problem: refusal });
       } finally {
         if (store.state.busy === WRITING) store.set({ busy: '' });
       }
@@ -103,7 +103,7 @@ function start(root, data, send) {
   const parts = [map, createChangesControls(context), createChangesList({ ...context, map })];
   service.footprints(version).then(
     (buffer) => store.set({ footprints: readFootprints(buffer) }),
-    (refusal) => store.set({ trouble: refusal }),
+    (refusal) => store.set({ problem: refusal }),
   );
   compare();
   root.dataset.state = 'live';

@@ -26,7 +26,7 @@ export function createChangesMap({ root, data, store, actions }) {
         drawSelected(L, map, store),
       ];
     },
-    fail: (trouble) => store.set({ trouble }),
+    fail: (problem) => store.set({ problem }),
   });
   return {
     leaflet: base.leaflet,

@@ -15,7 +15,7 @@ const OPTIONS = {
 };
 
 // Answers at once.  When Leaflet is there, `draw(L, map, motion)` puts on the map what the page shows and
-// returns what to call at the end; `fail(trouble)` is told if Leaflet does not come.  What
+// returns what to call at the end; `fail(problem)` is told if Leaflet does not come.  What
 // `followSize(map)` returns is called whenever the map's box has another size.
 export function createBaseMap(
   element,

@@ -16,7 +16,7 @@ export const mount = createMount('.lk-results', start);
 
 function start(root, data) {
   const body = h('div', { class: 'lk-view' });
-  const note = h('div', { class: 'lk-trouble', role: 'alert', hidden: true });
+  const note = h('div', { class: 'lk-problem', role: 'alert', hidden: true });
   root.replaceChildren(body, note);
   let leave = () => {}; // what the view shown wants done when another takes its place
   let turn = 0;

@@ -133,7 +133,7 @@ export function createActions({ data, store, service, root }) {
       ...(quiet ? {} : { selected: -1, hovered: -1 }),
       saved: null,
       reopened: null,
-      trouble: null,
+      problem: null,
       busy: warmed ? 'Searching…' : 'Loading the index, then searching…',
     });
     try {
@@ -191,7 +191,7 @@ export function createActions({ data, store, service, root }) {
   }
 
   function fail(refusal) {
-    store.set({ busy: '', trouble: refusal, ...(running ? {} : { answered: state.asked }) });
+    store.set({ busy: '', problem: refusal, ...(running ? {} : { answered: state.asked }) });
   }
 
   // Something new to look for.
@@ -274,7 +274,7 @@ export function createActions({ data, store, service, root }) {
       summary: null,
       saved: null,
       reopened: null,
-      trouble: null,
+      problem: null,
       busy: '',
     });
   }
@@ -368,7 +368,7 @@ export function createActions({ data, store, service, root }) {
   async function save(name) {
     const saving = { state: 'saving', name };
     const shown = () => !stopped && state.saved === saving; // and no other search since
-    store.set({ saved: saving, trouble: null });
+    store.set({ saved: saving, problem: null });
     try {
       const recipe = recipeOf(state);
       if (state.minScore > 0) recipe.threshold = state.minScore;

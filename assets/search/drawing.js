@@ -33,7 +33,7 @@ export function createDrawing(map, { store, actions, root }) {
       return store.set({ drawing: kind, cursor: null, hovered: -1 });
     } catch (error) {
       const remedy = error.message;
-      return store.set({ trouble: { title: 'The drawing tools failed to load', remedy } });
+      return store.set({ problem: { title: 'The drawing tools failed to load', remedy } });
     }
   }
 

@@ -26,7 +26,7 @@ export function createMap(context) {
       view = drawMap(L, map, motion, context);
       return view.stops;
     },
-    fail: (trouble) => store.set({ trouble }),
+    fail: (problem) => store.set({ problem }),
   });
   const back = backButton(() => view?.back(), store);
   root.querySelector('.lk-map-pane').append(back.element);

@@ -52,7 +52,7 @@ export function showMatchOverlay(pane, list, { store, service, actions }) {
       asking = null;
       const { message: title, detail, remedy } = refusal;
       if (state.inside) actions.toggle('inside');
-      store.set({ trouble: { title, detail, remedy } });
+      store.set({ problem: { title, detail, remedy } });
     }
   }
 

@@ -37,7 +37,7 @@ const INITIAL = {
   away: false, // whether the map is zoomed to a result
   drawing: '', // what is being drawn on the map: box | polygon | keys (a box, by keys)
   busy: '', // what is being waited for, in words
-  trouble: null, // { title, detail, remedy } or an Error, such as a Refusal
+  problem: null, // { title, detail, remedy } or an Error, such as a Refusal
   asked: 0, // number of the newest request for results
   answered: 0, // number of the request whose answer, or refusal, is shown
   summary: null, // { eligible, total, seconds }

@@ -4,11 +4,11 @@ import { problemNote } from './problem.js';
 
 export function createNotes({ root, store }) {
   const busy = h('span', { class: 'lk-busy', role: 'status' });
-  const note = h('div', { class: 'lk-trouble', role: 'alert' });
+  const note = h('div', { class: 'lk-problem', role: 'alert' });
   root.querySelector('.lk-map-pane').append(note);
   const stops = [
     store.watch(['busy'], (state) => busy.replaceChildren(...words(state.busy))),
-    store.watch(['trouble'], ({ trouble }) => drawTrouble(note, trouble, store)),
+    store.watch(['problem'], ({ problem }) => drawProblem(note, problem, store)),
   ];
   return {
     busy,
@@ -21,8 +21,8 @@ export function createNotes({ root, store }) {
 
 const words = (text) => (text ? [h('span', { class: 'lk-dot' }), text] : []);
 
-function drawTrouble(note, trouble, store) {
-  note.hidden = !trouble;
-  if (!trouble) return note.replaceChildren();
-  return note.replaceChildren(...problemNote(trouble, () => store.set({ trouble: null })));
+function drawProblem(note, problem, store) {
+  note.hidden = !problem;
+  if (!problem) return note.replaceChildren();
+  return note.replaceChildren(...problemNote(problem, () => store.set({ problem: null })));
 }

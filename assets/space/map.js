@@ -19,7 +19,7 @@ export function createSpaceMap({ root, store, data, colours, onPick }) {
       map.on('click', ({ latlng }) => onPick(latlng.lng, latlng.lat));
       return [drawChips(L, map, store, colours), drawQuery(L, map, store)];
     },
-    fail: (trouble) => store.set({ trouble }),
+    fail: (problem) => store.set({ problem }),
   });
 }
 

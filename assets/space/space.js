@@ -17,7 +17,7 @@ const STATE = {
   shown: new Set(), // rows within it
   query: null, // { row } of the chip that was clicked
   like: null, // { row, scores } of every chip against it
-  trouble: null,
+  problem: null,
 };
 
 export const mount = createMount('.lk-space', start, collectionKey);
@@ -32,7 +32,7 @@ function start(root, data) {
   const map = createSpaceMap({ root, store, data, colours: chipColours, onPick });
   const stops = [
     drawPoints(canvas, store),
-    store.watch(['shown', 'like', 'points', 'trouble'], (state) => (status.textContent = statusText(state))),
+    store.watch(['shown', 'like', 'points', 'problem'], (state) => (status.textContent = statusText(state))),
     followLasso(canvas, store, choose, compareWith),
   ];
   load();
@@ -46,7 +46,7 @@ function start(root, data) {
       store.set({ footprints: readFootprints(corners), points: new Float32Array(points) });
       root.dataset.state = 'live';
     } catch (refusal) {
-      store.set({ trouble: refusal });
+      store.set({ problem: refusal });
     }
   }
 
@@ -73,7 +73,7 @@ function start(root, data) {
       if (store.state.query?.row !== row) return undefined; // another was chosen meanwhile
       return store.set({ like: { row, scores } });
     } catch (refusal) {
-      return store.set({ trouble: refusal, query: null });
+      return store.set({ problem: refusal, query: null });
     }
   }
 
@@ -86,8 +86,8 @@ function start(root, data) {
   };
 }
 
-function statusText({ shown, like, points, trouble }) {
-  if (trouble) return `${trouble.title ?? trouble.message}. ${trouble.remedy || ''}`;
+function statusText({ shown, like, points, problem }) {
+  if (problem) return `${problem.title ?? problem.message}. ${problem.remedy || ''}`;
   if (!points) return 'Loading the visual map…';
   const total = formatCount(points.length / 4);
   const colour = like ? ' Coloured by similarity to the selected chip.' : '';

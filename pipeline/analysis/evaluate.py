@@ -156,8 +156,8 @@ def scorer(vectors: np.ndarray, method: Method) -> Callable[[np.ndarray], np.nda
     if method == "plain":
         vectors = normalise(vectors)
         return lambda queries: vectors[queries] @ vectors.T
-    projected = pooling.Projection.learn(vectors)(vectors)
-    edges = pooling.graph(pooling.augment(projected))
+    whitened = pooling.Whitening.learn(vectors)(vectors)
+    edges = pooling.graph(pooling.augment(whitened))
     return lambda queries: pooling.diffuse(edges, queries)
 
 

@@ -24,18 +24,18 @@ class OpenVinoNetwork:
 
     Args:
         weights: ResNet-50's.
-        precision: "bfloat16" or "float32".
+        float_type: "bfloat16" or "float32".
         threads: Processor threads.
     """
 
-    def __init__(self, weights: Weights, precision: resnet.Precision, threads: int) -> None:
+    def __init__(self, weights: Weights, float_type: resnet.FloatType, threads: int) -> None:
         openvino = native.load("openvino")
 
         self.batch = BATCH
-        self.name = f"OpenVINO {openvino.__version__.split('-')[0]} {precision}"
+        self.name = f"OpenVINO {openvino.__version__.split('-')[0]} {float_type}"
         self._threads = threads
         self._hints = {
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if float_type == "bfloat16" else "f32",
             "INFERENCE_NUM_THREADS": str(threads),
         }
         self._core = openvino.Core()

@@ -76,7 +76,7 @@ def embed(
 
 
 @dataclass(frozen=True)
-class Projection:
+class Whitening:
     """Centring, principal components and half whitening, learned from a collection.
 
     Attributes:
@@ -92,7 +92,7 @@ class Projection:
     @classmethod
     def learn(
         cls, vectors: np.ndarray, components: int = COMPONENTS, evening: float = EVENING
-    ) -> Projection:
+    ) -> Whitening:
         """Learn from vectors (n, d); there are fewer components if n is small."""
         mean = vectors.mean(0)
         centred = vectors - mean

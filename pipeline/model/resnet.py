@@ -27,7 +27,7 @@ from pipeline.model.weights.cache import Weights
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["float32", "bfloat16", "float16"]
+FloatType = Literal["float32", "bfloat16", "float16"]
 
 #: Keras's "caffe" preprocessing: ImageNet's mean blue, green and red.
 MEAN_BGR = (103.939, 116.779, 123.68)
@@ -63,10 +63,10 @@ class TensorFlowNetwork:
         weights: ResNet-50's.
         threads: Processor threads.  TensorFlow sets them when it starts, so only the first network
             of a process counts.
-        precision: Arithmetic; by default the fastest on this machine.
+        float_type: Arithmetic; by default the fastest on this machine.
     """
 
-    def __init__(self, weights: Weights, threads: int, precision: Precision | None = None) -> None:
+    def __init__(self, weights: Weights, threads: int, float_type: FloatType | None = None) -> None:
         tf = native.load("tensorflow")
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -76,13 +76,13 @@ class TensorFlowNetwork:
                 tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
             log.debug("TensorFlow is already running: threads and memory policy are unchanged")
-        if precision is None:
-            precision = _gpu_precision(gpus[0]) if gpus else None
-        if precision is None:
-            precision = "bfloat16" if cpu_has_bfloat16() else "float32"
+        if float_type is None:
+            float_type = _gpu_float_type(gpus[0]) if gpus else None
+        if float_type is None:
+            float_type = "bfloat16" if cpu_has_bfloat16() else "float32"
         self.batch = 256 if gpus else 8
-        self.name = f"TensorFlow {tf.__version__} {precision}{' on GPU' if gpus else ''}"
-        self._graph = compile_graph(weights, precision)
+        self.name = f"TensorFlow {tf.__version__} {float_type}{' on GPU' if gpus else ''}"
+        self._graph = compile_graph(weights, float_type)
 
     def maps(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, ceil(h/32), ceil(w/32), 2048) of uint8 RGB (n, h, w, 3)."""
@@ -93,7 +93,7 @@ class TensorFlowNetwork:
         return np.concatenate(parts)
 
 
-def _gpu_precision(gpu: Any) -> Precision:
+def _gpu_float_type(gpu: Any) -> FloatType:
     tf = native.load("tensorflow")
 
     details = tf.config.experimental.get_device_details(gpu)
@@ -128,12 +128,12 @@ def fold(weights: Weights) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return folded
 
 
-def compile_graph(weights: Weights, precision: Precision) -> Callable[[Any], Any]:
+def compile_graph(weights: Weights, float_type: FloatType) -> Callable[[Any], Any]:
     """A TensorFlow function from pixels to the last feature map.
 
     Args:
         weights: ResNet-50's.
-        precision: Arithmetic of the convolutions.
+        float_type: Arithmetic of the convolutions.
 
     Returns:
         A concrete function of uint8 RGB (n, height, width, 3), any n, height and width, to
@@ -142,7 +142,7 @@ def compile_graph(weights: Weights, precision: Precision) -> Callable[[Any], Any
     tf = native.load("tensorflow")
 
     folded = fold(weights)
-    dtype = tf.as_dtype(precision)
+    dtype = tf.as_dtype(float_type)
 
     def convolve(x: Any, name: str, stride: int, padding: str, relu: bool) -> Any:
         kernel, bias = folded[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.model.openvino import OpenVinoNetwork
-from pipeline.model.resnet import Network, Precision, TensorFlowNetwork, cpu_has_bfloat16
+from pipeline.model.resnet import FloatType, Network, TensorFlowNetwork, cpu_has_bfloat16
 from pipeline.model.weights.cache import Weights
 
 Runtime = Literal["tensorflow", "openvino"]
@@ -28,8 +28,8 @@ def network(weights: Weights, threads: int, runtime: Runtime | None = None) -> N
         openvino = importlib.util.find_spec("openvino") is not None
         runtime = "openvino" if openvino and not _may_have_gpu() else "tensorflow"
     if runtime == "openvino":
-        precision: Precision = "bfloat16" if cpu_has_bfloat16() else "float32"
-        return OpenVinoNetwork(weights, precision, threads)
+        float_type: FloatType = "bfloat16" if cpu_has_bfloat16() else "float32"
+        return OpenVinoNetwork(weights, float_type, threads)
     return TensorFlowNetwork(weights, threads)
 
 

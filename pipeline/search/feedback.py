@@ -91,7 +91,7 @@ def _scores(space: np.ndarray, judged: np.ndarray, weak: np.ndarray) -> np.ndarr
     """
     if len(space) <= _FEW:
         return space @ (np.where(judged > 0, 2 * judged, judged) @ space)
-    vectors = pooling.augment(pooling.Projection.learn(space)(space))
+    vectors = pooling.augment(pooling.Whitening.learn(space)(space))
     propagated = pooling.random_walk(pooling.graph(vectors), judged)
     logistic = vectors @ _logistic(vectors, judged, weak)
     return LOGISTIC * _standardise(logistic) + (1 - LOGISTIC) * _standardise(propagated)

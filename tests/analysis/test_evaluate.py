@@ -83,7 +83,7 @@ def test_joining_neighbours_and_diffusion_beat_plain_cosine() -> None:
 def test_projection_gives_unit_vectors_from_few_or_many() -> None:
     for count in (5, 200):
         vectors = normalise(np.random.default_rng(1).normal(size=(count, 40)))
-        projected = pooling.Projection.learn(vectors, components=16)(vectors)
+        projected = pooling.Whitening.learn(vectors, components=16)(vectors)
         assert projected.shape == (count, min(16, count - 1))
         np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1, rtol=1e-6)
 

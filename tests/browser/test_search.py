@@ -210,7 +210,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_search_as_it_is(app, visit, tm
     false = tmp_path / "notes.tif"
     false.write_text("no picture")
     page.locator("input[type=file]").set_input_files(false)
-    until(page, "s.trouble && !s.busy")
+    until(page, "s.problem && !s.busy")
     assert results(page) == ids
     assert state(page, "query")["kind"] == "chip"
     assert len(state(page, "past")) == 1

@@ -15,7 +15,7 @@ const state = {
 };
 
 test('a search sends its start and options, and nothing else of what the page knows', () => {
-  assert.deepEqual(recipeOf({ ...state, marks: { c2: 'good' }, page: 3, trouble: null }), {
+  assert.deepEqual(recipeOf({ ...state, marks: { c2: 'good' }, page: 3, problem: null }), {
     chip: 'c1',
     k: 10,
     suppress: true,
