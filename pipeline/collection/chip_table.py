@@ -48,6 +48,13 @@ class ChipTable:
         """Float64 (n, 2): longitude and latitude of each chip's centre."""
         return self.corners.mean(axis=1)
 
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east and north of all footprints; there must be a chip."""
+        west, south = self.corners.min(axis=(0, 1)).tolist()
+        east, north = self.corners.max(axis=(0, 1)).tolist()
+        return west, south, east, north
+
     @cached_property
     def _by_id(self) -> dict[bytes, int]:
         return {chip: row for row, chip in enumerate(self.ids.tolist())}
@@ -98,8 +105,7 @@ class ChipTable:
             raise NotFoundError("There are no chips to choose from", remedy="Build it first")
         row = self.nearest_at(lon, lat, np.arange(len(self)))
         if row is None:
-            west, south = self.corners.reshape(-1, 2).min(axis=0)
-            east, north = self.corners.reshape(-1, 2).max(axis=0)
+            west, south, east, north = self.bounds
             raise NotFoundError(
                 "No chip covers this point",
                 where=f"{lon:.5f}, {lat:.5f} (longitude, latitude)",

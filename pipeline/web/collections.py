@@ -147,7 +147,7 @@ def describe(collection: Collection) -> CollectionAnswer:
         complete=manifest.complete,
         stride=manifest.stride,
         chips=len(chips),
-        bounds=_bounds(chips.corners) if len(chips) else None,
+        bounds=list(chips.bounds) if len(chips) else None,
         area=manifest.area.to_geojson()["geometry"] if manifest.area else None,
         sharpness=_quantiles(chips.sharpness) if len(chips) else {},
         scenes=[
@@ -169,8 +169,3 @@ def _quantiles(values: np.ndarray) -> dict[str, float | None]:
     shares = (5, 10, 25, 50)
     values_at = np.nanpercentile(values, shares).round(3).tolist()
     return {str(share): value for share, value in zip(shares, values_at, strict=True)}
-
-
-def _bounds(corners: np.ndarray) -> list[float]:
-    flat = corners.reshape(-1, 2)
-    return [*flat.min(axis=0).tolist(), *flat.max(axis=0).tolist()]
