@@ -224,9 +224,12 @@ class Jobs:
         return library.rename(name, new_name)
 
     def log(self, job_id: str, *, last: int = 200) -> list[str]:
-        """The last lines of a job's log."""
+        """The last lines of a job's log; none if it cannot be read."""
         path = self.folder(job_id) / "log.txt"
-        return path.read_text("utf-8").splitlines()[-last:] if path.exists() else []
+        try:
+            return path.read_text("utf-8", "replace").splitlines()[-last:]
+        except OSError:
+            return []
 
     def preview(self, job_id: str) -> Path | None:
         """The JPEG of the latest chips, if there is one."""
@@ -267,8 +270,10 @@ class Jobs:
         return True
 
     def tell(self, job_id: str, line: str) -> None:
-        """Append a line to a job's log."""
+        """Append a line to a job's log, unless a folder is in its place."""
         path = self.root / job_id / "log.txt"
+        if path.is_dir():
+            return
         with storage_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(f"{now()} {line}\n")
 

@@ -228,6 +228,26 @@ def test_a_record_of_the_wrong_kinds_does_not_hide_the_others(tmp_path, change):
         jobs.get(other.id)
 
 
+def test_a_log_of_other_bytes_is_shown_as_far_as_it_can_be_read(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(), start=False)
+    (jobs.folder(job.id) / "log.txt").write_bytes(b"caf\xe9\n")
+    jobs.tell(job.id, "queued again")
+    first, last = jobs.log(job.id)
+    assert first == "caf\ufffd"
+    assert last.endswith("queued again")
+
+
+def test_a_job_whose_log_is_a_folder_has_none_and_can_be_resumed(tmp_path):
+    jobs = Jobs(tmp_path)
+    job = jobs.submit(request(), start=False)
+    (jobs.folder(job.id) / "log.txt").unlink()
+    (jobs.folder(job.id) / "log.txt").mkdir()
+    jobs.cancel(job.id)
+    assert jobs.resume(job.id, start=False).state == "queued"
+    assert jobs.log(job.id) == []
+
+
 def test_ended_job_can_be_forgotten(tmp_path):
     jobs = Jobs(tmp_path)
     job = jobs.submit(request(), start=False)
