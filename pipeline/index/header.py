@@ -52,6 +52,9 @@ class Header:
                 "parameters": Parameters(**content["parameters"]),
                 "segments": tuple(content["segments"]),
             }
-            return cls(**{**content, **known})
+            header = cls(**{**content, **known})
+            if type(header.chips) is not int:
+                raise TypeError(f"{header.chips!r} is no count")
+            return header
         except (TypeError, KeyError, ValueError) as error:
             raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error

@@ -66,6 +66,14 @@ class Parameters:
     hashed: int = 0
     candidates: int = 0
 
+    def __post_init__(self) -> None:
+        fewest = 1 if self.kind == "tree" else 0
+        for number in (self.leaves, self.leaves_searched, self.hashed, self.candidates):
+            if type(number) is not int or not fewest <= number < 2**31:
+                raise ValueError(f"{number!r} is no number of leaves or candidates")
+        if self.kind not in ("exact", "tree"):
+            raise ValueError(f"{self.kind!r} is no kind of segment")
+
 
 @dataclass(frozen=True)
 class Content:
@@ -94,13 +102,15 @@ class Content:
         """
         content = read_json(folder / "segment.json", what="The index", remedy=REBUILD)
         try:
-            return cls(
+            read = cls(
                 **{
                     **content,
                     "parts": tuple(tuple(part) for part in content["parts"]),
                     "parameters": Parameters(**content["parameters"]),
                 }
             )
+            _check_kinds(read)
+            return read
         except (TypeError, KeyError, ValueError) as error:
             raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error
 
@@ -317,6 +327,18 @@ class Segment:
             piece = slice(start, start + PIECE)
             scores[piece] = np.take(self._reduced, rows[piece], axis=0).astype(np.float32) @ scaled
         return scores
+
+
+def _check_kinds(content: Content) -> None:
+    """Raise `TypeError` or `ValueError` if a value cannot be one of its field's."""
+    if not all([type(value) for value in part] == [str, str, str, int] for part in content.parts):
+        raise TypeError("a part is none")
+    if type(content.rows) is not int or sum(n for *_, n in content.parts) != content.rows:
+        raise ValueError(f"the parts do not have {content.rows} chips")
+    if not isinstance(content.files, dict):
+        raise TypeError(f"{content.files!r} are no files")
+    if not isinstance(content.recall_at_10, (int, float)):
+        raise TypeError(f"{content.recall_at_10!r} is no share")
 
 
 def _stack(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -61,7 +61,7 @@ class ModelIdentity:
                 mode=values["mode"],
                 dimensions=int(values.get("dimensions", DIMENSIONS)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelMismatchError(
                 "The model identity is incomplete",
                 where=error,

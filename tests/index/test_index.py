@@ -71,6 +71,39 @@ def test_damaged_index_is_rebuilt(home: Path, victim: str, damage: str) -> None:
     assert file.exists()
 
 
+@pytest.mark.parametrize(
+    ("victim", "change"),
+    [
+        ("000/segment.json", {"files": []}),
+        ("000/segment.json", {"files": None}),
+        ("000/segment.json", {"parts": [["a", "b", 16]]}),
+        ("000/segment.json", {"parts": [["a", "b", "c", "16"]]}),
+        ("000/segment.json", {"parts": [["a", {}, "c", 16]]}),
+        ("000/segment.json", {"parts": []}),
+        ("000/segment.json", {"rows": 16.0}),
+        ("000/segment.json", {"parameters": {"kind": "none"}}),
+        ("000/segment.json", {"parameters": {"kind": "tree"}}),
+        ("000/segment.json", {"recall_at_10": "all"}),
+        ("index.json", {"chips": 16.0}),
+        ("index.json", {"model": {**synthetic.MODEL.to_dict(), "dimensions": float("inf")}}),
+        ("index.json", {"parameters": {"kind": 5}}),
+        ("index.json", {"parameters": {"kind": "exact", "leaves": "many"}}),
+        ("index.json", {"segments": 1}),
+    ],
+)
+def test_an_index_of_the_wrong_kinds_is_rebuilt(
+    home: Path, victim: str, change: dict[str, object]
+) -> None:
+    collection = synthetic.collection(home)
+    before = Index.open(collection).search(np.ones(2048), 5)
+    file = folder_of(collection) / victim
+    sound = file.read_text()
+    file.write_text(json.dumps({**json.loads(sound), **change}))
+    after = Index.open(collection).search(np.ones(2048), 5)
+    assert before[0].tolist() == after[0].tolist()
+    assert json.loads(file.read_text()) == json.loads(sound)
+
+
 def test_index_of_another_model_is_rebuilt(home: Path) -> None:
     collection = synthetic.collection(home)
     Index.open(collection)
