@@ -141,7 +141,9 @@ def check_request(request: BuildRequest, library: Library) -> tuple[Collection |
         existing: Collection | None = library.open(request.name)
     except NotFoundError:
         existing = None
-    stride = request.stride or (existing.manifest.stride if existing else 128)
+    stride = request.stride
+    if stride is None:
+        stride = existing.manifest.stride if existing else 128
     check_stride(stride)
     if existing:
         _check_matches(existing, request, stride)

@@ -211,6 +211,7 @@ def test_delete_can_be_undone(home: Path) -> None:
         (("build", "--name", "new", "--scene", "gone.tif"), 2, "gone.tif"),
         (("build", "--name", "x" * 300, "--scene", "gone.tif"), 2, "1 to 64 lowercase letters"),
         (("build", "--name", "new"), 3, "--scene FILE"),
+        (("build", "--name", "new", "--stride", "0"), 2, "multiple of 32"),
     ],
 )
 def test_bad_arguments_get_one_message_and_an_exit_code(

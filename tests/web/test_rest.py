@@ -276,6 +276,7 @@ def test_search_is_exported_at_once(client, chips, what):
         ("/api/jobs", {}, 400),
         ("/api/jobs", {"name": "../x"}, 400),
         ("/api/jobs", {"name": "x", "stride": 100}, 400),
+        ("/api/jobs", {"name": "x", "stride": 0}, 400),
         ("/api/jobs", {"name": "x", "mode": "best"}, 400),
         ("/api/jobs", {"name": "x", "scenes": "a.tif"}, 400),
         ("/api/jobs", {"name": "x", "scenes": ["/etc/passwd"]}, 400),
