@@ -16,6 +16,7 @@ from pipeline.cli.terminal import (
     Aoi,
     Json,
     area_of_file,
+    checked_number,
     count,
     library,
     plural,
@@ -58,7 +59,10 @@ When = Annotated[
         help="Acquisition dates: 2016, 2016-08, 2016-08-16, or two of these as 2016/2018."
     ),
 ]
-Cloud = Annotated[float | None, typer.Option(help="Maximum cloud cover in percent.")]
+Cloud = Annotated[
+    float | None,
+    typer.Option(help="Maximum cloud cover in percent.", callback=checked_number),
+]
 ImageCollection = Annotated[
     str | None, typer.Option(help="Image collection of Earth Engine or of a STAC catalogue.")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import traceback
@@ -67,6 +68,17 @@ def checked_text(text: str | None) -> str | None:
             "This text is not UTF-8", where=text, remedy="Type it in a UTF-8 terminal"
         ) from error
     return text
+
+
+def checked_number(number: float | None) -> float | None:
+    """A finite number; the callback of its option.
+
+    Raises:
+        QueryError: If it is infinite or "not a number".
+    """
+    if number is not None and not math.isfinite(number):
+        raise QueryError("This is not a finite number", where=number, remedy="For instance 20")
+    return number
 
 
 def _print_notes(area: Area) -> Area:

@@ -105,6 +105,8 @@ def test_one_candidate_can_be_picked(server: Google, tmp_path: Path) -> None:
         (("fetch", "earth_engine", BBOX, "--to", __file__), 6, "Cannot write here"),
         (("fetch", "openaerialmap", BBOX, "--drive-folder", "x"), 2, "no option --drive-folder"),
         (("scenes", "stac", BBOX, "--scale", "0"), 2, "between 0.01 and 10"),
+        (("fetch", "raster", "--location", "x.tif", "--cloud", "nan"), 2, "not a finite number"),
+        (("scenes", "stac", BBOX, "--scale", "nan"), 2, "between 0.01 and 10"),
         (("sources", "moon"), 3, "Choose one of raster"),
     ],
 )
