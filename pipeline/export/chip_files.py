@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.collection.chip_pictures import read_chips
-from pipeline.errors import QueryError
+from pipeline.errors import QueryError, StorageError
 from pipeline.export.tables import safe_cell
 from pipeline.export.world_file import crs_files, window_transform, world_file
 from pipeline.files import replacing
@@ -103,11 +103,12 @@ def export(
     Raises:
         QueryError: If the format is unknown.
         NotFoundError: If a chip does not exist.
-        StorageError: If the disk is full.
+        StorageError: If the disk is full, or the folder cannot be made.
         ServiceError: If Drive refuses the upload.
     """
     _check_format(format)
     selected = _select(collection, chips)
+    _make(folder)
     written = 0
     for done, (chip, pixels) in enumerate(_read(collection, _missing(selected, folder, format))):
         progress(Progress("Writing chips", done, len(selected), "chips", chip.id))
@@ -164,6 +165,17 @@ def _check_format(format: str) -> None:
         raise QueryError(
             "Unknown picture format", where=format, remedy=f"Use one of {', '.join(FORMATS)}"
         )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"This folder cannot be made ({error.strerror})",
+            where=folder,
+            remedy="Choose another folder",
+        ) from error
 
 
 def _select(collection: Collection, ids: Sequence[str]) -> list[_Chip]:

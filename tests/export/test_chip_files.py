@@ -14,7 +14,7 @@ import rasterio
 from pipeline.collection.library import Library
 from pipeline.collection.manifest import Manifest
 from pipeline.collection.parquet import write_part
-from pipeline.errors import Cancelled, QueryError
+from pipeline.errors import Cancelled, QueryError, StorageError
 from pipeline.export import chip_files
 from pipeline.imagery.chips import Grid, cut
 from pipeline.imagery.ingest import SceneInput, ingest
@@ -96,6 +96,12 @@ def test_an_interrupted_export_writes_only_what_is_missing(built, tmp_path: Path
     made = chip_files.export(collection, tmp_path)
     assert made.written == made.chips - 3
     assert chip_files.export(collection, tmp_path).written == 0
+
+
+@pytest.mark.parametrize("folder", ["/proc/chips", f"{__file__}/chips", f"/tmp/{'x' * 300}"])
+def test_a_folder_that_cannot_be_made_is_named(built, folder: str) -> None:
+    with pytest.raises(StorageError, match=f"{folder}. Choose another folder"):
+        chip_files.export(built[0], Path(folder))
 
 
 def test_chips_go_to_drive_once(built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
