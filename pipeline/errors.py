@@ -184,10 +184,4 @@ def storage_errors(path: Path | str) -> Iterator[None]:
                 where=path,
                 remedy="Check the folder's permissions, or point LOOKALIKE_HOME at another folder",
             ) from error
-        if error.errno == errno.EISDIR:
-            raise StorageError(
-                "A folder is where a file belongs",
-                where=path,
-                remedy="Move it away and run the same command again",
-            ) from error
         raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.build.blocks import BlockTask
 from pipeline.collection import parquet
-from pipeline.errors import DamagedError, NewerError, storage_errors
+from pipeline.errors import DamagedError, NewerError
 from pipeline.geo import antimeridian
 from pipeline.imagery.chips import Block, Grid, count_inside, window_corners
 
@@ -37,10 +37,6 @@ def plan(
     Args:
         collection: The collection.
         tell: Called with a note about every damaged block.
-
-    Raises:
-        NewerError: If a newer version wrote a part.
-        StorageError: If a damaged part cannot be removed.
     """
     from shapely import to_wkb
 
@@ -123,8 +119,7 @@ def _finished_parts(
             damaged.add(_block_of(path.name))
     for path in collection.part_files(scene_id):
         if _block_of(path.name) in damaged:
-            with storage_errors(path):
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             found.pop(path.name, None)
     return found
 

@@ -287,16 +287,6 @@ def test_damaged_block_is_made_anew(
     assert_same(Library(home).open("strip"), undisturbed)
 
 
-def test_a_folder_in_place_of_a_block_is_told(home: Path) -> None:
-    collection = synthetic.collection(home)
-    (path,) = (part.path for part in collection.parts)
-    path.unlink()
-    (path / "own").mkdir(parents=True)
-    with pytest.raises(StorageError, match=rf"{path.name}\. Move it away"):
-        plan(Library(home).open("made"))
-    assert (path / "own").is_dir()
-
-
 def test_one_altered_byte_makes_the_whole_block_anew(home: Path) -> None:
     collection = synthetic.collection(home)
     (path,) = (part.path for part in collection.parts)
