@@ -274,7 +274,7 @@ def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> 
     """Cosines (n, 2) of both chips of each pair to the query, relative to the dates' means."""
     means = [_mean(index, np.unique(pairs[:, side])) for side in (0, 1)]
     target = normalise(np.atleast_2d(query.vector)).astype(np.float64)
-    rows = [row for chip in query.chips if (row := table.find(chip)) is not None]
+    rows = _example_rows(table, query)
     origin = np.mean(means, axis=0)
     for side in (0, 1):
         if rows and np.isin(rows, pairs[:, side]).all():
@@ -284,6 +284,14 @@ def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> 
     return np.column_stack(
         [_centred_cosines(index, pairs[:, side], means[side], target) for side in (0, 1)]
     )
+
+
+def _example_rows(table: ChipTable, query: Query) -> list[int]:
+    """Rows of the chips that show what the query looks for: its start and good examples."""
+    if query.marks is None:
+        return query.rows_in(table)
+    start = set(query.rows_in(table)) - set(query.marks.bad)
+    return sorted(start | set(query.marks.good))
 
 
 def _mean(index: Index, rows: np.ndarray) -> np.ndarray:

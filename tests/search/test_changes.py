@@ -16,7 +16,7 @@ from pipeline.errors import NotFoundError, QueryError
 from pipeline.files import write_json
 from pipeline.index.index import Index
 from pipeline.search.changes import between, compare, days
-from pipeline.search.queries import by_chip
+from pipeline.search.queries import by_chip, refine
 from tests.cli.test_app import run
 from tests.factories import synthetic
 
@@ -92,6 +92,16 @@ def test_the_light_of_a_date_is_no_change(series: Collection) -> None:
     found = look_for(series, 5, threshold=0.4)
     assert places(found.persists) == {5}
     assert found.appeared == found.disappeared == ()
+
+
+def test_marks_tell_which_date_a_query_is_of(series: Collection) -> None:
+    """Bad examples of the earlier date do not give the query that date's light."""
+    index = Index.open(series)
+    good, bad = (series.chips.ids[row].decode() for row in (SIDE * SIDE + 30, 5))
+    query = refine(series, index, None, (good,), (bad,))
+    found = compare(series, index, query, "2009", "2020", threshold=0.4)
+    assert places(found.appeared) == SECOND - FIRST
+    assert places(found.persists) == FIRST & SECOND
 
 
 def test_the_default_threshold_leaves_the_best_twentieth(series: Collection) -> None:
