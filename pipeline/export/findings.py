@@ -34,7 +34,7 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "id": (str, "chip id; of a site, its best chip"),
     "score": (float, "cosine similarity to the query, -1 to 1"),
     "chips": (int, "number of hits merged into the site"),
-    "mark": (str, "review: good, bad or empty"),
+    "mark": (str, "review: good, bad, skip or empty"),
     "note": (str, "reviewer's note"),
     "longitude": (float, "centre, EPSG:4326"),
     "latitude": (float, "centre, EPSG:4326"),
@@ -93,14 +93,16 @@ class Finding:
         hit: The hit; of a site, its best.
         outline: Footprint of the hit or outline of the site, EPSG:4326.
         rank: 1 for the best.
+        score: Cosine; of a site, the highest.
         count: Number of hits merged.
-        mark: "good", "bad" or "".
+        mark: "good", "bad", "skip" or "".
         note: Reviewer's note.
     """
 
     hit: Hit
     outline: BaseGeometry
     rank: int
+    score: float
     count: int = 1
     mark: str = ""
     note: str = ""
@@ -151,7 +153,7 @@ class Findings:
             else:
                 hit, outline, count = result, shape(result.geometry), 1
             mark, note = marks.get(hit.id, ""), notes.get(hit.id, "")
-            items.append(Finding(hit, outline, result.rank, count, mark, note))
+            items.append(Finding(hit, outline, result.rank, result.score, count, mark, note))
         manifest = collection.manifest
         used = {item.hit.scene_id for item in items}
         provenance = Provenance(
@@ -190,7 +192,7 @@ class Findings:
         return {
             "rank": item.rank,
             "id": item.hit.id,
-            "score": round(item.hit.score, 6),
+            "score": round(item.score, 6),
             "chips": item.count,
             "mark": item.mark,
             "note": item.note,
@@ -221,7 +223,7 @@ class Findings:
             "Chips": str(values["chips"]) if values["chips"] > 1 else "",
             "Mark": values["mark"],
             "Note": values["note"],
-            "Like": values["query"],
+            "Query": values["query"],
         }
         return {label: text for label, text in facts.items() if text}
 

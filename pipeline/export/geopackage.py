@@ -42,7 +42,7 @@ _METADATA_SPEC = "http://www.geopackage.org/spec131/#extension_metadata"
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A layer of polygons; QGIS style in `layer_styles`, provenance in `gpkg_metadata`.
+    """Write a layer of polygons; QGIS style in `layer_styles`, provenance in `gpkg_metadata`.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written.
@@ -67,7 +67,7 @@ def _write(findings: Findings, path: Path) -> None:
     outlines = [shapely.MultiPolygon(polygons_of(item.outline)) for item in findings.items]
     frame = geopandas.GeoDataFrame(columns, geometry=outlines, crs="EPSG:4326")
     frame.to_file(path, layer=LAYER, driver="GPKG", engine="pyogrio")
-    scores = [item.hit.score for item in findings.items]
+    scores = [item.score for item in findings.items]
     with sqlite3.connect(path) as database:
         database.executescript(_METADATA)
         database.execute(_STYLES)
@@ -120,7 +120,7 @@ def style(scores: list[float]) -> str:
     )
     tip = escape(
         "<b>#[% rank %]</b> · [% round(score, 2) %]<br>[% date %] · [% scene_title %]<br>"
-        "[% round(latitude, 5) %], [% round(longitude, 5) %]<br>like [% query %]"
+        "[% round(latitude, 5) %], [% round(longitude, 5) %]<br>Query: [% query %]"
     )
     return (
         "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"

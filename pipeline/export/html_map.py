@@ -30,7 +30,7 @@ _MARK = "lookalike-leaflet"
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A page that shows the findings over their imagery; it works offline.
+    """Write a page that shows the findings over their imagery; it works offline.
 
     Raises:
         UnavailableError: If Leaflet is not installed.
@@ -71,7 +71,7 @@ def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
         colour = RAMP[colour_class(findings, item)]
         url = _data_url(encode_image(picture, "JPEG"), "image/jpeg")
         properties = {
-            "title": f"#{item.rank} · {item.hit.score:.2f}",
+            "title": f"#{item.rank} · {item.score:.2f}",
             "about": f"<b>#{item.rank}</b><br>{pop_up(findings, item, url, THUMBNAIL)}",
             "style": {"color": colour, "weight": 2, "fillColor": colour, "fillOpacity": 0.15},
         }

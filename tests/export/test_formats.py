@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -253,10 +254,13 @@ def test_standalone_map_asks_nobody_for_anything(findings, tmp_path):
 def test_sites_export_as_one_outline_each(made, tmp_path):
     import geopandas
 
-    sites = merge(some_hits(made))
+    first, *others = some_hits(made)
+    # With marks, the best rank need not have the best score.
+    sites = merge([replace(first, score=0.1), *others])
     findings = Findings.of(made, sites, Recipe(chip="x"))
     frame = geopandas.read_file(export(findings, "geojson", tmp_path / "sites"))
     assert frame["chips"].tolist() == [site.count for site in sites]
+    assert frame["score"].tolist() == pytest.approx([site.score for site in sites], abs=1e-6)
     assert len(frame) < 4
     for name in FORMATS:
         assert export(findings, name, Path(tmp_path) / name).exists()
