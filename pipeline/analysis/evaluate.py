@@ -124,8 +124,8 @@ def evaluate(
         if pixels:
             vectors.append(_describe(network, np.stack(pixels), method))
     report(Progress("Embedding pictures", len(files), len(files), "pictures"))
-    labels = np.array([names.index(files[i].parent.name) for i in kept])
-    if len(np.unique(labels)) < 2:
+    labels = np.array([names.index(files[i].parent.name) for i in kept], np.int64)
+    if np.count_nonzero(np.bincount(labels) > 1) < 2:
         raise InputError(
             "Too few pictures could be read", where=folder, remedy="See the files left out"
         )

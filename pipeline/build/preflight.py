@@ -129,7 +129,7 @@ def preflight(
     Args:
         area: The area of interest, or None for whole scenes.
         imagery: The chosen imagery.
-        stride: Pixels between neighbouring chips.
+        stride: Pixels between the starts of neighbouring chips.
         pace: How fast this machine embeds.
         home: The home folder.
         estimate: Cost of fetching the imagery, if it has to be fetched.
@@ -264,7 +264,7 @@ def _notices(
             Notice(
                 "stop",
                 f"This needs {draft.disk / 1e9:.1f} GB of disk; {draft.free / 1e9:.1f} GB are free",
-                "Free some space, draw a smaller area, or choose a wider stride",
+                "Free some space, draw a smaller area, or reduce the chip overlap",
             )
         )
     if draft.seconds > LONG_SECONDS and draft.chips:
@@ -272,7 +272,8 @@ def _notices(
             Notice(
                 "warning",
                 f"This takes about {draft.seconds / 3600:.0f} hours",
-                "A wider stride makes far fewer chips; it may also run overnight and be resumed",
+                "Reduce the chip overlap to make fewer chips, or let the build run overnight; "
+                "it can be interrupted and resumed",
             )
         )
     return notices
@@ -298,8 +299,8 @@ def _check_coverage(draft: Preflight, imagery: Sequence[Candidate], stride: int)
             )
         ]
     if not draft.chips:
-        finest = next((candidate.gsd for candidate in imagery if candidate.gsd), None)
-        size = f": {finest * CHIP / 1000:.2g} km a side" if finest else ""
+        finest = min((candidate.gsd for candidate in imagery if candidate.gsd), default=None)
+        size = f": {finest * CHIP / 1000:.2g} km on each side" if finest else ""
         what = (
             "The area is too small"
             if draft.missing is None
@@ -310,7 +311,7 @@ def _check_coverage(draft: Preflight, imagery: Sequence[Candidate], stride: int)
                 "stop",
                 f"{what}: no chip has its centre inside",
                 f"Draw it larger than a chip{size}"
-                + (", or choose a narrower stride" if stride > 64 else ""),
+                + (", or increase the chip overlap" if stride > 64 else ""),
             )
         ]
     if draft.missing is not None:

@@ -171,7 +171,7 @@ def store_copy(storage: Storage, collection: Collection, progress: OnProgress = 
     def send(path: Path) -> None:
         storage.send(path, f"{base}/{path.relative_to(collection.path).as_posix()}")
 
-    for _ in in_parallel(send, missing, "Keeping a copy", "files", progress):
+    for _ in in_parallel(send, missing, "Copying to shared storage", "files", progress):
         pass
     send(collection.path / "collection.json")
 
@@ -186,7 +186,10 @@ def _folder(collection: Path) -> str:
 
 
 def _send_if_missing(storage: Storage, path: Path, key: str) -> None:
-    """Send a file unless one of its size exists; names depend on the content."""
+    """Send a file unless one of the same size exists.
+
+    The name of a scene contains a hash of its content; workers make identical parts of one task.
+    """
     if storage.size(key) != path.stat().st_size:
         storage.send(path, key)
 
@@ -248,6 +251,6 @@ def in_parallel(
         return
     with ThreadPoolExecutor(ABREAST, thread_name_prefix="storage") as pool:
         coming: Iterable[_T] = pool.map(each, things)
-        for number, done in enumerate(coming):
+        for number, done in enumerate(coming, 1):
             progress(Progress(stage, number, len(things), unit))
             yield done

@@ -27,7 +27,7 @@ class Manifest:
         description: Free text.
         created: ISO 8601 UTC.
         updated: ISO 8601 UTC.
-        stride: Pixels between neighbouring chips.
+        stride: Pixels between the starts of neighbouring chips.
         model: Model that made the embeddings.
         area: The area its chips lie in, or None for whole scenes.
         scenes: Scene ids in the order they were added.
@@ -113,7 +113,13 @@ def _check_kinds(manifest: Manifest) -> None:
             *manifest.scenes,
             *manifest.former,
         ),
-        int: (manifest.stride, manifest.chips, *manifest.left_out.values()),
+        int: (
+            manifest.chip_size,
+            manifest.stride,
+            manifest.chips,
+            manifest.block_span or 0,
+            *manifest.left_out.values(),
+        ),
         bool: (manifest.complete,),
     }
     for kind, values in kinds.items():

@@ -103,14 +103,15 @@ def export(
     Raises:
         QueryError: If the format is unknown.
         NotFoundError: If a chip does not exist.
-        StorageError: If the disk is full, or the folder cannot be made.
+        StorageError: If the disk is full, or the folder cannot be created.
         ServiceError: If Drive refuses the upload.
     """
     _check_format(format)
     selected = _select(collection, chips)
     _make(folder)
     written = 0
-    for done, (chip, pixels) in enumerate(_read(collection, _missing(selected, folder, format))):
+    missing = _missing(selected, folder, format)
+    for done, (chip, pixels) in enumerate(_read(collection, missing), len(selected) - len(missing)):
         progress(Progress("Writing chips", done, len(selected), "chips", chip.id))
         for name, content in _files(chip, pixels, format):
             with replacing(folder / name) as temporary:
@@ -172,7 +173,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"This folder cannot be made ({error.strerror})",
+            f"The folder cannot be created ({error.strerror})",
             where=folder,
             remedy="Choose another folder",
         ) from error

@@ -105,7 +105,8 @@ class Jobs:
                     )
                 if other.collection == name and other.state == INTERRUPTED:
                     # The new job continues it; both would build the same blocks.
-                    self.write(replace(other, state=CANCELLED, note="Continued by a later job"))
+                    note = "Continued by a later job"
+                    self.write(replace(other, state=CANCELLED, ended=now(), note=note))
             job = Job(
                 id=self._free_id(),
                 collection=name,

@@ -182,3 +182,12 @@ def test_what_is_no_folder_of_classes_is_refused(tmp_path: Path) -> None:
         evaluate(tmp_path)
     with pytest.raises(QueryError, match="Unknown method"):
         evaluate(tmp_path, "best")
+
+
+@pytest.mark.model
+def test_classes_of_one_readable_picture_each_are_too_few(home: Path, classes: Path) -> None:
+    for folder in classes.iterdir():
+        for picture in sorted(folder.iterdir())[1:]:
+            picture.write_text("no picture")
+    with pytest.raises(InputError, match="Too few pictures"):
+        evaluate(classes, "plain")

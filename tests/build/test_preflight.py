@@ -88,7 +88,10 @@ def test_an_area_smaller_than_the_spacing_of_chips_stops_it(
     assert found.chips == 0
     assert not found.ready
     assert found.notices[0].what.startswith("The area is too small")
-    assert "larger than a chip: 2.6 km a side" in found.notices[0].remedy
+    assert "larger than a chip: 2.6 km on each side" in found.notices[0].remedy
+    coarse = replace(imagery, gsd=30.0)
+    found = look([coarse, imagery], inner(imagery, 0.01), tmp_path)
+    assert "2.6 km" in found.notices[0].remedy
 
 
 def test_a_large_area_with_a_sliver_of_imagery_is_not_called_small(

@@ -102,6 +102,8 @@ def test_damaged_manifest_says_what_to_do(home: Path, content: str) -> None:
         {"created": None},
         {"complete": "yes"},
         {"seconds": []},
+        {"chip_size": "256"},
+        {"block_span": "x"},
     ],
 )
 def test_manifest_of_the_wrong_kinds_is_damaged(home: Path, change: dict[str, object]) -> None:

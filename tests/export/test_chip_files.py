@@ -93,8 +93,10 @@ def test_an_interrupted_export_writes_only_what_is_missing(built, tmp_path: Path
 
     with pytest.raises(Cancelled):
         chip_files.export(collection, tmp_path, progress=stop)
-    made = chip_files.export(collection, tmp_path)
+    told = []
+    made = chip_files.export(collection, tmp_path, progress=told.append)
     assert made.written == made.chips - 3
+    assert [step.done for step in told] == list(range(3, made.chips + 1))
     assert chip_files.export(collection, tmp_path).written == 0
 
 

@@ -130,6 +130,7 @@ def test_interrupted_job_is_continued_by_a_new_one_and_not_twice(tmp_path):
     second = jobs.submit(request(), start=False)
     assert [job.id for job in jobs.queue()] == [second.id]
     assert jobs.get(first.id).state == "cancelled"
+    assert jobs.get(first.id).ended
 
 
 def test_attended_job_is_cancelled_by_control_c_and_says_so(tmp_path, monkeypatch):
