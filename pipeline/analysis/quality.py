@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pipeline.index.index import Index
 
 SAMPLE = 2_000
-#: A chip is poor from this share of nodata on, in percent.
+#: Minimum no-data of a poor chip, in percent.
 POOR_NODATA = 10.0
-#: Two chips are duplicates from this cosine on.
+#: Minimum cosine of two duplicates.
 DUPLICATE_SCORE = 0.995
 #: A chip is blurred below this fraction of its scene's median sharpness.
 BLURRED = 0.1

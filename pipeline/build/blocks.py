@@ -46,7 +46,7 @@ class BlockTask:
         part: File name of the part to write.
         area: WKB of the area in EPSG:4326, or None.
         mode: How chips are embedded.
-        stride: Pixels between neighbouring chips.
+        stride: Pixels between the starts of neighbouring chips.
         known: Ids of chips of this block that older parts contain.
         inside: Number of chips whose centre lies in the area, or None without an area.
         scene: The scene as a worker reads it, if not from the collection's folder.

@@ -94,9 +94,12 @@ def build(
 
     Raises:
         QueryError: If the name, stride or mode is invalid or contradicts the collection.
+        NotFoundError: If the request has no scenes and the collection does not exist.
         SceneError: If a raster cannot be used, or no chip is left.
         WeightsError: If the ImageNet weights are not available.
         StorageError: If the disk is full or not writable, or another build is running.
+        ServiceError: If the cluster or the shared storage fails.
+        Cancelled: If `progress` raises it.
     """
     started = time.monotonic()
     notes = list(request.area.notes) if request.area else []

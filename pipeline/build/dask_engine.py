@@ -53,12 +53,12 @@ TRIES = 3
 AHEAD = 2
 #: Priority of workers, below that of searches.
 NICENESS = 10
-#: Seconds to wait for a scheduler that went away.
+#: Seconds to wait for a scheduler whose connection was lost.
 PATIENCE_SECONDS = 180
 _CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.1
 _AWAITED = "waiting for the scheduler"
-_LOST = "The Dask scheduler went away"
+_LOST = "The connection to the Dask scheduler was lost"
 _CONTINUE = "Resume the job once it answers again; finished blocks are kept"
 
 
@@ -94,7 +94,7 @@ class BlocksFailed(LookalikeError):
 
 
 class _Lost(ServiceError):
-    """The scheduler went away during the build."""
+    """The connection to the scheduler was lost during the build."""
 
 
 @dataclass
@@ -144,7 +144,7 @@ class DaskEngine:
         if self.storage is not None:
             if self.storage.private:
                 raise QueryError(
-                    "No worker reaches this storage",
+                    "The workers cannot access this storage",
                     where=self.storage.url,
                     remedy="Use one that all machines reach, such as s3://bucket/folder",
                 )
@@ -169,7 +169,7 @@ class DaskEngine:
             except _Lost as error:
                 if self.scheduler is None:
                     raise
-                self.tell(f"{error.what}, {len(waiting)} blocks are left; waiting for it")
+                self.tell(f"{error.what}, {len(waiting)} blocks left; waiting for the scheduler")
                 made = total - sum(task.size for task, _ in waiting)
                 self._await_scheduler(
                     Progress("Embedding", made, total, "chips", _AWAITED), progress
@@ -187,7 +187,7 @@ class DaskEngine:
         """Submit blocks, a few at a time, until all are made or have failed.
 
         Raises:
-            _Lost: If the scheduler went away.  `waiting` then has the blocks that were not
+            _Lost: If the connection was lost.  `waiting` then has the blocks that were not
                 reported; the part of one that was finished all the same is found and used.
         """
         from distributed import CancelledError, as_completed
@@ -228,7 +228,7 @@ class DaskEngine:
                         self.tell(f"block {_name_of(task)}, try {tries} of {TRIES}: {outcome}")
                         waiting.append((task, tries + 1))
                     else:
-                        self.tell(f"block {_name_of(task)} given up: {outcome}")
+                        self.tell(f"block {_name_of(task)} failed after {tries} tries: {outcome}")
                         self.failures.append(Failure(_name_of(task), str(outcome), tries))
         except (CommClosedError, CancelledError, TimeoutError) as error:
             # At the end, because their workers may still finish them.

@@ -1,6 +1,6 @@
 """The plan of a build: which blocks are finished, which are to be made, and what was left out.
 
-A part that exists is finished.  Its name tells block and area.  If the area grew, a block has
+A part that exists is finished.  Its name holds block and area.  If the area grew, a block has
 another part with the chips that were gained.
 """
 

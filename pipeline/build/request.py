@@ -17,7 +17,7 @@ class BuildRequest:
     Attributes:
         name: Name of the collection, which is continued or enlarged if it exists.
         scenes: Rasters to add; empty to continue with the existing ones.
-        stride: Pixels between neighbouring chips; None for that of the collection, or 128.
+        stride: Pixels between the starts of neighbouring chips; None for the collection's, or 128.
         area: Chips whose centre lies outside are left out; None for whole scenes.
         mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
         title: Title of the collection, by default its name.

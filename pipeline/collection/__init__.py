@@ -1,1 +1,1 @@
-"""The folder of a collection on disk, read and written; nothing here searches or reads pixels."""
+"""Reads and writes a collection's folder, chip pictures included; nothing here searches."""

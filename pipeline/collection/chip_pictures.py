@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipeline.collection.collection import Collection
 
-#: Scenes that are read by turns; a process may hold only so many files.
+#: Scenes kept open at a time: a process can open only a limited number of files.
 MOST_OPEN = 16
 
 
@@ -24,7 +24,7 @@ def chip_png(collection: Collection, row: int, size: int = 256, around: int = 1)
     Args:
         collection: Where the chip is.
         row: Its row in the table.
-        size: Pixels a side.
+        size: Side of the picture in pixels.
         around: How many chips wide the picture is, the chip in its middle: 3 shows its
             surroundings; what lies outside the scene is black.
 

@@ -102,7 +102,9 @@ class ChipTable:
             NotFoundError: If no chip contains the point, or there is none at all.
         """
         if not len(self):
-            raise NotFoundError("There are no chips to choose from", remedy="Build it first")
+            raise NotFoundError(
+                "There are no chips to choose from", remedy="Build the collection first"
+            )
         row = self.nearest_at(lon, lat, np.arange(len(self)))
         if row is None:
             west, south, east, north = self.bounds

@@ -169,11 +169,11 @@ class Library:
         with build_lock(path), storage_errors(path):
             self.trash.mkdir(parents=True, exist_ok=True)
             if _state(path) is None:
-                raise NotFoundError("It was deleted meanwhile", where=name)
+                raise NotFoundError("The collection was deleted meanwhile", where=name)
             try:
                 path.rename(self.trash / token)
             except FileNotFoundError:
-                raise NotFoundError("It was deleted meanwhile", where=name) from None
+                raise NotFoundError("The collection was deleted meanwhile", where=name) from None
         if not keep:
             with storage_errors(self.trash):
                 shutil.rmtree(self.trash / token)
@@ -198,7 +198,7 @@ class Library:
         target = self.root / name
         if _state(target) is not None:
             raise QueryError(
-                "This name was taken meanwhile", where=name, remedy="Rename the other one first"
+                "This name was taken meanwhile", where=name, remedy="Rename that collection first"
             )
         with storage_errors(target):
             self.root.mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,7 @@ def write_part(
         chips: The n chips to keep; n may be 0.
         embeddings: Float array (n, 2048), not normalised.
         model: Model that made the embeddings.
-        stride: Pixels between neighbouring chips, recorded in the file's metadata.
+        stride: Pixels between the starts of neighbouring chips, recorded in the file's metadata.
 
     Raises:
         StorageError: If the disk is full or not writable; nothing is left behind.

@@ -15,7 +15,7 @@ from pipeline.progress import OnProgress, silent
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A PNG, world file, `.prj` and `.aux.xml` per finding, a table, and the provenance."""
+    """Write a zip: PNG, world file, `.prj` and `.aux.xml` per finding, a table, the provenance."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("provenance.json", json.dumps(findings.provenance.to_dict(), indent=1))
         with tempfile.TemporaryDirectory() as folder:

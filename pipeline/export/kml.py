@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A zip of `doc.kml`, a JPEG per finding, and the provenance."""
+    """Write a zip of `doc.kml`, a JPEG per finding, and the provenance."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("doc.kml", document(findings))
         archive.writestr("provenance.json", json.dumps(findings.provenance.to_dict(), indent=1))

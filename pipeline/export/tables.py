@@ -16,7 +16,7 @@ from pipeline.progress import OnProgress, silent
 
 
 def write_geojson(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """A FeatureCollection (RFC 7946) with the provenance as a foreign member."""
+    """Write a FeatureCollection (RFC 7946) with the provenance as a foreign member."""
     from shapely.geometry import mapping
     from shapely.geometry.polygon import orient
 
@@ -41,7 +41,7 @@ def write_geojson(findings: Findings, path: Path, progress: OnProgress = silent)
 
 
 def write_csv(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """One row per finding, with its outline as WKT in the last column."""
+    """Write a table of one row per finding, with its outline as WKT in the last column."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, "wkt"])
@@ -65,7 +65,7 @@ def safe_cell(value: Any) -> Any:
 
 
 def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """GeoParquet 1.1 with the stored embedding of each finding's chip."""
+    """Write GeoParquet 1.1 with the stored embedding of each finding's chip."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import shapely

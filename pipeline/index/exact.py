@@ -13,9 +13,9 @@ from pipeline.vectors import normalise, widen
 BLOCK = 8_192
 #: Self-check: queries and neighbours.
 PROBES, NEIGHBOURS = 128, 10
-#: A probe between two chips: weight of the second chip, and the number of chips it is the most
-#: similar of.  Such probes are nearly as hard as pictures from elsewhere; between two chips drawn
-#: at random there may be nothing at all.
+#: A probe between two chips: weight of the second chip, and the number of random chips from which
+#: the most similar one is taken.  Such probes are nearly as hard as pictures from elsewhere;
+#: between two chips drawn at random there may be nothing at all.
 BETWEEN, ALIKE = 0.5, 8
 #: Rounding may swap cosines that are closer than this.
 ROUNDING = 1e-5

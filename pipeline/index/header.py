@@ -54,7 +54,7 @@ class Header:
             }
             header = cls(**{**content, **known})
             if type(header.chips) is not int:
-                raise TypeError(f"{header.chips!r} is no count")
+                raise TypeError(f"{header.chips!r} is not a count")
             return header
         except (TypeError, KeyError, ValueError) as error:
             raise DamagedError("The index is damaged", where=folder, remedy=REBUILD) from error

@@ -56,8 +56,8 @@ class Parameters:
         kind: "exact" or "tree".
         leaves: Leaves of the tree, about √n.
         leaves_searched: Leaves searched per query.
-        hashed: Best by hash, which are re-scored on the reduced vectors.
-        candidates: Best of those, which may be re-scored on the full vectors.
+        hashed: Number of the best rows by hash, re-scored on the reduced vectors.
+        candidates: Number of the best of those, which may be re-scored on the full vectors.
     """
 
     kind: str
@@ -70,9 +70,9 @@ class Parameters:
         fewest = 1 if self.kind == "tree" else 0
         for number in (self.leaves, self.leaves_searched, self.hashed, self.candidates):
             if type(number) is not int or not fewest <= number < 2**31:
-                raise ValueError(f"{number!r} is no number of leaves or candidates")
+                raise ValueError(f"{number!r} is not a number of leaves or candidates")
         if self.kind not in ("exact", "tree"):
-            raise ValueError(f"{self.kind!r} is no kind of segment")
+            raise ValueError(f"{self.kind!r} is not a kind of segment")
 
 
 @dataclass(frozen=True)
@@ -332,13 +332,13 @@ class Segment:
 def _check_kinds(content: Content) -> None:
     """Raise `TypeError` or `ValueError` if a value cannot be one of its field's."""
     if not all([type(value) for value in part] == [str, str, str, int] for part in content.parts):
-        raise TypeError("a part is none")
+        raise TypeError("a part is malformed")
     if type(content.rows) is not int or sum(n for *_, n in content.parts) != content.rows:
         raise ValueError(f"the parts do not have {content.rows} chips")
     if not isinstance(content.files, dict):
-        raise TypeError(f"{content.files!r} are no files")
+        raise TypeError(f"{content.files!r} is not a dict of files")
     if not isinstance(content.recall_at_10, (int, float)):
-        raise TypeError(f"{content.recall_at_10!r} is no share")
+        raise TypeError(f"{content.recall_at_10!r} is not a number")
 
 
 def _stack(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -86,7 +86,10 @@ def initial_parameters(n: int) -> Parameters:
 
 
 def tune(segment: Segment, truth: Truth) -> Content:
-    """The segment's description with the cheapest parameters that reach the target recall."""
+    """The segment's description with tuned parameters.
+
+    One step above the cheapest that reach the target recall; the largest effort if none does.
+    """
 
     def attempt(parameters: Parameters) -> Content:
         changed = segment.with_parameters(parameters)

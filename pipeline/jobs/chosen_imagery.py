@@ -81,7 +81,7 @@ class ChosenImagery:
         Args:
             title: What people call the collection.
             area: The area of interest, or None for whole scenes.
-            stride: Pixels between neighbouring chips.
+            stride: Pixels between the starts of neighbouring chips.
             bands: 1-based bands shown as red, green and blue, or None for each raster's own.
             stretch: Display range, or None for each raster's own.
             taken: Names that other collections have.
@@ -119,7 +119,7 @@ def added_to(collection: Collection, request: JobRequest) -> JobRequest:
 def with_provenance(candidate: Candidate, library: Library) -> Candidate:
     """A raster of a collection with the title, date and licence that its scene carries.
 
-    The copies that collections keep do not tell these themselves.  Other rasters stay as they are.
+    The collection's COGs do not contain this metadata.  Other rasters stay as they are.
     """
     path = Path(candidate.id)
     if is_url(candidate.id) or library.root not in path.parents:

@@ -97,15 +97,15 @@ def check_kinds(job: Job) -> None:
     )
     objects = (job.request, job.request.get("build"), job.error or {}, job.summary or {})
     if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a text is none")
+        raise TypeError("a text is not a string")
     if not all(type(number) is int for number in (job.done, job.total, job.attempts)):
-        raise TypeError("a count is none")
+        raise TypeError("a count is not an integer")
     if not all(isinstance(number, (int, float)) for number in (job.rate or 0, job.left or 0)):
-        raise TypeError("a rate is none")
+        raise TypeError("a rate is not a number")
     if not all(isinstance(item, dict) for item in (*objects, *job.failures)):
-        raise TypeError("an object is none")
+        raise TypeError("an object is not a dict")
     if job.state not in STATES:
-        raise TypeError(f"{job.state!r} is no state")
+        raise TypeError(f"{job.state!r} is not a state")
 
 
 @dataclass(frozen=True)

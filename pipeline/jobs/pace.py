@@ -29,7 +29,7 @@ def pace_of(jobs: Jobs, library: Library, settings: Settings, mode: str, stride:
         library: All collections.
         settings: Jobs with another engine than these settings select are ignored.
         mode: "chip" or "dense".
-        stride: Pixels between neighbouring chips.
+        stride: Pixels between the starts of neighbouring chips.
     """
     paces = _job_paces(jobs, engine_name(settings), mode)[:RECENT] or _manifest_paces(library, mode)
     if paces:

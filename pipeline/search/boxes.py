@@ -78,7 +78,10 @@ def _square(
     west, south, east, north = box
     if not (west < east and south < north and south >= -90 and north <= 90):
         raise QueryError(
-            "The box is empty", where=box, remedy="Give west, south, east, north in degrees"
+            "The box is not valid",
+            where=box,
+            remedy="Give west, south, east, north in degrees, west less than east; across the "
+            "antimeridian, add 360 to east",
         )
     scene = _scene_under(collection, (west + east) / 2, (south + north) / 2)
     col, row, width, height = _window(scene, box)

@@ -37,7 +37,8 @@ def compare(first: Sequence[Hit], second: Sequence[Hit], share: float = 0.25) ->
     Args:
         first: Hits of one search, best first.
         second: Hits of the other.
-        share: Minimum share of a footprint in common of two hits at the same place.
+        share: Minimum share of the first hit's footprint that the second must cover to be at the
+            same place.
     """
     import shapely
 

@@ -26,14 +26,14 @@ from pipeline.vectors import normalise, widen
 CANDIDATES = 2000
 #: Weight of the logistic model in the sum; the rest is that of label propagation.
 LOGISTIC = 0.3
-#: Random chips taken for bad ones, and what they weigh together where a bad mark weighs 1.
+#: Number of random chips used as weak negatives, and their total weight; all bad marks weigh 1.
 _WEAK = 20
 _WEAK_WEIGHT = 0.2
-#: Factor on unit vectors, so that the logistic model can be sure of itself.
+#: Factor on unit vectors, so that the logistic model reaches probabilities near 0 and 1.
 _STEEPNESS = 5.0
 #: L2 regularisation of the logistic model.
 _PENALTY = 0.01
-#: Up to this many vectors a graph or a projection means nothing.
+#: With this many vectors or fewer, a graph or a whitening is meaningless.
 _FEW = 8
 
 

@@ -16,9 +16,9 @@ from pipeline.errors import QueryError
 
 LONGEST_TEXT = 200
 MOST_IDS = 1_000
-#: Of a parameter that a search can start from.
+#: Marks a parameter that a search can start from.
 START = True
-_OPTIONAL = "Leave it out, or give such a number"
+_OPTIONAL = "Omit it, or give a number in this range"
 
 
 class ParameterKind(ABC):
@@ -141,10 +141,10 @@ class Degrees(ParameterKind):
 
 @dataclass(frozen=True)
 class Whole(ParameterKind):
-    """A whole number of a range.
+    """An integer within a range.
 
-    The range is checked when the number is used: a search for too many hits of a chip that does not
-    exist is first of all not found.
+    The range is checked when the number is used, so that a missing chip is reported before a `k`
+    that is out of range.
     """
 
     least: int
@@ -186,7 +186,7 @@ class Number(ParameterKind):
             number = math.nan
         if not self.least <= number <= self.most or number == math.inf:
             span = (
-                f"of at least {self.least:g}"
+                f"of {self.least:g} or more"
                 if self.most == math.inf
                 else f"between {self.least:g} and {self.most:,.9g}"
             )

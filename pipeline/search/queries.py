@@ -38,8 +38,8 @@ class Query:
     Attributes:
         vector: Float32 (2048,), not normalised, or (m, 2048) of m views, the unchanged one first.
         model: Model that embedded it.
-        chips: Ids of the chips it was made of, none for a picture; they are never hits.
-        corners: Float64 (m, 4, 2) lon/lat footprints of those chips or of the drawn box.
+        chips: Ids of chips that are never hits: those it starts from, and bad examples.
+        corners: Float64 (m, 4, 2) lon/lat footprints of the starting chips or of the drawn box.
         label: What the user would call it.
         marks: Marks that order the hits, or None to order them by score.
     """
@@ -52,7 +52,7 @@ class Query:
     marks: Marks | None = field(default=None, repr=False)
 
     def rows_in(self, table: ChipTable) -> list[int]:
-        """Rows of the chips that it was made of; those that a table does not have are left out."""
+        """Rows of `chips`; those that the table does not have are left out."""
         return sorted({row for chip in self.chips if (row := table.find(chip)) is not None})
 
     def best(

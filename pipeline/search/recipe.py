@@ -224,10 +224,10 @@ class Recipe:
         starts = [name for name in STARTS if getattr(self, name)] + (["image"] if image else [])
         alone = [name for name in starts if name != "good"]
         if len(alone) > 1:
-            raise QueryError("A search starts from one thing", where=", ".join(alone), remedy=HOW)
+            raise QueryError("A search needs exactly one start", where=", ".join(alone), remedy=HOW)
         if not starts:
             raise QueryError(
-                "A search starts from one thing", where="nothing was given", remedy=HOW
+                "A search needs exactly one start", where="nothing was given", remedy=HOW
             )
         if both := set(self.good) & set(self.bad):
             raise QueryError(
@@ -243,6 +243,6 @@ PARAMETERS: dict[str, Parameter] = {
 STARTS = tuple(name for name, parameter in PARAMETERS.items() if parameter.start)
 HOW = (
     "Give one of chip (an id), at ([longitude, latitude]), box ([west, south, east, north]), "
-    "picture (an id), image (a file) or good (a list of ids); and, if you like, "
+    "picture (an id), image (a file) or good (a list of ids). Optional: "
     + ", ".join(name for name in PARAMETERS if name not in STARTS)
 )

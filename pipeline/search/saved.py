@@ -329,9 +329,9 @@ def _check_kinds(saved: Saved) -> None:
     texts = (saved.id, saved.name, saved.query, saved.version, saved.created, saved.updated)
     reviewed = (*saved.marks.items(), *saved.notes.items())
     if not all(isinstance(text, str) for text in (*texts, saved.note, *sum(reviewed, ()))):
-        raise TypeError("a text is none")
+        raise TypeError("a text is not a string")
     if not all(type(number) is int for number in (saved.eligible, saved.total)):
-        raise TypeError("a count is none")
+        raise TypeError("a count is not an integer")
 
 
 def _check_mark(mark: str) -> None:

@@ -61,7 +61,7 @@ def png(collection: Collection, identity: str) -> bytes:
     path = _path(collection, identity) if _ID.fullmatch(identity) else None
     if path is None or not path.is_file():
         raise NotFoundError(
-            "This query picture is not kept here", where=identity[:40], remedy="Upload it again"
+            "This query picture does not exist", where=identity[:40], remedy="Upload it again"
         )
     return path.read_bytes()
 

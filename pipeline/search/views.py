@@ -97,7 +97,7 @@ def of_picture(pixels: np.ndarray) -> Read:
 
 
 def _inside(start: int, wide: int, limit: int) -> tuple[int, int]:
-    """First and last pixel, along one axis, of the part of a view that lies on the scene."""
+    """Start and end (exclusive), in pixels along one axis, of a view's part on the scene."""
     low, high = (round((edge - start) * CHIP / wide) for edge in (0, limit))
     first = min(max(low, 0), CHIP - 1)
     return first, max(min(high, CHIP), first + 1)
