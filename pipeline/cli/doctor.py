@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.terminal import Json, escape_markup, print_json, print_table, progress
+from pipeline.cli.terminal import Json, print_json, print_table, progress
 from pipeline.errors import UnavailableError
 from pipeline.frontend import VENDOR
 from pipeline.model.weights.cache import cache_path, find
@@ -51,10 +51,10 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json({"ok": all(c.ok for c in checks), "checks": [c.to_dict() for c in checks]})
     else:
-        marks = {True: "[green]ok[/]", False: "[red]missing[/]"}
-        rows = [
-            (c.name, marks[c.ok], escape_markup(c.found), escape_markup(c.remedy)) for c in checks
-        ]
+        from rich.text import Text
+
+        marks = {True: Text("ok", "green"), False: Text("missing", "red")}
+        rows = [(c.name, marks[c.ok], c.found, c.remedy) for c in checks]
         print_table(["What", "", "Found", "What to do"], rows)
     if not all(check.ok for check in checks):
         raise typer.Exit(UnavailableError.exit_code)

@@ -93,11 +93,13 @@ def log(
 def follow(job: JobId) -> None:
     """Show a job's progress until it ends; interrupting this does not stop the job."""
     from rich.console import Console
+    from rich.text import Text
 
     jobs = _jobs()
     with Console(stderr=True).status("") as status:
         while (current := jobs.get(job)).active:
-            status.update(f"{current.state}: {_progress(current)} {_left(current)}".rstrip())
+            line = f"{current.state}: {_progress(current)} {_left(current)}"
+            status.update(Text(line.rstrip()))
             time.sleep(0.5)
     typer.echo(f"{current.collection} is {current.state}.")
     _print_notes(current)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from pipeline.errors import Cancelled, LookalikeError, QueryError
 from pipeline.geo.area import Area
 from pipeline.progress import OnProgress, Progress
 from pipeline.settings import settings
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Name = Annotated[str, typer.Argument(help="Name of a collection.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -109,19 +112,20 @@ def print_json(content: Any) -> None:
 
 def print_table(
     headers: Sequence[str],
-    rows: Sequence[tuple[str, ...]],
+    rows: Sequence[tuple[str | Text, ...]],
     right: frozenset[int] = frozenset(),
 ) -> None:
     """Print rows under headers.
 
     Args:
         headers: One per column.
-        rows: One text per column.  The first column, a name or an id to copy, is never wrapped;
-            nothing is if the output is a file or a pipe.
+        rows: One text per column, plain or styled.  The first column, a name or an id to copy, is
+            never wrapped; nothing is if the output is a file or a pipe.
         right: Indices of right-aligned columns.
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, header in enumerate(headers):
@@ -132,7 +136,8 @@ def print_table(
             no_wrap=number == 0,
         )
     for row in rows:
-        table.add_row(*row)
+        # A title in brackets is no markup.
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 

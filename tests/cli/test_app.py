@@ -181,6 +181,14 @@ def test_damaged_collection_is_listed_as_such_beside_the_others(home: Path) -> N
     ]
 
 
+def test_brackets_in_a_title_are_printed_as_they_are(home: Path) -> None:
+    synthetic.collection(home)
+    title = "Bay [draft] [/old]"
+    assert run("describe", "made", "--title", title).returncode == 0
+    for command in (["collections"], ["info", "made"]):
+        assert title in run(*command).stdout
+
+
 def test_delete_can_be_undone(home: Path) -> None:
     synthetic.collection(home)
     token = run("delete", "made").stdout.split()[-1]
