@@ -13,7 +13,6 @@ from pipeline.errors import QueryError
 from pipeline.export.findings import Findings
 from pipeline.export.formats import FORMATS, Format
 from pipeline.export.formats import export as write
-from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.saved import Searches
 from pipeline.search.service import find
@@ -21,6 +20,9 @@ from pipeline.search.sites import merge
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
+
+#: Parameters of `export` that a saved search leaves open.
+_BESIDE_SAVED = {"name", "to", "saved", "sites", "threshold"}
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +33,7 @@ def register(app: typer.Typer) -> None:
 
 @with_search_options(k=100)
 def export(
+    context: typer.Context,
     name: Name,
     to: Annotated[Path, typer.Option(help="File to write; its suffix chooses the format.")],
     options: SearchOptions,
@@ -51,8 +54,8 @@ def export(
             outcome.recipe,
         )
     else:
-        _check_alone(options)
-        findings = _saved(open_collections.collection(name), saved, sites)
+        _check_alone(context, options)
+        findings = _saved(open_collections.collection(name), saved, sites, options.threshold)
     with progress() as report:
         write(findings, format.name, to, report)
     typer.echo(f"Wrote {len(findings.items)} {'sites' if sites else 'hits'} to {to}")
@@ -88,20 +91,29 @@ def _format_of(path: Path) -> Format:
     raise QueryError("No format has this suffix", where=path.name, remedy=f"Use one of {known}")
 
 
-def _check_alone(options: SearchOptions) -> None:
-    """Refuse options that would start or filter a search beside one that was saved."""
+def _check_alone(context: typer.Context, options: SearchOptions) -> None:
+    """Refuse options that would start or change a search beside one that was saved."""
     if options.starts:
         raise QueryError("Say what to export", remedy="Give --saved or a start, not both")
-    if filters := [name for name in FILTERS if name in options.fields]:
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    if others := sorted(given - _BESIDE_SAVED):
         raise QueryError(
             "A saved search is exported as it was saved",
-            where=", ".join(filters),
-            remedy="Leave the filters out, or search again with them",
+            where=", ".join("--" + name.replace("_", "-") for name in others),
+            remedy="Leave these options out, or search again with them",
         )
 
 
-def _saved(collection: Collection, search: str, sites: bool) -> Findings:
+def _saved(collection: Collection, search: str, sites: bool, threshold: float | None) -> Findings:
     reopened = Searches(collection).reopen(search)
-    saved, hits = reopened.saved, reopened.result.hits
+    saved, hits = reopened.saved, reopened.chosen(threshold)
     results = merge(hits) if sites else hits
-    return Findings.of(collection, results, saved.recipe, marks=saved.marks, notes=saved.notes)
+    return Findings.of(
+        collection,
+        results,
+        saved.recipe,
+        name=saved.name,
+        marks=saved.marks,
+        notes=saved.notes,
+    )

@@ -59,6 +59,16 @@ class SearchOptions:
         named = [name for name in STARTS if name != "good" and name in self.fields]
         return len(named) + (self.image is not None)
 
+    @property
+    def threshold(self) -> float | None:
+        """The minimum score, or None.
+
+        Raises:
+            QueryError: If it is out of range.
+        """
+        value = self.fields.get("threshold")
+        return None if value is None else PARAMETERS["threshold"].read(value)
+
     def recipe(self, purpose: str = "search from") -> Recipe:
         """The recipe of the options.
 

@@ -212,5 +212,16 @@ def test_a_saved_search_is_exported_without_filters_of_the_moment(
     assert run(*one).returncode == 0
     refused = run(*one, "--max-nodata", "5")
     assert refused.returncode == 2
-    assert "max_nodata" in refused.stderr
+    assert "--max-nodata" in refused.stderr
+    for option in (["--k", "100"], ["--good", "x"], ["--no-suppress"], ["--any-scale"]):
+        refused = run(*one, *option)
+        assert refused.returncode == 2
+        assert option[0] in refused.stderr
+    scores = [hit["score"] for hit in saved.json()["hits"]]
+    least = (scores[0] + scores[-1]) / 2
+    above = sum(score > least for score in scores)
+    assert 0 < above < len(scores)
+    assert run(*one, f"--threshold={least}").returncode == 0
+    assert len((tmp_path / "saved.csv").read_text("utf-8-sig").splitlines()) == 1 + above
+    assert run(*one, "--threshold", "nan").returncode == 2
     assert run(*one, "--chip", "x").returncode == 2
