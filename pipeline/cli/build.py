@@ -92,8 +92,13 @@ def build(
 
 def sample(as_json: Json = False) -> None:
     """Build the two sample collections, San Francisco Bay and Great Salt Lake."""
+    summaries = []
     for request in sample_requests():
-        report(run(request), as_json)
+        summaries.append(run(request))
+        if not as_json:
+            report(summaries[-1], as_json=False)
+    if as_json:
+        print_json([asdict(summary) for summary in summaries])
 
 
 def run(request: BuildRequest, workers: int = 0, scheduler: str | None = None) -> BuildSummary:

@@ -118,6 +118,18 @@ def test_build_takes_the_crs_of_a_raster_that_states_none(
     assert scene.crs == "EPSG:32632"
 
 
+def test_both_samples_are_one_json_document(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.build.build import BuildSummary
+
+    monkeypatch.setattr(
+        "pipeline.cli.build.run",
+        lambda request: BuildSummary(request.name, 1, {}, (), 1, 0, 0.5),
+    )
+    built = answer("sample", "--json")
+    assert isinstance(built, list)
+    assert [one["name"] for one in built] == ["san-francisco-bay", "great-salt-lake"]
+
+
 @pytest.mark.model
 def test_search_by_picture_finds_hits(home: Path, tmp_path: Path) -> None:
     from pipeline.model.loader import resnet50
