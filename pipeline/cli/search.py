@@ -16,6 +16,7 @@ from pipeline.cli.terminal import (
     Json,
     Name,
     area_of_text,
+    check_filled,
     count,
     library,
     plural,
@@ -180,7 +181,7 @@ def _search_options(given: Mapping[str, Any]) -> SearchOptions:
     fields: dict[str, Any] = {}
     for name, parameter in PARAMETERS.items():
         value = given.get(name)
-        _check_filled(name, value)
+        check_filled(name, value)
         if given.get(f"no_{name}"):
             fields[name] = False
         elif isinstance(parameter.kind, kinds.Ids) and value:
@@ -190,18 +191,6 @@ def _search_options(given: Mapping[str, Any]) -> SearchOptions:
         elif not (value is None or value is False or value == []):  # 0 is a value
             fields[name] = value
     return SearchOptions(fields, given["image"])
-
-
-def _check_filled(name: str, value: Any) -> None:
-    """Refuse an option without a value: of an unset variable in a script, a filter must not vanish.
-
-    Raises:
-        QueryError: If it is empty.
-    """
-    text = ",".join(value) if isinstance(value, list) else value
-    if value not in (None, []) and isinstance(text, str) and not text.strip(" ,"):
-        flag = name.replace("_", "-")
-        raise QueryError(f"--{flag} is empty", remedy="Give it a value, or leave it out")
 
 
 def register(app: typer.Typer) -> None:

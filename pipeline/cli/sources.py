@@ -16,6 +16,7 @@ from pipeline.cli.terminal import (
     Aoi,
     Json,
     area_of_file,
+    check_filled,
     checked_number,
     count,
     library,
@@ -327,6 +328,8 @@ def _options(source: str, **given: Any) -> dict[str, Any]:
         "stac": {"api", "collection", "composite", "scale", "workers"},
         "openaerialmap": set(),
     }.get(source, set(given))  # fmt: skip
+    for key, value in given.items():
+        check_filled("location" if key == "locations" else key, value)
     kept = {
         key: value for key, value in given.items() if value or (value is not False and value == 0)
     }
@@ -358,6 +361,8 @@ def _list(
     cloud: float | None,
     limit: int,
 ) -> Listing:
+    check_filled("bbox", bbox)
+    check_filled("dates", dates)
     source = open_source(name, **options)
     if aoi and bbox:
         raise AreaError("Two areas were given", remedy="Give --aoi or --bbox, not both")

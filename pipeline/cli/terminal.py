@@ -84,6 +84,18 @@ def checked_number(number: float | None) -> float | None:
     return number
 
 
+def check_filled(name: str, value: Any) -> None:
+    """Refuse an empty option: an unset variable in a script must not drop a filter.
+
+    Raises:
+        QueryError: If it is empty.
+    """
+    text = ",".join(value) if isinstance(value, list) else value
+    if value not in (None, []) and isinstance(text, str) and not text.strip(" ,"):
+        flag = name.replace("_", "-")
+        raise QueryError(f"--{flag} is empty", remedy="Give it a value, or leave it out")
+
+
 def _print_notes(area: Area) -> Area:
     for note in area.notes:
         print_note(note)

@@ -107,6 +107,10 @@ def test_one_candidate_can_be_picked(server: Google, tmp_path: Path) -> None:
         (("scenes", "stac", BBOX, "--scale", "0"), 2, "between 0.01 and 10"),
         (("fetch", "raster", "--location", "x.tif", "--cloud", "nan"), 2, "not a finite number"),
         (("scenes", "stac", BBOX, "--scale", "nan"), 2, "between 0.01 and 10"),
+        (("fetch", "earth_engine", BBOX, "--dates", ""), 2, "--dates is empty"),
+        (("fetch", "stac", "--bbox", " "), 2, "--bbox is empty"),
+        (("fetch", "earth_engine", BBOX, "--drive-folder", ""), 2, "--drive-folder is empty"),
+        (("scenes", "raster", "--location", ""), 2, "--location is empty"),
         (("sources", "moon"), 3, "Choose one of raster"),
     ],
 )
