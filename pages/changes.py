@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import changes
+from pages.ui import changes, messages
 from pages.ui.server import open_collections
 
-opened, _ = open_collections().library.open_all()
+opened, refused = open_collections().library.open_all()
 series = {collection.name: collection for collection in opened if len(collection.dates) > 1}
 titles = {name: collection.manifest.title for name, collection in series.items()}
 asked = st.query_params.get("collection")
+for error in refused if not asked else []:  # with a damaged one asked for, opening it says so
+    messages.show_error(error)
 if not series or (asked and asked not in series):
     changes.one_date(open_collections().collection(asked) if asked else None, titles)
 else:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import empty, search
+from pages.ui import empty, messages, search
 from pages.ui.server import open_collections
 
-opened, _ = open_collections().library.open_all()
+opened, refused = open_collections().library.open_all()
 titles = {made.name: made.manifest.title for made in opened if made.searchable}
 asked = st.query_params.get("collection")
 name = asked or st.session_state.get("collection")
+for error in refused if not asked else []:  # with a damaged one asked for, opening it says so
+    messages.show_error(error)
 if not asked and name not in titles:
     name = next(iter(titles), opened[0].name if opened else None)
 if name:
@@ -20,5 +22,5 @@ if name:
         search.show(collection, titles)
     else:
         empty.not_built(collection)
-else:
+elif not refused:
     empty.no_collection()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui import component
 from pages.ui.empty import draw_an_area, empty_state
+from pages.ui.formatting import escape_markdown
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -58,5 +59,7 @@ def one_date(asked: Collection | None, titles: dict[str, str]) -> None:
             draw_an_area()
         for name, title in titles.items():
             st.page_link(
-                "changes.py", label=f"Compare dates of {title}", query_params={"collection": name}
+                "changes.py",
+                label=f"Compare dates of {escape_markdown(title)}",
+                query_params={"collection": name},
             )

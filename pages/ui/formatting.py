@@ -1,4 +1,4 @@
-"""Numbers, sizes, durations and dates as every page writes them."""
+"""Numbers, sizes, durations, dates and titles as every page writes them."""
 
 from __future__ import annotations
 
@@ -57,3 +57,8 @@ def ago(timestamp: str) -> str:
     if seconds < 60:
         return "just now"
     return f"{duration(seconds)} ago" if seconds < 86_400 else timestamp[:10]
+
+
+def escape_markdown(text: str) -> str:
+    """Text in which Markdown finds nothing of its own, for labels and captions."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!<>$~|:" else c for c in text)

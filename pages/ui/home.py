@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui.formatting import plural, size
+from pages.ui.formatting import escape_markdown, plural, size
 from pages.ui.server import base_path
 
 if TYPE_CHECKING:
@@ -47,14 +47,15 @@ def _card(collection: Collection) -> None:
             f'<article class="lk-collection"><img src="{escape(picture)}" alt="">'
             f"<h3>{escape(manifest.title)}</h3><p>{escape(' · '.join(facts))}</p></article>"
         )
+        title = escape_markdown(manifest.title)
         if collection.searchable:
             st.page_link(
                 "search.py",
-                label=f"Search {manifest.title}",
+                label=f"Search {title}",
                 query_params={"collection": collection.name},
             )
         else:
-            st.page_link("jobs.py", label=f"See the build of {manifest.title}")
+            st.page_link("jobs.py", label=f"See the build of {title}")
 
 
 def steps() -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ui import messages
 from pages.ui.area import draft, shape
+from pages.ui.formatting import escape_markdown
 from pages.ui.server import open_collections, previews
 from pipeline.errors import LookalikeError, QueryError
 from pipeline.geo.area import Area
@@ -69,7 +70,7 @@ def _uploaded() -> list[str]:
     if kept:
         names = ", ".join(path.rsplit("/", 1)[-1] for path in kept)
         left, right = st.columns([4, 1], vertical_alignment="center")
-        left.caption(f"Using {names}")
+        left.caption(f"Using {escape_markdown(names)}")
         right.button("Remove", key="area-drop", type="tertiary", on_click=_drop_upload)
     return kept
 

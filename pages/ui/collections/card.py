@@ -9,11 +9,11 @@ import streamlit as st
 
 from pages.ui import messages
 from pages.ui.area import duplicate
-from pages.ui.formatting import count, duration, percent, plural, size
+from pages.ui.formatting import count, duration, escape_markdown, percent, plural, size
 from pages.ui.server import base_path, jobs, open_collections
 from pipeline.build.build import describe_left_out
 from pipeline.collection.library import TRASH_DAYS
-from pipeline.errors import LookalikeError
+from pipeline.errors import LookalikeError, NotFoundError
 from pipeline.export.chip_files import MAX_ZIPPED
 from pipeline.imagery.chips import CHIP
 
@@ -29,21 +29,40 @@ def choose(opened: list[Collection]) -> Collection | None:
     if not opened:
         return None
     by_name = {collection.name: collection for collection in opened}
-    asked = st.query_params.get("collection") or st.session_state.get("collection")
-    name = asked if asked in by_name else next(iter(by_name))
-    if len(opened) > 1:
+    asked = st.query_params.get("collection")
+    name: str | None
+    if asked:
+        current = open_collections().library.current(asked)
+        name = current if current in by_name else None
+    else:
+        remembered = st.session_state.get("collection")
+        name = remembered if remembered in by_name else next(iter(by_name))
+    if len(opened) > 1 or not name:
         name = st.pills(
             "Collection",
             list(by_name),
             default=name,
             required=True,
-            format_func=lambda name: by_name[name].manifest.title,
+            format_func=lambda name: escape_markdown(by_name[name].manifest.title),
             label_visibility="collapsed",
             key=f"collections-{'-'.join(by_name)}",
         )
+    if not name:
+        _tell_missing(asked)
+        return None
     st.query_params["collection"] = name
     st.session_state["collection"] = name
     return by_name[name]
+
+
+def _tell_missing(name: str) -> None:
+    """Say what became of a collection that cannot be shown; the page tells of damaged ones."""
+    try:
+        open_collections().collection(name)
+    except NotFoundError as error:
+        messages.show_error(error)
+    except LookalikeError:
+        pass
 
 
 def show(collection: Collection) -> None:
@@ -153,8 +172,8 @@ def _to_area(collection: Collection, into: str = "") -> None:
 def _confirm(collection: Collection) -> None:
     chips = plural(len(collection.chips), "chip")
     st.markdown(
-        f"**{_escaped(collection.manifest.title)}** moves to Trash with its {chips}, imagery and "
-        f"saved searches. You can restore it for {TRASH_DAYS} days."
+        f"**{escape_markdown(collection.manifest.title)}** moves to Trash with its {chips}, "
+        f"imagery and saved searches. You can restore it for {TRASH_DAYS} days."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel"):
@@ -169,11 +188,6 @@ def _confirm(collection: Collection) -> None:
             st.session_state.pop("collection", None)
             st.session_state["deleted"] = collection.manifest.title
             st.rerun()
-
-
-def _escaped(text: str) -> str:
-    """Text in which Markdown finds nothing of its own."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!<>$~|:" else c for c in text)
 
 
 def _facts(collection: Collection) -> None:
