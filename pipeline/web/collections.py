@@ -92,8 +92,8 @@ def load_index(served: Served, name: Name) -> IndexAnswer:
 @router.get("/{name}/chip", summary="Find the chip at a point")
 def find_chip(
     collection: Opened,
-    lon: Annotated[float, Query(description="Longitude, EPSG:4326.")],
-    lat: Annotated[float, Query(description="Latitude, EPSG:4326.")],
+    lon: Annotated[float, Query(description="Longitude, EPSG:4326.", allow_inf_nan=False)],
+    lat: Annotated[float, Query(description="Latitude, EPSG:4326.", allow_inf_nan=False)],
     day: Annotated[str, Query(description="Acquisition date; any if left out.")] = "",
 ) -> ChipAnswer:
     """The chip whose centre is nearest to the point among those that cover it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, FiniteFloat
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
@@ -38,7 +38,7 @@ PictureFormat = Annotated[
 ]
 #: An empty parameter counts as left out.
 Minimum = Annotated[
-    float | None,
+    FiniteFloat | None,
     BeforeValidator(lambda text: text or None),
     Query(alias="min", description="Minimum score."),
 ]

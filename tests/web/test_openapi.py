@@ -196,6 +196,7 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ("method", "path", "fields", "title"),
     [
         ("GET", f"{BAY}/chip?lon=east&lat=1", None, "lon must be a number"),
+        ("GET", f"{BAY}/chip?lon=nan&lat=1", None, "lon must be a number"),
         ("GET", f"{BAY}/chip?lon=1", None, "lat is missing"),
         ("GET", f"{BAY}/chips/x.png?size=65", None, "size must be 64, 128, 256 or 512"),
         ("GET", f"{BAY}/searches/x/export?what=towns", None, "what must be hits or sites"),

@@ -85,6 +85,8 @@ def test_an_export_is_cut_by_score_and_mark(client, saved):
     ("fields", "word"),
     [
         ({"min": "high"}, "number"),
+        ({"min": "nan"}, "min must be a number"),
+        ({"min": "-inf"}, "min must be a number"),
         ({"marks": "excellent"}, "mark"),
         ({"what": "towns"}, "hits or sites"),
         ({"format": "docx"}, "format"),
@@ -95,6 +97,11 @@ def test_an_export_that_cannot_be_is_refused_in_words(client, saved, fields, wor
     answer = client.get(f"{saved[0]}/export", params={"format": "csv", **fields})
     assert answer.status_code == 400
     assert word in answer.json()["title"]
+
+
+def test_an_empty_minimum_counts_as_left_out(client, saved):
+    found = client.get(f"{saved[0]}/export", params={"format": "geojson", "min": ""})
+    assert len(found.json()["features"]) == len(saved[1]["hits"])
 
 
 def test_a_search_agrees_with_itself(client, saved):
