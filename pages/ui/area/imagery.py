@@ -58,10 +58,12 @@ def choose(area: Area | None) -> ChosenImagery | None:
 def _fact(imagery: ChosenImagery | None) -> str:
     if not imagery or not imagery.chosen:
         return "none chosen"
-    scenes, gsd = plural(len(imagery.chosen), "scene"), imagery.chosen[0].gsd
+    # A service offers images, which a composite makes into scenes.
+    noun = "scene" if imagery.is_raster else "image"
+    number, gsd = plural(len(imagery.chosen), noun), imagery.chosen[0].gsd
     if not gsd:
-        return scenes
-    return f"{scenes}, {f'{gsd:.2g}' if gsd < 10 else f'{gsd:.0f}'} m/pixel"
+        return number
+    return f"{number}, {f'{gsd:.2g}' if gsd < 10 else f'{gsd:.0f}'} m/pixel"
 
 
 def _take_outline(imagery: ChosenImagery) -> None:
