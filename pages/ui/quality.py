@@ -24,7 +24,10 @@ GOOD, FAIR, POOR = "good", "fair", "poor"
 
 def show(collection: Collection) -> None:
     """The report of one collection."""
-    with st.spinner("Measuring quality: a few seconds, and again only if the collection changes"):
+    with st.spinner(
+        "Measuring quality. This takes a few seconds and is repeated only when the collection "
+        "changes."
+    ):
         quality = _measured(collection.name, collection.version)
     cards = [
         _recall(quality),
@@ -47,8 +50,12 @@ def _recall(quality: Quality) -> str:
         f"Of the ten chips most similar to a query, a search finds {10 * quality.recall:.3g} on "
         "average. The reference is an exact search of all chips."
     )
-    remedy = "" if level == GOOD else " Rebuild the index to find more of them."
-    return _card("Search recall", percent(quality.recall), level, text + remedy)
+    if level != GOOD:
+        text += (
+            " To rebuild the index, delete the collection's index folder; the next search makes it "
+            "again."
+        )
+    return _card("Search recall", percent(quality.recall), level, text)
 
 
 def _duplicates(collection: Collection, quality: Quality) -> str:

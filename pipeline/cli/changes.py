@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 @with_search_options(
     without=(*FILTERS, "suppress"),
     help={
-        "threshold": "Minimum score of a chip that shows the object.",
+        "threshold": "Minimum score at which a chip counts as a match.",
         "k": "Maximum number of places of each kind.",
     },
 )

@@ -87,7 +87,7 @@ def info(name: Name, as_json: Json = False) -> None:
         (
             f"Scene {number}",
             f"{scene.title}: {scene.width}×{scene.height} px, {scene.gsd:.2f} m, "
-            f"{scene.datetime or 'no date'}",
+            f"{scene.datetime or 'date unknown'}",
         )
         for number, scene in enumerate(collection.scenes.values(), 1)
     ]

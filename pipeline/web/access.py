@@ -167,7 +167,7 @@ class Access:
             return
         if (client and not is_local(client)) or not is_local(_hostname(host)):
             raise Forbidden(
-                "This server only answers its own machine",
+                "This server accepts requests only from the machine it runs on",
                 where=host[:80] or str(client),
                 remedy="The operator can configure sign-in, or open it with LOOKALIKE_PUBLIC=1",
             )

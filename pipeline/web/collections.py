@@ -1,4 +1,4 @@
-"""Collections over REST: facts, index, chips and embedding space."""
+"""Collections over REST: facts, index, chips and visual map."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def find_chip(
 
 @router.get(
     "/{name}/space.f32",
-    summary="Get the embedding space",
+    summary="Get the visual map",
     **file("application/octet-stream"),
 )
 def get_space(served: Served, name: Name) -> Response:

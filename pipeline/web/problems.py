@@ -67,7 +67,7 @@ def not_found(request: Request, base_path: str) -> Response:
     error = NotFoundError(
         "There is nothing at this address",
         where=request.url.path[:200],
-        remedy=f"{base_path}/api/docs lists the addresses there are, and what each takes",
+        remedy=f"{base_path}/api/docs lists every address and its parameters",
     )
     return _answer(request, error, base_path)
 
@@ -89,7 +89,7 @@ def add_handlers(api: FastAPI) -> None:
         refused = MethodNotAllowed(
             f"This address takes {' and '.join(taken)}, not {request.method}",
             where=request.url.path[:200],
-            remedy=f"{base_path}/api/docs lists the addresses there are, and what each takes",
+            remedy=f"{base_path}/api/docs lists every address and its parameters",
         )
         return _answer(request, refused, base_path, {"Allow": ", ".join(taken)})
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.geo.area import Area
 
 FOUND, THUMBNAILS = "area-found", "area-pictures"
-FACTS = ["Preview", "Date", "Coverage", "Cloud", "Resolution", "Scene"]
+FACTS = ["Preview", "Date", "Coverage", "Cloud", "Resolution", "Image"]
 
 
 def find(
@@ -62,7 +62,7 @@ def find(
 
 
 def _alternatives(source: Source, area: Area, when: Dates | None) -> None:
-    """One button for each collection that does have images."""
+    """One button for each image collection that does have images."""
     if not isinstance(source, EarthEngine):
         return
     for product, number in source.alternatives(area, when)[:3]:
@@ -94,7 +94,7 @@ def choose(offered: Sequence[Candidate], area: Area) -> list[Candidate]:
             "Coverage": round(100 * candidate.share),
             "Cloud": None if candidate.cloud is None else round(candidate.cloud),
             "Resolution": candidate.gsd,
-            "Scene": candidate.title,
+            "Image": candidate.title,
         }
         for candidate in offered
     ]

@@ -70,7 +70,7 @@ def choose(imagery: ChosenImagery | None) -> Display:
                 layers.append(Layer(raster, True, preview, scene))
     except LookalikeError as error:
         with head:
-            heading("Display", "cannot be read")
+            heading("Display", "imagery cannot be read")
         messages.show_error(error)
         return Display(None, None, tuple(map(Layer, imagery.chosen)), readable=False)
     with head:

@@ -83,7 +83,7 @@ def _names(collection: Collection) -> None:
             "URL name",
             collection.name,
             max_chars=64,
-            help="Lowercase letters, digits and hyphens. Old links then show the new name",
+            help="Lowercase letters, digits and hyphens. Old links then report the new name",
         )
         description = st.text_area(
             "Description",
