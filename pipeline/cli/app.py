@@ -1,4 +1,4 @@
-"""`python -m pipeline`: everything the app does, in a terminal."""
+"""`python -m pipeline`: builds, searches, compares, exports and manages collections."""
 
 from __future__ import annotations
 
