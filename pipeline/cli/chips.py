@@ -30,7 +30,7 @@ class ListByDefault(TyperGroup):
     """A group in which `chips NAME` means `chips list NAME`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As click's own, with "list" put before what is no command."""
+        """Insert "list" if the first argument is no command."""
         if args and args[0] not in self.commands:
             args = ["list", *args]
         return super().resolve_command(ctx, args)

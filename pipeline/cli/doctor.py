@@ -24,7 +24,7 @@ PACKAGES = (
     "scann", "numpy", "scipy", "shapely", "pyarrow", "geopandas", "rio-tiler", "rio-cogeo",
     "distributed", "pystac-client", "localtileserver", "openvino",
 )  # fmt: skip
-#: Bytes that must be free for a build of some size.
+#: Minimum free disk space in bytes.
 ROOM = 2 * 10**9
 
 

@@ -30,7 +30,7 @@ def _with_recipe(schema: dict[str, Any]) -> None:
 
 
 class RecipeBody(Body):
-    """A search, and what else a route takes beside its parameters."""
+    """A search, plus the route's own fields."""
 
     # The parameters of a search are declared and checked by `Recipe`.
     model_config = ConfigDict(extra="allow", json_schema_extra=_with_recipe)
@@ -39,7 +39,7 @@ class RecipeBody(Body):
         """The search.
 
         Args:
-            start: Whether it must say what to start from; without it a recipe only filters.
+            start: Whether a start is required; without one, the recipe only filters.
 
         Raises:
             QueryError: If a parameter is unknown, of the wrong kind or out of range.

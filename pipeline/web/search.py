@@ -45,7 +45,7 @@ router = APIRouter(prefix="/api/collections/{name}", tags=["Search"])
 MAX_SEARCH_BYTES = 1_000_000
 GEOJSON = "application/geo+json"
 
-#: What is not "1" counts as 0, as it always did.
+#: Any value other than "1" counts as 0, as in 0.1.0.
 _one = PlainValidator(lambda text: text == "1", json_schema_input_type=Literal[0, 1])
 Sites = Annotated[
     bool,

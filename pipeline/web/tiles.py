@@ -26,9 +26,9 @@ from pipeline.web.responses import BRIEF, IMMUTABLE, file
 router = APIRouter(tags=["Pictures"])
 
 ROOT = "/api/collections/{name}"
-#: Pixels a side, by the text that asks for them.
+#: Sizes in pixels, by query text.
 SIZES = {"64": 64, "128": 128, "256": 256, "512": 512}
-#: Chips a picture is wide.
+#: Widths in chips, by query text.
 WIDTHS = {"1": 1, "3": 3, "5": 5}
 
 

@@ -140,7 +140,7 @@ def _union(bounds: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _message(name: str) -> dict[str, Any] | None:
-    """A message of the map, once each; None also where Streamlit does not know the map yet.
+    """The map's newest message, returned once; None if there is none or the map is not mounted yet.
 
     A run that begins before the one before it has drawn the map cannot read the message.  The map
     sends it again until it sees its number in `heard`.
