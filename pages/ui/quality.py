@@ -52,8 +52,8 @@ def _recall(quality: Quality) -> str:
     )
     if level != GOOD:
         text += (
-            " To rebuild the index, delete the collection's index folder; the next search makes it "
-            "again."
+            " To rebuild the index, delete the collection's index folder and restart Lookalike; "
+            "the next search makes it again."
         )
     return _card("Search recall", percent(quality.recall), level, text)
 
