@@ -4,6 +4,7 @@ import { loadDraw } from '../map/leaflet.js';
 import { h } from '../shared/dom.js';
 import { beginWork, expose } from '../shared/idle.js';
 import { createMount } from '../shared/mount.js';
+import { problemText } from '../shared/problem.js';
 import { keepDraft, keepShape } from './draft.js';
 import { drawArea } from './map.js';
 import { createMessages } from './messages.js';
@@ -26,7 +27,7 @@ function start(root, data, send) {
   const map = createBaseMap(element, {
     basemap: data.basemap,
     options: { minZoom: 1, worldCopyJump: true },
-    // A map begun in a box without size shows another place than it is told.
+    // A map created in a box without a size shows another view than requested.
     leaflet: Promise.all([loadDraw(), whenSized(element)]).then(([L]) => L),
     followSize: (leaflet) => () => leaflet.invalidateSize({ animate: false }),
     draw(L, leaflet) {
@@ -36,7 +37,8 @@ function start(root, data, send) {
       expose({ map, outline: area.outline });
       return area.stops;
     },
-    fail: ({ remedy }) => root.append(h('p', { class: 'lk-area-problem', role: 'alert' }, remedy)),
+    fail: (problem) =>
+      root.append(h('div', { class: 'lk-area-problem', role: 'alert' }, problemText(problem))),
   });
   map.drawn.finally(drawn);
   return {

@@ -54,6 +54,7 @@ function start(root, data, send) {
 
   const actions = {
     set(changes) {
+      writeAddress(name, { ...store.state, ...changes }); // before the card that links to it is drawn
       store.set(changes);
       return compare();
     },

@@ -14,8 +14,8 @@ const OPTIONS = {
   maxZoom: MAX_ZOOM,
 };
 
-// Answers at once.  When Leaflet is there, `draw(L, map, motion)` puts on the map what the page shows and
-// returns what to call at the end; `fail(problem)` is told if Leaflet does not come.  What
+// Returns at once.  When Leaflet is there, `draw(L, map, motion)` puts on the map what the page shows and
+// returns what to call at the end; `fail(problem)` is called if Leaflet fails to load.  What
 // `followSize(map)` returns is called whenever the map's box has another size.
 export function createBaseMap(
   element,
@@ -55,7 +55,7 @@ export function createBaseMap(
 // The upper left corner stays where it is.
 const keepCorner = (map) => () => map.invalidateSize({ pan: false });
 
-// How the map moves by itself: at once for who wants no motion.
+// How the map moves by itself: without animation if the user prefers reduced motion.
 export const gently = () => ({ animate: !STILL.matches, duration: 0.2 });
 
 export const cornersOf = ([west, south, east, north]) => [

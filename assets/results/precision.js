@@ -9,7 +9,7 @@ export function cutAt(precision, minScore) {
   return precision.filter(({ threshold }) => threshold >= minScore - 1e-9).at(-1) ?? precision[0];
 }
 
-// In words, for people who never met an interval.
+// In words, without statistical terms.
 export function describePrecision(cut) {
   if (!cut) return 'There are no hits.';
   const hits = `${formatCount(cut.hits)} ${cut.hits === 1 ? 'hit scores' : 'hits score'}`;

@@ -18,7 +18,7 @@ function start(root, data) {
   const body = h('div', { class: 'lk-view' });
   const note = h('div', { class: 'lk-problem', role: 'alert', hidden: true });
   root.replaceChildren(body, note);
-  let leave = () => {}; // what the view shown wants done when another takes its place
+  let leave = () => {}; // cleanup of the current view
   let turn = 0;
   const steps = createHistory('results', show);
 

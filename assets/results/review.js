@@ -95,7 +95,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     draw();
   }
 
-  // Shown at once, sent behind; a refusal puts it back.
+  // Shows the mark at once and sends it in the background; an error restores the old one.
   function put(hit, kind) {
     const before = marks[hit.id];
     marks = { ...marks };

@@ -1,6 +1,7 @@
 // All saved searches, the latest first; two of them can be chosen to compare.
 import { h, iconButton } from '../shared/dom.js';
 import { formatCount, formatDay } from '../shared/format.js';
+import { keyOf } from './saved_searches.js';
 
 export async function showList({ body, data, saved, go, fail }) {
   let { searches, refused, trashed } = await saved.all();
@@ -38,7 +39,7 @@ export async function showList({ body, data, saved, go, fail }) {
     go({
       collection: first.collection,
       search: first.id,
-      with: `${second.collection}/${second.id}`,
+      with: keyOf(second),
     });
   }
 
@@ -46,7 +47,7 @@ export async function showList({ body, data, saved, go, fail }) {
     chosen = chosen.filter((other) => other !== search);
     if (on) chosen = [...chosen, search].slice(-2);
     for (const box of list.querySelectorAll('input')) {
-      box.checked = chosen.some(({ id }) => id === box.value);
+      box.checked = chosen.some((search) => keyOf(search) === box.value);
     }
     drawTools();
   }
@@ -54,7 +55,7 @@ export async function showList({ body, data, saved, go, fail }) {
   function row(search) {
     const { collection, id } = search;
     const open = () => go({ collection, search: id });
-    const box = h('input', { type: 'checkbox', value: id, 'aria-label': `Compare ${search.name}` });
+    const box = h('input', { type: 'checkbox', value: keyOf(search), 'aria-label': `Compare ${search.name}` });
     box.addEventListener('change', () => choose(search, box.checked));
     const item = h(
       'li',

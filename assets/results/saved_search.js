@@ -8,6 +8,7 @@ import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
 import { backLink } from './back_link.js';
 import { cutAt, describePrecision, precisionChart } from './precision.js';
+import { keyOf } from './saved_searches.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
 
@@ -146,13 +147,13 @@ function header({ search, saved, go, fail, here, data, searches }) {
     try {
       Object.assign(search, await saved.change(search, fields), { hits: search.hits });
       kept.textContent = 'Saved';
-      later('a word that goes', 1500, () => (kept.textContent = ''));
+      later('label reset', 1500, () => (kept.textContent = ''));
     } catch (refusal) {
       fail(refusal);
     }
   }
 
-  const others = searches.filter(({ id }) => id !== search.id);
+  const others = searches.filter((other) => keyOf(other) !== keyOf(search));
   return h(
     'header',
     { class: 'lk-search-head' },
@@ -216,7 +217,7 @@ function compareChoice(others, go, here) {
     { 'aria-label': 'Compare with another search' },
     h('option', { value: '' }, 'Compare with…'),
     ...others.map((other) =>
-      h('option', { value: `${other.collection}/${other.id}` }, other.name),
+      h('option', { value: keyOf(other) }, other.name),
     ),
   );
   pick.addEventListener('change', () => pick.value && go({ ...here, with: pick.value }));

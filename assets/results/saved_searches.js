@@ -1,6 +1,9 @@
 // What the Results page asks of the server.
 import { readAs, request } from '../shared/service.js';
 
+// Unique among all collections: a copied collection has the same searches' ids.
+export const keyOf = ({ collection, id }) => `${collection}/${id}`;
+
 export function createSavedSearches(base) {
   const api = `${location.origin}${base}/api`;
   const collection = (name) => `${api}/collections/${encodeURIComponent(name)}`;

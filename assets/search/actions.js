@@ -28,7 +28,7 @@ export function createActions({ data, store, service, root }) {
   let stopped = false;
   const isOurs = () => [null, collection.name].includes(linkedCollection());
   const steps = createHistory('search', onHistoryStep, isOurs);
-  const answered = new Map(); // queries as the server told them, by what the address says of them
+  const answered = new Map(); // the server's queries by link key, so that Back keeps their places
   // While a search is under way the address stays with what is shown; another page's is not ours.
   const updateAddress = (step = false) =>
     running || !steps.ownsAddress() || writeLink(collection.name, state, step);
@@ -113,7 +113,7 @@ export function createActions({ data, store, service, root }) {
     runSearch({ minScore: state.reopened.minScore }, { quiet: true });
   }
 
-  // What was under way gives way to something new.
+  // Aborts the running request and begins a new one.
   function beginRequest() {
     if (!running) before = pick(state, ON_SCREEN);
     running?.abort();
@@ -338,7 +338,7 @@ export function createActions({ data, store, service, root }) {
     return undefined;
   }
 
-  // `done` once the hand has let go of the cut.
+  // `done`: the slider was released.
   function setMinScore(minScore, done = false) {
     const { shown, selected } = state;
     const kept = shownResults({ ...state, minScore });

@@ -104,7 +104,7 @@ function numberField(words, unit, name, limits, store, actions) {
   field.addEventListener('change', () => {
     const value = Number.parseFloat(field.value);
     const kept = value >= 0 ? Math.min(value, limits.max ?? 40_000_000) : null;
-    // Nothing at all would be asked of the query's own place.
+    // A distance of 0 excludes nothing, so it is no filter.
     actions.setFilters({ [name]: name === 'away' && kept === 0 ? null : kept });
   });
   store.watch(['filters'], ({ filters }) => (field.value = filters[name] ?? ''));

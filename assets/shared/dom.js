@@ -12,7 +12,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Whether fingers are what points: nothing is clicked then, and there are no keys.
+// Whether the primary pointer is touch: labels then say Tap, and show no keys.
 export const TOUCH = matchMedia('(pointer: coarse)').matches;
 
 const ICONS = {

@@ -1,6 +1,6 @@
 import { h } from './dom.js';
 
-// Hands a file to the person.
+// Offers a blob as a download.
 export function download(blob, name) {
   const link = h('a', { href: URL.createObjectURL(blob), download: name });
   document.body.append(link); // some browsers follow only links that are part of the page

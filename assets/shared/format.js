@@ -18,7 +18,7 @@ export function formatExtent([west, south, east, north]) {
   return words.join(' × ');
 }
 
-export const formatDay = (datetime) => (datetime ? datetime.slice(0, 10) : 'no date');
+export const formatDay = (datetime) => (datetime ? datetime.slice(0, 10) : 'date unknown');
 
 // A scene as lists name it.
 export const formatScene = ({ title, datetime }) =>

@@ -9,7 +9,7 @@ const list = (text) => (text ? text.split(',').filter(Boolean) : []);
 
 export const linkedCollection = () => new URLSearchParams(location.search).get('collection');
 
-// What the address asks for; with nothing there, what this tab had last.
+// Reads the search from the address; without one, this tab's last search of the collection.
 export function readLink(name, orLast = true) {
   let fields = new URLSearchParams(location.search);
   if (orLast && ![...fields.keys()].some((key) => key !== 'collection')) {

@@ -29,7 +29,7 @@ export function createService(base, name) {
     cells: (recipe, chips, signal) =>
       request(`${root}/cells`, { signal, ...posted({ ...recipe, chips }) }).then(json),
     eligible: (filters) => request(`${root}/eligible`, posted(filters)).then(json),
-    // Of a day, where scenes of several show the place.
+    // `day` selects among scenes of several dates.
     chipAt: (lon, lat, day) =>
       request(`${root}/chip?${new URLSearchParams({ lon, lat, ...(day && { day }) })}`).then(json),
     changes: (recipe, signal) => request(`${root}/changes`, { signal, ...posted(recipe) }).then(json),

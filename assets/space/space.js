@@ -52,7 +52,7 @@ function start(root, data) {
 
   // What the lasso holds, on the map.
   function choose(rows) {
-    store.set({ shown: new Set(rows) });
+    store.set({ shown: new Set(rows), problem: null });
   }
 
   function onPick(lon, lat) {
@@ -63,9 +63,9 @@ function start(root, data) {
   // Colours every point by its similarity to the chip of this row, or by scene again.
   async function compareWith(row) {
     if (row === null || store.state.like?.row === row) {
-      return store.set({ like: null, query: null });
+      return store.set({ like: null, query: null, problem: null });
     }
-    store.set({ query: { kind: 'chip', row } });
+    store.set({ query: { kind: 'chip', row }, problem: null });
     try {
       const { centres } = store.state.footprints;
       const at = [centres[row * 2], centres[row * 2 + 1]];

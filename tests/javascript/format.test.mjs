@@ -14,7 +14,7 @@ test('numbers are set in threes', () => {
 test('scores have two digits, places latitude first, days no time', () => {
   assert.deepEqual([formatScore(1), formatScore(-0.005)], ['1.00', '-0.01']);
   assert.equal(formatPlace(-122.1234567, 37.5), '37.50000, -122.12346');
-  assert.deepEqual([formatDay('2024-05-01T10:00:00Z'), formatDay(null), formatDay('')], ['2024-05-01', 'no date', 'no date']);
+  assert.deepEqual([formatDay('2024-05-01T10:00:00Z'), formatDay(null), formatDay('')], ['2024-05-01', 'date unknown', 'date unknown']);
 });
 
 test('a box is measured on the ground: narrower away from the equator', () => {
