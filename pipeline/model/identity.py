@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pipeline.errors import ModelMismatchError
 from pipeline.model.weights import cache
@@ -53,6 +53,8 @@ class ModelIdentity:
             ModelMismatchError: If a value is missing or of another kind.
         """
         try:
+            if values["mode"] not in get_args(Mode):
+                raise ValueError(values["mode"])
             return cls(
                 name=str(values["name"]),
                 weights_sha256=str(values["weights_sha256"]),

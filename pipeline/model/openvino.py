@@ -7,6 +7,7 @@ second instead of five and is half a gigabyte smaller.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -41,6 +42,8 @@ class OpenVinoNetwork:
         self._core = openvino.Core()
         self._model = _graph(resnet.fold(weights))
         self._compiled = lru_cache(maxsize=4)(self._compile)
+        # A compiled model has one request for its calls, and a reshape changes the model itself.
+        self._lock = threading.Lock()
 
     def _compile(self, shape: tuple[int, ...], streams: int) -> Any:
         self._model.reshape(list(shape))
@@ -49,7 +52,11 @@ class OpenVinoNetwork:
         )
 
     def maps(self, pixels: np.ndarray) -> np.ndarray:
-        """float32 (n, h/32, w/32, 2048) of uint8 RGB (n, h, w, 3)."""
+        """See `Network.maps`; threads take turns."""
+        with self._lock:
+            return self._maps(pixels)
+
+    def _maps(self, pixels: np.ndarray) -> np.ndarray:
         openvino = native.load("openvino")
 
         n, height, width, _ = pixels.shape

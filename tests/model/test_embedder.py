@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,17 @@ def test_identity_names_weights_and_mode_and_survives_json(home: Path) -> None:
     assert ModelIdentity.from_dict(chip.to_dict()) == chip
     with pytest.raises(ModelMismatchError):
         ModelIdentity.from_dict({"name": "keras/resnet50"})
+    with pytest.raises(ModelMismatchError):
+        ModelIdentity.from_dict({**chip.to_dict(), "mode": "sparse"})
+
+
+def test_threads_share_the_network(loaded: cache.Weights, chips: np.ndarray) -> None:
+    network = runtimes.network(loaded, 1)
+    parts = [chips[i : i + 1] for i in range(len(chips))] * 4
+    alone = [network.maps(part) for part in parts]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        for expected, found in zip(alone, pool.map(network.maps, parts), strict=True):
+            np.testing.assert_array_equal(expected, found)
 
 
 def test_a_chip_alone_in_its_region_gets_its_chip_vector(
