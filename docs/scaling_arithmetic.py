@@ -34,7 +34,7 @@ class Inputs:
         price: Dollars an hour of such a machine; assumed.
         hours: Hours in which embedding shall be done; chosen.
         stride: Pixels between chips; chosen.
-        gsd: Metres a pixel; chosen.
+        gsd: Metres per pixel; chosen.
         collection: Chips of one collection, which has a head of its own; chosen.
         search_memory: Gigabytes of memory of a search machine, 70 % for the index; assumed.
         search_disk: Gigabytes of its local disk; assumed.

@@ -102,6 +102,8 @@ def _day(text: str, *, end: bool) -> str | None:
     try:
         parts = [int(part) for part in text.split("-")]
         year = parts[0]
+        if len(parts) > 3:
+            raise ValueError(text)
         if not 1800 <= year <= 2200:
             raise ValueError(year)
         month = parts[1] if len(parts) > 1 else (12 if end else 1)

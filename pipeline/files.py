@@ -187,7 +187,10 @@ def size_of(folder: Path) -> int:
 
 
 def digest_of(path: Path, algorithm: str) -> Any:
-    """The `hashlib` object of a file's content, read in pieces; MD5 also where policy bans it."""
+    """The `hashlib` object of a file's content, read in pieces.
+
+    MD5 works even where system policy forbids it, because it guards against damage only.
+    """
     with path.open("rb") as file:
         digest = hashlib.new(algorithm, usedforsecurity=False)
         while piece := file.read(1 << 20):

@@ -125,15 +125,16 @@ def _address(env: dict[str, str], name: str, default: str) -> str:
 
 
 def _split_pairs(env: dict[str, str], name: str) -> list[tuple[str, str]]:
-    pairs = [part.partition("=") for part in _split_list(env, name)]
-    for key, _, url in pairs:
+    parts = [part.partition("=") for part in _split_list(env, name)]
+    pairs = [(key.strip(), url.strip().rstrip("/")) for key, _, url in parts]
+    for key, url in pairs:
         if not key or not url.startswith(("https://", "http://")):
             raise QueryError(
                 f"{name} has an entry that is not name=https://…",
                 where=key,
                 remedy="Write name=https://address, several separated by commas",
             )
-    return [(key.strip(), url.strip().rstrip("/")) for key, _, url in pairs]
+    return pairs
 
 
 def _whole_number(env: dict[str, str], name: str, default: int, *, least: int) -> int:

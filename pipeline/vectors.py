@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Rounds of subspace iteration: more come nearer to the very best axes.
+#: Rounds of subspace iteration: more rounds give better axes.
 ROUNDS = 5
 #: Extra axes carried through the iteration, which speeds up its convergence.
 _OVERSAMPLING = 33
@@ -20,7 +20,7 @@ def normalise(vectors: np.ndarray) -> np.ndarray:
 
 
 def squared_lengths(vectors: np.ndarray) -> np.ndarray:
-    """(…) of vectors (…, d)."""
+    """Squared lengths (…) of vectors (…, d)."""
     return np.einsum("...j,...j->...", vectors, vectors)
 
 

@@ -39,7 +39,7 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "longitude": (float, "centre, EPSG:4326"),
     "latitude": (float, "centre, EPSG:4326"),
     "date": (str, "acquisition, ISO 8601 UTC"),
-    "gsd_m": (float, "ground sample distance in metres"),
+    "gsd_m": (float, "ground sampling distance in metres"),
     "scene": (str, "scene id"),
     "scene_title": (str, "scene title"),
     "source_url": (str, "origin of the scene"),

@@ -1,4 +1,4 @@
-"""Pixels on the ground: corners and footprints in EPSG:4326, and ground sample distance.
+"""Pixels on the ground: corners and footprints in EPSG:4326, and ground sampling distance.
 
 Longitudes are contiguous, not wrapped: a footprint across the antimeridian runs from 179.9 to
 180.1, with the scene's centre within ±180°.  A scene that contains a pole spans all longitudes and
@@ -133,7 +133,7 @@ def _around_pole(lon: np.ndarray, lat: np.ndarray) -> Polygon:
 
 
 def gsd(georeference: Georeference, width: int, height: int) -> float:
-    """Ground sample distance in metres: the side of a square with the centre pixel's area."""
+    """Ground sampling distance in metres: the side of a square with the centre pixel's area."""
     from pyproj import Geod
 
     x, y = width / 2, height / 2

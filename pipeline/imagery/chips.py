@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CHIP = 256
 STRIDES = tuple(range(32, CHIP + 1, 32))
 
+#: Column, row, width and height in scene pixels.
 Window = tuple[int, int, int, int]
 
 
@@ -136,7 +137,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Chips:
-    """The chips of one block that are kept, column by column; n rows.
+    """The kept chips of one block as parallel arrays of length n, row by row.
 
     Attributes:
         ids: Stable ids.
@@ -187,7 +188,7 @@ class Chips:
 
 
 def chip_cost(mode: str, stride: int) -> float:
-    """Cost of embedding a chip, in chips: 1, or in the dense mode the share of new ground."""
+    """Cost of embedding a chip, in chips: 1, 1, or in dense mode the share of new ground."""
     return (stride / CHIP) ** 2 if mode == "dense" else 1.0
 
 

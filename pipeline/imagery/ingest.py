@@ -205,6 +205,8 @@ def _already_in(folder: Path, given: SceneInput) -> Scene | None:
         return None
     try:
         scene = load_scene(folder, given.path.stem)
+    except NewerError:
+        raise
     except (NotFoundError, DamagedError):
         return None
     same = given.bands in (None, scene.bands) and given.stretch in (None, scene.stretch)

@@ -37,8 +37,8 @@ def read_bands(
     """Bands as they are stored, and the raster's mask or alpha band.
 
     Returns:
-        (n, h, w) in the raster's type, one band only where all of `bands` are the same; and uint8
-        (h, w), 0 where there is no data, or None.
+        (n, h, w) in the raster's type, one band only where all of `bands` are the same; and the
+        mask (h, w), uint8 or bool, zero where there is no data, or None.
     """
     from rasterio.enums import ColorInterp, MaskFlags, Resampling
 

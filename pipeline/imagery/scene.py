@@ -88,7 +88,7 @@ class Scene:
         bands: 1-based bands shown as red, green and blue.
         stretch: The display stretch.
         nodata: Declared nodata value, or None.
-        gsd: Metres a pixel on the ground at the scene's centre.
+        gsd: Metres per pixel on the ground at the scene's centre.
         datetime: Acquisition time, ISO 8601 UTC, or None where unknown.
         source: Kind of source: "raster", "sample", "earth_engine", ...
         source_url: Where it came from.

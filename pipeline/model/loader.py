@@ -24,8 +24,8 @@ def resnet50(mode: str = "chip", *, threads: int | None = None) -> Embedder:
 
     Args:
         mode: "chip", or "dense" for one that also has `embed_region`.
-        threads: Processor threads, default `LOOKALIKE_THREADS`.  Only the first call of a process
-            counts, because TensorFlow sets its threads when it starts.
+        threads: Processor threads, default `LOOKALIKE_THREADS`.  TensorFlow keeps the first
+            value of a process; OpenVINO loads the network again for another.
 
     Raises:
         WeightsError: If there are no weights.
@@ -60,7 +60,9 @@ def this_network(progress: OnProgress | None = None) -> resnet.Network:
     Raises:
         WeightsError: If there are no weights.
     """
-    return _network(cache.find(progress=progress), settings().threads)[1]
+    path = cache.find(progress=progress)
+    with _LOADING:
+        return _network(path, settings().threads)[1]
 
 
 @lru_cache(maxsize=2)

@@ -77,8 +77,7 @@ class OpenCollections:
         Raises:
             WeightsError: If the weights are missing.
         """
-        with _loading_network:
-            return loader.resnet50(self.collection(name).manifest.model.mode)
+        return loader.resnet50(self.collection(name).manifest.model.mode)
 
     def network(self) -> Network:
         """ResNet-50 itself, for the cells of a chip.
@@ -86,12 +85,7 @@ class OpenCollections:
         Raises:
             WeightsError: If the weights are missing.
         """
-        with _loading_network:
-            return loader.this_network()
-
-
-#: Held while the network is loaded, which takes seconds, and memory each time.
-_loading_network = threading.Lock()
+        return loader.this_network()
 
 
 def _open(collection: Collection) -> Index:

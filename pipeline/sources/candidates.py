@@ -40,7 +40,7 @@ class Candidate:
         title: What a list shows.
         footprint: Outline of the pixels, EPSG:4326.
         datetime: Acquisition time, ISO 8601 UTC, or None.
-        gsd: Metres a pixel on the ground, or None while unknown.
+        gsd: Metres per pixel on the ground, or None while unknown.
         cloud: Cloud cover in percent, or None where the service states none.
         thumbnail: Address of a small picture, or empty.
         share: Part of the area inside the footprint, 0 to 1.

@@ -1,6 +1,6 @@
 """Files and URLs: rasters that the user brings.
 
-A local file is used where it is.  Of an https GeoTIFF only the windows under the area are read;
+A local file is used where it is.  Only the part of an https GeoTIFF under the area is read;
 without an area the whole file is downloaded.
 """
 
@@ -285,7 +285,8 @@ def receive(
                 raise InputError(
                     f"The file is larger than the {limit / 1e6:.0f} MB allowed",
                     where=name,
-                    remedy="Have the operator raise LOOKALIKE_UPLOAD_MB, or give its path",
+                    remedy="Have the operator raise LOOKALIKE_UPLOAD_MB, or enter the path of the "
+                    "file on the server",
                 )
             out.write(chunk)
             progress(Progress("Receiving", done, 0, "bytes", path.name))

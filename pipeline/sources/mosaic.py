@@ -134,7 +134,7 @@ def check_tile(
         problem = "it cannot be decoded"
     if problem:
         raise WrongTileError(
-            f"A tile that arrived is not the one requested: {problem}, not "
+            f"A tile is damaged or not the one requested: {problem}, not "
             f"{tile.width}×{tile.height} pixels with {count} bands of {dtype}",
             where=where,
             remedy="Run the same command again; what was fetched is kept",

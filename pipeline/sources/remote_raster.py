@@ -39,7 +39,7 @@ class RasterFacts:
         transform: Six affine coefficients.
         width: Pixels.
         height: Pixels.
-        gsd: Metres a pixel on the ground, or None.
+        gsd: Metres per pixel on the ground, or None.
         bytes_per_pixel: Bytes of all bands of one pixel.
         datetime: Acquisition time, ISO 8601 UTC, or None.
     """

@@ -18,9 +18,9 @@ LEAST_GAIN = 0.01
 def best(area: Area | None, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates that a fetch takes by default.
 
-    Of files, Drive folders and Earth Engine all.  Of a catalogue those of one day: the day that
-    covers most of the area (to a tenth), then the least cloudy, then the latest; and of that day
-    only images that add to the cover.
+    From files, Drive folders and Earth Engine: all.  From a catalogue: the images of one day, the
+    one that covers most of the area (to a tenth), then the least cloudy, then the latest; and of
+    that day only images that add to the cover.
 
     Args:
         area: The area, or None.

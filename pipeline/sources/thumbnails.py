@@ -25,7 +25,7 @@ class DrawsThumbnails(Protocol):
 
 
 def thumbnails(source: object, candidates: Sequence[Candidate], size: int = 96) -> dict[str, str]:
-    """Addresses of the thumbnails of the first candidates, by id.
+    """Thumbnail addresses by candidate id; a source that draws them draws at most `MOST`.
 
     A catalogue gives the address with the candidate.  Earth Engine's thumbnails need its sign-in,
     so they are sent as `data:` addresses: no token leaves the server.  One that fails is left out.

@@ -97,6 +97,7 @@ def test_one_candidate_can_be_picked(server: Google, tmp_path: Path) -> None:
         (("scenes", "stac", "--location", "x.tif"), 2, "no option --location"),
         (("scenes", "earth_engine"), 2, "needs an area"),
         (("scenes", "earth_engine", BBOX, "--dates", "2016-99"), 2, "not a date"),
+        (("scenes", "earth_engine", BBOX, "--dates", "2016-08-16-99"), 2, "not a date"),
         (("fetch", "earth_engine", BBOX, "--road", "air"), 2, "Choose one of direct"),
         (("fetch", "earth_engine", BBOX, "--dates", "2016"), 3, "no image here"),
         (("fetch", "earth_engine", BBOX, "--name", "New York"), 2, "'new-york'"),

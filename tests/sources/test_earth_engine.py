@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from google.auth.exceptions import RefreshError
 from shapely.geometry import box
 
 from pipeline.dates import Dates
@@ -20,7 +21,7 @@ from pipeline.settings import settings
 from pipeline.sources.earth_engine.client import DEADLINE_MS, check_sign_in
 from pipeline.sources.earth_engine.plan import plans, product_of
 from pipeline.sources.earth_engine.source import EarthEngine
-from pipeline.sources.google.identity import identity
+from pipeline.sources.google.identity import identity, sign_in_error
 from pipeline.sources.registry import open_source
 from pipeline.sources.source import cover
 from pipeline.sources.thumbnails import thumbnails
@@ -127,6 +128,17 @@ def test_a_revoked_key_is_named(server: Google) -> None:
 def test_clock_skew_is_named(server: Google) -> None:
     server.tokens.offset = 3600
     assert "Set this machine's clock" in check_sign_in().message
+
+
+def test_words_that_hold_iat_are_not_about_the_clock() -> None:
+    refused = sign_in_error(RefreshError("invalid_grant: The client is associated with none"))
+    assert isinstance(refused, ServiceError)
+    assert "clock" not in str(refused)
+
+
+def test_only_images_of_the_catalogue_have_a_page_there() -> None:
+    assert product_of(SKYSAT).page.endswith("/SKYSAT_GEN-A_PUBLIC_ORTHO_RGB")
+    assert replace(product_of(SKYSAT), id="projects/mine/assets/ours").page == ""
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"type": "service_account"}', '{"type": "odd"}'])
@@ -340,7 +352,7 @@ import sys
 from pathlib import Path
 from shapely.geometry import box
 from pipeline.geo.area import Area
-from pipeline.sources.google.identity import identity
+from pipeline.sources.google.identity import identity, sign_in_error
 from pipeline.sources.source import cover
 from pipeline.sources.registry import open_source
 source = open_source("earth_engine", side=128, base=0.001, workers=3)

@@ -15,7 +15,7 @@ from pipeline import dates
 from pipeline.dates import Dates
 from pipeline.errors import Cancelled, QueryError, SceneError, ServiceError, StorageError
 from pipeline.geo.area import Area
-from pipeline.settings import settings
+from pipeline.settings import from_environment, settings
 from pipeline.sources.http.client import Http
 from pipeline.sources.registry import open_source
 from tests.factories.rasters import GENEVA, ground, largest_file, write_cog
@@ -95,6 +95,13 @@ def test_candidates_have_date_cloud_gsd_and_share_over_all_pages(server: Loopbac
     assert found[0].gsd == 10
     assert found[0].day == "2016-08-16"
     assert type(found[0]).from_dict(found[0].to_dict()) == found[0]
+
+
+def test_spaces_in_the_setting_of_catalogues_are_ignored() -> None:
+    read = from_environment({"LOOKALIKE_STAC": "mine = https://stac.example/ , b=http://b.example"})
+    assert read.stac == (("mine", "https://stac.example"), ("b", "http://b.example"))
+    with pytest.raises(QueryError, match="not name=https"):
+        from_environment({"LOOKALIKE_STAC": " = https://stac.example"})
 
 
 def test_clouds_and_dates_filter(server: Loopback, area) -> None:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.errors import AreaError
+from pipeline.errors import AreaError, storage_errors
 from pipeline.geo.area_files.features import MAX_FEATURES, Feature, check_count, reproject
 
 #: Seconds that all queries of one file may take.
@@ -31,7 +31,8 @@ def read_geopackage(data: bytes, filename: str) -> list[Feature]:
     deadline = time.monotonic() + _SQL_TIMEOUT
     with tempfile.TemporaryDirectory(prefix="lookalike-area-") as folder:
         path = Path(folder) / "area.gpkg"
-        path.write_bytes(data)
+        with storage_errors(folder):
+            path.write_bytes(data)
         database = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
         try:
             database.execute("PRAGMA trusted_schema = OFF")

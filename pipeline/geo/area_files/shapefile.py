@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import AreaError
+from pipeline.errors import AreaError, storage_errors
 from pipeline.geo.area_files.archive import inflate
 from pipeline.geo.area_files.features import MAX_FEATURES, Feature, check_count, reproject
 
@@ -61,7 +61,8 @@ def read_shapefile(archive: zipfile.ZipFile, members: list[str], filename: str) 
         for suffix in _SUFFIXES:
             if suffix in siblings:
                 content = inflate(archive, siblings[suffix], filename)
-                (Path(folder) / f"area{suffix}").write_bytes(content)
+                with storage_errors(folder):
+                    (Path(folder) / f"area{suffix}").write_bytes(content)
         try:
             frame = pyogrio.read_dataframe(
                 Path(folder) / "area.shp", columns=[], max_features=MAX_FEATURES + 1

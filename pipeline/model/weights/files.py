@@ -44,7 +44,7 @@ def load(path: Path) -> Weights:
     """Read and verify a canonical file.
 
     Raises:
-        WeightsError: If it is damaged or not the ImageNet ResNet-50.
+        WeightsError: If it is damaged; the checksum that the file records is trusted.
     """
     try:
         stat = path.stat()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 COMPOSITES = {
     "mosaic": "one scene, later images on top",
-    "day": "one scene a day",
-    "year": "one scene a year",
+    "day": "one scene per day",
+    "year": "one scene per year",
     "clearest": "one scene, the least cloudy image on top",
     "median": "one scene, the median of all cloud-free pixels",
 }
@@ -22,7 +22,7 @@ class Product:
         title: Name for people.
         bands: Bands for red, green and blue.
         dtype: Data type that pixels are fetched in.
-        scale: Metres a pixel.
+        scale: Metres per pixel.
         low: Value shown black.
         high: Value shown white.
         where: What it covers.
@@ -66,7 +66,9 @@ class Product:
 
     @property
     def page(self) -> str:
-        """Its page in Google's catalogue."""
+        """Its page in Google's catalogue; empty for an asset of a user."""
+        if self.id not in CATALOGUE:
+            return ""
         return "https://developers.google.com/earth-engine/datasets/catalog/" + self.id.replace(
             "/", "_"
         )

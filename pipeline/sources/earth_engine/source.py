@@ -56,7 +56,7 @@ class EarthEngine:
         collection: Id of a collection of `CATALOGUE`, or of any image or collection.
         composite: Key of `COMPOSITES`, or None for the collection's default.
         road: Download method, one of `DOWNLOAD_METHODS`.
-        scale: Metres a pixel, or None for the collection's own.
+        scale: Metres per pixel, or None for the collection's own.
         workers: Requests at once of direct download, at most 40.
         side: Pixels a side of a tile, or None for the best.
         drive_folder: Name of the folder in Drive, for `drive`.
@@ -191,7 +191,7 @@ class EarthEngine:
         )
         if self.road == "direct":
             limits = (
-                f"Earth Engine sends at most 48 MiB a request: {cost.requests} tiles of "
+                f"Earth Engine sends at most 48 MiB per request: {cost.requests} tiles of "
                 f"{side}×{side} pixels",
                 f"Earth Engine computes at most {CONNECTIONS} requests at once for a project",
             )
@@ -387,7 +387,7 @@ def _scene_input(plan: EarthEnginePlan, path: Path) -> SceneInput:
 
 
 def _check_room(folder: Path, size: int) -> None:
-    """Refuse a fetch for which the disk has no room: tiles and scene exist side by side."""
+    """Refuse a fetch whose uncompressed pixels exceed the free disk space."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise StorageError(

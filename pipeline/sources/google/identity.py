@@ -7,6 +7,7 @@ Nothing here is interactive: a sign-in that needs a browser is done in a termina
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,7 @@ def sign_in_error(error: BaseException) -> ServiceError | TransientError | None:
     said = " ".join(str(part) for part in error.args if isinstance(part, str))
     # Never the whole error: its second argument can be the token endpoint's full answer.
     said = said.split("{")[0].strip(" (',").removeprefix("invalid_grant: ")[:200]
-    if "iat" in said or "timeframe" in said:
+    if "timeframe" in said or re.search(r"\biat\b", said):
         remedy = "Set this machine's clock; it differs from Google's by more than five minutes"
     elif "account not found" in said or "expired" in said or "revoked" in said:
         remedy = (

@@ -58,5 +58,6 @@ def items(http: Http, url: str, query: Mapping[str, Any]) -> list[dict[str, Any]
         raise ServiceError(
             f"This is not a STAC API that can be searched ({type(error).__name__})",
             where=url,
-            remedy="Check the address in LOOKALIKE_STAC",
+            remedy="Try again later; for a catalogue of your own, check its address in "
+            "LOOKALIKE_STAC",
         ) from error

@@ -65,7 +65,7 @@ class ItemAssets:
             return str(dataset.dtypes[0])
 
     def scale(self, item: Candidate) -> float:
-        """Metres a pixel of an item, from its first file."""
+        """Metres per pixel of an item, from its first file."""
         with open_remote(self.file(item.facts["assets"][0])) as dataset:
             facts = describe(dataset, item.id)
         return abs(facts.transform[0]) if _is_metric(facts.crs) else facts.gsd or 10.0
@@ -103,7 +103,7 @@ def plans(
         assets: Their files; read where an item does not state its pixel size.
         title: Title of the scenes, before their date.
         composite: Key of `source.COMPOSITES`.
-        scale: Metres a pixel, or None for that item's own.
+        scale: Metres per pixel, or None for that item's own.
     """
     if not candidates:
         return []

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import ServiceError
 from pipeline.sources.http.client import Http
 
-EARLY = timedelta(minutes=5)  # before its end, a token is renewed
+EARLY = timedelta(minutes=5)  # a token is renewed this long before it expires
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 

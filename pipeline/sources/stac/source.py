@@ -27,7 +27,7 @@ from pipeline.sources.stac.signing import Signer
 log = logging.getLogger(__name__)
 MOST_COUNTED = 100  # images that an explanation counts
 COMPOSITES = {
-    "day": "one scene a day",
+    "day": "one scene per day",
     "scene": "one scene for each image",
     "clearest": "one scene, the least cloudy image on top",
 }
@@ -96,7 +96,7 @@ class StacSource:
         api: Key of `apis()`.
         collection: Collection id, or None for the best one of the API.
         composite: Key of `COMPOSITES`.
-        scale: Metres a pixel, or None for the scenes' own.
+        scale: Metres per pixel, or None for the scenes' own.
         workers: Blocks read at once.
         base: Seconds before the second attempt; later waits are longer.
     """
@@ -137,7 +137,7 @@ class StacSource:
         if self.collection or defaults:
             return self.collection or defaults[0]
         raise QueryError(
-            "This catalogue needs a collection",
+            "This catalogue needs an image collection",
             where=self.api,
             remedy="Name one on the Area page, or with --collection ID",
         )
@@ -191,10 +191,10 @@ class StacSource:
             and all(_display_assets(item["assets"]) is None for item in answer)
         ):
             raise ServiceError(
-                "The items of this collection have no image in natural colours; they have "
+                "The items of this image collection have no image in natural colours; they have "
                 + ", ".join(list(answer[0]["assets"])[:8]),
                 where=self.collection_id,
-                remedy="Choose another collection",
+                remedy="Choose another image collection",
             )
         candidates.sort(key=lambda candidate: candidate.datetime or "", reverse=True)
         candidates.sort(key=lambda candidate: (-round(candidate.share, 2), candidate.cloud or 0.0))
