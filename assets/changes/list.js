@@ -4,6 +4,7 @@ import { h, iconButton, TOUCH } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankMark } from '../shared/ranks.js';
+import { stopAll } from '../shared/stops.js';
 import { viewChoice } from '../shared/view_choice.js';
 import { KINDS, picturedDate } from './kinds.js';
 
@@ -22,7 +23,7 @@ export function createChangesList(context) {
     store.watch(['found', 'busy'], (state) => (summary.textContent = summaryText(state))),
     ...lists.map((list) => list.stop),
   ];
-  return { stop: () => stops.forEach((stop) => stop()) };
+  return { stop: () => stopAll(stops) };
 }
 
 function summaryText({ found }) {
@@ -110,7 +111,7 @@ function gallery(kind, context) {
       });
     }),
   ];
-  return { element, stop: () => stops.forEach((stop) => stop()) };
+  return { element, stop: () => stopAll(stops) };
 }
 
 function card(kind, change, at, { store, service, data, map }) {

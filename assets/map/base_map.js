@@ -1,6 +1,7 @@
 // What every map has: its options, the basemap, a scale, the view that is kept, and its size.
 import { h } from '../shared/dom.js';
 import { followMap } from '../shared/idle.js';
+import { stopAll } from '../shared/stops.js';
 import { loadLeaflet } from './leaflet.js';
 
 export const MAX_ZOOM = 22;
@@ -46,7 +47,7 @@ export function createBaseMap(
     leaflet: () => map,
     stop() {
       stopped = true;
-      for (const stop of stops) stop();
+      stopAll(stops);
       map?.remove();
     },
   };

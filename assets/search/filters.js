@@ -2,6 +2,7 @@
 // whoever asks for fifty results inside a polygon gets fifty.
 import { h, icon, iconButton } from '../shared/dom.js';
 import { formatCount, formatScene } from '../shared/format.js';
+import { stopAll } from '../shared/stops.js';
 
 export function createFilters({ root, store, actions, data, map }) {
   const panel = root.querySelector('.lk-filters');
@@ -32,7 +33,7 @@ export function createFilters({ root, store, actions, data, map }) {
       eligible.textContent = `${formatCount(left)} of ${formatCount(collection.chips)} chips eligible`;
     }),
   ];
-  return { stop: () => stops.forEach((stop) => stop()) };
+  return { stop: () => stopAll(stops) };
 }
 
 function placeField(store, actions, { area }, map) {

@@ -5,6 +5,7 @@ import { formatCount, formatDay, formatPlace, formatScore } from '../shared/form
 import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
 import { queryKey } from '../shared/recipe.js';
+import { stopAll } from '../shared/stops.js';
 import { showMatchOverlay } from './match_overlay.js';
 import { firstOf, onPage, PAGE, pagesOf } from './paging.js';
 import { createQueryCard } from './query_card.js';
@@ -47,7 +48,7 @@ export function createGallery(context) {
     store.watch(['hovered', 'shown', 'page'], (state) => markHovered(list, state)),
     showMatchOverlay(pane, list, context),
   ];
-  return { stop: () => [...stops, drop].forEach((stop) => stop()) };
+  return { stop: () => stopAll([...stops, drop]) };
 }
 
 function invitation({ chips, title }) {

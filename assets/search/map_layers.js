@@ -6,6 +6,7 @@ import { ring } from '../map/footprints.js';
 import { outline } from '../map/outline.js';
 import { h, icon } from '../shared/dom.js';
 import { rankColour } from '../shared/ranks.js';
+import { stopAll } from '../shared/stops.js';
 import { chipGrid } from './chip_grid.js';
 
 const MANY = 150; // from here on results are drawn on a canvas, not as one element each
@@ -115,7 +116,7 @@ export function drawHits(L, map, store) {
     store.watch(['selected', 'hovered', 'shown', 'footprints', 'marks'], emphasise),
     store.watch(['selected'], follow),
   ];
-  return () => stops.forEach((stop) => stop());
+  return () => stopAll(stops);
 }
 
 // A hit's footprint, or the one outline of a site's overlapping hits.

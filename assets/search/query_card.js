@@ -2,6 +2,7 @@
 import { coordinates } from '../shared/coordinates.js';
 import { h, icon, iconButton } from '../shared/dom.js';
 import { formatDay, formatExtent } from '../shared/format.js';
+import { stopAll } from '../shared/stops.js';
 import { viewChoice } from '../shared/view_choice.js';
 import { drawReopened } from './reopened.js';
 
@@ -28,7 +29,7 @@ export function createQueryCard(head, invitation, context) {
     store.watch(['saved', 'query'], (state) => drawSaving(form, state, context)),
     store.watch(['reopened'], (state) => drawReopened(note, state, context)),
   ];
-  return () => stops.forEach((stop) => stop());
+  return () => stopAll(stops);
 }
 
 function shown(state, context) {

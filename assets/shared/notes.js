@@ -1,6 +1,7 @@
 // What is being waited for, for the row above the map; what went wrong, over the map.
 import { h } from './dom.js';
 import { problemNote } from './problem.js';
+import { stopAll } from './stops.js';
 
 export function createNotes({ root, store }) {
   const busy = h('span', { class: 'lk-busy', role: 'status' });
@@ -13,7 +14,7 @@ export function createNotes({ root, store }) {
   return {
     busy,
     stop() {
-      for (const stop of stops) stop();
+      stopAll(stops);
       note.remove();
     },
   };

@@ -5,6 +5,7 @@ import { formatCount } from '../shared/format.js';
 import { expose } from '../shared/idle.js';
 import { collectionKey, createMount } from '../shared/mount.js';
 import { createService } from '../shared/service.js';
+import { stopAll } from '../shared/stops.js';
 import { createStore } from '../shared/store.js';
 import { chipColours } from './colours.js';
 import { createSpaceMap } from './map.js';
@@ -80,7 +81,7 @@ function start(root, data) {
   expose({ store, map });
   return {
     stop() {
-      for (const stop of stops) stop();
+      stopAll(stops);
       map.stop();
     },
   };
