@@ -1,7 +1,7 @@
 // Beside the map of changes: the query, and a gallery each of what came, went and stayed.
 import { coordinates } from '../shared/coordinates.js';
 import { h, iconButton, TOUCH } from '../shared/dom.js';
-import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
+import { formatCount, formatDay, formatPlace, formatScore, plural } from '../shared/format.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankMark } from '../shared/ranks.js';
 import { stopAll } from '../shared/stops.js';
@@ -30,10 +30,9 @@ function summaryText({ found }) {
   if (!found) return '';
   const { matched, unmatched, appeared, disappeared, persists } = found;
   const nothing = !appeared.length && !disappeared.length && !persists.length;
-  const bare = unmatched ? `; ${unmatched === 1 ? '1 chip' : `${formatCount(unmatched)} chips`} covered by only one date` : '';
+  const bare = unmatched ? `; ${plural(unmatched, 'chip')} covered by only one date` : '';
   const hint = nothing ? ' No matches: lower the similarity threshold.' : '';
-  const places = matched === 1 ? '1 place' : `${formatCount(matched)} places`;
-  return `${places} compared${bare}.${hint}`;
+  return `${plural(matched, 'place')} compared${bare}.${hint}`;
 }
 
 function queryCard({ query, good }, { service, data, actions }) {

@@ -1,6 +1,6 @@
 // Two saved searches side by side: what both found, and what each found alone.
 import { h } from '../shared/dom.js';
-import { formatCount, formatScore } from '../shared/format.js';
+import { formatCount, formatScore, plural } from '../shared/format.js';
 import { chipPicture } from '../shared/pictures.js';
 import { backLink } from './back_link.js';
 import { percent } from './precision.js';
@@ -32,9 +32,8 @@ export async function showComparison({ body, saved, go, asked, current }) {
 }
 
 function sentence(both, { agreement, first, second }, one, other) {
-  const places = both === 1 ? '1 place was' : `${formatCount(both)} places were`;
   return (
-    `${places} found by both (${percent(agreement)} of all). ` +
+    `${plural(both, 'place was', 'places were')} found by both (${percent(agreement)} of all). ` +
     `${formatCount(first.length)} only by “${one.name}”, ${formatCount(second.length)} only by “${other.name}”.`
   );
 }

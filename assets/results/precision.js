@@ -1,5 +1,5 @@
 // Estimated precision at each threshold, as a small chart with its interval, and in words.
-import { formatCount, formatScore } from '../shared/format.js';
+import { formatCount, formatScore, plural } from '../shared/format.js';
 
 const [WIDTH, HEIGHT] = [320, 150];
 const [LEFT, RIGHT, TOP, BOTTOM] = [42, 8, 8, 24];
@@ -12,7 +12,7 @@ export function cutAt(precision, minScore) {
 // In words, without statistical terms.
 export function describePrecision(cut) {
   if (!cut) return 'There are no hits.';
-  const hits = `${formatCount(cut.hits)} ${cut.hits === 1 ? 'hit scores' : 'hits score'}`;
+  const hits = plural(cut.hits, 'hit scores', 'hits score');
   const start = `${hits} ${formatScore(cut.threshold)} or higher`;
   if (cut.estimate === null) return `${start}; none reviewed yet.`;
   const share = `${percent(cut.estimate)} correct`;

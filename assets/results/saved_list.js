@@ -1,6 +1,6 @@
 // All saved searches, the latest first; two of them can be chosen to compare.
 import { h, iconButton } from '../shared/dom.js';
-import { formatCount, formatDay } from '../shared/format.js';
+import { formatCount, formatDay, plural } from '../shared/format.js';
 import { keyOf } from './saved_searches.js';
 
 export async function showList({ body, data, saved, go, fail }) {
@@ -115,7 +115,7 @@ function picture(search, saved) {
 
 function facts({ collection_title: title, hits, created, name, query }) {
   const like = name === query ? [] : [`similar to ${query}`];
-  return [title, ...like, hits === 1 ? '1 hit' : `${formatCount(hits)} hits`, formatDay(created)].join(' · ');
+  return [title, ...like, plural(hits, 'hit'), formatDay(created)].join(' · ');
 }
 
 function progress({ reviewed, hits }) {
@@ -153,11 +153,10 @@ const refusal = ({ collection, title, remedy }) =>
   h('p', { class: 'lk-aside' }, `${collection}: ${title}. ${remedy ? `${remedy}.` : ''}`);
 
 function trashNote({ title, searches }, { base }) {
-  const these = searches === 1 ? '1 saved search is' : `${formatCount(searches)} saved searches are`;
   return h(
     'p',
     { class: 'lk-aside' },
-    `${these} in Trash with ${title}. `,
+    `${plural(searches, 'saved search is', 'saved searches are')} in Trash with ${title}. `,
     h('a', { href: `${location.origin}${base}/collections`, target: '_self' }, 'Restore the collection'),
     ` to see ${searches === 1 ? 'it' : 'them'} again.`,
   );

@@ -1,7 +1,7 @@
 // One saved search: what it was, what it found, how far to trust it, and the way out as files.
 import { h, icon } from '../shared/dom.js';
 import { download } from '../shared/download.js';
-import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
+import { formatCount, formatDay, formatPlace, formatScore, plural } from '../shared/format.js';
 import { later } from '../shared/idle.js';
 import { missingHits } from '../shared/missing_hits.js';
 import { chipPicture } from '../shared/pictures.js';
@@ -85,7 +85,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
     const kept = search.hits.filter((hit) => hit.score >= minScore - 1e-9);
     const all = kept.length === search.hits.length;
     counted.textContent = all
-      ? `${formatCount(search.hits.length)} ${search.hits.length === 1 ? 'hit' : 'hits'} out of ${formatCount(search.eligible)} chips`
+      ? `${plural(search.hits.length, 'hit')} out of ${formatCount(search.eligible)} chips`
       : `${formatCount(kept.length)} of ${formatCount(search.hits.length)} hits at or above ${formatScore(minScore)}`;
     [...grid.children].forEach((item, at) =>
       item.classList.toggle('lk-below', search.hits[at].score < minScore - 1e-9),
@@ -193,7 +193,7 @@ function describeSearch({ collection_title: title, query, created, parameters })
     suppress: (value) => (value ? 'overlaps hidden' : 'overlaps shown'),
     threshold: (value) => `minimum score ${formatScore(value)}`,
     within: () => 'within a polygon',
-    scenes: (value) => `${value.length} scene${value.length > 1 ? 's' : ''}`,
+    scenes: (value) => plural(value.length, 'scene'),
     since: (value) => `since ${value}`,
     until: (value) => `until ${value}`,
     max_nodata: (value) => `max. ${value}% no-data`,

@@ -1,6 +1,6 @@
 // Over the results: how many, how they are shown, and what the marks are for.
 import { h, icon, iconButton } from '../shared/dom.js';
-import { formatCount, formatScore } from '../shared/format.js';
+import { formatCount, formatScore, plural } from '../shared/format.js';
 import { isRefinable } from './marks.js';
 
 const KEYS = [
@@ -47,9 +47,7 @@ function summary({ summary: { eligible, seconds }, shown, hits, minScore, sites 
   if (seconds === null) return `${formatCount(shown.length)} of ${formatCount(eligible)} chips, as saved`;
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   const hidden = hits.length - shown.length;
-  if (sites) {
-    return `${formatCount(shown.length)} ${shown.length === 1 ? 'site' : 'sites'} · ${time}`;
-  }
+  if (sites) return `${plural(shown.length, 'site')} · ${time}`;
   const below = hidden ? ` · ${formatCount(hidden)} below ${formatScore(minScore)}` : '';
   return `${formatCount(shown.length)} of ${formatCount(eligible)} chips${below} · ${time}`;
 }

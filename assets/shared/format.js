@@ -3,6 +3,9 @@
 // 12345 → "12 345", with thin spaces.
 export const formatCount = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, '\u2009');
 
+// 1, 'hit' → "1 hit"; 2, 'hit' → "2 hits"; what does not just take an s is given as `many`.
+export const plural = (n, one, many = `${one}s`) => `${formatCount(n)} ${n === 1 ? one : many}`;
+
 export const formatScore = (value) => value.toFixed(2);
 
 // Latitude first, as people and most map searches expect when pasting.

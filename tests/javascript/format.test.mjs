@@ -3,12 +3,17 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import {
-  formatCount, formatDay, formatExtent, formatPlace, formatScene, formatScore,
+  formatCount, formatDay, formatExtent, formatPlace, formatScene, formatScore, plural,
 } from '../../assets/shared/format.js';
 
 test('numbers are set in threes', () => {
   const plain = (n) => formatCount(n).replaceAll('\u2009', ' ');
   assert.deepEqual([0, 999, 1000, 12345, 1234567].map(plain), ['0', '999', '1 000', '12 345', '1 234 567']);
+});
+
+test('one is counted without an s', () => {
+  assert.deepEqual([0, 1, 2].map((n) => plural(n, 'hit')), ['0 hits', '1 hit', '2 hits']);
+  assert.deepEqual([1, 2].map((n) => plural(n, 'hit is', 'hits are')), ['1 hit is', '2 hits are']);
 });
 
 test('scores have two digits, places latitude first, days no time', () => {
