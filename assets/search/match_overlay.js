@@ -50,9 +50,8 @@ export function showMatchOverlay(pane, list, { store, service, actions }) {
     } catch (refusal) {
       if (asking !== mine) return;
       asking = null;
-      const { message: title, detail, remedy } = refusal;
       if (state.inside) actions.toggle('inside');
-      store.set({ problem: { title, detail, remedy } });
+      store.set({ problem: refusal });
     }
   }
 
