@@ -3,6 +3,7 @@ import { collectionChoice } from '../shared/collection_choice.js';
 import { h, icon, iconButton } from '../shared/dom.js';
 import { formatScore } from '../shared/format.js';
 import { createNotes } from '../shared/notes.js';
+import { DEFAULT_K } from '../shared/recipe.js';
 import { drawHistogram } from './histogram.js';
 
 export function createControls({ store, root, actions, data, onCollection }) {
@@ -26,7 +27,7 @@ export function createControls({ store, root, actions, data, onCollection }) {
 function resultCount(store, actions, most) {
   const field = h('input', { type: 'number', min: 1, max: most, step: 1, inputmode: 'numeric' });
   field.addEventListener('change', () => {
-    const k = Math.max(1, Math.min(most, Math.round(Number(field.value)) || 10));
+    const k = Math.max(1, Math.min(most, Math.round(Number(field.value)) || DEFAULT_K));
     field.value = k;
     if (k !== store.state.options.k) actions.setOption({ k });
   });

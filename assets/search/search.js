@@ -1,6 +1,7 @@
 // The Search page's component: one live explorer per mounted element; reruns only call update().
 import { expose } from '../shared/idle.js';
 import { collectionKey, createMount } from '../shared/mount.js';
+import { DEFAULT_K } from '../shared/recipe.js';
 import { createService } from '../shared/service.js';
 import { createStore } from '../shared/store.js';
 import { createActions } from './actions.js';
@@ -44,7 +45,7 @@ const INITIAL = {
   eligible: null, // how many chips the filters admit while there is no query
   saved: null, // { state: asking | saving | done, name, id }
   reopened: null, // the saved search whose hits are shown as they were, see reopened.js
-  options: { k: 10, suppress: true, any_orientation: false, any_scale: false },
+  options: { k: DEFAULT_K, suppress: true, any_orientation: false, any_scale: false },
   filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
   minScore: 0, // the lowest score that is shown
 };

@@ -1,5 +1,6 @@
 // The address carries the whole search, so that a link, a reload, Back and Forward reopen it as it
 // was.
+import { DEFAULT_K, MAX_K } from './recipe.js';
 
 const remembered = (name) => `lookalike:link:${name}`;
 const FLAGS = { sites: 'merged', heat: 'heat', inside: 'inside', filters: 'panel' };
@@ -25,7 +26,7 @@ export function readLink(name, orLast = true) {
     bad,
     marks: marksOf(good, bad, fields),
     options: {
-      k: k >= 1 && k <= 1000 ? k : 10,
+      k: k >= 1 && k <= MAX_K ? k : DEFAULT_K,
       suppress: fields.get('overlaps') !== '1',
       any_orientation: fields.get('turned') === '1',
       any_scale: fields.get('scaled') === '1',
@@ -117,7 +118,7 @@ export function writeLink(name, state, step = false) {
     set('g', open('good', good).join());
     set('b', open('bad', bad).join());
   }
-  if (!reopened && (query || options.k !== 10)) set('k', options.k);
+  if (!reopened && (query || options.k !== DEFAULT_K)) set('k', options.k);
   if (minScore > 0) set('min', minScore.toFixed(2));
   if (!reopened) {
     set('overlaps', !options.suppress && '1');

@@ -1,5 +1,9 @@
 // From the state of the page to what the server takes, and from its answer to what is shown.
 
+// Of the number of results: the server's own, see pipeline/search/recipe.py.
+export const DEFAULT_K = 10;
+export const MAX_K = 1000;
+
 // What to look for, among which chips: the body of every request about the query.
 export function recipeOf({ query, good, bad, options, filters, merged, minScore }) {
   const recipe = { ...queryFields(query), ...options, ...filters };
