@@ -10,7 +10,7 @@ const AMBER = '#f59e0b';
 const VIEW = 'lookalike:view:area';
 const PADDING = 24; // pixels round what the map is led to
 
-// `changed` is told each geometry that a person draws; returns { outline, update, stops }.
+// `changed` is called with each geometry that a person draws; returns { outline, update, stops }.
 export function drawArea(L, map, first, changed) {
   addPanes(map, 405, ['lk-outlines', 'lk-missing']);
   const stopKeeping = keepView(map, VIEW, () =>

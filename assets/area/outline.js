@@ -5,7 +5,7 @@ import { TOUCH } from '../shared/dom.js';
 
 const EDITABLE = 120; // an outline with more corners than this is shown without handles
 
-// `label` says its size; `changed` is told each new geometry.
+// `label` shows its size; `changed` is called with each new geometry.
 export function createOutline(L, map, label, changed) {
   const group = L.featureGroup().addTo(map);
   let stamp = null;

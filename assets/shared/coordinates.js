@@ -9,7 +9,7 @@ export function coordinates({ lon, lat }) {
   const copy = async () => {
     await copyText(place);
     words.textContent = 'Copied';
-    later('a word that goes', 900, () => (words.textContent = place));
+    later('label reset', 900, () => (words.textContent = place));
   };
   return h(
     'button',

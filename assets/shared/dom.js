@@ -12,7 +12,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Whether the primary pointer is touch: labels then say Tap, and show no keys.
+// Whether the primary pointer is touch: write Tap, and show no keyboard shortcuts.
 export const TOUCH = matchMedia('(pointer: coarse)').matches;
 
 const ICONS = {

@@ -17,7 +17,7 @@ export function during(what, promise) {
   return promise;
 }
 
-// Calls `act` after `ms` milliseconds and counts as work until then.  Returns what cancels it.
+// Calls `act` after `ms` milliseconds and counts as work until then. Returns a function that cancels it.
 export function later(what, ms, act) {
   const ended = beginWork(what);
   const timer = setTimeout(() => {

@@ -6,7 +6,7 @@ import { inTile, ring, trace } from '../map/footprints.js';
 import { outline } from '../map/outline.js';
 import { addCredit, sceneLayer } from '../map/scenes.js';
 
-// `colours(state)` tells which colour a row has, or null; a click gives its place to `onPick`.
+// `colours(state)` returns a function from row to colour or null; `onPick` is called with the place clicked.
 export function createSpaceMap({ root, store, data, colours, onPick }) {
   const { collection, base, basemap } = data;
   return createBaseMap(root.querySelector('.lk-map'), {
