@@ -1,5 +1,5 @@
 // The embedding space beside the map: colour by scene or by similarity; a lasso shows on the map.
-import { readFootprints } from '../map/footprints.js';
+import { centre, readFootprints } from '../map/footprints.js';
 import { h, TOUCH } from '../shared/dom.js';
 import { formatCount } from '../shared/format.js';
 import { expose } from '../shared/idle.js';
@@ -68,14 +68,20 @@ function start(root, data) {
     }
     store.set({ query: { kind: 'chip', row }, problem: null });
     try {
-      const { centres } = store.state.footprints;
-      const at = [centres[row * 2], centres[row * 2 + 1]];
-      const scores = new Float32Array(await service.scores({ at })); // of every row
+      const scores = new Float32Array(await service.scores(await recipeOf(row))); // of every row
       if (store.state.query?.row !== row) return undefined; // another was chosen meanwhile
       return store.set({ like: { row, scores } });
     } catch (refusal) {
       return store.set({ problem: refusal, query: null });
     }
+  }
+
+  // The chip of a row: at one place there may be one of each date.
+  async function recipeOf(row) {
+    const { points, footprints } = store.state;
+    const { lon, lat } = centre(footprints, row);
+    const day = data.collection.scenes[sceneOf(points, row)]?.datetime?.slice(0, 10);
+    return day ? { chip: (await service.chipAt(lon, lat, day)).id } : { at: [lon, lat] };
   }
 
   expose({ store, map });
@@ -97,6 +103,11 @@ function statusText({ shown, like, points, problem }) {
     ? `Coloured by similarity to the selected chip. ${TOUCH ? 'Tap' : 'Click'} it again to colour by scene.`
     : `${total} chips; similar ones are close together. Lasso some to show them on the map, or ` +
         `${TOUCH ? 'tap' : 'click'} one to colour the others by similarity.`;
+}
+
+function sceneOf(points, row) {
+  for (let at = 0; at < points.length; at += 4) if (points[at] === row) return points[at + 3];
+  return undefined;
 }
 
 function nearestChip({ points, footprints }, lon, lat) {

@@ -82,6 +82,25 @@ def test_a_pond_that_came_is_found_shown_and_linked(app: App, visit: Visit) -> N
     expect(before).to_have_value("2009-08-18")  # with two days there is no other choice
 
 
+def test_the_visual_map_compares_with_the_chip_of_the_date_clicked(app: App, visit: Visit) -> None:
+    page = visit(f"{app.url}/collections?collection=field")
+    wait(page, "() => window.lookalike?.store?.state.points && lookalike.store.state.footprints")
+    plot = page.locator(".lk-plot")
+    plot.scroll_into_view_if_needed()
+    place = page.evaluate(
+        "() => { const p = lookalike.store.state.points;"
+        " const at = p.findIndex((row, k) => k % 4 === 0 && row === 17);"  # the pond's
+        " const c = document.querySelector('.lk-plot');"
+        " return { x: c.clientWidth / 2 + p[at + 1] * (c.clientWidth / 2 - 18),"
+        " y: c.clientHeight / 2 - p[at + 2] * (c.clientHeight / 2 - 18) }; }"
+    )
+    plot.click(position=place)
+    wait(page, "() => lookalike.store.state.like?.row === 17")
+    own, other = page.evaluate("() => [17, 8].map((row) => lookalike.store.state.like.scores[row])")
+    assert own == pytest.approx(1, abs=0.01)
+    assert other < own
+
+
 def test_a_search_keeps_to_the_dates_and_scenes_chosen(app: App, visit: Visit) -> None:
     page = live(visit(f"{app.url}/search?collection=field&filters=1"))
     west, south, east, north = page.evaluate(
