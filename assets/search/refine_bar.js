@@ -22,6 +22,7 @@ export function createRefineBar(bar, { store, actions }) {
     'Refine',
   );
   const undo = iconButton('undo', 'Undo', actions.undo, { title: 'Undo (U)' });
+  inside.setAttribute('aria-label', 'Highlight match'); // which has no room on a phone
   bar.replaceChildren(
     h('div', { class: 'lk-row' }, said, h('span', { class: 'lk-push' }), sites, inside),
     h('div', { class: 'lk-row lk-verdict-row' }, marked, h('span', { class: 'lk-push' }), undo, refine),
