@@ -26,7 +26,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     { 'aria-label': 'Order' },
     h('option', { value: 'spread' }, 'Spread across ranks'),
     h('option', { value: 'rank' }, 'Best first'),
-    h('option', { value: 'doubt' }, 'Worst first'),
+    h('option', { value: 'worst' }, 'Worst first'),
   );
   how.addEventListener('change', () => {
     order = orderOf(how.value);
