@@ -97,7 +97,7 @@ export function createActions({ data, store, service, root }) {
       if (running !== mine || stopped) return;
       running = null;
       if (saved.version !== collection.version) return location.reload();
-      store.set({ ...savedState(saved, state), answered: state.asked, busy: '' });
+      store.set({ ...savedState(saved, state), answered: state.requestNumber, busy: '' });
       updateAddress();
       fetchScoresIfFew();
     } catch (refusal) {
@@ -118,7 +118,7 @@ export function createActions({ data, store, service, root }) {
     if (!running) before = pick(state, ON_SCREEN);
     running?.abort();
     scoring?.abort();
-    store.set({ asked: state.asked + 1 });
+    store.set({ requestNumber: state.requestNumber + 1 });
     return (running = new AbortController());
   }
 
@@ -168,7 +168,7 @@ export function createActions({ data, store, service, root }) {
       selected,
       page: Math.min(page, Math.max(0, Math.ceil(shown.length / PAGE) - 1)),
       summary: { eligible, total, seconds },
-      answered: state.asked,
+      answered: state.requestNumber,
       busy: '',
     });
     fetchScoresIfFew();
@@ -191,7 +191,7 @@ export function createActions({ data, store, service, root }) {
   }
 
   function fail(refusal) {
-    store.set({ busy: '', problem: refusal, ...(running ? {} : { answered: state.asked }) });
+    store.set({ busy: '', problem: refusal, ...(running ? {} : { answered: state.requestNumber }) });
   }
 
   // Something new to look for.
@@ -257,7 +257,7 @@ export function createActions({ data, store, service, root }) {
     scoring?.abort();
     running = null;
     store.set({
-      answered: state.asked,
+      answered: state.requestNumber,
       query: null,
       good: [],
       bad: [],

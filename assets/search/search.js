@@ -39,7 +39,7 @@ const INITIAL = {
   drawing: '', // what is being drawn on the map: box | polygon | keys (a box, by keys)
   busy: '', // what is being waited for, in words
   problem: null, // { title, detail, remedy } or an Error, such as a Refusal
-  asked: 0, // number of the newest request for results
+  requestNumber: 0, // of the newest request for results
   answered: 0, // number of the request whose answer, or refusal, is shown
   summary: null, // { eligible, total, seconds }
   eligible: null, // how many chips the filters admit while there is no query

@@ -456,5 +456,5 @@ def held(page: Page, part: str, act: Callable[[], None]) -> Iterator[None]:
 
 def results(page: Page) -> list[str]:
     """Ids of the results shown, once a search has ended."""
-    until(page, "s.asked && s.answered === s.asked && s.summary")
+    until(page, "s.requestNumber && s.answered === s.requestNumber && s.summary")
     return page.evaluate("() => lookalike.store.state.shown.map((hit) => hit.id)")
