@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from pipeline.errors import ServiceError
-from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.google import store
-from pipeline.sources.google.store import FileCheck, StoredFile
-from pipeline.sources.http.client import Http
+from pipeline.sources.google.store import ExportStore, StoredFile
 from pipeline.sources.http.retry import FIRST_WAIT
 
 
 @dataclass
-class Bucket:
+class Bucket(ExportStore):
     """A bucket of Google Cloud Storage.
 
     Attributes:
@@ -31,9 +26,10 @@ class Bucket:
     base: float = FIRST_WAIT
     title: str = "Cloud Storage"
 
-    @cached_property
-    def _http(self) -> Http:
-        return store.client(settings().storage_url, self.base)
+    @property
+    def url(self) -> str:
+        """See `ExportStore.url`."""
+        return settings().storage_url
 
     def export(self, image: Any, name: str, **grid: Any) -> Any:
         """See `ExportStore.export`."""
@@ -46,7 +42,7 @@ class Bucket:
     def find(self, name: str) -> StoredFile | None:
         """See `ExportStore.find`."""
         try:
-            file = self._http.json(self._address(name))
+            file = self.http.json(self._address(name))
         except ServiceError as error:
             if error.status != 404:
                 raise
@@ -55,22 +51,14 @@ class Bucket:
         md5 = base64.b64decode(file["md5Hash"]).hex() if "md5Hash" in file else ""
         return StoredFile(name, name, int(file["size"]), md5)
 
-    def fetch(
-        self,
-        stored: StoredFile,
-        path: Path,
-        progress: OnProgress = silent,
-        check: FileCheck | None = None,
-    ) -> Path:
-        """See `ExportStore.fetch`."""
-        return store.fetch(
-            self._http, self._address(stored.id) + "?alt=media", stored, path, progress, check
-        )
+    def address(self, stored: StoredFile) -> str:
+        """See `ExportStore.address`."""
+        return f"{self._address(stored.id)}?alt=media"
 
     def remove(self, stored: StoredFile) -> None:
         """See `ExportStore.remove`."""
         try:
-            self._http.request("DELETE", self._address(stored.id)).close()
+            self.http.request("DELETE", self._address(stored.id)).close()
         except ServiceError as error:
             if error.status != 404:
                 raise
@@ -78,14 +66,14 @@ class Bucket:
     def _check_bucket(self) -> None:
         """Raise if the bucket itself is missing, which has the same status as a missing object."""
         try:
-            self._http.json(f"{self._bucket}?maxResults=1")
+            self.http.json(f"{self._bucket}?maxResults=1")
         except ServiceError as error:
             if error.status == 404:
                 raise
 
     @property
     def _bucket(self) -> str:
-        return f"{settings().storage_url}/storage/v1/b/{self.name}/o"
+        return f"{self.url}/storage/v1/b/{self.name}/o"
 
     def _address(self, name: str) -> str:
         return f"{self._bucket}/{quote(name, safe='')}"

@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 
 from pipeline.errors import LookalikeError, NotFoundError, ServiceError
 from pipeline.files import digest_of
-from pipeline.progress import OnProgress, silent
 from pipeline.settings import settings
-from pipeline.sources.google import identity, store
-from pipeline.sources.google.store import FileCheck, StoredFile
-from pipeline.sources.http.client import Http, google_reason
+from pipeline.sources.google import identity
+from pipeline.sources.google.store import ExportStore, StoredFile
+from pipeline.sources.http.client import google_reason
 from pipeline.sources.http.retry import FIRST_WAIT, TRANSIENT, TransientError, retry
 
 Result = TypeVar("Result")
@@ -28,7 +27,7 @@ RATE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded")
 
 
 @dataclass
-class Drive:
+class Drive(ExportStore):
     """Google Drive.
 
     Attributes:
@@ -49,15 +48,15 @@ class Drive:
         http = google_auth_httplib2.AuthorizedHttp(
             identity.credentials(), http=httplib2.Http(timeout=60)
         )
-        options = {"api_endpoint": f"{settings().drive_url}/drive/v3/"}
+        options = {"api_endpoint": f"{self.url}/drive/v3/"}
         return build(
             "drive", "v3", http=http, client_options=options, cache_discovery=False
         ).files()
 
-    @cached_property
-    def http(self) -> Http:
-        """The client that `address` can be read with."""
-        return store.client(settings().drive_url, self.base)
+    @property
+    def url(self) -> str:
+        """See `ExportStore.url`."""
+        return settings().drive_url
 
     def export(self, image: Any, name: str, **grid: Any) -> Any:
         """See `ExportStore.export`."""
@@ -111,19 +110,9 @@ class Drive:
             remedy=f"Check its name, and share it with {who.account or 'this account'}",
         )
 
-    def fetch(
-        self,
-        stored: StoredFile,
-        path: Path,
-        progress: OnProgress = silent,
-        check: FileCheck | None = None,
-    ) -> Path:
-        """See `ExportStore.fetch`."""
-        return store.fetch(self.http, self.address(stored), stored, path, progress, check)
-
     def address(self, stored: StoredFile) -> str:
-        """Where the bytes are; needs the account's token."""
-        return f"{settings().drive_url}/drive/v3/files/{stored.id}?alt=media"
+        """See `ExportStore.address`."""
+        return f"{self.url}/drive/v3/files/{stored.id}?alt=media"
 
     def remove(self, stored: StoredFile) -> None:
         """See `ExportStore.remove`."""
@@ -170,7 +159,7 @@ class Drive:
         self._send("POST", "?uploadType=multipart", body, kind, path.name)
 
     def _send(self, method: str, rest: str, body: bytes, kind: str, name: str) -> None:
-        url = f"{settings().drive_url}/upload/drive/v3/files{rest}"
+        url = f"{self.url}/upload/drive/v3/files{rest}"
         try:
             self.http.request(method, url, data=body, headers={"Content-Type": kind}).close()
         except ServiceError as error:

@@ -6,10 +6,12 @@ service states.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import NotFoundError, ServiceError
@@ -39,18 +41,48 @@ class StoredFile:
     md5: str = ""
 
 
-class ExportStore(Protocol):
-    """Where Earth Engine writes exports."""
+class ExportStore(ABC):
+    """Where Earth Engine writes exports.
+
+    Attributes:
+        title: What users call it.
+        base: Seconds before the second attempt; later waits are longer.
+    """
 
     title: str
+    base: float
 
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Address of the service."""
+
+    @abstractmethod
     def export(self, image: Any, name: str, **grid: Any) -> Any:
         """The unstarted `ee.batch.Task` that writes an image here."""
-        ...
 
+    @abstractmethod
     def find(self, name: str) -> StoredFile | None:
         """The file of this name, or None."""
-        ...
+
+    @abstractmethod
+    def address(self, stored: StoredFile) -> str:
+        """Where the bytes are; needs the account's token."""
+
+    @abstractmethod
+    def remove(self, stored: StoredFile) -> None:
+        """Delete a file; one that is gone already is no error."""
+
+    @cached_property
+    def http(self) -> Http:
+        """The client that `address` can be read with."""
+        host = urlsplit(self.url).netloc  # the operator's, which may lie inside the network
+        return Http(
+            (*settings().private_hosts, host),
+            session=identity.session(),
+            translate=identity.sign_in_error,
+            base=self.base,
+        )
 
     def fetch(
         self,
@@ -70,53 +102,14 @@ class ExportStore(Protocol):
         Raises:
             NotFoundError: If it is gone.
         """
-        ...
-
-    def remove(self, stored: StoredFile) -> None:
-        """Delete a file; one that is gone already is no error."""
-        ...
-
-
-def client(url: str, base: float) -> Http:
-    """A client for an address of the operator, which may lie inside the network."""
-    host = urlsplit(url).netloc
-    return Http(
-        (*settings().private_hosts, host),
-        session=identity.session(),
-        translate=identity.sign_in_error,
-        base=base,
-    )
-
-
-def fetch(
-    http: Http,
-    url: str,
-    stored: StoredFile,
-    path: Path,
-    progress: OnProgress,
-    check: FileCheck | None,
-) -> Path:
-    """Download a file of a store.
-
-    Args:
-        http: The store's client.
-        url: Address of the bytes.
-        stored: The file.
-        path: Where to.
-        progress: Called with the bytes; may cancel.
-        check: As `http.download.download`.
-
-    Raises:
-        NotFoundError: If it is gone.
-    """
-    try:
-        return download(
-            http, url, path, size=stored.size, md5=stored.md5 or None,
-            check=check, stage=f"Downloading {stored.name}", progress=progress,
-        )  # fmt: skip
-    except ServiceError as error:
-        if error.status == 404:
-            raise NotFoundError(
-                "The file is gone", where=stored.name, remedy="Export it again, or restore it"
-            ) from error
-        raise
+        try:
+            return download(
+                self.http, self.address(stored), path, size=stored.size, md5=stored.md5 or None,
+                check=check, stage=f"Downloading {stored.name}", progress=progress,
+            )  # fmt: skip
+        except ServiceError as error:
+            if error.status == 404:
+                raise NotFoundError(
+                    "The file is gone", where=stored.name, remedy="Export it again, or restore it"
+                ) from error
+            raise
