@@ -3,8 +3,8 @@
 Both sides read the scene from its file and write their vectors to one, in the same run.  Keras's
 side embeds a sample of the chips, spread over the scene, and its time is scaled to all of them
 (its cost is the same for every chip); ours always embeds every chip.  `stride32_over_stride64` is
-what four times the chips cost; `seam` is how far the vector of a chip moves when the scene is cut
-into other blocks (1 − cosine, the largest).
+what four times the chips cost; `cells` is what the object cells of the same pass add; `seam` is how
+far the vector of a chip moves when the scene is cut into other blocks (1 − cosine, the largest).
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def main() -> int:
         folder = Path(temporary)
         scene = ingest(SceneInput(source), folder)
 
-        def in_one_pass(stride: int, span: int = SPAN) -> tuple[dict[tuple[int, int], int], float]:
+        def in_one_pass(
+            stride: int, span: int = SPAN, *, cells: bool = False
+        ) -> tuple[dict[tuple[int, int], int], float]:
             started = time.perf_counter()
             places: dict[tuple[int, int], int] = {}
             every = []
@@ -66,11 +68,18 @@ def main() -> int:
                     col, row, width, height = dense.region(
                         block.window, (scene.width, scene.height)
                     )
-                    pixels, _ = reader.read(col, row, width, height)
+                    pixels, valid = reader.read(col, row, width, height)
                     cols, rows = (a.ravel() for a in np.meshgrid(block.cols, block.rows))
                     for place in zip(cols.tolist(), rows.tolist(), strict=True):
                         places[place] = len(places)
-                    every.append(embedder.embed_region(pixels, cols - col, rows - row))
+                    if cells:
+                        vectors, codes = embedder.embed_region_with_cells(
+                            pixels, cols - col, rows - row, valid
+                        )
+                        np.save(folder / "cells.npy", codes)
+                    else:
+                        vectors = embedder.embed_region(pixels, cols - col, rows - row, valid)
+                    every.append(vectors)
             np.save(folder / f"{stride}-{span}.npy", np.concatenate(every).astype(np.float16))
             return places, time.perf_counter() - started
 
@@ -86,9 +95,11 @@ def main() -> int:
         everywhere = list(places)
         picked = [everywhere[i] for i in np.linspace(0, len(places) - 1, sample).astype(int)]
         one_by_one(picked)
-        wide, narrow, rival = [], [], []
+        wide, with_cells, narrow, rival = [], [], [], []
+        in_one_pass(64, cells=True)
         for _ in range(rounds):
             wide.append(in_one_pass(64)[1])
+            with_cells.append(in_one_pass(64, cells=True)[1])
             narrow.append(in_one_pass(32)[1])
             rival.append(one_by_one(picked) * len(places) / sample)
         other, _ = in_one_pass(64, 576)
@@ -110,6 +121,7 @@ def main() -> int:
         "stride32_over_stride64": round(
             median(b / a for a, b in zip(wide, narrow, strict=True)), 2
         ),
+        "cells": round(median(b / a - 1 for a, b in zip(wide, with_cells, strict=True)), 3),
         "engine": embedder.network.name,
         "target": TARGET,
     }
@@ -119,7 +131,8 @@ def main() -> int:
         print(f"{embedder.network.name}: {result['ours']} s; Keras: {result['rival']} s; ratio "
               f"{result['ratio']} (spread {result['spread']}, target {TARGET})")  # fmt: skip
         print(
-            f"stride 32 costs {result['stride32_over_stride64']} of stride 64; "
+            f"stride 32 costs {result['stride32_over_stride64']} of stride 64; object cells "
+            f"add {result['cells']:.1%}; "
             f"seam {seam.max():.1e}"
         )
     return 0 if seam.max() < SEAM else 1

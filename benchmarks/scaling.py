@@ -134,7 +134,7 @@ def efficiency(
                 shutil.rmtree(folder / "collections" / "strip" / "chips", ignore_errors=True)
             before, others = cluster.processor_seconds(), cluster.others_seconds()
             began = time.perf_counter()
-            DaskEngine(cluster.address, storage=storage).run_blocks(tasks, [], silent)
+            DaskEngine(cluster.address, storage=storage).run_tasks(tasks, 0, silent)
             took = time.perf_counter() - began
             others = cluster.others_seconds() - others
             rates[workers].append(chips / took)

@@ -6,33 +6,32 @@ checkpoint.
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from pipeline.build.cells import EMBEDDING, inside, write_cells
 from pipeline.collection import parquet
-from pipeline.imagery.chips import Block, Chips, cut
+from pipeline.collection.cell_files import CellWindow
+from pipeline.imagery.chips import Block, Chips, Window, cut
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.scene import load_scene
 from pipeline.model import dense
 from pipeline.model.identity import DIMENSIONS
+from pipeline.model.resnet import CELL_PIXELS
 
 if TYPE_CHECKING:
+    from pipeline.build.cells import CellTask
     from pipeline.imagery.scene import Scene
     from pipeline.model.embedder import Embedder, RegionEmbedder
 
 #: Chips embedded between two checks for cancellation.
 PIECE = 32
-
-#: Held while a block is embedded, because the model uses all of its cores.  Meanwhile a worker's
-#: second thread reads the next block and writes the previous one.
-_EMBEDDING = Lock()
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class BlockTask:
         known: Ids of chips of this block that older parts contain.
         inside: Number of chips whose centre lies in the area, or None without an area.
         scene: The scene as a worker reads it, if not from the collection's folder.
+        cells: Object cells to make in the same pass, for the dense mode.
     """
 
     folder: Path
@@ -62,6 +62,7 @@ class BlockTask:
     known: frozenset[str] = frozenset()
     inside: int | None = None
     scene: Scene | None = None
+    cells: CellTask | None = None
 
     @property
     def path(self) -> Path:
@@ -128,7 +129,10 @@ def read_block(task: BlockTask) -> Read:
             chips = chips.select([chip not in task.known for chip in chips.ids])
         if not dense_mode or not chips.ids:
             return Read(scene, chips)
-        col, row, width, height = dense.region(chips.window, (scene.width, scene.height))
+        window = chips.window
+        if task.cells is not None:
+            window = _union(window, task.cells.window.pixels(scene, 1.0))
+        col, row, width, height = dense.region(window, (scene.width, scene.height))
         region, valid = reader.read(col, row, width, height)
     return Read(scene, chips, region, valid, (col, row))
 
@@ -151,24 +155,23 @@ def make_block(
     started = time.monotonic()
     read = read or read_block(task)
     chips = read.chips
-    with _EMBEDDING:
-        embeddings = _embed(read, embedder, progress)
+    with EMBEDDING:
+        embeddings = _embed(task, read, embedder, progress)
     parquet.write_part(
         task.path, read.scene, chips, embeddings, embedder.identity, stride=task.stride
     )
     return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
 
 
-def _embed(read: Read, embedder: Embedder, progress: Callable[[int], None] | None) -> np.ndarray:
-    """Vectors of a block's chips, float32 (n, 2048)."""
+def _embed(
+    task: BlockTask, read: Read, embedder: Embedder, progress: Callable[[int], None] | None
+) -> np.ndarray:
+    """Vectors of a block's chips, float32 (n, 2048); object cells of the same pass are written."""
     chips = read.chips
-    if read.region is not None:
+    if read.region is not None and read.valid is not None:
         if progress:
             progress(0)
-        col, row = read.origin
-        return cast("RegionEmbedder", embedder).embed_region(
-            read.region, chips.cols - col, chips.rows - row, read.valid
-        )
+        return _embed_region(task, read, cast("RegionEmbedder", embedder), read.region, read.valid)
     embeddings = np.empty((len(chips.ids), DIMENSIONS), np.float32)
     for start in range(0, len(chips.ids), PIECE):
         if progress:
@@ -177,12 +180,27 @@ def _embed(read: Read, embedder: Embedder, progress: Callable[[int], None] | Non
     return embeddings
 
 
-def read_ahead(tasks: Sequence[BlockTask]) -> Iterator[tuple[BlockTask, Read]]:
-    """Each task with its pixels; the next one is read meanwhile."""
-    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
-        coming: Future[Read] = pool.submit(read_block, tasks[0])
-        for task, following in zip(tasks, [*tasks[1:], None], strict=True):
-            read = coming.result()
-            if following is not None:
-                coming = pool.submit(read_block, following)
-            yield task, read
+def _embed_region(
+    task: BlockTask, read: Read, embedder: RegionEmbedder, region: np.ndarray, valid: np.ndarray
+) -> np.ndarray:
+    col, row = read.origin
+    cols, rows = read.chips.cols - col, read.chips.rows - row
+    if task.cells is None:
+        return embedder.embed_region(region, cols, rows, valid)
+    embeddings, codes = embedder.embed_region_with_cells(region, cols, rows, valid)
+    place = CellWindow(row // CELL_PIXELS, col // CELL_PIXELS, *codes.shape[:2])
+    # Before the part, which is the checkpoint of both.
+    write_cells(task.cells, read.scene, inside(codes, place, task.cells.window))
+    return embeddings
+
+
+def _union(first: Window, second: Window) -> Window:
+    """The smallest window that holds both."""
+    left, top = min(first[0], second[0]), min(first[1], second[1])
+    right = max(first[0] + first[2], second[0] + second[2])
+    return left, top, right - left, max(first[1] + first[3], second[1] + second[3]) - top
+
+
+def area_key(wkb: bytes | None) -> str:
+    """The area in the name of a part or cell file: 8 digits of its hash, "all" without one."""
+    return hashlib.sha256(wkb).hexdigest()[:8] if wkb else "all"

@@ -11,17 +11,20 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline import __version__
 from pipeline.build import shared_storage
-from pipeline.build.blocks import BlockSummary, BlockTask, make_block, read_ahead
+from pipeline.build.blocks import BlockSummary
+from pipeline.build.cell_plan import plan_cells, remove_superseded
+from pipeline.build.layers import check_object_size, with_layer
 from pipeline.build.plan import left_out, plan
 from pipeline.build.request import BuildRequest
+from pipeline.build.work import Task, make, name_of, read_ahead, stage_of
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
-from pipeline.collection.manifest import Manifest
+from pipeline.collection.manifest import CellLayer, Manifest
 from pipeline.collection.names import check_name
 from pipeline.errors import NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
@@ -59,6 +62,8 @@ class BuildSummary:
         blocks_made: Blocks made by this build.
         blocks_kept: Blocks that existed.
         seconds: Duration of this build.
+        cells: Object cells in the collection.
+        cell_seconds: Share of `seconds` that went into object cells alone.
         notes: Other things to know, sentences without their full stops.
     """
 
@@ -69,18 +74,21 @@ class BuildSummary:
     blocks_made: int
     blocks_kept: int
     seconds: float
+    cells: int = 0
+    cell_seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
 
 
-#: Makes blocks; its arguments are the tasks, the existing parts, and the progress callback.
-RunBlocks = Callable[["Sequence[BlockTask]", "Sequence[Part]", OnProgress], "list[BlockSummary]"]
+#: Does tasks of one kind; its arguments are the tasks, the size of those done before, and the
+#: progress callback.
+RunTasks = Callable[[Sequence[Task], int, OnProgress], list[BlockSummary]]
 
 
 def build(
     request: BuildRequest,
     library: Library,
     progress: OnProgress = silent,
-    run: RunBlocks | None = None,
+    run: RunTasks | None = None,
     storage: Storage | None = None,
 ) -> BuildSummary:
     """Make, continue or enlarge a collection and its index.
@@ -89,7 +97,7 @@ def build(
         request: What to build.
         library: The library of the collection.
         progress: Called often; if it raises `Cancelled`, the build stops and keeps what is done.
-        run: Makes the blocks; by default `run_blocks`, in this process.
+        run: Does the tasks; by default `run_tasks`, in this process.
         storage: Shared storage, from which finished blocks are fetched and which gets a copy.
 
     Raises:
@@ -106,8 +114,8 @@ def build(
     collection, fresh = prepare(request, library, progress)
     with collection.lock():
         # Only where builds write: the app may be saving a search meanwhile.
-        for folder in (collection.scenes_folder, collection.path / "chips"):
-            remove_temporaries(folder)
+        for folder in ("scenes", "chips", "cells"):
+            remove_temporaries(collection.path / folder)
         try:
             # Read again: another build may have added scenes before this one had the lock.
             collection = library.open(collection.name)
@@ -120,8 +128,15 @@ def build(
                 names = {(part.scene_id, part.path.name) for part in fetched}
                 tasks = [task for task in tasks if (task.scene_id, task.part) not in names]
                 kept += fetched
-            made = (run or run_blocks)(tasks, kept, progress)
-            summary = finish(collection, made, kept, started, progress, notes)
+            run = run or run_tasks
+            made = run(tasks, sum(part.size for part in kept), progress)
+            chips_done = time.monotonic()
+            cells = _make_cells(collection, run, progress, notes.append, storage)
+            cell_seconds = time.monotonic() - chips_done
+            # Without the time for cells: pre-flights tell the pace of chips from it.
+            summary = finish(collection, made, kept, started + cell_seconds, progress, notes)
+            seconds = summary.seconds + cell_seconds
+            summary = replace(summary, cells=cells, cell_seconds=cell_seconds, seconds=seconds)
             if storage is not None:
                 shared_storage.store_copy(storage, collection, progress)
             return summary
@@ -148,6 +163,7 @@ def check_request(request: BuildRequest, library: Library) -> tuple[Collection |
     if stride is None:
         stride = existing.manifest.stride if existing else 128
     check_stride(stride)
+    check_object_size(request.object_size)
     if existing:
         _check_matches(existing, request, stride)
     return existing, stride
@@ -184,6 +200,7 @@ def prepare(
         area=request.area,
         versions=_versions(),
         block_span=DENSE_SPAN if mode == "dense" else None,
+        cells=(CellLayer(request.object_size),),
     )
     return library.create(manifest), True
 
@@ -215,31 +232,56 @@ def add_scenes(
         added.append(scene.id)
     scenes = tuple(dict.fromkeys((*collection.manifest.scenes, *added)))
     area = _enlarge_area(collection.manifest, request)
-    if scenes == collection.manifest.scenes and area == collection.manifest.area:
+    cells = with_layer(collection.manifest, request)
+    before = collection.manifest
+    if (scenes, area, cells) == (before.scenes, before.area, before.cells):
         return collection
-    return collection.write(scenes=scenes, area=area, complete=False)
+    complete = before.complete and (scenes, area) == (before.scenes, before.area)
+    return collection.write(scenes=scenes, area=area, cells=cells, complete=complete)
 
 
-def run_blocks(
-    tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
-) -> list[BlockSummary]:
-    """Make the blocks in this process; the next block is read while one is embedded."""
-    done = sum(part.size for part in kept)
-    total = done + sum(task.size for task in tasks)
-    progress(Progress("Embedding", done, total, "chips"))
+def run_tasks(tasks: Sequence[Task], done: int, progress: OnProgress) -> list[BlockSummary]:
+    """Do tasks of one kind in this process; the next one's pixels are read while one is embedded.
+
+    Args:
+        tasks: The tasks.
+        done: Size of those done before.
+        progress: Called often.
+    """
     if not tasks:
         return []
-    embedder = loader.resnet50(tasks[0].mode)
+    stage, unit = stage_of(tasks[0])
+    total = done + sum(task.size for task in tasks)
+    progress(Progress(stage, done, total, unit))
     summaries = []
-    for task, read in read_ahead(tasks):
+    for task, pixels in read_ahead(tasks):
 
-        def within(count: int, base: int = done, name: str = task.block.name) -> None:
-            progress(Progress("Embedding", base + count, total, "chips", f"block {name}"))
+        def within(count: int, base: int = done, name: str = name_of(task)) -> None:
+            progress(Progress(stage, base + count, total, unit, f"block {name}"))
 
-        summaries.append(make_block(task, embedder, within, read=read))
+        summaries.append(make(task, within, pixels=pixels))
         done += task.size
-        progress(Progress("Embedding", done, total, "chips"))
+        progress(Progress(stage, done, total, unit))
     return summaries
+
+
+def _make_cells(
+    collection: Collection,
+    run: RunTasks,
+    progress: OnProgress,
+    tell: Callable[[str], None],
+    storage: Storage | None,
+) -> int:
+    """Make the object cells that chips' blocks did not bring; the number in the collection."""
+    tasks, kept = plan_cells(collection, tell)
+    total = sum(task.size for task in (*tasks, *kept))
+    if storage is not None:
+        fetched = {task.path for task in shared_storage.fetch_cells(storage, tasks, progress)}
+        kept += [task for task in tasks if task.path in fetched]
+        tasks = [task for task in tasks if task.path not in fetched]
+    run(tasks, sum(task.size for task in kept), progress)
+    remove_superseded(collection)
+    return total
 
 
 def finish(
@@ -277,7 +319,7 @@ def finish(
         len(made),
         len(kept),
         time.monotonic() - started,
-        tuple(notes),
+        notes=tuple(notes),
     )
 
 
@@ -326,7 +368,7 @@ def _enlarge_area(manifest: Manifest, request: BuildRequest) -> Area | None:
     """The union of the collection's and the request's areas; None for whole scenes."""
     if not manifest.scenes:
         return request.area
-    if not request.scenes and request.area is None:
+    if not request.scenes and (request.area is None or request.object_size is not None):
         return manifest.area
     if manifest.area is None or request.area is None:
         return None

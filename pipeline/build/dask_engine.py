@@ -19,14 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipeline.build.blocks import existing_block, make_block
+from pipeline.build.blocks import BlockTask
 from pipeline.build.shared_storage import (
-    fetch_part,
+    fetch_result,
     in_parallel,
     make_in_storage,
-    part_key,
+    remove_result,
     send_scenes,
 )
+from pipeline.build.work import Task, existing, make, name_of, stage_of
 from pipeline.cluster.connection import check_address, connect, quiet
 from pipeline.errors import (
     Cancelled,
@@ -37,13 +38,11 @@ from pipeline.errors import (
     StorageError,
     WeightsError,
 )
-from pipeline.model import loader
 from pipeline.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
-    from pipeline.build.blocks import BlockSummary, BlockTask
+    from pipeline.build.blocks import BlockSummary
     from pipeline.cluster.storage import Storage
-    from pipeline.collection.parquet import Part
 
 log = logging.getLogger(__name__)
 
@@ -124,10 +123,15 @@ class DaskEngine:
     def __post_init__(self) -> None:
         check_address(self.scheduler)
 
-    def run_blocks(
-        self, tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
+    def run_tasks(
+        self, tasks: Sequence[Task], done: int, progress: OnProgress
     ) -> list[BlockSummary]:
-        """Make the blocks; the counterpart of `build.run_blocks`.
+        """Do tasks of one kind; the counterpart of `build.run_tasks`.
+
+        Args:
+            tasks: The tasks.
+            done: Size of those done before.
+            progress: Called often.
 
         Raises:
             BlocksFailed: If blocks failed at every try; all others were made.
@@ -135,11 +139,11 @@ class DaskEngine:
             StorageError: If the disk is full.
             Cancelled: If `progress` raises it.
         """
-        done = sum(part.size for part in kept)
-        total = done + sum(task.size for task in tasks)
-        progress(Progress("Embedding", done, total, "chips", "starting workers" if tasks else ""))
         if not tasks:
             return []
+        total = done + sum(task.size for task in tasks)
+        stage, unit = stage_of(tasks[0])
+        progress(Progress(stage, done, total, unit, "starting workers"))
         self.failures.clear()
         if self.storage is not None:
             if self.storage.private:
@@ -149,17 +153,16 @@ class DaskEngine:
                     remedy="Use one that all machines reach, such as s3://bucket/folder",
                 )
             tasks = send_scenes(self.storage, tasks, progress)
-            progress(Progress("Embedding", done, total, "chips", "starting workers"))
+            progress(Progress(stage, done, total, unit, "starting workers"))
         with quiet():
             summaries = self._make(tasks, total, progress)
         if self.failures:
             raise BlocksFailed(self.failures, len(tasks))
         return summaries
 
-    def _make(
-        self, tasks: Sequence[BlockTask], total: int, progress: OnProgress
-    ) -> list[BlockSummary]:
-        """Make the blocks, reconnecting if the scheduler is restarted."""
+    def _make(self, tasks: Sequence[Task], total: int, progress: OnProgress) -> list[BlockSummary]:
+        """Do the tasks, reconnecting if the scheduler is restarted."""
+        stage, unit = stage_of(tasks[0])
         summaries: list[BlockSummary] = []
         waiting = deque((task, 1) for task in tasks)
         while waiting:
@@ -171,15 +174,13 @@ class DaskEngine:
                     raise
                 self.tell(f"{error.what}, {len(waiting)} blocks left; waiting for the scheduler")
                 made = total - sum(task.size for task, _ in waiting)
-                self._await_scheduler(
-                    Progress("Embedding", made, total, "chips", _AWAITED), progress
-                )
+                self._await_scheduler(Progress(stage, made, total, unit, _AWAITED), progress)
         return summaries
 
     def _drain(
         self,
         client: Any,
-        waiting: deque[tuple[BlockTask, int]],
+        waiting: deque[tuple[Task, int]],
         summaries: list[BlockSummary],
         total: int,
         progress: OnProgress,
@@ -193,11 +194,12 @@ class DaskEngine:
         from distributed import CancelledError, as_completed
         from distributed.comm import CommClosedError
 
-        running: dict[Any, tuple[BlockTask, int]] = {}
+        running: dict[Any, tuple[Task, int]] = {}
         # It fetches results in the background, so that one that is lost with its worker, and
         # computed again, does not block this loop.
         completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         done = total - sum(task.size for task, _ in waiting)
+        stage, unit = stage_of(waiting[0][0])
         last_heard = time.monotonic()
         try:
             while waiting or running:
@@ -208,7 +210,7 @@ class DaskEngine:
                     running[future] = waiting.popleft()
                     completed.add(future)
                 note = "" if slots else "waiting for a worker"
-                progress(Progress("Embedding", done, total, "chips", note))
+                progress(Progress(stage, done, total, unit, note))
                 batch = completed.next_batch(block=False)
                 if not batch:
                     _check_alive(client, running, last_heard)
@@ -221,15 +223,15 @@ class DaskEngine:
                     if not isinstance(outcome, BaseException):
                         summaries.append(outcome)
                         done += task.size
-                        progress(_progress(task, done, total))
-                        if self.on_block:
+                        progress(Progress(stage, done, total, unit, f"block {name_of(task)}"))
+                        if self.on_block and isinstance(task, BlockTask):
                             self.on_block(task)
                     elif tries < TRIES:
-                        self.tell(f"block {_name_of(task)}, try {tries} of {TRIES}: {outcome}")
+                        self.tell(f"block {name_of(task)}, try {tries} of {TRIES}: {outcome}")
                         waiting.append((task, tries + 1))
                     else:
-                        self.tell(f"block {_name_of(task)} failed after {tries} tries: {outcome}")
-                        self.failures.append(Failure(_name_of(task), str(outcome), tries))
+                        self.tell(f"block {name_of(task)} failed after {tries} tries: {outcome}")
+                        self.failures.append(Failure(name_of(task), str(outcome), tries))
         except (CommClosedError, CancelledError, TimeoutError) as error:
             # At the end, because their workers may still finish them.
             waiting.extend(running.values())
@@ -255,7 +257,7 @@ class DaskEngine:
                     raise
             time.sleep(_POLL_SECONDS)
 
-    def _submit(self, client: Any, task: BlockTask) -> Any:
+    def _submit(self, client: Any, task: Task) -> Any:
         threads = max(self.threads // max(self.workers, 1), 1) if self.scheduler is None else None
         return client.submit(
             work,
@@ -271,7 +273,7 @@ class DaskEngine:
         )
 
     def _fetch_parts(
-        self, ended: Sequence[tuple[BlockTask, BlockSummary | BaseException]]
+        self, ended: Sequence[tuple[Task, BlockSummary | BaseException]]
     ) -> list[BlockSummary | BaseException]:
         """Fetch the parts from shared storage; the outcome of each block after that."""
         if self.storage is None:
@@ -279,14 +281,14 @@ class DaskEngine:
         storage = self.storage
 
         def fetch(
-            of: tuple[BlockTask, BlockSummary | BaseException],
+            of: tuple[Task, BlockSummary | BaseException],
         ) -> BlockSummary | BaseException:
             task, what = of
             if not isinstance(what, BaseException):
                 try:
-                    fetch_part(storage, task)
+                    fetch_result(storage, task)
                 except DamagedError as damage:
-                    storage.remove(part_key(task))
+                    remove_result(storage, task)
                     return damage
             return what
 
@@ -313,7 +315,7 @@ def engine_from(
 
 
 def work(
-    task: BlockTask, threads: int | None, stop: Path | None, storage: Storage | None = None
+    task: Task, threads: int | None, stop: Path | None, storage: Storage | None = None
 ) -> BlockSummary:
     """Make one block in a worker, whose process keeps the model for the next block.
 
@@ -323,15 +325,12 @@ def work(
 
     def between_pieces(_: int) -> None:
         if stop is not None and stop.exists():
-            raise Cancelled("Stopped", where=_name_of(task))
+            raise Cancelled("Stopped", where=name_of(task))
 
     between_pieces(0)
-    if storage is None and (made := existing_block(task)):
-        return made
-    embedder = loader.resnet50(task.mode, threads=threads)
     if storage is not None:
-        return make_in_storage(task, storage, embedder, between_pieces)
-    return make_block(task, embedder, between_pieces)
+        return make_in_storage(task, storage, between_pieces, threads)
+    return existing(task) or make(task, between_pieces, threads=threads)
 
 
 def _lower_priority() -> None:
@@ -386,11 +385,3 @@ def _check_alive(client: Any, running: Iterable[Any], last_heard: float) -> None
             raise CancelledError(future.key)
     if client.status != "running" and time.monotonic() - last_heard > _CONNECT_SECONDS:
         raise TimeoutError
-
-
-def _progress(task: BlockTask, done: int, total: int) -> Progress:
-    return Progress("Embedding", done, total, "chips", f"block {_name_of(task)}")
-
-
-def _name_of(task: BlockTask) -> str:
-    return f"{task.scene_id}/{task.block.name}"

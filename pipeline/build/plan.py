@@ -6,13 +6,13 @@ another part with the chips that were gained.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.build.blocks import BlockTask
+from pipeline.build.blocks import BlockTask, area_key
+from pipeline.build.cell_plan import in_one_pass, tasks_of, wanted_scales
 from pipeline.collection import parquet
 from pipeline.errors import DamagedError, NewerError
 from pipeline.geo import antimeridian
@@ -21,6 +21,7 @@ from pipeline.imagery.chips import Block, Grid, count_inside, window_corners
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+    from pipeline.build.cells import CellTask
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
 
@@ -43,12 +44,13 @@ def plan(
     manifest = collection.manifest
     geometry = manifest.area.geometry if manifest.area else None
     wkb = to_wkb(geometry) if geometry is not None else None
-    key = _area_key(wkb)
+    key = area_key(wkb)
     tasks: list[BlockTask] = []
     kept: list[parquet.Part] = []
     for scene in collection.scenes.values():
         found = _finished_parts(collection, scene.id, tell)
         kept += found.values()
+        cells = _cells_in_one_pass(collection, scene)
         for block in Grid.for_scene(scene, manifest.stride).blocks(manifest.block_span):
             name = f"block-{block.name}-{key}.parquet"
             if name in found or (geometry is not None and not _touches(scene, block, geometry)):
@@ -70,6 +72,7 @@ def plan(
                     manifest.stride,
                     known,
                     None if geometry is None else count_inside(scene, block, geometry),
+                    cells=cells.get(block.name),
                 )
             )
     return tasks, kept
@@ -129,5 +132,11 @@ def _block_of(part: str) -> str:
     return part.rpartition("-")[0]
 
 
-def _area_key(wkb: bytes | None) -> str:
-    return hashlib.sha256(wkb).hexdigest()[:8] if wkb else "all"
+def _cells_in_one_pass(collection: Collection, scene: Scene) -> dict[str, CellTask]:
+    """The object cells that are made with the chips of a scene, by the name of the block."""
+    if not in_one_pass(collection.manifest, 1.0):
+        return {}
+    scales = wanted_scales(collection.manifest, scene)
+    if 1.0 not in scales:
+        return {}
+    return {task.name: task for task in tasks_of(collection, scene, 1.0, scales[1.0])}

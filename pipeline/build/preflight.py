@@ -20,7 +20,9 @@ from pipeline.collection.names import proposed_name
 from pipeline.geo import antimeridian
 from pipeline.geo.area import area_km2
 from pipeline.geo.footprint import Georeference
-from pipeline.imagery.chips import CHIP
+from pipeline.imagery.chips import CHIP, chip_cost
+from pipeline.model.cells import scale_for
+from pipeline.model.resnet import CELL_PIXELS
 from pipeline.sources.source import cover
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ ROUGH_SECONDS = 0.25
 DENSE_EXTRA = 1.7
 #: Seconds of a build besides embedding: starting workers, loading the model, indexing.
 START_SECONDS = 15.0
+#: Cost of the network's first four stages, which make object cells, relative to all five.
+CELL_SHARE = 0.85
+#: Factor of area that the halos of object cells add where they are a pass of their own.
+CELL_EXTRA = 1.27
+#: Bytes per object cell: its codes in the file, and the length of its window in the index.
+CELL_BYTES = 66
 #: Bytes per chip: its vector in the part and in the index, its footprint and other columns.
 CHIP_BYTES = 9_500
 #: Size of a scene's COG relative to its uncompressed pixels, including overviews.
@@ -84,6 +92,9 @@ class Preflight:
         missing: The part of the area without imagery, EPSG:4326, or None.
         pixels: Pixels to read.
         chips: Maximum number of chips.
+        cells: Number of object cells.
+        cell_seconds: Estimated duration of the pass that makes them, 0 where the pass over the
+            chips yields them, too.
         seconds: Estimated duration on this machine.
         pace: The pace behind that estimate.
         transfer: Bytes to fetch.
@@ -97,6 +108,8 @@ class Preflight:
     missing: BaseGeometry | None
     pixels: int
     chips: int
+    cells: int
+    cell_seconds: float
     seconds: float
     pace: Pace
     transfer: int
@@ -123,6 +136,8 @@ def preflight(
     pace: Pace,
     home: Path,
     estimate: Estimate | None = None,
+    mode: str = "chip",
+    object_size: float | None = None,
 ) -> Preflight:
     """Compute the pre-flight of a build.
 
@@ -133,6 +148,8 @@ def preflight(
         pace: How fast this machine embeds.
         home: The home folder.
         estimate: Cost of fetching the imagery, if it has to be fetched.
+        mode: How chips are embedded, "chip" or "dense".
+        object_size: Size in metres of the smallest thing looked for, or None.
     """
     coverage = cover(area, imagery)
     geometry = area.geometry if area else None
@@ -141,9 +158,18 @@ def preflight(
         missing = None
     chips = sum(count_chips(candidate, geometry, stride) for candidate in imagery)
     pixels = sum(count_pixels(candidate, geometry) for candidate in imagery)
+    seen = sum(_cell_pixels(candidate, geometry, mode, object_size) for candidate in imagery)
+    alone = sum(
+        _cell_pixels(candidate, geometry, mode, object_size, alone=True) for candidate in imagery
+    )
+    cells = seen // CELL_PIXELS**2
+    cell_seconds = (
+        alone / CHIP**2 * CELL_SHARE * CELL_EXTRA * pace.seconds / chip_cost(mode, stride)
+    )
     transfer = estimate.bytes if estimate else 0
     disk = (
         chips * CHIP_BYTES
+        + cells * CELL_BYTES
         + sum(_copy_bytes(candidate, geometry) for candidate in imagery)
         + transfer
     )
@@ -153,7 +179,9 @@ def preflight(
         missing=missing,
         pixels=pixels,
         chips=chips,
-        seconds=START_SECONDS + chips * pace.seconds,
+        cells=cells,
+        cell_seconds=cell_seconds,
+        seconds=START_SECONDS + chips * pace.seconds + cell_seconds,
         pace=pace,
         transfer=transfer,
         disk=disk,
@@ -186,6 +214,34 @@ def count_pixels(imagery: Candidate, area: BaseGeometry | None) -> int:
     footprint = imagery.footprint
     part = footprint if area is None else antimeridian.intersection(footprint, area)
     return round(area_km2(part) * 1e6 / imagery.gsd**2)
+
+
+def object_scale(imagery: Candidate, object_size: float | None) -> float:
+    """The scale of the object cells of a scene, 1 where its GSD is unknown."""
+    return scale_for(object_size / imagery.gsd) if object_size and imagery.gsd else 1.0
+
+
+def _cell_pixels(
+    imagery: Candidate,
+    area: BaseGeometry | None,
+    mode: str,
+    object_size: float | None,
+    *,
+    alone: bool = False,
+) -> int:
+    """Pixels that the network sees for a scene's object cells.
+
+    Args:
+        imagery: The scene.
+        area: The area of interest, or None.
+        mode: How chips are embedded.
+        object_size: Size in metres of the smallest thing looked for, or None.
+        alone: Count only those seen for cells alone, not for chips in the same pass.
+    """
+    scale = object_scale(imagery, object_size)
+    if alone and mode == "dense" and scale == 1:
+        return 0
+    return round(count_pixels(imagery, area) * scale**2)
 
 
 def free_bytes(home: Path) -> int:

@@ -21,6 +21,9 @@ class BuildRequest:
         area: Chips whose centre lies outside are left out; None for whole scenes.
         mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
         title: Title of the collection, by default its name.
+        object_size: Size in metres of the smallest thing to be looked for, which chooses the scale
+            of the object cells; None for scale 1.  A collection that exists gets a further layer of
+            cells; without new scenes, `area` is then the part that gets it.
     """
 
     name: str
@@ -29,6 +32,7 @@ class BuildRequest:
     area: Area | None = None
     mode: str | None = None
     title: str | None = None
+    object_size: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; `from_dict` reads it back."""
@@ -40,6 +44,7 @@ class BuildRequest:
             "area_notes": self.area.notes if self.area else (),
             "mode": self.mode,
             "title": self.title,
+            "object_size": self.object_size,
         }
 
     @classmethod

@@ -3,6 +3,7 @@
     <storage>/collections/<name>/collection.json
     <storage>/collections/<name>/scenes/<scene id>.tif, .json
     <storage>/collections/<name>/chips/<scene id>/block-*.parquet
+    <storage>/collections/<name>/cells/<scene id>/x<scale>/block-*.tif
 
 The layout is that of a collection on disk (docs/how_it_works.md), so a copy of the folder is the
 collection.  Before a build, the head fetches existing parts and sends missing scenes.  A worker
@@ -24,24 +25,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.build.blocks import BlockSummary, BlockTask, existing_block, make_block
-from pipeline.collection import parquet
+from pipeline.build.blocks import BlockSummary, BlockTask
+from pipeline.build.cells import CellTask
+from pipeline.build.work import Task, existing, files_of, make
+from pipeline.collection import cell_files, parquet
 from pipeline.collection.manifest import SCHEMA, read_manifest
 from pipeline.errors import DamagedError, NewerError, QueryError
 from pipeline.files import TEMPORARY, check_schema
 from pipeline.imagery.scene import load_scene
+from pipeline.model.cells import identity_of
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
     from pipeline.cluster.storage import Storage
     from pipeline.collection.collection import Collection
-    from pipeline.model.embedder import Embedder
 
 log = logging.getLogger(__name__)
 
 #: Files copied at once; most of the time of a small file is waiting for the store.
 ABREAST = 8
 _T = TypeVar("_T")
+_Task = TypeVar("_Task", BlockTask, CellTask)
 
 
 def fetch_blocks(
@@ -65,35 +69,54 @@ def fetch_blocks(
         NewerError: If a newer version wrote what it holds.
     """
     _check_same(storage, collection)
-    scenes = defaultdict(list)
+    found = _fetch_stored(storage, tasks, progress, tell)
+    return [parquet.read_footer(task.path, task.scene_id) for task in found]
+
+
+def fetch_cells(
+    storage: Storage,
+    tasks: Sequence[CellTask],
+    progress: OnProgress,
+    tell: Callable[[str], None] = log.warning,
+) -> list[CellTask]:
+    """Fetch the object cells of `tasks` that the storage has; the tasks that are done by that."""
+    return _fetch_stored(storage, tasks, progress, tell)
+
+
+def _fetch_stored(
+    storage: Storage, tasks: Sequence[_Task], progress: OnProgress, tell: Callable[[str], None]
+) -> list[_Task]:
+    """The tasks whose results the storage has, which are fetched; damaged ones are removed."""
+    folders: dict[str, list[_Task]] = defaultdict(list)
     for task in tasks:
-        scenes[task.scene_id].append(task)
-    stored = []
-    for scene_id, wanted in scenes.items():
-        names = storage.sizes(f"{_folder(collection.path)}/chips/{scene_id}")
+        folders[result_key(task).rpartition("/")[0]].append(task)
+    stored: list[_Task] = []
+    for folder, wanted in folders.items():
+        names = storage.sizes(folder)
         for name in names:
             if name.startswith(TEMPORARY):  # of a worker that was killed
-                storage.remove(f"{_folder(collection.path)}/chips/{scene_id}/{name}")
-        stored += [task for task in wanted if task.part in names]
+                storage.remove(f"{folder}/{name}")
+        stored += [task for task in wanted if task.path.name in names]
 
-    def fetch(task: BlockTask) -> parquet.Part | None:
+    def fetch(task: Task) -> bool:
         try:
-            return fetch_part(storage, task)
+            fetch_result(storage, task)
+            return True
         except NewerError:
             raise
         except DamagedError as error:
             tell(f"A block in the shared storage was made again: {error.what}, {error.where}")
-            storage.remove(part_key(task))
-            return None
+            remove_result(storage, task)
+            return False
 
     stage = "Fetching finished blocks"
-    found = list(in_parallel(fetch, stored, stage, "blocks", progress))
-    return [part for part in found if part is not None]
+    done = list(in_parallel(fetch, stored, stage, "blocks", progress))
+    return [task for task, fetched in zip(stored, done, strict=True) if fetched]
 
 
 def send_scenes(
-    storage: Storage, tasks: Sequence[BlockTask], progress: OnProgress = silent
-) -> list[BlockTask]:
+    storage: Storage, tasks: Sequence[Task], progress: OnProgress = silent
+) -> list[Task]:
     """The tasks with the scenes as workers read them; missing scenes are sent first."""
     folders = {task.scene_id: task.folder for task in tasks}
     scenes = {}
@@ -107,48 +130,80 @@ def send_scenes(
 
 
 def make_in_storage(
-    task: BlockTask,
+    task: Task,
     storage: Storage,
-    embedder: Embedder,
     progress: Callable[[int], None] | None = None,
+    threads: int | None = None,
 ) -> BlockSummary:
-    """Make a block and send its part, in a worker that does not see our disk.
+    """Do a task and send its files, in a worker that does not see our disk.
 
     A worker that loses its scheduler continues its block, which another worker is given, too.  Both
     make the same part, and the first one stays.
     """
     with tempfile.TemporaryDirectory(prefix="lookalike-") as scratch:
-        here = replace(task, folder=Path(scratch))
+        here = _moved(task, Path(scratch))
         with suppress(FileNotFoundError):
-            storage.fetch(part_key(task), here.path)
-        summary = existing_block(here)
+            storage.fetch(result_key(task), here.path)
+        summary = existing(here)
         if summary is None:
-            summary = make_block(here, embedder, progress)
-            _send_if_missing(storage, here.path, part_key(task))
+            summary = make(here, progress, threads=threads)
+            for made, path in zip(files_of(here), files_of(task), strict=True):
+                if made.is_file():  # a block without data has no cells of its own
+                    _send_if_missing(storage, made, _key(task, path))
         return summary
 
 
-def fetch_part(storage: Storage, task: BlockTask) -> parquet.Part:
-    """Fetch a part from the storage into the collection and verify it.
+def _moved(task: Task, folder: Path) -> Task:
+    """The task with another folder to write to."""
+    if isinstance(task, CellTask):
+        return replace(task, folder=folder)
+    cells = replace(task.cells, folder=folder) if task.cells else None
+    return replace(task, folder=folder, cells=cells)
+
+
+def fetch_result(storage: Storage, task: Task) -> None:
+    """Fetch what a task made from the storage into the collection and verify it.
 
     Raises:
         DamagedError: If it is altered, missing, or does not match the task.
     """
+    *others, result = files_of(task)
+    for path in others:  # object cells that are missing are made after the chips
+        with suppress(FileNotFoundError):
+            storage.fetch(_key(task, path), path)
     try:
-        storage.fetch(part_key(task), task.path)
+        storage.fetch(result_key(task), result)
     except FileNotFoundError as error:
         raise DamagedError(
-            "A block of chips is missing in the shared storage",
-            where=f"{storage.url}/{part_key(task)}",
+            "A block is missing in the shared storage",
+            where=f"{storage.url}/{result_key(task)}",
             remedy=parquet.REMEDY,
         ) from error
     try:
-        part = parquet.verify(task.path, task.scene_id)
-        _check_fits(task, part)
+        _verify(task)
     except DamagedError:
-        task.path.unlink(missing_ok=True)
+        result.unlink(missing_ok=True)
         raise
-    return part
+
+
+def remove_result(storage: Storage, task: Task) -> None:
+    """Remove what a task made from the storage, so that it is made again."""
+    for path in files_of(task):
+        storage.remove(_key(task, path))
+
+
+def _verify(task: Task) -> None:
+    """Raise `DamagedError` unless the file of a task is whole and has exactly what it makes."""
+    if isinstance(task, BlockTask):
+        _check_fits(task, parquet.verify(task.path, task.scene_id))
+        return
+    block = cell_files.verify(task.path)
+    if (block.window, block.identity) != (task.window, identity_of(task.weights_sha256)):
+        raise DamagedError(
+            "Object cells in the shared storage were made by another version or build",
+            where=result_key(task),
+            remedy="Give every worker the same version and weights as the head",
+        )
 
 
 def store_copy(storage: Storage, collection: Collection, progress: OnProgress = silent) -> None:
@@ -158,6 +213,7 @@ def store_copy(storage: Storage, collection: Collection, progress: OnProgress = 
     for scene_id in collection.manifest.scenes:
         files += [(collection.scenes_folder, f"{scene_id}{end}") for end in (".tif", ".json")]
         files += [(path.parent, path.name) for path in collection.part_files(scene_id)]
+        files += [(path.parent, path.name) for path in collection.cell_files(scene_id)]
     sizes = {
         folder: storage.sizes(f"{base}/{folder.relative_to(collection.path).as_posix()}")
         for folder in dict.fromkeys(folder for folder, _ in files)
@@ -176,9 +232,14 @@ def store_copy(storage: Storage, collection: Collection, progress: OnProgress = 
     send(collection.path / "collection.json")
 
 
-def part_key(task: BlockTask) -> str:
-    """Key of a part in the storage."""
-    return f"{_folder(task.folder)}/chips/{task.scene_id}/{task.part}"
+def result_key(task: Task) -> str:
+    """Key in the storage of the file that a task makes."""
+    return _key(task, task.path)
+
+
+def _key(task: Task, path: Path) -> str:
+    """Key of a file of the task's collection."""
+    return f"{_folder(task.folder)}/{path.relative_to(task.folder).as_posix()}"
 
 
 def _folder(collection: Path) -> str:
@@ -234,7 +295,7 @@ def _check_fits(task: BlockTask, part: parquet.Part) -> None:
     if not fits:
         raise DamagedError(
             "A block of chips in the shared storage was made by another model or build",
-            where=part_key(task),
+            where=result_key(task),
             remedy="Give every worker the same version and weights as the head",
         )
 

@@ -38,9 +38,13 @@ def register(app: typer.Typer) -> None:
 
 
 def build(
-    name: Annotated[
-        str, typer.Option(help="Name of the collection to create, continue or enlarge.")
-    ],
+    collection: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Name of the collection to create, continue or enlarge."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The same as an option.")] = None,
     scene: Annotated[
         list[Path] | None, typer.Option(help="Raster to build from; may be given several times.")
     ] = None,
@@ -63,6 +67,13 @@ def build(
         str | None, typer.Option(help="CRS of rasters that state none, for instance EPSG:32632.")
     ] = None,
     mode: Annotated[str | None, typer.Option(help="Embedding mode: chip or dense.")] = None,
+    object_size: Annotated[
+        float | None,
+        typer.Option(
+            help="Size in metres of the smallest thing to look for; adds finer or coarser object "
+            "cells to a collection that exists, with --aoi to a part of it."
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Number of worker processes on this machine; 0 for none.")
     ] = 0,
@@ -74,15 +85,19 @@ def build(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make rasters searchable.  If interrupted, the same command continues."""
+    """Make rasters searchable.  If interrupted, the same command continues.
+
+    Without --scene, it completes a collection: missing blocks of chips and object cells are made.
+    """
     rgb = _bands(bands)
     request = BuildRequest(
-        name=name,
+        name=_one_name(collection, name),
         scenes=tuple(SceneInput(path, bands=rgb, datetime=date, crs=crs) for path in scene or []),
         stride=stride,
         area=Area.from_file(aoi) if aoi else None,  # its notes are among the build's
         mode=mode,
         title=title,
+        object_size=object_size,
     )
     if background:
         jobs.submit(request, as_json)
@@ -118,12 +133,23 @@ def report(summary: BuildSummary, as_json: bool) -> None:
         [
             ("Chips", count(summary.chips)),
             ("Skipped", describe_left_out(summary.left_out) or "none"),
+            ("Object cells", count(summary.cells)),
             ("Scenes", ", ".join(summary.scenes)),
             ("Blocks", f"{summary.blocks_made} made, {summary.blocks_kept} already finished"),
             ("Time", f"{summary.seconds:.1f} s"),
             *(("Note", note) for note in summary.notes),
         ],
     )
+
+
+def _one_name(argument: str | None, option: str | None) -> str:
+    if (argument is None) == (option is None):
+        raise InputError(
+            "The build needs one name",
+            where=" and ".join(name for name in (argument, option) if name is not None),
+            remedy="Give the collection's name once, for instance: build my-area --scene FILE",
+        )
+    return argument or option or ""
 
 
 def _bands(text: str | None) -> tuple[int, int, int] | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("collections")(list_collections)
-    for command in (info, delete, restore, rename, describe):
+    for command in (info, drop, delete, restore, rename, describe):
         app.command()(command)
 
 
@@ -61,12 +61,14 @@ def list_collections(as_json: Json = False) -> None:
 def info(name: Name, as_json: Json = False) -> None:
     """Show what a collection contains and how it was made."""
     collection = library().open(name)
+    use = collection.disk_use()
     if as_json:
         print_json(
             {
                 **collection.manifest.to_dict(),
                 "scenes": [scene.to_item() for scene in collection.scenes.values()],
-                "bytes": collection.disk_bytes(),
+                "bytes": sum(use.values()),
+                "disk": use,
                 "path": str(collection.path),
                 "state": _state(collection),
             }
@@ -80,7 +82,9 @@ def info(name: Name, as_json: Json = False) -> None:
         ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
         ("Skipped", describe_left_out(manifest.left_out) or "none"),
         ("Model", f"{model.name}, {model.mode} mode, {model.weights_sha256[:12]}…"),
-        ("Disk", f"{collection.disk_bytes() / 1e6:.1f} MB in {collection.path}"),
+        ("Object cells", _layers(collection)),
+        ("Disk", f"{sum(use.values()) / 1e6:.1f} MB in {collection.path}"),
+        *((f"  {part}", f"{used / 1e6:.1f} MB") for part, used in use.items() if used),
         ("Built", f"{manifest.updated}, {manifest.seconds:.0f} s"),
     ]
     rows += [
@@ -92,6 +96,18 @@ def info(name: Name, as_json: Json = False) -> None:
         for number, scene in enumerate(collection.scenes.values(), 1)
     ]
     print_table(["", name], rows)
+
+
+def drop(
+    name: Name,
+    part: Annotated[str, typer.Argument(help="cells or index.")],
+) -> None:
+    """Free the disk space of a part that can be made again.
+
+    `build NAME` makes the object cells again, the next search the index.
+    """
+    freed = library().drop(name, part)
+    typer.echo(f"Dropped the {part} of {name}: {freed / 1e6:.1f} MB freed.")
 
 
 def delete(
@@ -146,6 +162,17 @@ def _summary(present: Library, name: str) -> dict[str, Any]:
         "created": manifest.created,
         "updated": manifest.updated,
     }
+
+
+def _layers(collection: Collection) -> str:
+    """The layers of object cells in words."""
+    if not collection.manifest.cells:
+        return f"none; python -m pipeline build {collection.name} makes them"
+    layers = []
+    for layer in collection.manifest.cells:
+        size = f"things of {layer.object_size:g} m" if layer.object_size else "scale 1"
+        layers.append(size + (" in a part of it" if layer.area else ""))
+    return "for " + ", ".join(layers)
 
 
 def _state(collection: Collection) -> str:

@@ -4,6 +4,7 @@
       collection.json            the manifest
       scenes/<scene id>.tif      imagery (COG), with <scene id>.json beside it (STAC Item)
       chips/<scene id>/block-*.parquet
+      cells/<scene id>/x<scale>/block-*.tif   object cells
       index/                     derived from the chips; can be rebuilt at any time
       searches/                  saved searches
 
@@ -72,6 +73,10 @@ class Collection:
     def part_files(self, scene_id: str) -> list[Path]:
         """The Parquet files of one scene, in row order."""
         return sorted((self.path / "chips" / scene_id).glob("block-*.parquet"))
+
+    def cell_files(self, scene_id: str) -> list[Path]:
+        """The files of a scene's object cells, at all scales."""
+        return sorted((self.path / "cells" / scene_id).glob("x*/block-*.tif"))
 
     @property
     def searchable(self) -> bool:
@@ -144,6 +149,12 @@ class Collection:
     def disk_bytes(self) -> int:
         """Bytes on disk."""
         return size_of(self.path)
+
+    def disk_use(self) -> dict[str, int]:
+        """Bytes on disk by part: imagery, chips, cells, index and everything else."""
+        folders = {"imagery": "scenes", "chips": "chips", "cells": "cells", "index": "index"}
+        use = {part: size_of(self.path / folder) for part, folder in folders.items()}
+        return {**use, "other": max(self.disk_bytes() - sum(use.values()), 0)}
 
     def write(self, **changes: Any) -> Collection:
         """Write the manifest with `changes` and return the changed collection."""

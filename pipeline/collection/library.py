@@ -19,11 +19,14 @@ from pipeline.collection.collection import Collection, build_lock
 from pipeline.collection.manifest import Manifest, read_manifest
 from pipeline.collection.names import NAME, check_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
+from pipeline.files import TEMPORARY, size_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TRASH_DAYS = 7
+#: Parts of a collection that can be made again from the others.
+DROPPABLE = ("cells", "index")
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,38 @@ class Library:
         """Change a collection's title or description."""
         changes = {"title": title, "description": description}
         return self.open(name).write(**{k: v for k, v in changes.items() if v is not None})
+
+    def drop(self, name: str, part: str) -> int:
+        """Remove a part of a collection that can be made again; returns the bytes freed.
+
+        Args:
+            name: The collection.
+            part: "cells", which a build makes again, or "index", which the next search does.
+
+        Raises:
+            NotFoundError: If there is no such collection.
+            QueryError: If the part cannot be made again.
+            StorageError: If a build is running.
+        """
+        if part not in DROPPABLE:
+            raise QueryError(
+                "This part of a collection cannot be made again",
+                where=part[:40],
+                remedy=f"Drop one of {', '.join(DROPPABLE)}",
+            )
+        collection = self.open(name)
+        folder = collection.path / part
+        with collection.lock(), storage_errors(folder):
+            freed = size_of(folder)
+            if folder.exists():
+                # Out of sight first, so that an interruption leaves no half of it.
+                gone = folder.with_name(f"{TEMPORARY}{part}")
+                shutil.rmtree(gone, ignore_errors=True)
+                folder.rename(gone)
+                shutil.rmtree(gone)
+        with self._mutex:
+            self._opened.pop(name, None)
+        return freed
 
     def delete(self, name: str, *, keep: bool = True) -> str:
         """Move a collection to the trash, or delete it permanently with `keep=False`.

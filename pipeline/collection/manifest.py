@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,38 @@ if TYPE_CHECKING:
 
 #: Version of the manifest.
 SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class CellLayer:
+    """Object cells that a collection has, or is to have.
+
+    Attributes:
+        object_size: Size in metres of the smallest thing looked for, which chooses the scale of
+            the cells of each scene; None for scale 1.
+        area: The area that has them, or None for all of the collection.
+    """
+
+    object_size: float | None = None
+    area: Area | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; `from_dict` reads it back."""
+        area = self.area.to_geojson() if self.area else None
+        return {"object_size": self.object_size, "area": area}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> CellLayer:
+        """The layer that `to_dict` wrote.
+
+        Raises:
+            TypeError: If the size is no positive number.
+            AreaError: If the area is malformed.
+        """
+        size, area = data["object_size"], data.get("area")
+        if size is not None and not (isinstance(size, (int, float)) and 0 < size < math.inf):
+            raise TypeError(f"{size!r} is no size in metres")
+        return cls(size, Area.from_dict(area) if area is not None else None)
 
 
 @dataclass(frozen=True)
@@ -38,6 +71,7 @@ class Manifest:
         versions: Versions of the software that built it, by package.
         block_span: Pixels between the first and last chip start of a block, None for the default.
         former: Former names, so that old links can be resolved.
+        cells: Layers of object cells; none in a collection that an earlier version built.
     """
 
     name: str
@@ -57,13 +91,15 @@ class Manifest:
     former: tuple[str, ...] = ()
     block_span: int | None = None
     chip_size: int = 256
+    cells: tuple[CellLayer, ...] = ()
     schema: int = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; `read_manifest` reads it back."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         area = self.area.to_geojson() if self.area else None
-        return {**plain, "model": self.model.to_dict(), "area": area}
+        cells = [layer.to_dict() for layer in self.cells]
+        return {**plain, "model": self.model.to_dict(), "area": area, "cells": cells}
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -91,6 +127,7 @@ def read_manifest(path: Path) -> Manifest:
                 "area": Area.from_dict(known["area"]) if known.get("area") is not None else None,
                 "scenes": tuple(known["scenes"]),
                 "former": tuple(known.get("former", ())),
+                "cells": tuple(map(CellLayer.from_dict, known.get("cells", ()))),
             }
         )
         _check_kinds(manifest)

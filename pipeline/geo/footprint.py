@@ -41,6 +41,15 @@ class Georeference(NamedTuple):
         lon, lat = _to_degrees(self.crs).transform(a * x + b * y + c, d * x + e * y + f)
         return np.asarray(lon), np.asarray(lat)
 
+    def pixels(self, lon: Any, lat: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Pixel coordinates (column, row) of degrees, infinite beyond the projection."""
+        from affine import Affine
+
+        back = ~Affine(*self.transform[:6])
+        x, y = _to_degrees(self.crs).transform(lon, lat, direction="INVERSE")
+        x, y = np.asarray(x), np.asarray(y)
+        return back.a * x + back.b * y + back.c, back.d * x + back.e * y + back.f
+
 
 @lru_cache(maxsize=32)
 def _to_degrees(crs: str) -> Transformer:

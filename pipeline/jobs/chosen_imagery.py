@@ -74,6 +74,7 @@ class ChosenImagery:
         *,
         bands: tuple[int, int, int] | None = None,
         stretch: Stretch | None = None,
+        object_size: float | None = None,
         taken: Iterable[str] = (),
     ) -> JobRequest:
         """The job that builds a new collection of the chosen scenes.
@@ -84,12 +85,15 @@ class ChosenImagery:
             stride: Pixels between the starts of neighbouring chips.
             bands: 1-based bands shown as red, green and blue, or None for each raster's own.
             stretch: Display range, or None for each raster's own.
+            object_size: Size in metres of the smallest thing to look for, or None.
             taken: Names that other collections have.
         """
         name = free_name(title, taken)
         if name != free_name(title, ()):  # the number in the name tells equal titles apart, too
             title = f"{title} {name.rpartition('-')[2]}"
-        build = BuildRequest(name=name, title=title, stride=stride, area=area)
+        build = BuildRequest(
+            name=name, title=title, stride=stride, area=area, object_size=object_size
+        )
         if self.source:
             levels = (stretch.low, stretch.high) if stretch else None
             shown = {"bands": bands, "stretch": levels} if self.is_raster else {}

@@ -42,7 +42,7 @@ def pace_of(jobs: Jobs, library: Library, settings: Settings, mode: str, stride:
 def _job_paces(jobs: Jobs, engine: str, mode: str) -> list[float]:
     """Seconds per chip of finished jobs, the newest first, divided by `chip_cost`."""
     return [
-        job.summary["seconds"]
+        (job.summary["seconds"] - job.summary.get("cell_seconds", 0))
         / job.summary["made"]
         / chip_cost(mode, job.summary.get("stride", 128))
         for job in jobs.all()

@@ -17,8 +17,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.build.build import BuildSummary, build, run_blocks
+from pipeline.build.build import BuildSummary, build, run_tasks
 from pipeline.build.dask_engine import BlocksFailed, engine_from
+from pipeline.build.work import stage_of
 from pipeline.cluster.storage import Storage
 from pipeline.collection.library import Library
 from pipeline.dates import now
@@ -37,7 +38,7 @@ from pipeline.sources.registry import open_source
 if TYPE_CHECKING:
     from pipeline.build.blocks import BlockSummary, BlockTask
     from pipeline.build.request import BuildRequest
-    from pipeline.collection.parquet import Part
+    from pipeline.build.work import Task
     from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -165,24 +166,21 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
     engine = engine_from(settings.scheduler, settings.workers, settings.threads, stop, storage)
     made: list[BlockSummary] = []
 
-    def make(
-        tasks: Sequence[BlockTask], kept: Sequence[Part], progress: OnProgress
-    ) -> list[BlockSummary]:
+    def make(tasks: Sequence[Task], done: int, progress: OnProgress) -> list[BlockSummary]:
         started = time.monotonic()
         if engine is None:
-            made.extend(run_blocks(tasks, kept, progress))
+            blocks = run_tasks(tasks, done, progress)
         else:
             engine.on_block = _preview_maker(jobs.folder(job.id))
             engine.tell = lambda line: jobs.tell(job.id, line)
-            made.extend(engine.run_blocks(tasks, kept, progress))
-        seconds = time.monotonic() - started
-        new, existing = sum(block.chips for block in made), sum(part.rows for part in kept)
-        line = (
-            f"embedded chips of {len(tasks)} {'block' if len(tasks) == 1 else 'blocks'} "
-            f"in {seconds:.1f} s: {new} new chips, {existing} existing"
-        )
-        jobs.tell(job.id, line)
-        return made
+            blocks = engine.run_tasks(tasks, done, progress)
+        if tasks:
+            stage, unit = stage_of(tasks[0])
+            new = sum(task.size for task in tasks)
+            seconds = time.monotonic() - started
+            jobs.tell(job.id, f"{stage}: {new} new {unit} in {seconds:.1f} s, {done} existing")
+        made.extend(blocks)
+        return blocks
 
     library = Library(settings.home)
     summary = build(request, library, report, run=make, storage=storage)

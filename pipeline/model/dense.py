@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.model import resnet
+from pipeline.model.basis import quantise
+from pipeline.model.cells import fill_missing, has_data, mask
 from pipeline.model.embedder import average_pool
 from pipeline.model.identity import identity_of
 from pipeline.model.resnet import CELL
@@ -78,10 +80,21 @@ class DenseEmbedder:
         Returns:
             float32 (n, 2048), not normalised.
         """
-        if valid is not None and not valid.all():
-            mean = np.round(resnet.MEAN_BGR[::-1]).astype(np.uint8)
-            pixels = np.where(valid[..., None], pixels, mean)
+        if valid is not None:
+            pixels = fill_missing(pixels, valid)
         return box_means(self.network.maps(pixels[None])[0], cols, rows)
+
+    def embed_region_with_cells(
+        self, pixels: np.ndarray, cols: np.ndarray, rows: np.ndarray, valid: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `embed_region`, and the object cells of the region at scale 1, in the same pass.
+
+        Returns:
+            float32 (n, 2048), and int8 codes (ceil(height/16), ceil(width/16), 64), -128 where
+            there is no data.
+        """
+        maps, cells = self.network.maps_and_cells(fill_missing(pixels, valid)[None])
+        return box_means(maps[0], cols, rows), mask(quantise(cells[0]), has_data(valid, 1.0))
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Vectors of pictures without surroundings: uint8 (n, 256, 256, 3) to float32 (n, 2048).

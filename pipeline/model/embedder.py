@@ -53,6 +53,12 @@ class RegionEmbedder(Embedder, Protocol):
         """Vectors of the chips of a region; see `pipeline.model.dense.DenseEmbedder`."""
         ...
 
+    def embed_region_with_cells(
+        self, pixels: np.ndarray, cols: np.ndarray, rows: np.ndarray, valid: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and the region's object cells."""
+        ...
+
 
 class ChipEmbedder:
     """ResNet-50 over chips one by one.

@@ -9,6 +9,8 @@ from typing import cast
 
 from pipeline.errors import QueryError
 from pipeline.model import resnet, runtime
+from pipeline.model.cells import CellEmbedder, CellIdentity
+from pipeline.model.cells import identity_of as cell_identity_of
 from pipeline.model.dense import DenseEmbedder
 from pipeline.model.embedder import ChipEmbedder, Embedder
 from pipeline.model.identity import Mode, ModelIdentity, identity_of
@@ -46,6 +48,29 @@ def identity(mode: str = "chip", progress: OnProgress | None = None) -> ModelIde
     """
     checked = _check_mode(mode)
     return identity_of(cache.load(cache.find(progress=progress)), checked)
+
+
+def cells(*, threads: int | None = None) -> CellEmbedder:
+    """The maker of object cells of this process, which shares the network of `resnet50`.
+
+    Args:
+        threads: Processor threads, as of `resnet50`.
+
+    Raises:
+        WeightsError: If there are no weights.
+    """
+    path = cache.find()
+    with _LOADING:
+        return CellEmbedder(*_network(path, threads or settings().threads))
+
+
+def cell_identity(progress: OnProgress | None = None) -> CellIdentity:
+    """The identity of `cells()`, without loading the network.
+
+    Raises:
+        WeightsError: If there are no weights.
+    """
+    return cell_identity_of(cache.load(cache.find(progress=progress)).sha256)
 
 
 def _check_mode(mode: str) -> Mode:

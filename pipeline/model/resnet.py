@@ -23,6 +23,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from pipeline.model import native
+from pipeline.model.basis import basis
 from pipeline.model.weights.cache import Weights
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,15 @@ MEAN_BGR = (103.939, 116.779, 123.68)
 EPSILON = 1.001e-5
 #: Pixels of a scene between neighbouring cells of the last feature map.
 CELL = 32
+#: Pixels between neighbouring object cells, which come from the fourth stage.
+CELL_PIXELS = 16
+#: What the graph returns: the last feature map, the fourth stage in the basis of object cells.
+Output = Literal["maps", "cells"]
 
 #: Residual blocks of each stage.
 STAGES = {2: 3, 3: 4, 4: 6, 5: 3}
+#: The stage that object cells come from.
+CELL_STAGE = 4
 
 
 class Network(Protocol):
@@ -53,6 +60,14 @@ class Network(Protocol):
 
     def maps(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, ceil(h/32), ceil(w/32), 2048) of uint8 RGB (n, h, w, 3)."""
+        ...
+
+    def cells(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, ceil(h/16), ceil(w/16), 64): components of object cells of such pixels."""
+        ...
+
+    def maps_and_cells(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both in one pass, which costs hardly more than the maps alone."""
         ...
 
 
@@ -82,15 +97,32 @@ class TensorFlowNetwork:
             float_type = "bfloat16" if cpu_has_bfloat16() else "float32"
         self.batch = 256 if gpus else 8
         self.name = f"TensorFlow {tf.__version__} {float_type}{' on GPU' if gpus else ''}"
-        self._graph = compile_graph(weights, float_type)
+        self._weights, self._float_type = weights, float_type
+        self._graphs = lru_cache(maxsize=3)(self._compile)
+
+    def _compile(self, outputs: tuple[Output, ...]) -> Callable[[Any], Any]:
+        return compile_graph(self._weights, self._float_type, outputs)
 
     def maps(self, pixels: np.ndarray) -> np.ndarray:
-        """float32 (n, ceil(h/32), ceil(w/32), 2048) of uint8 RGB (n, h, w, 3)."""
+        """See `Network.maps`."""
+        return self._run(pixels, ("maps",))[0]
+
+    def cells(self, pixels: np.ndarray) -> np.ndarray:
+        """See `Network.cells`."""
+        return self._run(pixels, ("cells",))[0]
+
+    def maps_and_cells(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Network.maps_and_cells`."""
+        maps, cells = self._run(pixels, ("maps", "cells"))
+        return maps, cells
+
+    def _run(self, pixels: np.ndarray, outputs: tuple[Output, ...]) -> list[np.ndarray]:
         tf = native.load("tensorflow")
 
+        graph = self._graphs(outputs)
         steps = range(0, len(pixels), self.batch)
-        parts = [self._graph(tf.constant(pixels[i : i + self.batch])).numpy() for i in steps]
-        return np.concatenate(parts)
+        parts = [graph(tf.constant(pixels[i : i + self.batch])) for i in steps]
+        return [np.concatenate([part[i].numpy() for part in parts]) for i in range(len(outputs))]
 
 
 def _gpu_float_type(gpu: Any) -> FloatType:
@@ -128,16 +160,26 @@ def fold(weights: Weights) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return folded
 
 
-def compile_graph(weights: Weights, float_type: FloatType) -> Callable[[Any], Any]:
-    """A TensorFlow function from pixels to the last feature map.
+def reduction() -> tuple[np.ndarray, np.ndarray]:
+    """The basis of object cells as a convolution: kernel (1, 1, 1024, 64) and bias (64,)."""
+    given = basis()
+    return given.axes[None, None], -(given.mean.astype(np.float64) @ given.axes).astype(np.float32)
+
+
+def compile_graph(
+    weights: Weights, float_type: FloatType, outputs: tuple[Output, ...] = ("maps",)
+) -> Callable[[Any], Any]:
+    """A TensorFlow function from pixels to feature maps.
 
     Args:
         weights: ResNet-50's.
         float_type: Arithmetic of the convolutions.
+        outputs: What it returns.
 
     Returns:
-        A concrete function of uint8 RGB (n, height, width, 3), any n, height and width, to
-        float32 (n, ceil(height/32), ceil(width/32), 2048).
+        A concrete function of uint8 RGB (n, height, width, 3), any n, height and width, to a
+        list in the order of `outputs`: float32 (n, ceil(height/32), ceil(width/32), 2048) and
+        (n, ceil(height/16), ceil(width/16), 64).
     """
     tf = native.load("tensorflow")
 
@@ -162,11 +204,19 @@ def compile_graph(weights: Weights, float_type: FloatType) -> Callable[[Any], An
         x = convolve(x, "conv1", 2, "VALID", relu=True)
         # After a ReLU no value is negative, so padding with zeros equals Keras's padding.
         x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID")
+        made: dict[Output, Any] = {}
         for stage, blocks in STAGES.items():
+            if stage > CELL_STAGE and "maps" not in outputs:
+                break
             for number in range(1, blocks + 1):
                 stride = 2 if number == 1 and stage > 2 else 1
                 x = block(x, f"conv{stage}_block{number}", stride, first=number == 1)
-        return tf.cast(x, tf.float32)
+            if stage == CELL_STAGE and "cells" in outputs:
+                kernel, bias = (tf.constant(part, dtype) for part in reduction())
+                cells = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "VALID"), bias)
+                made["cells"] = tf.cast(cells, tf.float32)
+        made["maps"] = tf.cast(x, tf.float32)
+        return [made[output] for output in outputs]
 
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
     return tf.function(graph, input_signature=signature, autograph=False).get_concrete_function()

@@ -120,17 +120,10 @@ def _window(
     scene: Scene, box: tuple[float, float, float, float]
 ) -> tuple[float, float, float, float]:
     """Column, row, width and height of the box in the scene's pixels."""
-    from affine import Affine
-    from pyproj import Transformer
-
     west, south, east, north = box
-    to_scene = Transformer.from_crs("EPSG:4326", scene.crs, always_xy=True)
     lon = np.array([west, east, east, west, (west + east) / 2, (west + east) / 2])
     lat = np.array([north, north, south, south, north, south])
-    x, y = to_scene.transform(lon, lat)
-    to_pixels = ~Affine(*scene.transform[:6])
-    cols = to_pixels.a * x + to_pixels.b * y + to_pixels.c
-    rows = to_pixels.d * x + to_pixels.e * y + to_pixels.f
+    cols, rows = scene.georeference.pixels(lon, lat)
     return (
         float(cols.min()),
         float(rows.min()),

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipeline.build.layers import LARGEST, SMALLEST
 from pipeline.build.request import BuildRequest
 from pipeline.collection.names import check_name
 from pipeline.errors import NotFoundError, QueryError
@@ -50,12 +51,19 @@ class BuildBody(Body):
         default=None, description="How chips are embedded."
     )
     title: str | None = Field(default=None, max_length=200, description="Title of the collection.")
+    object_size: float | None = Field(
+        default=None,
+        ge=SMALLEST,
+        le=LARGEST,
+        description="Size in metres of the smallest thing to look for.",
+    )
 
 
 class BuildOptions(Answer):
     """What a job's request says of its build."""
 
     stride: int | None
+    object_size: float | None = None
 
 
 class JobAnswer(Answer):
@@ -165,6 +173,7 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
         area=area,
         mode=body.mode,
         title=body.title,
+        object_size=body.object_size,
     )
     if not body.scenes:
         return JobRequest(build)

@@ -130,7 +130,14 @@ def test_every_chip_of_the_grid_is_made_once(real: Collection) -> None:
 @pytest.mark.usefixtures("real")
 def test_each_stage_is_told_once(stages: list[str]) -> None:
     told = [stage for stage, _ in groupby(stages)]
-    assert told == ["Opening", "Reading weights", "Converting", "Embedding", "Indexing"]
+    assert told == [
+        "Opening",
+        "Reading weights",
+        "Converting",
+        "Embedding",
+        "Object cells",
+        "Indexing",
+    ]
 
 
 @pytest.mark.model

@@ -62,6 +62,18 @@ def test_whole_scenes_without_an_area(imagery: Candidate, tmp_path: Path) -> Non
     assert found.seconds > found.chips * PACE.seconds
 
 
+def test_object_cells_are_counted_and_priced(imagery: Candidate, tmp_path: Path) -> None:
+    found = look([imagery], None, tmp_path)
+    assert found.cells == pytest.approx(800_000 / 256, rel=0.01)
+    assert found.cell_seconds > 0
+    in_one_pass = look([imagery], None, tmp_path, mode="dense", stride=64)
+    assert in_one_pass.cell_seconds == 0
+    finer = look([imagery], None, tmp_path, object_size=300.0)
+    assert finer.cells == pytest.approx(4 * found.cells, rel=0.01)
+    assert finer.cell_seconds == pytest.approx(4 * found.cell_seconds)
+    assert finer.disk > found.disk
+
+
 def test_an_area_half_off_the_imagery_is_told_and_shown(imagery: Candidate, tmp_path: Path) -> None:
     west, south, east, north = imagery.footprint.bounds
     area = Area.from_bounds((west - (east - west), south, east, north))

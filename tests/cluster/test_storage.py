@@ -19,6 +19,7 @@ from pipeline.build.dask_engine import BlocksFailed, DaskEngine, Failure
 from pipeline.build.plan import plan
 from pipeline.build.request import BuildRequest
 from pipeline.cluster.storage import Storage
+from pipeline.collection import parquet
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
@@ -106,7 +107,7 @@ def test_storage_that_no_worker_reaches_is_refused(tmp_path: Path) -> None:
     tasks, _ = plan(without_parts(synthetic.collection(tmp_path)))
     engine = DaskEngine("tcp://scheduler:8786", storage=Storage.at("memory://bucket"))
     with pytest.raises(QueryError, match="workers cannot access"):
-        engine.run_blocks(tasks, [], silent)
+        engine.run_tasks(tasks, 0, silent)
 
 
 class Closed:
@@ -185,9 +186,10 @@ def test_block_that_an_area_gained_later_does_not_stand_for_the_whole(
     (task,), _ = plan(without_parts(collection))
     chips = frozenset(chip.decode() for chip in ids[:1])
     with pytest.raises(Exception, match="another model or build"):
-        shared_storage.fetch_part(storage, replace(task, known=chips))
+        shared_storage.fetch_result(storage, replace(task, known=chips))
     assert not part.path.exists()
-    assert shared_storage.fetch_part(storage, task).rows == 16
+    shared_storage.fetch_result(storage, task)
+    assert parquet.read_footer(task.path, task.scene_id).rows == 16
 
 
 def test_another_collection_of_the_name_is_not_mixed_in(storage: Storage, tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ def test_build_through_storage_equals_a_local_one_and_is_never_done_twice(
 ) -> None:
     library, storage = Library(tmp_path / "head"), Storage.at(str(tmp_path / "bucket"))
     engine = DaskEngine(cluster.address, storage=storage)
-    summary = build(asked, library, run=engine.run_blocks, storage=storage)
+    summary = build(asked, library, run=engine.run_tasks, storage=storage)
     assert (summary.blocks_made, summary.blocks_kept) == (5, 0)
     assert not (cluster.folder / "home" / "collections").exists()
     assert not list((tmp_path / "bucket").rglob(".tmp-*"))
@@ -275,7 +277,7 @@ def test_killed_worker_and_restarted_scheduler_lose_nothing_and_do_nothing_twice
             cluster.restart_scheduler()
             cluster.add_worker()
 
-    summary = build(asked, library, look, run=engine.run_blocks, storage=storage)
+    summary = build(asked, library, look, run=engine.run_tasks, storage=storage)
     assert len(cluster.workers) == 3
     assert any("was lost" in line for line in told)
     assert summary.blocks_made == 5 == len(written) == len({name for name, _ in written})
@@ -297,7 +299,7 @@ def test_build_that_has_lost_all_its_workers_says_so_and_can_be_cancelled(
             raise Cancelled("Stopped")
 
     with pytest.raises(Cancelled):
-        build(asked, Library(tmp_path / "head"), look, run=engine.run_blocks, storage=storage)
+        build(asked, Library(tmp_path / "head"), look, run=engine.run_tasks, storage=storage)
     again = build(asked, Library(tmp_path / "another"), storage=storage)
     assert again.blocks_kept >= 1
 
@@ -320,5 +322,5 @@ def test_scheduler_that_is_not_there_leaves_the_scenes_sent_and_says_so(
     with closed_port() as port:
         engine = DaskEngine(f"tcp://127.0.0.1:{port}", storage=storage)
         with pytest.raises(ServiceError, match="not answer"):
-            engine.run_blocks(plan(collection)[0], [], silent)
+            engine.run_tasks(plan(collection)[0], 0, silent)
     assert list(storage.sizes("collections/made/scenes")) == [f"{scene.id}.tif"]

@@ -27,6 +27,7 @@ def button(
     imagery: ChosenImagery | None,
     display: Display,
     stride: int,
+    object_size: float | None,
 ) -> None:
     """The name and Build, which queues the job and opens the Jobs page."""
     if imagery and imagery.chosen:
@@ -52,6 +53,7 @@ def button(
                 stride,
                 bands=display.bands,
                 stretch=display.stretch,
+                object_size=object_size,
                 taken=_taken(),
             )
             if into:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pipeline.jobs.chosen_imagery import ChosenImagery
 
 
-def check(area: Area | None, imagery: ChosenImagery | None, stride: int) -> Preflight:
+def check(
+    area: Area | None, imagery: ChosenImagery | None, stride: int, object_size: float | None
+) -> Preflight:
     """Show what the build needs and makes, and what to know before it."""
     result = preflight(
         area,
@@ -29,6 +31,8 @@ def check(area: Area | None, imagery: ChosenImagery | None, stride: int) -> Pref
         pace=_pace(stride),
         home=settings().home,
         estimate=imagery.estimate if imagery else None,
+        mode=default_mode(stride),
+        object_size=object_size,
     )
     heading("Pre-flight", "ready to build" if result.ready else "not ready to build")
     with st.container():
@@ -50,11 +54,12 @@ def _figures(result: Preflight) -> None:
         ("Coverage", f"{percent(result.share)} of {square_km(result.area_km2)}"),
         ("Pixels", _millions(result.pixels)),
         ("Chips", count(result.chips)),
+        ("Object cells", _cells(result)),
         ("Time", build_time(result)),
         ("Disk", f"{size(result.disk)} of {size(result.free)} free"),
     ]
     if result.transfer:
-        rows.insert(4, ("Download", size(result.transfer)))
+        rows.insert(5, ("Download", size(result.transfer)))
     cells = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in rows)
     st.html(f'<dl class="lk-figures" aria-label="What the build needs">{cells}</dl>')
     st.caption(
@@ -68,6 +73,12 @@ def build_time(result: Preflight) -> str:
     """The time that the build takes, and whether it is more than a guess."""
     about = f"about {duration(result.seconds)}"
     return about if result.pace.known else f"{about} (rough estimate)"
+
+
+def _cells(result: Preflight) -> str:
+    if not result.cell_seconds:
+        return f"{_millions(result.cells)}, with the chips"
+    return f"{_millions(result.cells)}, about {duration(result.cell_seconds)}"
 
 
 def _millions(pixels: int) -> str:

@@ -12,10 +12,12 @@ from pages.ui.area import duplicate
 from pages.ui.formatting import count, duration, escape_markdown, percent, plural, size
 from pages.ui.server import base_path, jobs, open_collections
 from pipeline.build.build import describe_left_out
+from pipeline.build.request import BuildRequest
 from pipeline.collection.library import TRASH_DAYS
 from pipeline.errors import LookalikeError, NotFoundError
 from pipeline.export.chip_files import MAX_ZIPPED
 from pipeline.imagery.chips import CHIP
+from pipeline.jobs.job import JobRequest
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -139,6 +141,8 @@ def _actions(collection: Collection) -> None:
             )
         with st.popover("Export chips", icon=":material/download:"):
             _export(collection)
+        with st.popover("Disk", icon=":material/hard_drive:"):
+            _free_disk(collection)
         if st.button("Delete", icon=":material/delete:", disabled=collection.busy):
             _confirm(collection)
 
@@ -161,6 +165,42 @@ def _export(collection: Collection) -> None:
     url = f"{base_path()}/api/collections/{collection.name}/chips.zip?format={kind}"
     label = f"Download {plural(number, 'chip')} as ZIP"
     st.html(f'<a class="lk-download" href="{escape(url)}" download>{escape(label)}</a>')
+
+
+def _free_disk(collection: Collection) -> None:
+    """What the parts of a collection take, and buttons to drop what can be made again."""
+    use = collection.disk_use()
+    rows = [(part.capitalize(), size(used)) for part, used in use.items() if used]
+    st.html(
+        '<dl class="lk-figures" aria-label="Disk by part">'
+        + "".join(f"<div><dt>{part}</dt><dd>{escape(text)}</dd></div>" for part, text in rows)
+        + "</dl>"
+    )
+    again = {
+        "cells": "Object search needs them; Make object cells brings them back.",
+        "index": "The next search makes it again.",
+    }
+    for part, note in again.items():
+        if st.button(
+            f"Drop {part}",
+            help=note,
+            disabled=collection.busy or not use[part],
+            key=f"drop-{part}-{collection.name}",
+        ):
+            try:
+                open_collections().library.drop(collection.name, part)
+            except LookalikeError as error:
+                messages.show_error(error)
+                return
+            st.rerun()
+    if not use["cells"] and st.button(
+        "Make object cells",
+        disabled=collection.busy,
+        help="Object search needs them; chips are not embedded again",
+        key=f"make-cells-{collection.name}",
+    ):
+        jobs().submit(JobRequest(BuildRequest(collection.name)))
+        st.switch_page("jobs.py")
 
 
 def _to_area(collection: Collection, into: str = "") -> None:
@@ -190,6 +230,14 @@ def _confirm(collection: Collection) -> None:
             st.rerun()
 
 
+def _disk(collection: Collection) -> str:
+    use = collection.disk_use()
+    parts = ", ".join(
+        f"{part} {size(use[part])}" for part in ("imagery", "chips", "cells", "index") if use[part]
+    )
+    return f"{size(sum(use.values()))} ({parts})"
+
+
 def _facts(collection: Collection) -> None:
     manifest, dates = collection.manifest, collection.dates
     resolutions = sorted({f"{scene.gsd:.3g} m" for scene in collection.scenes.values()})
@@ -202,7 +250,7 @@ def _facts(collection: Collection) -> None:
         ("Resolution", ", ".join(resolutions)),
         ("Chip overlap", f"{overlap} (stride {manifest.stride} pixels)"),
         ("Built", f"{manifest.created[:10]}, in {duration(manifest.seconds)}"),
-        ("Disk", size(collection.disk_bytes())),
+        ("Disk", _disk(collection)),
     ]
     cells = "".join(
         f"<div><dt>{escape(row[0])}</dt><dd>{escape(row[1])}</dd></div>" for row in rows if row
