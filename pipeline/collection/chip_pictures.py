@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from pipeline.imagery.pictures import read_windows
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.render import age_of, window_png
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.collection.collection import Collection
-
-#: Scenes kept open at a time: a process can open only a limited number of files.
-MOST_OPEN = 16
 
 
 def chip_png(collection: Collection, row: int, size: int = 256, around: int = 1) -> bytes:
@@ -59,13 +56,6 @@ def read_chips(
         DamagedError: If a scene's file cannot be read.
     """
     side = collection.manifest.chip_size
-    with ExitStack() as opened:
-        readers: dict[str, SceneReader] = {}
-        for row in rows:
-            scene = collection.scene_of(row)
-            if scene.id not in readers:
-                if len(readers) == MOST_OPEN:
-                    opened.close()
-                    readers.clear()
-                readers[scene.id] = opened.enter_context(SceneReader(scene))
-            yield readers[scene.id].thumbnail(*collection.chips.corner_of(row), side, side, size)
+    table = collection.chips
+    windows = ((collection.scene_of(row), (*table.corner_of(row), side, side)) for row in rows)
+    yield from read_windows(windows, size)

@@ -1,21 +1,24 @@
-"""Findings: the hits or sites of a search, with their review and provenance, ready for export.
+"""Findings: the results of a search, with their review and provenance, ready for export.
 
 Every format has the same columns, so that a file means the same in QGIS, in a spreadsheet and in a
-notebook, and documents its own origin.
+notebook, and documents its own origin.  Formats know neither hits nor objects: a finding is a
+record of its columns, its geometry and the window of its picture.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from pipeline import __version__
-from pipeline.collection.chip_pictures import read_chips
+from pipeline.collection.parquet import read_embeddings
 from pipeline.dates import now
+from pipeline.imagery.pictures import read_windows
+from pipeline.model.identity import DIMENSIONS
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.search.sites import Site
 
@@ -23,13 +26,17 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.collection.collection import Collection
+    from pipeline.imagery.chips import Window
     from pipeline.imagery.scene import Scene
-    from pipeline.model.identity import ModelIdentity
+    from pipeline.objects.objects import FoundObject
     from pipeline.search.recipe import Recipe
     from pipeline.search.search import Hit
 
+Columns = Mapping[str, tuple[type, str]]
+Kind = Literal["chips", "objects"]
+
 #: Name, type and description of each column, in the order of every format.
-COLUMNS: dict[str, tuple[type, str]] = {
+COLUMNS: Columns = {
     "rank": (int, "1 for the best"),
     "id": (str, "chip id; of a site, its best chip"),
     "score": (float, "cosine similarity to the query, -1 to 1"),
@@ -52,18 +59,25 @@ COLUMNS: dict[str, tuple[type, str]] = {
 }
 
 
+class Identity(Protocol):
+    """Identity of a model: a dataclass that names itself."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Origin of findings.
 
     Attributes:
-        collection: Name of the collection.
+        collection: Name of the collection; of several, with commas.
         title: Title of the collection.
         version: Version of its chips.
         query: The query, in words.
         recipe: The whole search, from `Recipe.to_dict`.
         parameters: The recipe without the query.
-        model: Identity of the embedding model.
+        model: Identity of what made the vectors.
         scenes: Per scene: id, title, datetime, gsd, source, source_url, license.
         software: Program and version.
         created: Time of the export, ISO 8601 UTC.
@@ -75,10 +89,63 @@ class Provenance:
     query: str
     recipe: Mapping[str, Any]
     parameters: Mapping[str, Any]
-    model: ModelIdentity
+    model: Identity
     scenes: tuple[Mapping[str, Any], ...]
     software: str = f"Lookalike {__version__}"
     created: str = field(default_factory=now)
+
+    @classmethod
+    def of(
+        cls,
+        collections: Sequence[Collection],
+        scenes: Sequence[Scene],
+        *,
+        query: str,
+        recipe: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        model: Identity,
+    ) -> Provenance:
+        """The origin of results of one collection, or of several ranked together.
+
+        Args:
+            collections: The collections searched.
+            scenes: The scenes of the results.
+            query: The query, in words.
+            recipe: The whole search.
+            parameters: The recipe without the query.
+            model: Identity of what made the vectors.
+        """
+        return cls(
+            collection=", ".join(collection.name for collection in collections),
+            title=", ".join(collection.manifest.title for collection in collections),
+            version=", ".join(collection.version for collection in collections),
+            query=query,
+            recipe=recipe,
+            parameters=parameters,
+            model=model,
+            scenes=tuple(
+                {
+                    "id": scene.id,
+                    "title": scene.title,
+                    "datetime": scene.datetime,
+                    "gsd": scene.gsd,
+                    "source": scene.source,
+                    "source_url": scene.source_url,
+                    "license": scene.license,
+                }
+                for scene in scenes
+            ),
+        )
+
+    @property
+    def common(self) -> dict[str, str]:
+        """The columns that are the same for every finding."""
+        return {
+            "query": self.query,
+            "parameters": json.dumps(dict(self.parameters), ensure_ascii=False, sort_keys=True),
+            "model": str(self.model),
+            "software": self.software,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -87,25 +154,38 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Finding:
-    """One hit or site with its review.
+    """One hit, site or object with its review.
 
     Attributes:
-        hit: The hit; of a site, its best.
-        outline: Footprint of the hit or outline of the site, EPSG:4326.
-        rank: 1 for the best.
-        score: Cosine; of a site, the highest.
-        count: Number of hits merged.
-        mark: "good", "bad", "skip" or "".
-        note: Reviewer's note.
+        geometry: What the formats draw, EPSG:4326.
+        scene: Its scene.
+        window: Column, row, width and height of its square picture in pixels of the scene.
+        values: Values by column, in the order of the columns.
+        facts: Labels and texts of its pop-up.
+        object: The object, if it is one.
     """
 
-    hit: Hit
-    outline: BaseGeometry
-    rank: int
-    score: float
-    count: int = 1
-    mark: str = ""
-    note: str = ""
+    geometry: BaseGeometry
+    scene: Scene
+    window: Window
+    values: Mapping[str, Any]
+    facts: Mapping[str, str]
+    object: FoundObject | None = None
+
+    @property
+    def id(self) -> str:
+        """Id of the chip or object; of a site, of its best chip."""
+        return str(self.values["id"])
+
+    @property
+    def rank(self) -> int:
+        """1 for the best."""
+        return int(self.values["rank"])
+
+    @property
+    def score(self) -> float:
+        """The score, rounded as in every format; of a site, the highest."""
+        return float(self.values["score"])
 
 
 @dataclass(frozen=True)
@@ -113,20 +193,26 @@ class Findings:
     """The results of a search with their provenance.
 
     Attributes:
-        collection: The collection searched.
         items: The findings, best first.
+        scenes: The scenes that they lie in.
         provenance: Their origin.
+        columns: Names, types and descriptions of their values.
+        kind: What they are.
+        embeddings: Reads the float16 (n, 2048) embeddings of their chips, or None.
     """
 
-    collection: Collection
     items: tuple[Finding, ...]
+    scenes: tuple[Scene, ...]
     provenance: Provenance
+    columns: Columns = field(default_factory=lambda: COLUMNS)
+    kind: Kind = "chips"
+    embeddings: Callable[[], np.ndarray] | None = None
 
     @classmethod
     def of(
         cls,
         collection: Collection,
-        results: Sequence[Hit] | Sequence[Site],
+        results: Sequence[Hit | Site],
         recipe: Recipe,
         *,
         name: str = "",
@@ -143,96 +229,117 @@ class Findings:
             marks: Review marks by chip id.
             notes: Notes by chip id.
         """
-        from shapely.geometry import shape
-
-        marks, notes = marks or {}, notes or {}
-        items = []
-        for result in results:
-            if isinstance(result, Site):
-                hit, outline, count = result.best, result.outline, result.count
-            else:
-                hit, outline, count = result, shape(result.geometry), 1
-            mark, note = marks.get(hit.id, ""), notes.get(hit.id, "")
-            items.append(Finding(hit, outline, result.rank, result.score, count, mark, note))
-        manifest = collection.manifest
-        used = {item.hit.scene_id for item in items}
-        provenance = Provenance(
-            collection=collection.name,
-            title=manifest.title,
-            version=collection.version,
+        hits = [result.best if isinstance(result, Site) else result for result in results]
+        used = {hit.scene_id for hit in hits}
+        scenes = tuple(scene for scene in collection.scenes.values() if scene.id in used)
+        provenance = Provenance.of(
+            [collection],
+            scenes,
             query=f"{name} ({recipe.label})" if name else recipe.label,
             recipe=recipe.to_dict(),
             parameters=recipe.parameters,
-            model=manifest.model,
-            scenes=tuple(
-                {
-                    "id": scene.id,
-                    "title": scene.title,
-                    "datetime": scene.datetime,
-                    "gsd": scene.gsd,
-                    "source": scene.source,
-                    "source_url": scene.source_url,
-                    "license": scene.license,
-                }
-                for scene in collection.scenes.values()
-                if scene.id in used
-            ),
+            model=collection.manifest.model,
         )
-        return cls(collection, tuple(items), provenance)
+        marks, notes = marks or {}, notes or {}
+        items = tuple(
+            _finding(
+                collection, result, marks.get(hit.id, ""), notes.get(hit.id, ""), provenance.common
+            )
+            for result, hit in zip(results, hits, strict=True)
+        )
+        rows = np.array([hit.row for hit in hits])
+        return cls(items, scenes, provenance, embeddings=lambda: _embeddings(collection, rows))
 
-    def scene_of(self, item: Finding) -> Scene:
-        """The scene of a finding."""
-        return self.collection.scenes[item.hit.scene_id]
-
-    def values(self, item: Finding) -> dict[str, Any]:
-        """Values of a finding by column, in the order of `COLUMNS`."""
-        scene, about = self.scene_of(item), self.provenance
-        point = item.outline.centroid
-        parameters = json.dumps(dict(about.parameters), ensure_ascii=False, sort_keys=True)
-        return {
-            "rank": item.rank,
-            "id": item.hit.id,
-            "score": round(item.score, 6),
-            "chips": item.count,
-            "mark": item.mark,
-            "note": item.note,
-            "longitude": round(float(point.x), 7),
-            "latitude": round(float(point.y), 7),
-            "date": item.hit.datetime or "",
-            "gsd_m": round(float(self.collection.chips.gsd[item.hit.row]), 4),
-            "scene": scene.id,
-            "scene_title": scene.title,
-            "source_url": scene.source_url,
-            "license": scene.license,
-            "collection": about.collection,
-            "query": about.query,
-            "parameters": parameters,
-            "model": str(about.model),
-            "software": about.software,
-        }
-
-    def facts(self, item: Finding) -> dict[str, str]:
-        """Labels and texts of a finding's pop-up; empty values are left out."""
-        values = self.values(item)
-        facts = {
-            "Score": f"{values['score']:.2f}",
-            "Date": values["date"][:10],
-            "Resolution": f"{values['gsd_m']:.3g} m",
-            "Scene": values["scene_title"],
-            "Place": f"{values['latitude']:.5f}, {values['longitude']:.5f}",
-            "Chips": str(values["chips"]) if values["chips"] > 1 else "",
-            "Mark": values["mark"],
-            "Note": values["note"],
-            "Query": values["query"],
-        }
-        return {label: text for label, text in facts.items() if text}
+    @property
+    def noun(self) -> str:
+        """What titles and layers call them."""
+        return "lookalikes" if self.kind == "chips" else self.kind
 
     def pictures(
-        self, progress: OnProgress = silent, size: int = 256
+        self, progress: OnProgress = silent, size: int | None = 256
     ) -> Iterator[tuple[Finding, np.ndarray]]:
-        """Each finding with its chip as displayed, uint8 RGB (size, size, 3)."""
-        rows = [item.hit.row for item in self.items]
-        pictures = read_chips(self.collection, rows, size)
+        """Each finding with its picture as displayed, uint8 RGB (size, size, 3).
+
+        Args:
+            progress: Called for each finding; may cancel.
+            size: Side in pixels, or None for the pixels of the scene.
+        """
+        windows = ((item.scene, item.window) for item in self.items)
+        pictures = read_windows(windows, size)
         for done, (item, picture) in enumerate(zip(self.items, pictures, strict=True), 1):
             yield item, picture
             progress(Progress("Exporting", done, len(self.items), "pictures"))
+
+
+def _finding(
+    collection: Collection, result: Hit | Site, mark: str, note: str, common: Mapping[str, str]
+) -> Finding:
+    from shapely.geometry import shape
+
+    if isinstance(result, Site):
+        hit, outline, count = result.best, result.outline, result.count
+    else:
+        hit, outline, count = result, shape(result.geometry), 1
+    scene, side = collection.scenes[hit.scene_id], collection.manifest.chip_size
+    point = outline.centroid
+    values = {
+        "rank": result.rank,
+        "id": hit.id,
+        "score": round(result.score, 6),
+        "chips": count,
+        "mark": mark,
+        "note": note,
+        "longitude": round(float(point.x), 7),
+        "latitude": round(float(point.y), 7),
+        "date": hit.datetime or "",
+        "gsd_m": round(float(collection.chips.gsd[hit.row]), 4),
+        **columns_of(scene),
+        "collection": collection.name,
+        **common,
+    }
+    own = {"Chips": str(count) if count > 1 else ""}
+    window = (*collection.chips.corner_of(hit.row), side, side)
+    return Finding(outline, scene, window, values, facts_of(values, own))
+
+
+def columns_of(scene: Scene) -> dict[str, str]:
+    """The columns of a finding that describe its scene."""
+    return {
+        "scene": scene.id,
+        "scene_title": scene.title,
+        "source_url": scene.source_url,
+        "license": scene.license,
+    }
+
+
+def facts_of(values: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, str]:
+    """Labels and texts of a pop-up; empty ones are left out.
+
+    Args:
+        values: Values by column.
+        own: Facts of this kind of finding alone.
+    """
+    facts = {
+        "Score": f"{values['score']:.2f}",
+        "Date": values["date"][:10],
+        "Resolution": f"{values['gsd_m']:.3g} m",
+        "Scene": values["scene_title"],
+        "Place": f"{values['latitude']:.5f}, {values['longitude']:.5f}",
+        **own,
+        "Mark": values["mark"],
+        "Note": values["note"],
+        "Query": values["query"],
+    }
+    return {label: text for label, text in facts.items() if text}
+
+
+def _embeddings(collection: Collection, rows: np.ndarray) -> np.ndarray:
+    """Float16 (n, 2048): the embeddings of chips as stored, not normalised."""
+    vectors = np.empty((len(rows), DIMENSIONS), np.float16)
+    start = 0
+    for part in collection.parts:
+        in_part = np.flatnonzero((rows >= start) & (rows < start + part.rows))
+        if len(in_part):
+            vectors[in_part] = read_embeddings(part)[rows[in_part] - start]
+        start += part.rows
+    return vectors

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import QueryError
-from pipeline.export import chip_zip, geopackage, html_map, kml
+from pipeline.export import geopackage, html_map, kml, picture_zip
 from pipeline.export.findings import Findings
 from pipeline.export.tables import write_csv, write_geojson, write_geoparquet
 from pipeline.files import replacing
@@ -51,7 +51,7 @@ FORMATS: dict[str, Format] = {
                "application/vnd.apache.parquet", "geopandas, DuckDB, QGIS",
                write_geoparquet),
         Format("chips", "Chip pictures", ".zip", "application/zip",
-               "any image viewer; georeferenced in a GIS", chip_zip.write),
+               "any image viewer; georeferenced in a GIS", picture_zip.write),
         Format("html", "Standalone map", ".html", "text/html",
                "any browser, offline", html_map.write),
     )

@@ -10,12 +10,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from pipeline.export.findings import COLUMNS, Findings
+from pipeline.export.findings import Columns, Findings
+from pipeline.export.frame import frame_of
 from pipeline.export.style import RAMP
-from pipeline.geo.polygons import polygons_of
 from pipeline.progress import OnProgress, silent
-
-LAYER = "lookalikes"
 
 _STYLES = """
 CREATE TABLE layer_styles (
@@ -59,14 +57,8 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
 
 
 def _write(findings: Findings, path: Path) -> None:
-    import geopandas
-    import shapely
-
-    rows = [findings.values(item) for item in findings.items]
-    columns = {name: [row[name] for row in rows] for name in COLUMNS}
-    outlines = [shapely.MultiPolygon(polygons_of(item.outline)) for item in findings.items]
-    frame = geopandas.GeoDataFrame(columns, geometry=outlines, crs="EPSG:4326")
-    frame.to_file(path, layer=LAYER, driver="GPKG", engine="pyogrio")
+    layer, frame = findings.noun, frame_of(findings)
+    frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio")
     scores = [item.score for item in findings.items]
     with sqlite3.connect(path) as database:
         database.executescript(_METADATA)
@@ -75,7 +67,7 @@ def _write(findings: Findings, path: Path) -> None:
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
             "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner) "
             "VALUES ('', '', ?, 'geom', 'By score', ?, '', 1, 'Lookalikes by score', '')",
-            (LAYER, style(scores)),
+            (layer, style(scores, findings.columns)),
         )
         database.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) "
@@ -91,7 +83,7 @@ def _write(findings: Findings, path: Path) -> None:
         database.execute(
             "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) "
             "VALUES ('table', ?, ?)",
-            (LAYER, metadata.lastrowid),
+            (layer, metadata.lastrowid),
         )
         database.executemany(
             "INSERT OR IGNORE INTO gpkg_extensions "
@@ -101,7 +93,7 @@ def _write(findings: Findings, path: Path) -> None:
     database.close()
 
 
-def style(scores: list[float]) -> str:
+def style(scores: list[float], columns: Columns) -> str:
     """A QGIS layer style (QML): five classes by score, ranks as labels, facts as map tips."""
     edges = np.linspace(max(scores), min(scores), len(RAMP) + 1)
     ranges, symbols = [], []
@@ -116,7 +108,7 @@ def style(scores: list[float]) -> str:
         symbols.append(_symbol(number, colour))
     aliases = "".join(
         f"<alias field={quoteattr(name)} index={quoteattr(str(number))} name={quoteattr(about)}/>"
-        for number, (name, (_, about)) in enumerate(COLUMNS.items())
+        for number, (name, (_, about)) in enumerate(columns.items())
     )
     tip = escape(
         "<b>#[% rank %]</b> · [% round(score, 2) %]<br>[% date %] · [% scene_title %]<br>"

@@ -42,16 +42,14 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
     page = leafmap.Map(tiles=None, fullscreen_control=False, max_zoom=22, zoom_control=True)
     page.default_js = [(_MARK, f"{_MARK}.js")]
     page.default_css = []
-    used = {item.hit.scene_id for item in findings.items}
-    for scene in findings.collection.scenes.values():
-        if scene.id in used:
-            url, bounds = _imagery(scene)
-            overlay = folium.raster_layers.ImageOverlay(url, bounds, name=escape(scene.title))
-            overlay.add_to(page)
+    for scene in findings.scenes:
+        url, bounds = _imagery(scene)
+        overlay = folium.raster_layers.ImageOverlay(url, bounds, name=escape(scene.title))
+        overlay.add_to(page)
     features = _features(findings, progress)
     layer = folium.GeoJson(
         features,
-        name="Lookalikes",
+        name=findings.noun.capitalize(),
         style_function=lambda feature: feature["properties"]["style"],
         highlight_function=lambda _: {"weight": 4},
         popup=folium.GeoJsonPopup(["about"], labels=False, localize=False, max_width=320),
@@ -72,10 +70,10 @@ def _features(findings: Findings, progress: OnProgress) -> dict[str, Any]:
         url = _data_url(encode_image(picture, "JPEG"), "image/jpeg")
         properties = {
             "title": f"#{item.rank} · {item.score:.2f}",
-            "about": f"<b>#{item.rank}</b><br>{pop_up(findings, item, url, THUMBNAIL)}",
+            "about": f"<b>#{item.rank}</b><br>{pop_up(item, url, THUMBNAIL)}",
             "style": {"color": colour, "weight": 2, "fillColor": colour, "fillOpacity": 0.15},
         }
-        feature = {"type": "Feature", "id": str(item.rank), "geometry": mapping(item.outline)}
+        feature = {"type": "Feature", "id": str(item.rank), "geometry": mapping(item.geometry)}
         features.append({**feature, "properties": properties})
     # The last feature is drawn on top, where it takes the click: the best one.
     return {"type": "FeatureCollection", "features": features[::-1]}
@@ -113,7 +111,7 @@ def _leaflet() -> tuple[str, str]:
 def _complete(page: str, findings: Findings, script: str, css: str) -> str:
     """The rendered page with the library, a title and the provenance inserted."""
     about = findings.provenance
-    title = f"{len(findings.items)} lookalikes of {about.query} in {about.title}"
+    title = f"{len(findings.items)} {findings.noun} of {about.query} in {about.title}"
     credits_of = {str(scene["license"]) for scene in about.scenes if scene["license"]}
     caption = " · ".join([title, *sorted(credits_of), about.software, about.created[:10]])
     record = json.dumps(about.to_dict(), ensure_ascii=False).replace("<", "\\u003c")

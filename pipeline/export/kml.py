@@ -32,7 +32,7 @@ def document(findings: Findings) -> bytes:
     about = findings.provenance
     root = ElementTree.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
     top = ElementTree.SubElement(root, "Document")
-    _text(top, "name", f"Lookalikes in {about.title}")
+    _text(top, "name", f"{findings.noun.capitalize()} in {about.title}")
     _text(top, "description", f"Similar to {about.query}. {about.software}, {about.created}.")
     for number, colour in enumerate(RAMP):
         style = ElementTree.SubElement(top, "Style", id=f"c{number}")
@@ -49,21 +49,21 @@ def document(findings: Findings) -> bytes:
 
 def picture_name(item: Finding) -> str:
     """Path of a finding's picture inside the archive."""
-    return f"pictures/{item.rank:04d}-{item.hit.id}.jpg"
+    return f"pictures/{item.rank:04d}-{item.id}.jpg"
 
 
 def _placemark(parent: ElementTree.Element, findings: Findings, item: Finding) -> None:
     mark = ElementTree.SubElement(parent, "Placemark", id=f"f{item.rank}")
     _text(mark, "name", f"#{item.rank}")
-    _text(mark, "description", pop_up(findings, item, picture_name(item), 256))
+    _text(mark, "description", pop_up(item, picture_name(item), 256))
     _text(mark, "styleUrl", f"#c{colour_class(findings, item)}")
-    if item.hit.datetime:
-        _text(ElementTree.SubElement(mark, "TimeStamp"), "when", item.hit.datetime)
+    if date := item.values["date"]:
+        _text(ElementTree.SubElement(mark, "TimeStamp"), "when", date)
     extended = ElementTree.SubElement(mark, "ExtendedData")
-    for name, value in findings.values(item).items():
+    for name, value in item.values.items():
         _text(ElementTree.SubElement(extended, "Data", name=name), "value", str(value))
     shapes = ElementTree.SubElement(mark, "MultiGeometry")
-    for polygon in polygons_of(item.outline):
+    for polygon in polygons_of(item.geometry):
         shape = ElementTree.SubElement(shapes, "Polygon")
         _ring(ElementTree.SubElement(shape, "outerBoundaryIs"), polygon.exterior)
         for hole in polygon.interiors:

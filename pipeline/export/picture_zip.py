@@ -1,4 +1,4 @@
-"""Findings as a ZIP of georeferenced chip pictures."""
+"""Findings as a ZIP of georeferenced pictures."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from pipeline.progress import OnProgress, silent
 
 
 def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """Write a zip: PNG, world file, `.prj` and `.aux.xml` per finding, a table, the provenance."""
+    """Write a zip: PNG, world file, `.prj` and `.aux.xml` per finding, a table, the provenance.
+
+    A picture has the pixels of its scene; a very large one is reduced.
+    """
+    table = f"{findings.kind}.csv"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("provenance.json", json.dumps(findings.provenance.to_dict(), indent=1))
         with tempfile.TemporaryDirectory() as folder:
-            csv = Path(folder) / "chips.csv"
+            csv = Path(folder) / table
             write_csv(findings, csv)
-            archive.write(csv, "chips.csv")
-        for item, picture in findings.pictures(progress):
-            scene = findings.scene_of(item)
-            prj, aux = crs_files(scene.crs)
-            corner = findings.collection.chips.corner_of(item.hit.row)
-            transform = window_transform(scene.transform, *corner)
-            stem = f"{item.rank:04d}-{item.hit.id}"
+            archive.write(csv, table)
+        for item, picture in findings.pictures(progress, None):
+            prj, aux = crs_files(item.scene.crs)
+            col, row, width, _ = item.window
+            transform = window_transform(item.scene.transform, col, row, width / len(picture))
+            stem = f"{item.rank:04d}-{item.id}"
             archive.writestr(f"{stem}.png", encode_image(picture, "PNG"), zipfile.ZIP_STORED)
             archive.writestr(f"{stem}.pgw", world_file(transform))
             archive.writestr(f"{stem}.prj", prj)

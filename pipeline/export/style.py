@@ -15,18 +15,17 @@ def colour_class(findings: Findings, item: Finding) -> int:
     return (item.rank - 1) * len(RAMP) // len(findings.items)
 
 
-def pop_up(findings: Findings, item: Finding, picture: str, size: int) -> str:
+def pop_up(item: Finding, picture: str, size: int) -> str:
     """HTML of a finding's pop-up: its picture and its facts.
 
     Args:
-        findings: The findings.
-        item: One of them.
+        item: The finding.
         picture: URL of its picture.
         size: Side of the picture in CSS pixels.
     """
     rows = "".join(
         f"<tr><th align='left'>{label}</th><td>{escape(text)}</td></tr>"
-        for label, text in findings.facts(item).items()
+        for label, text in item.facts.items()
     )
     image = f"<img src='{picture}' width='{size}' height='{size}' alt=''>"
     return f"{image}<table>{rows}</table>"

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.collection.parquet import read_embeddings
-from pipeline.export.findings import COLUMNS, Findings
-from pipeline.model.identity import DIMENSIONS
+from pipeline.export.findings import Findings
 from pipeline.progress import OnProgress, silent
 
 
@@ -22,13 +20,13 @@ def write_geojson(findings: Findings, path: Path, progress: OnProgress = silent)
 
     features = []
     for item in findings.items:
-        outline = orient(item.outline) if item.outline.geom_type == "Polygon" else item.outline
+        shape = orient(item.geometry) if item.geometry.geom_type == "Polygon" else item.geometry
         features.append(
             {
                 "type": "Feature",
-                "id": item.hit.id,
-                "geometry": mapping(outline),
-                "properties": findings.values(item),
+                "id": item.id,
+                "geometry": mapping(shape),
+                "properties": dict(item.values),
             }
         )
     document = {
@@ -41,13 +39,13 @@ def write_geojson(findings: Findings, path: Path, progress: OnProgress = silent)
 
 
 def write_csv(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """Write a table of one row per finding, with its outline as WKT in the last column."""
+    """Write a table of one row per finding, with its geometry as WKT in the last column."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, "wkt"])
+        writer.writerow([*findings.columns, "wkt"])
         for item in findings.items:
-            values = findings.values(item).values()
-            writer.writerow([*(safe_cell(value) for value in values), item.outline.wkt])
+            cells = [safe_cell(value) for value in item.values.values()]
+            writer.writerow([*cells, item.geometry.wkt])
 
 
 def safe_cell(value: Any) -> Any:
@@ -65,26 +63,26 @@ def safe_cell(value: Any) -> Any:
 
 
 def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = silent) -> None:
-    """Write GeoParquet 1.1 with the stored embedding of each finding's chip."""
+    """Write GeoParquet 1.1; findings that are chips with their stored embeddings."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import shapely
 
     kinds: dict[type, Any] = {int: pa.int32(), float: pa.float64(), str: pa.string()}
-    rows = [findings.values(item) for item in findings.items]
     columns = {
-        name: pa.array([row[name] for row in rows], kinds[kind])
-        for name, (kind, _) in COLUMNS.items()
+        name: pa.array([item.values[name] for item in findings.items], kinds[kind])
+        for name, (kind, _) in findings.columns.items()
     }
-    vectors = _embeddings(findings)
-    flat = pa.array(np.ascontiguousarray(vectors).ravel())
-    columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, DIMENSIONS)
-    outlines = np.array([item.outline for item in findings.items], dtype=object)
-    columns["geometry"] = pa.array(list(shapely.to_wkb(outlines)), pa.binary())
+    if findings.embeddings:
+        vectors = np.ascontiguousarray(findings.embeddings())
+        flat = pa.array(vectors.ravel())
+        columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    shapes = np.array([item.geometry for item in findings.items], dtype=object)
+    columns["geometry"] = pa.array(list(shapely.to_wkb(shapes)), pa.binary())
     geometry = {
         "encoding": "WKB",
-        "geometry_types": sorted({outline.geom_type for outline in outlines}),
-        "bbox": [float(edge) for edge in shapely.total_bounds(outlines)],
+        "geometry_types": sorted({shape.geom_type for shape in shapes}),
+        "bbox": [float(edge) for edge in shapely.total_bounds(shapes)],
     }
     geo = {
         "version": "1.1.0",
@@ -94,16 +92,3 @@ def write_geoparquet(findings: Findings, path: Path, progress: OnProgress = sile
     about = {"geo": geo, "lookalike": findings.provenance.to_dict()}
     table = pa.table(columns).replace_schema_metadata({k: json.dumps(v) for k, v in about.items()})
     pq.write_table(table, path, compression="zstd")
-
-
-def _embeddings(findings: Findings) -> np.ndarray:
-    """Float16 (n, 2048): the embeddings of the findings' chips as stored, not normalised."""
-    rows = np.array([item.hit.row for item in findings.items])
-    vectors = np.empty((len(rows), DIMENSIONS), np.float16)
-    start = 0
-    for part in findings.collection.parts:
-        in_part = np.flatnonzero((rows >= start) & (rows < start + part.rows))
-        if len(in_part):
-            vectors[in_part] = read_embeddings(part)[rows[in_part] - start]
-        start += part.rows
-    return vectors

@@ -8,10 +8,20 @@ from xml.sax.saxutils import escape
 Affine = Sequence[float]
 
 
-def window_transform(transform: Affine, col: float, row: float) -> tuple[float, ...]:
-    """The six affine coefficients of a window of a raster, from its upper left pixel."""
+def window_transform(
+    transform: Affine, col: float, row: float, step: float = 1
+) -> tuple[float, ...]:
+    """The six affine coefficients of a window of a raster.
+
+    Args:
+        transform: Of the raster.
+        col: Left edge of the window.
+        row: Its upper edge.
+        step: Side of a pixel of the window in pixels of the raster.
+    """
     a, b, c, d, e, f = transform[:6]
-    return (a, b, a * col + b * row + c, d, e, d * col + e * row + f)
+    x, y = a * col + b * row + c, d * col + e * row + f
+    return (a * step, b * step, x, d * step, e * step, y)
 
 
 def world_file(transform: Affine) -> str:

@@ -104,7 +104,7 @@ def download_chips(collection: Opened, format: PictureFormat = "png") -> FileRes
 
 
 def _export(findings: Findings, format: str, what: What, name: str = "") -> FileResponse:
-    stem = f"{proposed_name(name) if name else findings.collection.name}-{what}"
+    stem = f"{proposed_name(name) if name else findings.provenance.collection}-{what}"
     return _download(lambda folder: export(findings, format, folder / stem))
 
 

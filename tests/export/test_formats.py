@@ -215,7 +215,8 @@ def test_chip_pictures_lie_where_the_chips_are(findings, made, tmp_path):
             with rasterio.open(picture) as chip:
                 assert chip.crs.to_epsg() == 32632
                 assert chip.count == 3
-                col, row = table.cols[item.hit.row], table.rows[item.hit.row]
+                at = table.row_of(item.id)
+                col, row = table.cols[at], table.rows[at]
                 assert chip.xy(0, 0) == pytest.approx(whole.xy(row, col))
                 assert chip.xy(255, 255) == pytest.approx(whole.xy(row + 255, col + 255))
     assert "UTM" in pictures[0].with_suffix(".prj").read_text()
@@ -231,7 +232,7 @@ def test_geoparquet_has_the_embeddings_and_opens_in_geopandas(findings, made, tm
     assert frame.crs == "OGC:CRS84"
     stored = read_embeddings(made.parts[0])
     for row, item in zip(frame["embedding"], findings.items, strict=True):
-        np.testing.assert_array_equal(row, stored[item.hit.row])
+        np.testing.assert_array_equal(row, stored[made.chips.row_of(item.id)])
     about = json.loads(pq.read_metadata(path).metadata[b"lookalike"])
     assert about["model"] == MODEL.to_dict()
 
