@@ -11,7 +11,7 @@ from pipeline.cli.search import SearchOptions, Sites, with_search_options
 from pipeline.cli.terminal import Json, Name, library, print_json, print_table, progress
 from pipeline.errors import QueryError
 from pipeline.export.findings import Findings
-from pipeline.export.formats import FORMATS, Format
+from pipeline.export.formats import by_suffix
 from pipeline.export.formats import export as write
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.saved import Searches
@@ -43,7 +43,7 @@ def export(
     sites: Sites = False,
 ) -> None:
     """Write the hits of a search as a file for a GIS, a spreadsheet or a browser."""
-    format = _format_of(to)
+    format = by_suffix(to)
     open_collections = OpenCollections(library())
     if saved is None:
         recipe = options.recipe("export")
@@ -81,14 +81,6 @@ def searches(name: Name, as_json: Json = False) -> None:
     print_table(
         [key.capitalize() for key in keys], [tuple(str(row[key]) for key in keys) for row in rows]
     )
-
-
-def _format_of(path: Path) -> Format:
-    for format in FORMATS.values():
-        if path.name.endswith(format.suffix):
-            return format
-    known = ", ".join(format.suffix for format in FORMATS.values())
-    raise QueryError("No format has this suffix", where=path.name, remedy=f"Use one of {known}")
 
 
 def _check_alone(context: typer.Context, options: SearchOptions) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import QueryError
-from pipeline.export import geopackage, html_map, kml, picture_zip
+from pipeline.export import geopackage, html_map, kml, picture_zip, shapefile
 from pipeline.export.findings import Findings
 from pipeline.export.tables import write_csv, write_geojson, write_geoparquet
 from pipeline.files import replacing
@@ -44,6 +44,8 @@ FORMATS: dict[str, Format] = {
                "QGIS, geojson.io, any web map", write_geojson),
         Format("gpkg", "GeoPackage", ".gpkg", "application/geopackage+sqlite3",
                "QGIS, styled; ArcGIS", geopackage.write),
+        Format("shapefile", "Shapefile", ".shp.zip", "application/zip",
+               "any GIS, older ones too", shapefile.write),
         Format("kmz", "KML with pictures", ".kmz", "application/vnd.google-earth.kmz",
                "Google Earth", kml.write),
         Format("csv", "CSV", ".csv", "text/csv", "spreadsheets", write_csv),
@@ -56,6 +58,32 @@ FORMATS: dict[str, Format] = {
                "any browser, offline", html_map.write),
     )
 }  # fmt: skip
+
+
+def format_named(name: str, formats: Mapping[str, Format] = FORMATS) -> Format:
+    """The format with a name.
+
+    Raises:
+        QueryError: If there is none.
+    """
+    if name not in formats:
+        raise QueryError(
+            "Unknown export format", where=name[:40], remedy=f"Use one of {', '.join(formats)}"
+        )
+    return formats[name]
+
+
+def by_suffix(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
+    """The format that a file's suffix chooses; of several that fit, the longest does.
+
+    Raises:
+        QueryError: If no format has this suffix.
+    """
+    fitting = [format for format in formats.values() if path.name.endswith(format.suffix)]
+    if not fitting:
+        known = ", ".join(format.suffix for format in formats.values())
+        raise QueryError("No format has this suffix", where=path.name, remedy=f"Use one of {known}")
+    return max(fitting, key=lambda format: len(format.suffix))
 
 
 def export(findings: Findings, name: str, path: Path, progress: OnProgress = silent) -> Path:
@@ -74,13 +102,7 @@ def export(findings: Findings, name: str, path: Path, progress: OnProgress = sil
         QueryError: If the format is unknown, or there is nothing to export.
         StorageError: If the disk is full or not writable; no partial file is left.
     """
-    format = FORMATS.get(name)
-    if format is None:
-        raise QueryError(
-            "Unknown export format",
-            where=name[:40],
-            remedy=f"Use one of {', '.join(FORMATS)}",
-        )
+    format = format_named(name)
     if not findings.items:
         raise QueryError(
             "There is nothing to export", remedy="Search first, or lower the threshold"

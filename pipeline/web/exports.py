@@ -15,7 +15,7 @@ from starlette.responses import FileResponse
 from pipeline.collection.names import proposed_name
 from pipeline.export import chip_files
 from pipeline.export.findings import Findings
-from pipeline.export.formats import FORMATS, export
+from pipeline.export.formats import FORMATS, export, format_named
 from pipeline.search.service import find
 from pipeline.search.sites import merge
 from pipeline.web.bodies import RecipeBody, read, request_body
@@ -25,8 +25,7 @@ from pipeline.web.saved_searches import OpenedSearches, SearchId
 
 router = APIRouter(prefix="/api/collections/{name}", tags=["Exports"])
 
-_MEDIA_TYPES = {made.suffix: made.media_type for made in FORMATS.values()}
-_EXPORTED = file(*_MEDIA_TYPES.values())
+_EXPORTED = file(*(made.media_type for made in FORMATS.values()))
 
 What = Literal["hits", "sites"]
 Format = Annotated[
@@ -100,19 +99,21 @@ def download_chips(collection: Opened, format: PictureFormat = "png") -> FileRes
         chip_files.archive(collection, path, format=made)
         return path
 
-    return _download(write)
+    return _download(write, "application/zip")
 
 
 def _export(findings: Findings, format: str, what: What, name: str = "") -> FileResponse:
     stem = f"{proposed_name(name) if name else findings.provenance.collection}-{what}"
-    return _download(lambda folder: export(findings, format, folder / stem))
+    media_type = format_named(format).media_type
+    return _download(lambda folder: export(findings, format, folder / stem), media_type)
 
 
-def _download(write: Callable[[Path], Path]) -> FileResponse:
+def _download(write: Callable[[Path], Path], media_type: str) -> FileResponse:
     """A file that is removed once it was sent.
 
     Args:
         write: Writes it below a folder and returns its path.
+        media_type: Its media type.
     """
     folder = tempfile.TemporaryDirectory(prefix="lookalike-export-")
     try:
@@ -122,7 +123,7 @@ def _download(write: Callable[[Path], Path]) -> FileResponse:
         raise
     return FileResponse(
         path,
-        media_type=_MEDIA_TYPES[path.suffix],
+        media_type=media_type,
         filename=path.name,
         background=BackgroundTask(folder.cleanup),
     )

@@ -178,6 +178,55 @@ def test_geopackage_of_a_single_hit_has_a_style_too(made, tmp_path):
     assert path.exists()
 
 
+def test_shapefile_opens_in_geopandas_with_names_of_ten_characters(findings, tmp_path):
+    import geopandas
+
+    path = export(findings, "shapefile", tmp_path / "found")
+    frame = geopandas.read_file(path)
+    assert frame.crs.to_epsg() == 4326
+    assert list(frame.columns) == [
+        "rank", "id", "score", "chips", "mark", "note", "longitude", "latitude", "date", "gsd_m",
+        "scene", "title", "source_url", "license", "collection", "query", "parameters", "model",
+        "software", "geometry",
+    ]  # fmt: skip
+    assert frame["rank"].tolist() == [1, 2, 3, 4]
+    assert frame["score"].tolist() == [0.9, 0.85, 0.8, 0.75]
+    assert frame["title"].tolist() == [TITLE] * 4
+    for shape, item in zip(frame.geometry, findings.items, strict=True):
+        assert shape.equals_exact(item.geometry.normalize(), 1e-9) or shape.equals(item.geometry)
+    with zipfile.ZipFile(path) as archive:
+        assert {"lookalikes.shp", "lookalikes.shx", "lookalikes.dbf"} <= set(archive.namelist())
+        assert archive.read("lookalikes.cpg") == b"UTF-8"
+        assert b"WGS_1984" in archive.read("lookalikes.prj")
+        assert json.loads(archive.read("provenance.json"))["collection"] == "bay"
+        about = archive.read("README.txt").decode()
+    assert "title      scene title (column scene_title)" in about
+    assert "No text was cut" in about
+
+
+def test_a_long_text_in_a_shapefile_is_cut_and_the_readme_says_so(made, tmp_path):
+    import geopandas
+
+    hits = some_hits(made)
+    notes = {hits[0].id: "Salzgärten über dem Fluß " * 40, hits[1].id: "brick kiln"}
+    findings = Findings.of(made, hits, Recipe(chip="x"), notes=notes)
+    path = export(findings, "shapefile", tmp_path / "found")
+    first, second = geopandas.read_file(path)["note"][:2]
+    assert notes[hits[0].id].startswith(first.removesuffix("…"))
+    assert first.endswith("…")
+    assert 240 < len(first.encode()) <= 254
+    assert second == "brick kiln"
+    with zipfile.ZipFile(path) as archive:
+        assert "were cut and end in …: note." in archive.read("README.txt").decode()
+
+
+def test_a_shapefile_can_be_read_back_as_an_area(findings, made, tmp_path):
+    from pipeline.geo.area import Area
+
+    area = Area.from_file(export(findings, "shapefile", tmp_path / "found"))
+    assert shapely.intersects_xy(area.geometry, *made.chips.centres[[0, 15]].T).all()
+
+
 def test_kmz_has_a_picture_for_every_place(findings, tmp_path):
     from PIL import Image
 
@@ -293,6 +342,11 @@ def test_terminal_exports_a_search_and_a_saved_one(made, tmp_path, monkeypatch):
     wanted = ["export", "bay", "--saved", saved.id, "--sites", "--to", str(to)]
     assert CliRunner().invoke(app, wanted).exit_code == 0
     assert json.loads(to.read_text())["provenance"]["recipe"] == {"chip": chip}
+    to = tmp_path / "found.shp.zip"
+    called = CliRunner().invoke(app, ["export", "bay", "--chip", chip, "--k", "3", "--to", str(to)])
+    assert called.exit_code == 0, called.output
+    with zipfile.ZipFile(to) as archive:
+        assert "lookalikes.shp" in archive.namelist()
     for wrong in (["--to", "x.dwg", "--chip", chip], ["--to", "x.csv"]):
         assert isinstance(CliRunner().invoke(app, ["export", "bay", *wrong]).exception, QueryError)
     settings.cache_clear()

@@ -253,10 +253,13 @@ def test_k_counts_sites_when_sites_are_asked_for(client, chips):
 
 
 @pytest.mark.parametrize("what", ["hits", "sites"])
-def test_search_is_exported_at_once(client, chips, what):
-    body = {"chip": chips[0], "k": 4, "format": "chips", "what": what}
+@pytest.mark.parametrize(("format", "suffix"), [("chips", ".zip"), ("shapefile", ".shp.zip")])
+def test_search_is_exported_at_once(client, chips, what, format, suffix):
+    body = {"chip": chips[0], "k": 4, "format": format, "what": what}
     answer = client.post(f"{BAY}/export", json=body)
     assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/zip"
+    assert f"-{what}{suffix}" in answer.headers["Content-Disposition"]
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert json.loads(archive.read("provenance.json"))["parameters"] == {
             "k": 4,
