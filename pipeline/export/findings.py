@@ -198,6 +198,7 @@ class Findings:
         provenance: Their origin.
         columns: Names, types and descriptions of their values.
         kind: What they are.
+        name: Name of the saved search or detector, or "".
         embeddings: Reads the float16 (n, 2048) embeddings of their chips, or None.
     """
 
@@ -206,6 +207,7 @@ class Findings:
     provenance: Provenance
     columns: Columns = field(default_factory=lambda: COLUMNS)
     kind: Kind = "chips"
+    name: str = ""
     embeddings: Callable[[], np.ndarray] | None = None
 
     @classmethod
@@ -248,7 +250,9 @@ class Findings:
             for result, hit in zip(results, hits, strict=True)
         )
         rows = np.array([hit.row for hit in hits])
-        return cls(items, scenes, provenance, embeddings=lambda: _embeddings(collection, rows))
+        return cls(
+            items, scenes, provenance, name=name, embeddings=lambda: _embeddings(collection, rows)
+        )
 
     @property
     def noun(self) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import QueryError
-from pipeline.export import geopackage, html_map, kml, picture_zip, shapefile
+from pipeline.export import coco, geopackage, html_map, kml, picture_zip, shapefile
 from pipeline.export.findings import Findings
 from pipeline.export.tables import write_csv, write_geojson, write_geoparquet
 from pipeline.files import replacing
@@ -21,7 +21,7 @@ class Format:
     """A file format for findings.
 
     Attributes:
-        name: Key in `FORMATS`.
+        name: Key in `FORMATS` or `OBJECT_FORMATS`.
         title: Displayed name.
         suffix: File name extension, with its dot.
         media_type: Media type of the download.
@@ -60,6 +60,25 @@ FORMATS: dict[str, Format] = {
 }  # fmt: skip
 
 
+#: The formats of objects: those of chips, and COCO JSON of what was marked.
+OBJECT_FORMATS: dict[str, Format] = {
+    **FORMATS,
+    "geoparquet": replace(FORMATS["geoparquet"], title="GeoParquet"),
+    "chips": replace(FORMATS["chips"], title="Pictures"),
+    "coco": Format(
+        "coco", "COCO JSON of good marks", ".coco.json", "application/json",
+        "programs that train networks", coco.write),
+    "coco-all": Format(
+        "coco-all", "COCO JSON of good and bad marks", ".coco-all.json", "application/json",
+        "programs that train networks", coco.write_with_bad),
+}  # fmt: skip
+
+
+def formats_of(findings: Findings) -> dict[str, Format]:
+    """The formats that findings can be written in."""
+    return OBJECT_FORMATS if findings.kind == "objects" else FORMATS
+
+
 def format_named(name: str, formats: Mapping[str, Format] = FORMATS) -> Format:
     """The format with a name.
 
@@ -91,7 +110,7 @@ def export(findings: Findings, name: str, path: Path, progress: OnProgress = sil
 
     Args:
         findings: The findings.
-        name: Key of `FORMATS`.
+        name: Key of `formats_of(findings)`.
         path: Destination; the format's suffix is appended if missing.
         progress: Called for each finding by formats with pictures; may cancel.
 
@@ -102,7 +121,7 @@ def export(findings: Findings, name: str, path: Path, progress: OnProgress = sil
         QueryError: If the format is unknown, or there is nothing to export.
         StorageError: If the disk is full or not writable; no partial file is left.
     """
-    format = format_named(name)
+    format = format_named(name, formats_of(findings))
     if not findings.items:
         raise QueryError(
             "There is nothing to export", remedy="Search first, or lower the threshold"

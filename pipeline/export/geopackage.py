@@ -60,6 +60,7 @@ def _write(findings: Findings, path: Path) -> None:
     layer, frame = findings.noun, frame_of(findings)
     frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio")
     scores = [item.score for item in findings.items]
+    points = (frame.geom_type == "Point").all()
     with sqlite3.connect(path) as database:
         database.executescript(_METADATA)
         database.execute(_STYLES)
@@ -67,7 +68,7 @@ def _write(findings: Findings, path: Path) -> None:
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
             "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner) "
             "VALUES ('', '', ?, 'geom', 'By score', ?, '', 1, 'Lookalikes by score', '')",
-            (layer, style(scores, findings.columns)),
+            (layer, style(scores, findings.columns, points)),
         )
         database.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) "
@@ -93,8 +94,14 @@ def _write(findings: Findings, path: Path) -> None:
     database.close()
 
 
-def style(scores: list[float], columns: Columns) -> str:
-    """A QGIS layer style (QML): five classes by score, ranks as labels, facts as map tips."""
+def style(scores: list[float], columns: Columns, points: bool = False) -> str:
+    """A QGIS layer style (QML): five classes by score, ranks as labels, facts as map tips.
+
+    Args:
+        scores: All scores.
+        columns: The columns of the layer.
+        points: Whether its geometries are points instead of polygons.
+    """
     edges = np.linspace(max(scores), min(scores), len(RAMP) + 1)
     ranges, symbols = [], []
     for number, colour in enumerate(RAMP):
@@ -105,7 +112,7 @@ def style(scores: list[float], columns: Columns) -> str:
             f'<range symbol="{number}" render="true" label={label} '
             f'lower="{lower - 1e-6:.6f}" upper="{upper + 1e-6:.6f}"/>'
         )
-        symbols.append(_symbol(number, colour))
+        symbols.append(_symbol(number, colour, points))
     aliases = "".join(
         f"<alias field={quoteattr(name)} index={quoteattr(str(number))} name={quoteattr(about)}/>"
         for number, (name, (_, about)) in enumerate(columns.items())
@@ -129,7 +136,8 @@ def style(scores: list[float], columns: Columns) -> str:
     )
 
 
-def _symbol(number: int, colour: str) -> str:
+def _symbol(number: int, colour: str, points: bool) -> str:
+    kind, layer = ("marker", "SimpleMarker") if points else ("fill", "SimpleFill")
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     options = "".join(
         f'<Option type="QString" name="{name}" value="{value}"/>'
@@ -143,7 +151,7 @@ def _symbol(number: int, colour: str) -> str:
         }.items()
     )
     return (
-        f'<symbol type="fill" name="{number}" alpha="1" clip_to_extent="1">'
-        f'<layer class="SimpleFill" enabled="1" pass="0" locked="0">'
+        f'<symbol type="{kind}" name="{number}" alpha="1" clip_to_extent="1">'
+        f'<layer class="{layer}" enabled="1" pass="0" locked="0">'
         f'<Option type="Map">{options}</Option></layer></symbol>'
     )

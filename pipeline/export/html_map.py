@@ -47,8 +47,10 @@ def write(findings: Findings, path: Path, progress: OnProgress = silent) -> None
         overlay = folium.raster_layers.ImageOverlay(url, bounds, name=escape(scene.title))
         overlay.add_to(page)
     features = _features(findings, progress)
+    points = all(item.geometry.geom_type == "Point" for item in findings.items)
     layer = folium.GeoJson(
         features,
+        marker=folium.CircleMarker(radius=7) if points else None,
         name=findings.noun.capitalize(),
         style_function=lambda feature: feature["properties"]["style"],
         highlight_function=lambda _: {"weight": 4},

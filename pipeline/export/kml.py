@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -61,8 +62,14 @@ def _placemark(parent: ElementTree.Element, findings: Findings, item: Finding) -
         _text(ElementTree.SubElement(mark, "TimeStamp"), "when", date)
     extended = ElementTree.SubElement(mark, "ExtendedData")
     for name, value in item.values.items():
-        _text(ElementTree.SubElement(extended, "Data", name=name), "value", str(value))
+        _text(
+            ElementTree.SubElement(extended, "Data", name=name),
+            "value",
+            "" if value is None else str(value),
+        )
     shapes = ElementTree.SubElement(mark, "MultiGeometry")
+    if item.geometry.geom_type == "Point":
+        _coordinates(ElementTree.SubElement(shapes, "Point"), item.geometry.coords)
     for polygon in polygons_of(item.geometry):
         shape = ElementTree.SubElement(shapes, "Polygon")
         _ring(ElementTree.SubElement(shape, "outerBoundaryIs"), polygon.exterior)
@@ -71,8 +78,11 @@ def _placemark(parent: ElementTree.Element, findings: Findings, item: Finding) -
 
 
 def _ring(parent: ElementTree.Element, ring: LinearRing) -> None:
-    line = ElementTree.SubElement(parent, "LinearRing")
-    _text(line, "coordinates", " ".join(f"{x:.7f},{y:.7f}" for x, y in ring.coords))
+    _coordinates(ElementTree.SubElement(parent, "LinearRing"), ring.coords)
+
+
+def _coordinates(parent: ElementTree.Element, points: Iterable[tuple[float, float]]) -> None:
+    _text(parent, "coordinates", " ".join(f"{x:.7f},{y:.7f}" for x, y in points))
 
 
 def _text(parent: ElementTree.Element, tag: str, text: str) -> None:

@@ -12,7 +12,7 @@ RAMP = ("#fcffa4", "#fac228", "#f57d15", "#d44842", "#9f2a63")
 
 def colour_class(findings: Findings, item: Finding) -> int:
     """Index in `RAMP` by rank, so that every colour has about the same number of findings."""
-    return (item.rank - 1) * len(RAMP) // len(findings.items)
+    return min((item.rank - 1) * len(RAMP) // len(findings.items), len(RAMP) - 1)
 
 
 def pop_up(item: Finding, picture: str, size: int) -> str:

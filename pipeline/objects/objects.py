@@ -193,10 +193,8 @@ def _on_ground(scene: Scene, boxes: np.ndarray) -> tuple[np.ndarray, ...]:
     from pyproj import Geod
 
     col, row, width, height = boxes.T
-    x = np.stack([col, col - width / 2, col + width / 2, col, col])
-    y = np.stack([row, row, row, row - height / 2, row + height / 2])
+    x = np.stack([col - width / 2, col, col + width / 2, col, col])
+    y = np.stack([row, row - height / 2, row, row + height / 2, row])
     lon, lat = scene.georeference.lonlat(x, y)
-    geod = Geod(ellps="WGS84")
-    *_, width_m = geod.inv(lon[1], lat[1], lon[2], lat[2])
-    *_, height_m = geod.inv(lon[3], lat[3], lon[4], lat[4])
-    return wrap_longitude(lon[0], scene.centre_lon), lat[0], width_m, height_m
+    _, _, sides = Geod(ellps="WGS84").inv(lon[:2], lat[:2], lon[2:4], lat[2:4])
+    return wrap_longitude(lon[4], scene.centre_lon), lat[4], *sides

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse
 from pipeline.collection.names import proposed_name
 from pipeline.export import chip_files
 from pipeline.export.findings import Findings
-from pipeline.export.formats import FORMATS, export, format_named
+from pipeline.export.formats import FORMATS, export, format_named, formats_of
 from pipeline.search.service import find
 from pipeline.search.sites import merge
 from pipeline.web.bodies import RecipeBody, read, request_body
@@ -104,7 +104,7 @@ def download_chips(collection: Opened, format: PictureFormat = "png") -> FileRes
 
 def _export(findings: Findings, format: str, what: What, name: str = "") -> FileResponse:
     stem = f"{proposed_name(name) if name else findings.provenance.collection}-{what}"
-    media_type = format_named(format).media_type
+    media_type = format_named(format, formats_of(findings)).media_type
     return _download(lambda folder: export(findings, format, folder / stem), media_type)
 
 
