@@ -23,7 +23,7 @@ from pipeline.files import replacing
 from pipeline.imagery import geotiff
 from pipeline.imagery.cog import copy_as_cog
 from pipeline.imagery.formats import open_raster
-from pipeline.objects.outlines import CELL
+from pipeline.model.resnet import CELL_PIXELS
 
 if TYPE_CHECKING:
     from pipeline.export.findings import Provenance
@@ -54,7 +54,7 @@ class ScoreMap:
         The window at row r and column c has its centre (c + window / 2) cells from the left edge of
         the scene, and the centre of a pixel lies half a pixel from its corner.
         """
-        cell = CELL / self.scale
+        cell = CELL_PIXELS / self.scale
         corner = (self.window - 1) / 2 * cell
         return window_transform(self.scene.transform, corner, corner, cell)
 
@@ -193,7 +193,7 @@ def _tags(score_map: ScoreMap, about: Provenance, threshold: float | None) -> di
         "PARAMETERS": about.common["parameters"],
         "CELLS": json.dumps(about.model.to_dict(), sort_keys=True),
         "SCALE": f"{score_map.scale:g}",
-        "WINDOW_PIXELS": f"{score_map.window * CELL / score_map.scale:g}",
+        "WINDOW_PIXELS": f"{score_map.window * CELL_PIXELS / score_map.scale:g}",
         "THRESHOLD": "" if threshold is None else f"{threshold:g}",
         "CREATED": about.created,
     }

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.geo.antimeridian import wrap_longitude
 from pipeline.geo.polygons import polygons_of
+from pipeline.model.resnet import CELL_PIXELS
 
 if TYPE_CHECKING:
     from shapely.geometry import Point, Polygon
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from pipeline.imagery.scene import Scene
 
-#: Pixels given to the network for each cell.
-CELL = 16
 #: Maximum distance in cells by which the simplified outline may miss the contour.
 TOLERANCE = 0.1
 #: Minimum area in cells; a smaller piece is a tip above the threshold and shows no shape.
@@ -62,7 +61,7 @@ def outlines(
     thin = shapely.simplify([pieces[i] for i in kept], TOLERANCE)
 
     def to_degrees(points: np.ndarray) -> np.ndarray:
-        cols, rows = ((points + window / 2) * CELL / scale).T
+        cols, rows = ((points + window / 2) * CELL_PIXELS / scale).T
         lon, lat = scene.georeference.lonlat(cols, rows)
         return np.column_stack([wrap_longitude(lon, scene.centre_lon), lat]).round(7)
 

@@ -1,0 +1,308 @@
+"""Score maps: how much every window of a scene looks like what is sought.
+
+A window is a square of 4×4 object cells.  Its score is linear in the unit vector of the sum of its
+cells:
+
+    score = weights · sum / |sum| + bias
+
+The product with the weights is taken cell by cell, before the sum.  So one pass over the codes
+gives a number for each cell, and a box sum of these numbers ranks every window: no index of windows
+is needed.  The lengths of the sums do not depend on the query.  They are computed once
+(`inverse_lengths`) and kept beside the index.
+
+Work is done in pieces that fit a core's cache, by two threads: numpy releases the interpreter while
+it computes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.model.basis import COMPONENTS, NO_DATA
+
+if TYPE_CHECKING:
+    from pipeline.collection.cell_files import CellBlock, SceneCells
+
+#: Side of a window in cells.
+WINDOW = 4
+#: A window with more than this share of cells without data is not scored.
+MOST_EMPTY = 0.5
+#: Cells multiplied at a time: their float32 copies fit a core's cache.
+_PIECE = 4096
+#: Cells multiplied in one call of OpenBLAS.
+_BATCH = 128
+#: Windows along an edge of the tiles whose lengths are computed at a time.
+_TILE = 32
+#: Rows of a map summed at a time.
+_BAND = 64
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Local maxima of a score map, best first.
+
+    Attributes:
+        rows: int (n,), row of each window in the map.
+        cols: int (n,), column.
+        scores: float32 (n,).
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def first(self, count: int) -> Peaks:
+        """The best `count`."""
+        return Peaks(self.rows[:count], self.cols[:count], self.scores[:count])
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(len(os.sched_getaffinity(0)), 1), thread_name_prefix="scan")
+
+
+def map_shape(cells: SceneCells) -> tuple[int, int]:
+    """Rows and columns of the score map of a scene."""
+    return max(cells.height - WINDOW + 1, 0), max(cells.width - WINDOW + 1, 0)
+
+
+def inverse_lengths(cells: SceneCells) -> np.ndarray:
+    """One over the length of the sum of each window's cells; 0 where the window is not scored.
+
+    Args:
+        cells: Cells of a scene.
+
+    Returns:
+        float32, of `map_shape`.
+    """
+    height, width = map_shape(cells)
+    inverse = np.zeros((height, width), np.float32)
+
+    def band(top: int) -> None:
+        bottom = min(top + _TILE, height)
+        codes = cells.rows(top, bottom + WINDOW - 1)
+        for left in range(0, width, _TILE):
+            part = codes[:, left : left + _TILE + WINDOW - 1]
+            inverse[top:bottom, left : left + _TILE] = _inverse(part, cells.steps)
+
+    if height and width:
+        list(_pool().map(band, range(0, height, _TILE)))
+    return inverse
+
+
+def _inverse(codes: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """`inverse_lengths` of the windows of an array of codes (h, w, 64): (h - 3, w - 3)."""
+    empty = codes[..., 0] == NO_DATA
+    values = codes.astype(np.float32)
+    values *= steps
+    values[empty] = 0
+    sums = box_sums(values)
+    lengths = np.sqrt(np.einsum("...j,...j->...", sums, sums))
+    scored = box_sums(empty.astype(np.float32)) <= MOST_EMPTY * WINDOW**2
+    inverse = np.zeros(lengths.shape, np.float32)
+    np.divide(1, lengths, out=inverse, where=scored & (lengths > 0))
+    return inverse
+
+
+def score_map(
+    cells: SceneCells,
+    inverse: np.ndarray,
+    weights: np.ndarray,
+    bias: float = 0.0,
+    check: Callable[[], None] | None = None,
+) -> np.ndarray:
+    """The score of every window of a scene.
+
+    Args:
+        cells: Cells of the scene.
+        inverse: Its `inverse_lengths`.
+        weights: float (64,) by which unit vectors of windows are multiplied.
+        bias: Added to the product.
+        check: Called between pieces; raises to stop.
+
+    Returns:
+        float32, of `map_shape`; NaN where a window is not scored.
+    """
+    products = cell_products(cells, weights, check)
+    return _windows(products, inverse, bias)
+
+
+def cell_products(
+    cells: SceneCells, weights: np.ndarray, check: Callable[[], None] | None = None
+) -> np.ndarray:
+    """float32 (height, width): each cell's components times the weights; 0 without data."""
+    products = np.zeros((cells.height, cells.width), np.float32)
+    scaled = (np.asarray(weights, np.float32) * cells.steps).astype(np.float32)
+
+    def multiply(piece: tuple[CellBlock, int, int]) -> None:
+        block, first, last = piece
+        if check is not None:
+            check()
+        codes = block.codes[first:last]
+        found = _times(codes.reshape(-1, COMPONENTS), scaled).reshape(codes.shape[:2])
+        top, columns = block.window.row, block.window.slices[1]
+        into = products[top + first : top + last, columns]
+        empty = codes[..., 0] == NO_DATA
+        np.copyto(into, found, where=~empty)
+
+    list(_pool().map(multiply, _pieces(cells.blocks)))
+    return products
+
+
+def _times(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float32 (n,): codes (n, 64) times weights (64,).
+
+    In batches that are too small for OpenBLAS to start its own threads, which would compete with
+    ours for the same cores.
+    """
+    values = codes.astype(np.float32)
+    whole = len(values) // _BATCH * _BATCH
+    found = np.empty(len(values), np.float32)
+    batches = values[:whole].reshape(-1, _BATCH, COMPONENTS)
+    np.matmul(batches, weights, out=found[:whole].reshape(-1, _BATCH))
+    np.matmul(values[whole:], weights, out=found[whole:])
+    return found
+
+
+def _pieces(blocks: Sequence[CellBlock]) -> Iterator[tuple[CellBlock, int, int]]:
+    for block in blocks:
+        rows = max(_PIECE // block.window.width, 1)
+        for first in range(0, block.window.height, rows):
+            yield block, first, min(first + rows, block.window.height)
+
+
+def _windows(products: np.ndarray, inverse: np.ndarray, bias: float) -> np.ndarray:
+    scores = np.empty_like(inverse)
+
+    def band(top: int) -> None:
+        bottom = min(top + _BAND, len(inverse))
+        part = inverse[top:bottom]
+        sums = box_sums(products[top : bottom + WINDOW - 1])
+        sums *= part
+        if bias:
+            sums += np.float32(bias)
+        sums[part == 0] = np.nan
+        scores[top:bottom] = sums
+
+    list(_pool().map(band, range(0, len(inverse), _BAND)))
+    return scores
+
+
+def box_sums(values: np.ndarray) -> np.ndarray:
+    """Sums over all windows of an array (h, w, …): (h - 3, w - 3, …)."""
+    pairs = values[:-1] + values[1:]
+    rows = pairs[:-2] + pairs[2:]
+    pairs = rows[:, :-1] + rows[:, 1:]
+    return pairs[:, :-2] + pairs[:, 2:]
+
+
+def window_vectors(cells: SceneCells, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Unit vectors, float32 (n, 64), of the windows whose first cell is at (row, column)."""
+    vectors = np.empty((len(rows), COMPONENTS), np.float32)
+    order = np.argsort(rows, kind="stable")
+    for part in np.array_split(order, max(len(order) // 256, 1)):
+        if not len(part):
+            continue
+        top = int(rows[part].min())
+        codes = cells.rows(top, int(rows[part].max()) + WINDOW)
+        for i in part.tolist():
+            down, across = int(rows[i]) - top, int(cols[i])
+            square = codes[down : down + WINDOW, across : across + WINDOW].astype(np.float32)
+            square[square[..., 0] == NO_DATA] = 0
+            vectors[i] = square.sum((0, 1)) * cells.steps
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12)
+
+
+def peaks(
+    scores: np.ndarray,
+    radius: float,
+    limit: int,
+    *,
+    threshold: float = -np.inf,
+    eligible: np.ndarray | None = None,
+) -> Peaks:
+    """Local maxima, each at least `radius` cells from every better one, best first.
+
+    Args:
+        scores: float (h, w), NaN where a window is not scored.
+        radius: Distance in cells, the larger of down and across, below which two maxima are one
+            object.
+        limit: Maximum number.
+        threshold: Minimum score.
+        eligible: bool (h, w), False for windows that may not be found.
+    """
+    tops = _local_maxima(scores, threshold)
+    if eligible is not None:
+        tops &= eligible
+    flat = np.flatnonzero(tops)
+    values = scores.ravel()[flat]
+    # Most maxima lie under better ones: several times the limit are looked at, then all.
+    for most in (max(8 * limit, 4096), len(flat)):
+        found = _suppressed(scores.shape, flat, values, radius, limit, most)
+        if len(found) == limit or most >= len(flat):
+            break
+    rows, cols = np.unravel_index(found, scores.shape)
+    return Peaks(rows, cols, scores.ravel()[found])
+
+
+def _local_maxima(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """bool (h, w): no neighbour is better."""
+    tops = np.empty(scores.shape, bool)
+    height = len(scores)
+
+    def band(top: int) -> None:
+        bottom = min(top + _BAND, height)
+        first, last = max(top - 1, 0), min(bottom + 1, height)
+        part = np.nan_to_num(scores[first:last], nan=-np.inf)
+        across = part.copy()
+        np.maximum(across[:, 1:], part[:, :-1], out=across[:, 1:])
+        np.maximum(across[:, :-1], part[:, 1:], out=across[:, :-1])
+        best = across.copy()
+        np.maximum(best[1:], across[:-1], out=best[1:])
+        np.maximum(best[:-1], across[1:], out=best[:-1])
+        inner = slice(top - first, bottom - first)
+        np.greater_equal(part[inner], best[inner], out=tops[top:bottom])
+        tops[top:bottom] &= part[inner] >= max(threshold, np.finfo(np.float32).min)
+
+    list(_pool().map(band, range(0, height, _BAND)))
+    return tops
+
+
+def _suppressed(
+    shape: tuple[int, ...],
+    flat: np.ndarray,
+    values: np.ndarray,
+    radius: float,
+    limit: int,
+    most: int,
+) -> np.ndarray:
+    """The maxima that stay, best first; of equal ones the first in reading order."""
+    if most < len(flat):
+        chosen = np.sort(np.argpartition(-values, most - 1)[:most])
+        flat, values = flat[chosen], values[chosen]
+    flat = flat[np.argsort(-values, kind="stable")]
+    reach = int(np.ceil(radius)) - 1
+    if reach < 1:
+        return flat[:limit]
+    taken = np.zeros(shape, bool)
+    rows, cols = (axis.tolist() for axis in np.unravel_index(flat, shape))
+    kept = []
+    for place, row, col in zip(flat.tolist(), rows, cols, strict=True):
+        if taken[row, col]:
+            continue
+        kept.append(place)
+        if len(kept) == limit:
+            break
+        taken[max(row - reach, 0) : row + reach + 1, max(col - reach, 0) : col + reach + 1] = True
+    return np.array(kept, np.int64)
