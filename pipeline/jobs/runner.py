@@ -178,7 +178,7 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
             stage, unit = stage_of(tasks[0])
             new = sum(task.size for task in tasks)
             seconds = time.monotonic() - started
-            jobs.tell(job.id, f"{stage}: {new} new {unit} in {seconds:.1f} s, {done} existing")
+            jobs.tell(job.id, f"{stage}: {new} new {unit}, {done} existing, in {seconds:.1f} s")
         made.extend(blocks)
         return blocks
 

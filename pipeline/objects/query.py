@@ -1,0 +1,77 @@
+"""Query vectors: what the network sees of a thing, turned four ways.
+
+A thing seen from above has no up.  The surroundings of the example are cut out, turned by quarter
+turns and passed through the network; the mean of the four vectors finds more than any of them
+(docs/objects.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.imagery.reader import SceneReader
+from pipeline.model.basis import quantise
+from pipeline.model.cells import HALO, rescale
+from pipeline.model.resnet import CELL_PIXELS
+from pipeline.objects.scan import WINDOW
+from pipeline.vectors import normalise
+
+if TYPE_CHECKING:
+    from pipeline.model.cells import CellEmbedder
+    from pipeline.objects.places import Spot
+
+#: Side, in pixels given to the network, of the picture around an example.
+PICTURE = WINDOW * CELL_PIXELS + 2 * HALO
+#: Pictures passed through the network at a time.
+_BATCH = 16
+
+
+def turned_vectors(
+    spots: Sequence[Spot], scale: float, embedder: CellEmbedder, steps: np.ndarray
+) -> np.ndarray:
+    """Unit vectors of the windows at the centres of examples, turned by 0, 90, 180 and 270 degrees.
+
+    Args:
+        spots: The examples.
+        scale: Pixels given to the network per pixel of the imagery.
+        embedder: Makes cells.
+        steps: float32 (64,), the basis's.
+
+    Returns:
+        float32 (n, 4, 64).
+
+    Raises:
+        DamagedError: If the imagery cannot be read.
+    """
+    pictures = np.stack([picture_of(spot, scale) for spot in spots])
+    turned = np.concatenate(
+        [np.ascontiguousarray(np.rot90(pictures, turns, axes=(1, 2))) for turns in range(4)]
+    )
+    vectors = np.concatenate(
+        [
+            centre_vectors(embedder.components(turned[start : start + _BATCH]), steps)
+            for start in range(0, len(turned), _BATCH)
+        ]
+    )
+    return vectors.reshape(4, len(spots), -1).transpose(1, 0, 2)
+
+
+def centre_vectors(components: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Unit vectors (n, 64) of the middle windows of components (n, h, w, 64)."""
+    first = (components.shape[1] - WINDOW) // 2
+    middle = components[:, first : first + WINDOW, first : first + WINDOW]
+    # Through the same codes as the cells that they are compared with.
+    codes = quantise(middle).astype(np.float32) * steps
+    return normalise(codes.sum((1, 2)))
+
+
+def picture_of(spot: Spot, scale: float) -> np.ndarray:
+    """uint8 (320, 320, 3): an example and its surroundings as the network sees them."""
+    side = round(PICTURE / scale)
+    left, top = round(spot.col - side / 2), round(spot.row - side / 2)
+    with SceneReader(spot.scene) as reader:
+        pixels = reader.thumbnail(left, top, side, side, side)
+    return rescale(pixels, scale)
