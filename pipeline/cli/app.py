@@ -16,6 +16,7 @@ from pipeline.cli import (
     evaluate,
     export,
     jobs,
+    objects,
     search,
     sources,
 )
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for commands in (
-    jobs, sources, search, changes, export, evaluate, build, collections, doctor, chips,
+    jobs, sources, search, objects, changes, export, evaluate, build, collections, doctor, chips,
 ):  # fmt: skip
     commands.register(app)
 

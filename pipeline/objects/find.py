@@ -11,13 +11,14 @@ import numpy as np
 from pipeline.errors import QueryError
 from pipeline.model import loader
 from pipeline.model.basis import basis
+from pipeline.model.cells import BEST_WIDTH
 from pipeline.objects import scan
 from pipeline.objects.eligible import eligible_windows, scene_passes
 from pipeline.objects.objects import FoundObject, found_objects
 from pipeline.objects.open_cells import MappedCells, best_scale, missing, open_cells, scales_of
 from pipeline.objects.outlines import outlines
 from pipeline.objects.places import Example, Spot, spot_of
-from pipeline.objects.query import turned_vectors
+from pipeline.objects.query import framed, turned_vectors, vectors_of
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.vectors import normalise
 
@@ -84,38 +85,46 @@ class ObjectResult:
     notes: tuple[str, ...] = ()
 
 
-def ranking_of(spots: Sequence[Spot], scales: Sequence[float]) -> Ranking:
+def ranking_of(
+    spots: Sequence[Spot],
+    scales: Sequence[float],
+    picture: np.ndarray | None = None,
+    size_m: float | None = None,
+) -> Ranking:
     """The ranking by likeness to examples: the mean of their vectors, turned four ways.
 
     Args:
-        spots: The examples, at least one good.
+        spots: The examples; one is good, unless there is a picture.
         scales: The scale at which each is seen.
+        picture: A picture that the object fills, uint8 (h, h, 3).
+        size_m: Size in metres of the object in the picture.
 
     Raises:
         QueryError: If there is no good example.
     """
     good = [spot for spot in spots if spot.good]
-    if not good:
+    if not good and picture is None:
         raise QueryError(
             "There is no good example to search from",
             remedy="Mark or draw at least one object that is what you look for",
         )
     embedder, steps = loader.cells(), basis().steps
-    vectors = np.stack(
-        [
-            turned_vectors([spot], scale, embedder, steps)[0].mean(0)
-            for spot, scale in zip(spots, scales, strict=True)
-            if spot.good
-        ]
-    )
-    size = float(np.median([spot.size_m for spot in good]))
-    return Ranking(normalise(normalise(vectors).mean(0)), size)
+    vectors = [
+        turned_vectors([spot], scale, embedder, steps)[0].mean(0)
+        for spot, scale in zip(spots, scales, strict=True)
+        if spot.good
+    ]
+    if picture is not None:
+        vectors.append(vectors_of(framed(picture)[None], embedder, steps)[0].mean(0))
+    sizes = [spot.size_m for spot in good] or [size_m or 0.0]
+    return Ranking(normalise(normalise(np.stack(vectors)).mean(0)), float(np.median(sizes)))
 
 
 def find(
     collections: Sequence[Collection],
     examples: Sequence[Example],
     *,
+    picture: np.ndarray | None = None,
     size_m: float | None = None,
     k: int = 1_000,
     threshold: float | None = None,
@@ -129,7 +138,8 @@ def find(
         collections: Where to look; their objects are ranked together.  Examples lie in the first
             one unless they name another.
         examples: What to look for.
-        size_m: Width in metres of examples that have none.
+        picture: A picture that the object fills, uint8 (h, h, 3), beside or instead of examples.
+        size_m: Width in metres of examples that have none, and of the object in the picture.
         k: Maximum number of objects.
         threshold: Minimum score, -1 to 1.
         filters: Which windows may be hits.
@@ -155,7 +165,9 @@ def find(
             raise missing(collection, spot.scene.title)
         spots.append(spot)
         scales.append(best_scale(available, spot.size))
-    ranking = ranking_of(spots, scales)
+    if picture is not None and size_m is None:
+        size_m = BEST_WIDTH * min(scene.gsd for scene in collections[0].scenes.values())
+    ranking = ranking_of(spots, scales, picture, size_m)
     return rank(
         collections,
         ranking,

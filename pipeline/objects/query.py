@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.imagery.reader import SceneReader
 from pipeline.model.basis import quantise
-from pipeline.model.cells import HALO, rescale
+from pipeline.model.cells import BEST_WIDTH, HALO, rescale
 from pipeline.model.resnet import CELL_PIXELS
 from pipeline.objects.scan import WINDOW
 from pipeline.vectors import normalise
@@ -46,7 +46,11 @@ def turned_vectors(
     Raises:
         DamagedError: If the imagery cannot be read.
     """
-    pictures = np.stack([picture_of(spot, scale) for spot in spots])
+    return vectors_of(np.stack([picture_of(spot, scale) for spot in spots]), embedder, steps)
+
+
+def vectors_of(pictures: np.ndarray, embedder: CellEmbedder, steps: np.ndarray) -> np.ndarray:
+    """Unit vectors float32 (n, 4, 64) of the middles of pictures uint8 (n, 320, 320, 3), turned."""
     turned = np.concatenate(
         [np.ascontiguousarray(np.rot90(pictures, turns, axes=(1, 2))) for turns in range(4)]
     )
@@ -56,7 +60,7 @@ def turned_vectors(
             for start in range(0, len(turned), _BATCH)
         ]
     )
-    return vectors.reshape(4, len(spots), -1).transpose(1, 0, 2)
+    return vectors.reshape(4, len(pictures), -1).transpose(1, 0, 2)
 
 
 def centre_vectors(components: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -66,6 +70,20 @@ def centre_vectors(components: np.ndarray, steps: np.ndarray) -> np.ndarray:
     # Through the same codes as the cells that they are compared with.
     codes = quantise(middle).astype(np.float32) * steps
     return normalise(codes.sum((1, 2)))
+
+
+def framed(picture: np.ndarray) -> np.ndarray:
+    """A picture that an object fills, uint8 (h, h, 3), as (320, 320, 3) with surroundings.
+
+    It is resized to the width at which things are recognised best; its mirror image takes the place
+    of the surroundings, which are unknown.
+    """
+    from PIL import Image
+
+    width = round(BEST_WIDTH / 2) * 2
+    small = Image.fromarray(picture).resize((width, width), Image.Resampling.LANCZOS)
+    around = (PICTURE - width) // 2
+    return np.pad(np.asarray(small), ((around, around), (around, around), (0, 0)), "symmetric")
 
 
 def picture_of(spot: Spot, scale: float) -> np.ndarray:

@@ -1,0 +1,171 @@
+"""`python -m pipeline objects`: everything that looks like an object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.search import SearchOptions, with_search_options
+from pipeline.cli.terminal import (
+    Json,
+    checked_number,
+    count,
+    library,
+    print_json,
+    print_table,
+    progress,
+)
+from pipeline.export.findings import Findings, Provenance
+from pipeline.export.formats import OBJECT_FORMATS, by_suffix
+from pipeline.export.formats import export as write
+from pipeline.export.object_findings import object_findings
+from pipeline.export.score_map import ScoreMap, write_score_maps
+from pipeline.objects.labels import check_examples, read_labels
+from pipeline.objects.recipe import ObjectRecipe
+from pipeline.objects.service import ObjectOutcome, find_objects, maps_of
+from pipeline.search.filters import FILTERS
+from pipeline.search.open_collections import OpenCollections
+from pipeline.search.picture import load
+from pipeline.search.recipe import PARAMETERS
+
+if TYPE_CHECKING:
+    from pipeline.progress import OnProgress
+
+#: Rows of the table; a file has all.
+SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(objects)
+
+
+@with_search_options(
+    without=[name for name in PARAMETERS if name not in {"at", "box", "k", "threshold", *FILTERS}],
+    help={
+        "at": "Search from the object at this longitude and latitude.",
+        "box": "Search from the object in this box: west, south, east, north.",
+        "k": "Maximum number of objects.",
+        "max_nodata": "Maximum share without data, in percent, of the chip around an object.",
+        "min_sharpness": "Minimum sharpness of the chip around an object.",
+        "within": "Polygon that must contain the centre of an object, EPSG:4326.",
+        "away": "Minimum distance from the examples, in metres.",
+    },
+    k=1_000,
+)
+def objects(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME…", help="Collections to search, ranked together."),
+    ],
+    options: SearchOptions,
+    object_size: Annotated[
+        float | None,
+        typer.Option(
+            help="Width in metres of an object given by a point.", callback=checked_number
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="File of points or polygons with the attribute label, good or bad."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write; its suffix chooses the format.")
+    ] = None,
+    geometry: Annotated[
+        str, typer.Option(help="What a file shows of an object: outline, box or point.")
+    ] = "outline",
+    score_map: Annotated[
+        Path | None,
+        typer.Option(help="GeoTIFF to write the scores of all windows to, one for each scene."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find all objects like one that a point, a box or a label file shows."""
+    examples = read_labels(labels) if labels else ()
+    if labels:
+        check_examples(examples, labels.name)
+    recipe = ObjectRecipe.from_fields(
+        {
+            **options.fields,
+            "object_size": object_size,
+            "outlines": to is not None and geometry == "outline",
+        },
+        start=not (labels or options.image),
+    )
+    upload = options.upload(keep=False)
+    picture = load(upload.content, name=upload.name) if upload else None
+    format = by_suffix(to, OBJECT_FORMATS) if to else None
+    opened = OpenCollections(library())
+    with progress() as report:
+        outcome = find_objects(
+            opened, names, recipe, examples=examples, picture=picture, progress=report
+        )
+        if to is not None and format is not None:
+            write(_findings(outcome, geometry), format.name, to, report)
+        if score_map is not None:
+            _write_maps(outcome, score_map, report)
+    _print_result(outcome, as_json)
+    if to is not None:
+        typer.echo(f"Wrote {len(outcome.result.objects)} objects to {to}", err=True)
+
+
+def _findings(outcome: ObjectOutcome, geometry: str) -> Findings:
+    return object_findings(
+        {collection.name: collection for collection in outcome.collections},
+        outcome.result.objects,
+        query=outcome.label,
+        recipe=outcome.recipe.to_dict(),
+        parameters=outcome.recipe.parameters,
+        model=outcome.model,
+        geometry=geometry,
+    )
+
+
+def _write_maps(outcome: ObjectOutcome, path: Path, report: OnProgress) -> None:
+    maps = maps_of(outcome, report)
+    provenance = Provenance.of(
+        list(outcome.collections),
+        [scored.mapped.scene for scored in maps],
+        query=outcome.label,
+        recipe=outcome.recipe.to_dict(),
+        parameters=outcome.recipe.parameters,
+        model=outcome.model,
+    )
+    written = write_score_maps(
+        path,
+        (ScoreMap(each.mapped.scene, each.scores, each.mapped.scale) for each in maps),
+        provenance,
+        outcome.recipe.threshold,
+    )
+    for file in written:
+        typer.echo(f"Wrote {file}", err=True)
+
+
+def _print_result(outcome: ObjectOutcome, as_json: bool) -> None:
+    result = outcome.result
+    for scene in result.missing:
+        typer.echo(f"Note: {scene.title} has no object cells and was not searched.", err=True)
+    if as_json:
+        print_json([found.to_dict() for found in result.objects])
+        return
+    rows = [
+        (
+            str(found.rank),
+            f"{found.score:.2f}",
+            f"{found.lon:.6f}",
+            f"{found.lat:.6f}",
+            f"{found.width_m:.3g} m",
+            found.scene_id,
+        )
+        for found in result.objects[:SHOWN]
+    ]
+    print_table(
+        ["Rank", "Score", "Longitude", "Latitude", "Size", "Scene"],
+        rows,
+        right=frozenset({0, 1, 2, 3, 4}),
+    )
+    if len(result.objects) > SHOWN:
+        typer.echo(f"{count(len(result.objects) - SHOWN)} more; --to FILE or --json has them all")

@@ -1,0 +1,170 @@
+"""Label files: points or polygons that show the thing sought, or that do not.
+
+Any vector file that geopandas reads: GeoJSON, GeoPackage, zipped Shapefile, KML, FlatGeobuf,
+GeoParquet.  The attribute `label` is `good` or `bad`, and `good` where it is missing.  Coordinates
+are in the file's CRS, or EPSG:4326 if it states none.  A polygon gives the size of its thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.objects.places import Example, of_geometry
+
+if TYPE_CHECKING:
+    import geopandas
+
+MAX_BYTES = 64 * 2**20
+MAX_LABELS = 100_000
+GOOD, BAD = "good", "bad"
+FORMATS = "GeoJSON, GeoPackage, zipped Shapefile, KML, FlatGeobuf or GeoParquet"
+#: First bytes of a file by its suffix.  GDAL would open other formats, which may name further
+#: files or servers.
+_MAGIC = {
+    ".geojson": b"{",
+    ".json": b"{",
+    ".gpkg": b"SQLite format 3",
+    ".zip": b"PK\x03\x04",
+    ".kml": b"<",
+    ".fgb": b"fgb",
+    ".parquet": b"PAR1",
+}
+
+
+def read_labels(path: Path) -> tuple[Example, ...]:
+    """The examples in a label file.
+
+    Raises:
+        InputError: If it cannot be read, has no labels, or is too large.
+    """
+    _check_kind(path)
+    frame = _in_degrees(_frame(path), path)
+    if len(frame) > MAX_LABELS:
+        raise InputError(
+            f"The label file has {len(frame)} features, more than {MAX_LABELS}",
+            where=path.name,
+            remedy="Keep those of the scenes that you search",
+        )
+    shapes = frame.geometry
+    present = ~(shapes.isna() | shapes.is_empty)
+    if not present.any():
+        raise InputError(
+            "The label file has no geometry",
+            where=path.name,
+            remedy="Give each label a point, or a polygon around the object",
+        )
+    kinds = _kinds(frame, path)
+    return tuple(
+        of_geometry(_single(shape), good=kind == GOOD)
+        for shape, kind in zip(shapes[present], kinds[present.to_numpy()], strict=True)
+    )
+
+
+def check_examples(examples: Sequence[Example], where: str) -> None:
+    """Refuse examples of which none is good.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if not any(example.good for example in examples):
+        raise InputError(
+            "All labels are bad",
+            where=where,
+            remedy="Mark at least one object that is what you look for as good",
+        )
+
+
+def _check_kind(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError as error:
+        raise InputError(
+            "The label file cannot be opened", where=path, remedy="Check the path"
+        ) from error
+    if size > MAX_BYTES:
+        raise InputError(
+            f"The label file is larger than {MAX_BYTES >> 20} MB",
+            where=path.name,
+            remedy="Keep the geometry and the attribute label only",
+        )
+    magic = _MAGIC.get(path.suffix.lower())
+    if magic is None or not start.startswith(magic):
+        raise InputError(
+            f"The label file is not {FORMATS}",
+            where=path.name,
+            remedy="Export it from your GIS in one of these formats",
+        )
+
+
+def _frame(path: Path) -> geopandas.GeoDataFrame:
+    import geopandas
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            return geopandas.read_parquet(path)
+        # One more than are allowed, so that a larger file is noticed and not read to its end.
+        return geopandas.read_file(path, engine="pyogrio", rows=MAX_LABELS + 1)
+    except Exception as error:  # whatever pyogrio, GDAL, pyarrow or shapely raise
+        raise InputError(
+            "The label file is damaged",
+            where=f"{path.name}: {str(error)[:120]}",
+            remedy=f"Export it again as {FORMATS}",
+        ) from error
+
+
+def _in_degrees(frame: Any, path: Path) -> geopandas.GeoDataFrame:
+    if "geometry" not in frame or not hasattr(frame, "geometry"):
+        raise InputError(
+            "The label file has no geometry",
+            where=path.name,
+            remedy="Give each label a point, or a polygon around the object",
+        )
+    try:
+        frame = frame.set_crs(4326) if frame.crs is None else frame.to_crs(4326)
+    except Exception as error:  # pyproj's, for a CRS without a way to degrees
+        raise InputError(
+            "The CRS of the label file cannot be used",
+            where=path.name,
+            remedy="Save the labels in EPSG:4326",
+        ) from error
+    west, south, east, north = frame.total_bounds
+    finite = np.isfinite([west, south, east, north]).all()
+    if finite and not (west >= -540 and east <= 540 and south >= -90.01 and north <= 90.01):
+        raise InputError(
+            "The labels do not lie on the Earth",
+            where=f"{path.name}: {west:.6g}, {south:.6g} to {east:.6g}, {north:.6g}",
+            remedy="The file states EPSG:4326 or no CRS, but its coordinates are not degrees; "
+            "save it with its CRS",
+        )
+    return frame
+
+
+def _kinds(frame: Any, path: Path) -> np.ndarray:
+    """The label of each feature, "good" or "bad"."""
+    names = {str(name).lower(): name for name in frame.columns}
+    if "label" not in names:
+        return np.full(len(frame), GOOD, object)
+    given = frame[names["label"]]
+    kinds = given.where(given.notna(), GOOD).astype(str).str.strip().str.lower()
+    kinds = kinds.replace("", GOOD)
+    if unknown := sorted(set(kinds) - {GOOD, BAD}):
+        raise InputError(
+            "A label is neither good nor bad",
+            where=f"{path.name}: {unknown[0][:40]}",
+            remedy="Write good or bad into the attribute label",
+        )
+    return kinds.to_numpy(object)
+
+
+def _single(shape: Any) -> Any:
+    """A point as it is, of several points the first, anything else for its bounds."""
+    if shape.geom_type == "MultiPoint":
+        return shape.geoms[0]
+    return shape
