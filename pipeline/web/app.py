@@ -12,7 +12,16 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline import __version__
-from pipeline.web import collections, exports, jobs, problems, saved_searches, search, tiles
+from pipeline.web import (
+    collections,
+    exports,
+    jobs,
+    objects,
+    problems,
+    saved_searches,
+    search,
+    tiles,
+)
 from pipeline.web.dependencies import Services
 from pipeline.web.reference import reference_page
 
@@ -48,7 +57,7 @@ class Rest(FastAPI):
         self.base_path = base_path
         self.state.services = services
         problems.add_handlers(self)
-        for module in (collections, search, saved_searches, exports, tiles, jobs):
+        for module in (collections, search, objects, saved_searches, exports, tiles, jobs):
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)
 

@@ -114,6 +114,14 @@ class ColourCells:
         codes = np.tile(colours, 22)[..., :64].clip(-127, 127).astype(np.int8)
         return mask(codes, has_data(valid, scale))
 
+    def components(self, pictures: np.ndarray) -> np.ndarray:
+        """float32 (n, rows, columns, 64) of pictures uint8 (n, h, w, 3)."""
+        from pipeline.model.basis import basis
+
+        whole = np.ones(pictures.shape[1:3], bool)
+        codes = np.stack([self.embed(picture, whole, 1.0) for picture in pictures])
+        return codes * basis().steps
+
 
 def cells(**_: object) -> ColourCells:
     """What takes the place of `pipeline.model.loader.cells`."""

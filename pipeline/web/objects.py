@@ -1,0 +1,251 @@
+"""Object search over REST: objects, what to judge next, score maps, pictures and marks."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import ConfigDict, Field
+from shapely.geometry import mapping
+from starlette.responses import Response
+
+from pipeline.errors import NotFoundError
+from pipeline.imagery.render import age_of, window_png
+from pipeline.objects import marks as mark_sets
+from pipeline.objects import score_tiles
+from pipeline.objects.objects import FoundObject, window_polygon
+from pipeline.objects.recipe import ObjectRecipe
+from pipeline.objects.service import ObjectOutcome, find_objects
+from pipeline.web.bodies import Body, read, request_body
+from pipeline.web.dependencies import Name, Opened, Served
+from pipeline.web.responses import BRIEF, IMMUTABLE, Acquired, Answer, GeoJson, file
+from pipeline.web.tiles import Column, TileRow, Zoom
+
+router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
+
+SetId = Annotated[str, Path(alias="set", description="Id of a set of marks.")]
+#: Bins of the histogram of scores.
+BINS = 50
+
+
+class ObjectAnswer(Answer):
+    """An object that was found."""
+
+    rank: int = Field(description="1 for the best.")
+    id: str = Field(description="Content-addressed: scene, centre and size.")
+    score: float = Field(description="Cosine to the examples; of a detector 0 to 1.")
+    probability: float | None = Field(description="Calibrated, or null while marks are too few.")
+    lon: float = Field(description="Longitude of the centre, EPSG:4326.")
+    lat: float = Field(description="Latitude of the centre, EPSG:4326.")
+    width_m: float
+    height_m: float
+    geometry: GeoJson
+    collection: str
+    scene_id: str
+    datetime: Acquired
+    mark: str = Field(description="`good`, `bad`, `skip` or empty.")
+    col: float = Field(description="Centre in pixels of the scene.")
+    row: float = Field(description="Centre in pixels of the scene.")
+    width: float = Field(description="Size in pixels of the scene.")
+    height: float = Field(description="Size in pixels of the scene.")
+
+    @classmethod
+    def of(cls, found: FoundObject) -> ObjectAnswer:
+        """An object."""
+        pixels = {key: round(getattr(found, key), 2) for key in ("col", "row", "width", "height")}
+        return cls(**{**found.to_dict(), **pixels})
+
+
+class ObjectQuery(Answer):
+    """What was looked for."""
+
+    label: str = Field(description="In words.")
+    windows: list[GeoJson] = Field(description="The examples' windows.")
+    object_size: float = Field(description="Size of the thing in metres.")
+
+
+class SceneWithoutCells(Answer):
+    """A scene that was not searched."""
+
+    scene_id: str
+    title: str
+
+
+class ObjectsAnswer(Answer):
+    """The objects of a search."""
+
+    objects: list[ObjectAnswer]
+    found: int = Field(description="Number of objects; more than listed if k is smaller.")
+    query: ObjectQuery
+    trained: bool = Field(description="Whether marks trained the ranking.")
+    calibrated: bool = Field(description="Whether objects have a probability.")
+    threshold: float = Field(description="Score above which objects are likely right.")
+    score_range: list[float] = Field(description="Scores at grey 1 and 255 of the score map.")
+    histogram: list[int] = Field(description="Listed objects by score over that range.")
+    score_map: str = Field(description="Token of the score map.")
+    notes: list[str]
+    missing: list[SceneWithoutCells] = Field(description="Scenes without object cells.")
+    milliseconds: float
+
+
+def _as_recipe(schema: dict[str, Any]) -> None:
+    recipe = ObjectRecipe.json_schema()
+    schema["properties"] = {**recipe["properties"], **schema.get("properties", {})}
+    schema["additionalProperties"] = False
+
+
+class ObjectsBody(Body):
+    """An object search."""
+
+    # The parameters are declared and checked by `ObjectRecipe`.
+    model_config = ConfigDict(extra="allow", json_schema_extra=_as_recipe)
+
+    def recipe(self) -> ObjectRecipe:
+        """The search.
+
+        Raises:
+            QueryError: If a parameter is unknown, of the wrong kind or out of range.
+        """
+        return ObjectRecipe.from_fields(self.model_extra or {})
+
+
+class MarkBody(Body):
+    """One judgement."""
+
+    # Numbers of a client may be integers.
+    model_config = ConfigDict(strict=False, extra="forbid")
+
+    key: str = Field(max_length=64, description="Made by the client, unique in the set.")
+    lon: float
+    lat: float
+    width_m: float = 0
+    height_m: float = 0
+    label: Literal["good", "bad", "skip", ""] = Field(description="Empty to undo.")
+    scene_id: str = Field(default="", max_length=200)
+    time: str = Field(default="", max_length=40, description="ISO 8601; by default now.")
+
+
+class MarksBody(Body):
+    """Judgements to add to a set, in order."""
+
+    marks: list[MarkBody] = Field(max_length=1_000)
+
+
+class MarksAnswer(Answer):
+    """A set of marks."""
+
+    count: int = Field(description="Number of marks that hold.")
+    good: int
+    bad: int
+    marks: list[dict[str, Any]] = Field(description="The marks that hold, in order.")
+
+    @classmethod
+    def of(cls, every: tuple[mark_sets.Mark, ...]) -> MarksAnswer:
+        """Of all marks of a set."""
+        held = mark_sets.present(every)
+        labels = [mark.label for mark in held]
+        listed = [dict(vars(mark)) for mark in held]
+        return cls(
+            count=len(held), good=labels.count("good"), bad=labels.count("bad"), marks=listed
+        )
+
+
+@router.post("/objects", summary="Find objects", openapi_extra=request_body(ObjectsBody))
+def find(
+    served: Served, name: Name, body: Annotated[ObjectsBody, Depends(read(ObjectsBody))]
+) -> ObjectsAnswer:
+    """Everything that looks like the examples, each object once, best first."""
+    started = time.perf_counter()
+    outcome = find_objects(served.open_collections, [name], body.recipe())
+    return _answer(outcome, started)
+
+
+@router.get(
+    "/objects/score-map/{token}/{scene}/{z:tile}/{x:tile}/{y:tile}.png",
+    summary="Get a tile of a score map",
+    **file("image/png"),
+)
+def get_score_tile(
+    collection: Opened, token: str, scene: str, z: Zoom, x: Column, y: TileRow
+) -> Response:
+    """Grey 1 to 255 over the range of scores that the search gave, 0 where there is none."""
+    content = score_tiles.tile_png(collection, scene, token, z, x, y)
+    return Response(content, media_type="image/png", headers={"Cache-Control": BRIEF})
+
+
+@router.get("/objects/picture", summary="Get the picture of an object", **file("image/png"))
+def get_object_picture(
+    collection: Opened,
+    scene: Annotated[str, Query(description="Id of the scene.")],
+    col: Annotated[float, Query(description="Centre in pixels of the scene.", allow_inf_nan=False)],
+    row: Annotated[float, Query(description="Centre in pixels of the scene.", allow_inf_nan=False)],
+    side: Annotated[
+        float, Query(ge=1, le=4096, description="Width and height in pixels of the scene.")
+    ],
+    size: Annotated[int, Query(ge=16, le=512, description="Width in pixels.")] = 128,
+) -> Response:
+    """A square of the imagery around a pixel; black beyond the scene."""
+    found = collection.scenes.get(scene)
+    if found is None or abs(col) > 1e7 or abs(row) > 1e7:
+        raise NotFoundError("No such scene in this collection", where=scene[:80])
+    extent = max(round(side), 1)
+    corner = (round(col - extent / 2), round(row - extent / 2))
+    content = window_png(found, age_of(found), corner, extent, size)
+    return Response(content, media_type="image/png", headers={"Cache-Control": IMMUTABLE})
+
+
+@router.put(
+    "/object-marks/{set}", summary="Add marks to a set", openapi_extra=request_body(MarksBody)
+)
+def add_marks(
+    collection: Opened, set_id: SetId, body: Annotated[MarksBody, Depends(read(MarksBody))]
+) -> MarksAnswer:
+    """Kept in the order given; a mark that is sent again counts once."""
+    given = [mark_sets.Mark.from_dict(dict(mark)) for mark in body.marks]
+    return MarksAnswer.of(mark_sets.append(collection, set_id, given))
+
+
+@router.get("/object-marks/{set}", summary="Get a set of marks")
+def get_marks(collection: Opened, set_id: SetId) -> MarksAnswer:
+    """The marks that hold."""
+    return MarksAnswer.of(mark_sets.read(collection, set_id))
+
+
+def _answer(outcome: ObjectOutcome, started: float) -> ObjectsAnswer:
+    result = outcome.result
+    scores = np.array([found.score for found in result.objects])
+    low, high = _range(scores)
+    counts, _ = np.histogram(scores, BINS, (low, high))
+    windows = [
+        mapping(window_polygon(spot.scene, spot.col, spot.row, spot.width, spot.height))
+        for spot in result.spots
+    ]
+    return ObjectsAnswer(
+        objects=[ObjectAnswer.of(found) for found in result.objects],
+        found=result.found,
+        query=ObjectQuery(
+            label=outcome.label,
+            windows=windows,
+            object_size=round(result.ranking.size_m, 3),
+        ),
+        trained=False,
+        calibrated=any(found.probability is not None for found in result.objects),
+        threshold=round((low + high) / 2, 4),
+        score_range=[low, high],
+        histogram=counts.tolist(),
+        score_map=score_tiles.keep(result.ranking, low, high),
+        notes=list(result.notes),
+        missing=[SceneWithoutCells(scene_id=s.id, title=s.title) for s in result.missing],
+        milliseconds=round(1e3 * (time.perf_counter() - started), 1),
+    )
+
+
+def _range(scores: np.ndarray) -> tuple[float, float]:
+    """The scores that the map draws as darkest and brightest."""
+    if not len(scores):
+        return 0.0, 1.0
+    high = float(scores.max())
+    low = min(float(np.median(scores)), high - 0.05)
+    return round(low, 4), round(high, 4)

@@ -1,0 +1,92 @@
+"""Label files of any vector format bring examples; what cannot be used is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas
+import pytest
+from shapely.geometry import Point, box
+
+from pipeline.errors import InputError
+from pipeline.objects.labels import check_examples, read_labels
+
+
+@pytest.fixture
+def frame() -> geopandas.GeoDataFrame:
+    shapes = [Point(6.5, 46.5), box(6.6, 46.6, 6.601, 46.6005), Point(6.7, 46.7)]
+    labels = {"label": ["good", "BAD", None]}
+    return geopandas.GeoDataFrame(labels, geometry=shapes, crs=4326)
+
+
+@pytest.mark.parametrize("suffix", [".geojson", ".gpkg", ".fgb", ".parquet"])
+def test_points_and_polygons_of_any_format(
+    tmp_path: Path, frame: geopandas.GeoDataFrame, suffix: str
+) -> None:
+    path = tmp_path / f"labels{suffix}"
+    if suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_file(path, engine="pyogrio")
+    found = sorted(read_labels(path), key=lambda example: example.lon)
+    assert [example.good for example in found] == [True, False, True]
+    assert found[0].width_m is None
+    assert found[1].width_m == pytest.approx(76.5, rel=0.01)
+    assert found[1].height_m == pytest.approx(55.7, rel=0.01)
+
+
+def test_zipped_shapefile(tmp_path: Path, frame: geopandas.GeoDataFrame) -> None:
+    path = tmp_path / "labels.shp.zip"
+    frame.iloc[[0, 2]].to_file(path)
+    assert [example.lon for example in read_labels(path)] == pytest.approx([6.5, 6.7])
+
+
+def test_coordinates_are_read_in_the_files_own_crs(
+    tmp_path: Path, frame: geopandas.GeoDataFrame
+) -> None:
+    path = tmp_path / "utm.gpkg"
+    frame.to_crs(32632).to_file(path)
+    assert read_labels(path)[0].lon == pytest.approx(6.5, abs=1e-6)
+
+
+def test_all_are_good_without_the_attribute(tmp_path: Path, frame: geopandas.GeoDataFrame) -> None:
+    path = tmp_path / "plain.geojson"
+    frame.drop(columns="label").to_file(path)
+    assert all(example.good for example in read_labels(path))
+
+
+def test_bad_labels_are_told(tmp_path: Path, frame: geopandas.GeoDataFrame) -> None:
+    def refused(name: str, content: object, message: str) -> None:
+        path = tmp_path / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        with pytest.raises(InputError, match=message):
+            check_examples(read_labels(path), name)
+
+    point = {"type": "Point", "coordinates": [6.5, 46.5]}
+
+    def feature(geometry: object, label: str = "good") -> dict:
+        item = {"type": "Feature", "geometry": geometry, "properties": {"label": label}}
+        return {"type": "FeatureCollection", "features": [item]}
+
+    refused("none.geojson", feature(None), "no geometry")
+    refused("maybe.geojson", feature(point, "maybe"), "neither good nor bad")
+    refused("bad.geojson", feature(point, "bad"), "All labels are bad")
+    far = {"type": "Point", "coordinates": [512000, 5150000]}
+    refused("metres.geojson", feature(far), "not degrees")
+    refused("cut.geojson", '{"type": "FeatureColl', "damaged")
+    refused("note.txt", "hello", "not GeoJSON")
+    refused("trick.gpkg", "<OGRVRTDataSource/>", "not GeoJSON")
+    with pytest.raises(InputError, match="cannot be opened"):
+        read_labels(tmp_path / "gone.geojson")
+
+
+def test_too_many_labels_are_refused_before_they_are_all_read(tmp_path: Path) -> None:
+    import numpy as np
+
+    count = 100_001
+    shapes = geopandas.points_from_xy(np.linspace(6, 7, count), np.full(count, 46.0))
+    path = tmp_path / "many.fgb"
+    geopandas.GeoDataFrame(geometry=shapes, crs=4326).to_file(path)
+    with pytest.raises(InputError, match="more than 100000"):
+        read_labels(path)

@@ -1,0 +1,89 @@
+"""Marks are kept in the order they are given, once each, and none is lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline.collection.collection import Collection
+from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError
+from pipeline.objects import marks
+from pipeline.objects.marks import Mark
+from tests.factories import synthetic
+
+SET = "abcd1234"
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Collection:
+    return synthetic.collection(tmp_path)
+
+
+def mark(key: str, label: str = "good", lon: float = 6.5) -> Mark:
+    return Mark(key, lon, 46.5, 30.0, 30.0, label, "scene", "2026-01-01T00:00:00Z")
+
+
+def test_marks_are_kept_in_order_and_once(collection: Collection) -> None:
+    marks.append(collection, SET, [mark("a"), mark("b", "bad", 6.6)])
+    marks.append(collection, SET, [mark("b", "bad", 6.6), mark("c", "good", 6.7)])
+    assert [each.key for each in marks.read(collection, SET)] == ["a", "b", "c"]
+
+
+def test_last_judgement_of_a_place_holds_and_undo_takes_it_back(collection: Collection) -> None:
+    given = [mark("a"), mark("b", "bad"), mark("c", "good", 7.0), mark("d", "", 7.0)]
+    marks.append(collection, SET, given)
+    held = marks.present(marks.read(collection, SET))
+    assert [(each.lon, each.label) for each in held] == [(6.5, "bad")]
+    assert held[0].example().good is False
+
+
+def test_several_people_mark_at_once(collection: Collection) -> None:
+    def judge(person: int) -> None:
+        for number in range(20):
+            marks.append(collection, SET, [mark(f"{person}-{number}", "good", number + person / 9)])
+
+    with ThreadPoolExecutor(4) as people:
+        list(people.map(judge, range(4)))
+    assert len(marks.read(collection, SET)) == 80
+
+
+def test_half_a_line_of_a_power_cut_costs_no_other_mark(collection: Collection) -> None:
+    marks.append(collection, SET, [mark("a")])
+    path = collection.path / "marks" / f"{SET}.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"key": "b", "lon": 6')
+    marks.append(collection, SET, [mark("c", "good", 6.9)])
+    assert [each.key for each in marks.read(collection, SET)] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"key": "a", "lon": 1, "lat": 2, "label": "maybe"},
+        {"key": "a", "lon": float("nan"), "lat": 2, "label": "good"},
+        {"key": "a/b", "lon": 1, "lat": 2, "label": "good"},
+        {"key": "a", "lon": 1, "lat": 200, "label": "good"},
+        [],
+    ],
+)
+def test_what_is_no_mark_is_refused(data: object) -> None:
+    with pytest.raises(QueryError, match="no mark"):
+        Mark.from_dict(data)
+
+
+def test_missing_damaged_and_newer_sets_are_told(collection: Collection) -> None:
+    with pytest.raises(NotFoundError, match="no such set"):
+        marks.read(collection, SET)
+    with pytest.raises(QueryError, match="no id"):
+        marks.read(collection, "../../etc")
+    marks.append(collection, SET, [mark("a")])
+    path = collection.path / "marks" / f"{SET}.jsonl"
+    whole = path.read_text()
+    path.write_text(whole.replace('"schema": 1', '"schema": 2'))
+    with pytest.raises(NewerError):
+        marks.append(collection, SET, [mark("b")])
+    path.write_text(whole.replace('"lon"', '"far"'))
+    with pytest.raises(DamagedError, match="damaged"):
+        marks.read(collection, SET)
