@@ -20,13 +20,13 @@ from pipeline.index.index import Index
 from pipeline.jobs.queue import Jobs
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
-from pipeline.web import app, collections, exports, jobs, saved_searches, search, tiles
+from pipeline.web import app, collections, exports, jobs, objects, saved_searches, search, tiles
 from tests.factories import pictured, synthetic
 from tests.web import BrightnessNetwork, FixedEmbedder, rest
 
 ROUTES = [
     route
-    for module in (collections, search, saved_searches, exports, tiles, jobs)
+    for module in (collections, search, objects, saved_searches, exports, tiles, jobs)
     for route in module.router.routes
     if isinstance(route, APIRoute)
 ]
@@ -185,6 +185,15 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("GET", f"{job}/preview.jpg")
     ask("POST", f"{job}/cancel")
     ask("DELETE", job, 204)
+
+    mark = {"key": "a", "lon": lon, "lat": lat, "label": "good"}
+    ask("PUT", f"{BAY}/object-marks/abcd1234", json={"marks": [mark]})
+    ask("GET", f"{BAY}/object-marks/abcd1234")
+    shown = {"scene": table.scene_ids[0], "col": 40, "row": 40, "side": 20}
+    ask("GET", f"{BAY}/objects/picture", params=shown)
+    # Without cells; tests/web/test_objects.py has some.
+    ask("POST", f"{BAY}/objects", 404, json={"at": [lon, lat]})
+    ask("GET", f"{BAY}/objects/score-map/none/{table.scene_ids[0]}/0/0/0.png", 404)
 
     ask("GET", f"{BAY}/chips/nosuch.png", 404)
     ask("POST", f"{BAY}/changes", 400, json=starts[0])  # of one date; tests/search has two

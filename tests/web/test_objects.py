@@ -1,0 +1,135 @@
+"""Object search over REST: objects, score map, pictures and marks."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from pipeline.collection.collection import Collection
+from pipeline.collection.library import Library
+from tests.factories import objects
+from tests.factories.objects import PLACES, WIDTH, lonlat
+from tests.web import rest
+
+YARD = "/api/collections/yard"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("objects")
+    with pytest.MonkeyPatch.context() as patch:
+        objects.use_standin(patch)
+        objects.collection(folder, Library(folder / "home"))
+        yield folder / "home"
+
+
+@pytest.fixture
+def yard(home: Path) -> Collection:
+    return Library(home).open("yard")
+
+
+@pytest.fixture
+def client(home: Path) -> Iterator[TestClient]:
+    with TestClient(rest(home)) as client:
+        yield client
+
+
+def search(client: TestClient, yard: Collection, **fields: object) -> dict:
+    lon, lat = lonlat(yard, PLACES[5])
+    body = {"at": [lon, lat], "object_size": WIDTH / 2, "k": 16, **fields}
+    answer = client.post(f"{YARD}/objects", json=body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_click_answers_objects_with_their_places(client: TestClient, yard: Collection) -> None:
+    answer = search(client, yard)
+    found = {(round(each["col"], -1), round(each["row"], -1)) for each in answer["objects"]}
+    assert len(answer["objects"]) == 16
+    assert all(min(max(abs(x - c), abs(y - r)) for c, r in found) <= 20 for x, y in PLACES)
+    first = answer["objects"][0]
+    assert first["geometry"]["type"] == "Polygon"
+    assert (first["probability"], first["mark"], first["collection"]) == (None, "", "yard")
+    assert answer["query"]["object_size"] == pytest.approx(32, rel=0.02)
+    assert len(answer["query"]["windows"]) == 1
+    assert sum(answer["histogram"]) <= 16
+
+
+def test_score_map_is_bright_on_the_things(client: TestClient, yard: Collection) -> None:
+    import morecantile
+
+    grid = morecantile.tms.get("WebMercatorQuad")
+    answer = search(client, yard)
+    (scene,) = yard.scenes
+    lon, lat = lonlat(yard, PLACES[0])
+    tile = grid.tile(lon, lat, 17)
+    path = f"{YARD}/objects/score-map/{answer['score_map']}/{scene}/17/{tile.x}/{tile.y}.png"
+    grey = np.asarray(Image.open(io.BytesIO(client.get(path).content)))
+    assert grey.shape == (256, 256)
+    bounds = grid.xy_bounds(tile)
+    x, y = grid.xy(lon, lat)
+    col = int((x - bounds.left) / (bounds.right - bounds.left) * 256)
+    row = int((bounds.top - y) / (bounds.top - bounds.bottom) * 256)
+    assert grey[row, col] > 200
+    assert grey[row, col] > np.median(grey[grey > 0])
+    gone = client.get(f"{YARD}/objects/score-map/0000/{scene}/17/{tile.x}/{tile.y}.png")
+    assert gone.status_code == 404
+    assert "Run the search again" in gone.json()["remedy"]
+
+
+def test_picture_of_an_object(client: TestClient, yard: Collection) -> None:
+    found = search(client, yard)["objects"][0]
+    query = {"scene": found["scene_id"], "col": found["col"], "row": found["row"], "side": 40}
+    answer = client.get(f"{YARD}/objects/picture", params={**query, "size": 64})
+    picture = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert picture.shape == (64, 64, 3)
+    np.testing.assert_allclose(picture[32, 32], (250, 120, 10), atol=8)
+    assert client.get(f"{YARD}/objects/picture", params={**query, "scene": "x"}).status_code == 404
+
+
+def test_marks_are_kept_and_count_as_examples(client: TestClient, yard: Collection) -> None:
+    marks = [
+        {"key": f"m{i}", "lon": lon, "lat": lat, "width_m": 32, "height_m": 32, "label": label}
+        for i, (place, label) in enumerate([(PLACES[0], "good"), (PLACES[3], "bad")])
+        for lon, lat in [lonlat(yard, place)]
+    ]
+    first = client.put(f"{YARD}/object-marks/set00001", json={"marks": marks})
+    again = client.put(f"{YARD}/object-marks/set00001", json={"marks": marks})
+    assert first.json() == again.json()
+    assert {key: first.json()[key] for key in ("count", "good", "bad")} == {
+        "count": 2,
+        "good": 1,
+        "bad": 1,
+    }
+    listed = client.get(f"{YARD}/object-marks/set00001").json()["marks"]
+    assert [mark["label"] for mark in listed] == ["good", "bad"]
+    body = {"marks": "set00001", "k": 20}
+    answer = client.post(f"{YARD}/objects", json=body).json()
+    assert len(answer["objects"]) == 20
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"at": [1]},
+        {"at": [6.4, 46.4], "unknown": 1},
+        {"examples": [{"at": [6.4, 46.4], "box": [0, 0, 1, 1]}]},
+        {"examples": [5]},
+        {"examples": [{"polygon": {"type": "Polygon", "coordinates": [[[0, 0]]]}}]},
+        {"at": [6.4, 46.4], "k": 10**9},
+        {"at": [6.4, 46.4], "object_size": 10**400},
+        {"box": [3, 3, 2, 2]},
+        {"marks": "../../x"},
+    ],
+)
+def test_what_cannot_be_used_is_refused(client: TestClient, body: dict) -> None:
+    answer = client.post(f"{YARD}/objects", json=body)
+    assert answer.status_code in (400, 404, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
