@@ -5,12 +5,14 @@ import { formatScore } from '../shared/format.js';
 import { createNotes } from '../shared/notes.js';
 import { DEFAULT_K } from '../shared/recipe.js';
 import { drawHistogram } from './histogram.js';
+import { modeChoice } from './mode_choice.js';
 
-export function createControls({ store, root, actions, data, onCollection }) {
+export function createControls({ store, root, actions, data, onCollection, onMode }) {
   const row = root.querySelector('.lk-controls');
   const notes = createNotes({ root, store });
   row.replaceChildren(
     collectionChoice(data, onCollection),
+    modeChoice('places', onMode),
     resultCount(store, actions, data.max_k),
     minScoreField(store, actions),
     overlaps(store, actions),

@@ -1,4 +1,5 @@
 // The Search page's component: one live explorer per mounted element; reruns only call update().
+import { h } from '../shared/dom.js';
 import { expose } from '../shared/idle.js';
 import { collectionKey, createMount } from '../shared/mount.js';
 import { DEFAULT_K } from '../shared/recipe.js';
@@ -12,6 +13,8 @@ import { createHelp } from './help.js';
 import { createHints } from './hints.js';
 import { listenToKeys } from './keyboard.js';
 import { createMap } from './map.js';
+import { keepMode, modeOf } from './mode_choice.js';
+import { startObjects } from './objects/objects.js';
 
 const INITIAL = {
   footprints: null, // of every chip, see map/footprints.js
@@ -52,15 +55,50 @@ const INITIAL = {
 
 export const mount = createMount('.lk-explorer', start, collectionKey);
 
+// The view of the mode that was chosen last; switching replaces it in the same element.
 function start(root, data, send) {
+  const { name } = data.collection;
+  const chosen = (other) => send('collection', other);
+  let view = null;
+  const begin = (mode) => {
+    keepMode(name, mode);
+    const onMode = (next) => {
+      view.stop();
+      empty(root);
+      history.replaceState(history.state, '', `?${new URLSearchParams({ collection: name })}`);
+      begin(next);
+    };
+    root.dataset.mode = mode;
+    view = mode === 'objects' ? startObjects(root, data, chosen, onMode) : startPlaces(root, data, chosen, onMode);
+  };
+  begin(modeOf(data));
+  return {
+    update() {
+      root.querySelector('.lk-collection select').value = name; // another choice was taken back
+    },
+    stop: () => view.stop(),
+  };
+}
+
+// The element as the page made it.
+function empty(root) {
+  const label = root.querySelector('.lk-map').getAttribute('aria-label');
+  const map = h('div', { class: 'lk-map', role: 'application', 'aria-label': label });
+  root.querySelector('.lk-map-pane').replaceChildren(map);
+  const filters = root.querySelector('.lk-filters');
+  filters.replaceChildren();
+  filters.hidden = true;
+}
+
+function startPlaces(root, data, chosen, onMode) {
   const { name } = data.collection;
   const store = createStore(INITIAL);
   const service = createService(data.base, name);
-  const context = { data, store, service, root };
+  const context = { data, store, service, root, onMode };
   context.actions = createActions(context);
   context.onCollection = (other) => {
     context.actions.leave();
-    send('collection', other);
+    chosen(other);
   };
   context.map = createMap(context);
   const parts = [
@@ -76,9 +114,6 @@ function start(root, data, send) {
   root.dataset.state = 'live';
   expose({ store, map: context.map });
   return {
-    update() {
-      root.querySelector('.lk-collection select').value = name; // another choice was taken back
-    },
     stop() {
       context.actions.stop();
       for (const part of parts) part.stop();

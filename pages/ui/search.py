@@ -32,8 +32,15 @@ def show(collection: Collection, titles: dict[str, str]) -> None:
         collection: The collection to search.
         titles: Title by name of every collection that can be chosen instead.
     """
+    sizes = [layer.object_size for layer in collection.manifest.cells if layer.object_size]
+    object_size = min(sizes, default=None)
     _component(
         key="explorer",
-        data={**component.collection_data(collection, titles), "max_k": MAX_K},
+        data={
+            **component.collection_data(collection, titles),
+            "max_k": MAX_K,
+            "objects": object_size is not None,
+            "object_size": object_size,
+        },
         on_collection_change=component.open_chosen_collection("explorer"),
     )

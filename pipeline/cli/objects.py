@@ -17,10 +17,10 @@ from pipeline.cli.terminal import (
     print_table,
     progress,
 )
-from pipeline.export.findings import Findings, Provenance
+from pipeline.export.findings import Provenance
 from pipeline.export.formats import OBJECT_FORMATS, by_suffix
 from pipeline.export.formats import export as write
-from pipeline.export.object_findings import object_findings
+from pipeline.export.object_findings import outcome_findings
 from pipeline.export.score_map import ScoreMap, write_score_maps
 from pipeline.objects.labels import check_examples, read_labels
 from pipeline.objects.recipe import ObjectRecipe
@@ -104,24 +104,12 @@ def objects(
             opened, names, recipe, examples=examples, picture=picture, progress=report
         )
         if to is not None and format is not None:
-            write(_findings(outcome, geometry), format.name, to, report)
+            write(outcome_findings(outcome, geometry), format.name, to, report)
         if score_map is not None:
             _write_maps(outcome, score_map, report)
     _print_result(outcome, as_json)
     if to is not None:
         typer.echo(f"Wrote {len(outcome.result.objects)} objects to {to}", err=True)
-
-
-def _findings(outcome: ObjectOutcome, geometry: str) -> Findings:
-    return object_findings(
-        {collection.name: collection for collection in outcome.collections},
-        outcome.result.objects,
-        query=outcome.label,
-        recipe=outcome.recipe.to_dict(),
-        parameters=outcome.recipe.parameters,
-        model=outcome.model,
-        geometry=geometry,
-    )
 
 
 def _write_maps(outcome: ObjectOutcome, path: Path, report: OnProgress) -> None:

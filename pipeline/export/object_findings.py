@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
     from pipeline.objects.objects import FoundObject
+    from pipeline.objects.service import ObjectOutcome
 
 #: What a format draws of an object: its outline at the threshold (else its window), its window, or
 #: its centre.
@@ -106,6 +107,19 @@ def object_findings(
         facts = facts_of(values, _own_facts(found))
         items.append(Finding(shape, scene, found.picture, values, facts, found))
     return Findings(tuple(items), scenes, provenance, OBJECT_COLUMNS, "objects", name)
+
+
+def outcome_findings(outcome: ObjectOutcome, geometry: str = "outline") -> Findings:
+    """Findings of an object search that was run; see `object_findings`."""
+    return object_findings(
+        {collection.name: collection for collection in outcome.collections},
+        outcome.result.objects,
+        query=outcome.label,
+        recipe=outcome.recipe.to_dict(),
+        parameters=outcome.recipe.parameters,
+        model=outcome.model,
+        geometry=geometry,
+    )
 
 
 def _values(

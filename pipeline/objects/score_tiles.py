@@ -94,7 +94,7 @@ def tile_png(collection: Collection, scene_id: str, token: str, z: int, x: int, 
     if not (0 <= z <= 24 and 0 <= x < 2**z and 0 <= y < 2**z):
         raise NotFoundError("There is no such tile", where=f"{z}/{x}/{y}")
     found = kept(token)
-    mapped, scores = _scores(collection, scene_id, token)
+    mapped, scores = scores_of(collection, scene_id, token)
     cols, rows = _places(mapped, z, x, y)
     values = _sampled(scores, rows, cols)
     if not np.isfinite(values).any():
@@ -104,7 +104,12 @@ def tile_png(collection: Collection, scene_id: str, token: str, z: int, x: int, 
     return encode_image(np.rint(shown).astype(np.uint8), "PNG", compress_level=1)
 
 
-def _scores(collection: Collection, scene_id: str, token: str) -> tuple[MappedCells, np.ndarray]:
+def scores_of(collection: Collection, scene_id: str, token: str) -> tuple[MappedCells, np.ndarray]:
+    """The cells of a scene and its score map under a token.
+
+    Raises:
+        NotFoundError: If there is no such scene, map or cells.
+    """
     scene = collection.scenes.get(scene_id)
     if scene is None:
         raise NotFoundError("No such scene in this collection", where=scene_id[:80])

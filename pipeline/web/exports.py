@@ -99,16 +99,16 @@ def download_chips(collection: Opened, format: PictureFormat = "png") -> FileRes
         chip_files.archive(collection, path, format=made)
         return path
 
-    return _download(write, "application/zip")
+    return download(write, "application/zip")
 
 
 def _export(findings: Findings, format: str, what: What, name: str = "") -> FileResponse:
     stem = f"{proposed_name(name) if name else findings.provenance.collection}-{what}"
     media_type = format_named(format, formats_of(findings)).media_type
-    return _download(lambda folder: export(findings, format, folder / stem), media_type)
+    return download(lambda folder: export(findings, format, folder / stem), media_type)
 
 
-def _download(write: Callable[[Path], Path], media_type: str) -> FileResponse:
+def download(write: Callable[[Path], Path], media_type: str) -> FileResponse:
     """A file that is removed once it was sent.
 
     Args:

@@ -9,10 +9,15 @@ import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import ConfigDict, Field
 from shapely.geometry import mapping
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from pipeline.errors import NotFoundError
+from pipeline.export.findings import Provenance
+from pipeline.export.formats import OBJECT_FORMATS, export, format_named
+from pipeline.export.object_findings import outcome_findings
+from pipeline.export.score_map import ScoreMap, download_score_maps
 from pipeline.imagery.render import age_of, window_png
+from pipeline.model.cells import identity_of
 from pipeline.objects import marks as mark_sets
 from pipeline.objects import score_tiles
 from pipeline.objects.objects import FoundObject, window_polygon
@@ -20,12 +25,14 @@ from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.service import ObjectOutcome, find_objects
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
+from pipeline.web.exports import download
 from pipeline.web.responses import BRIEF, IMMUTABLE, Acquired, Answer, GeoJson, file
 from pipeline.web.tiles import Column, TileRow, Zoom
 
 router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
 
 SetId = Annotated[str, Path(alias="set", description="Id of a set of marks.")]
+_EXPORTED = file(*(made.media_type for made in OBJECT_FORMATS.values()))
 #: Bins of the histogram of scores.
 BINS = 50
 
@@ -111,6 +118,17 @@ class ObjectsBody(Body):
         return ObjectRecipe.from_fields(self.model_extra or {})
 
 
+class ObjectExportBody(ObjectsBody):
+    """An object search to run and export."""
+
+    format: Annotated[
+        str, Field(description="File format.", json_schema_extra={"enum": list(OBJECT_FORMATS)})
+    ] = "geojson"
+    geometry: Literal["outline", "box", "point"] = Field(
+        default="outline", description="What the file shows of an object."
+    )
+
+
 class MarkBody(Body):
     """One judgement."""
 
@@ -160,6 +178,52 @@ def find(
     started = time.perf_counter()
     outcome = find_objects(served.open_collections, [name], body.recipe())
     return _answer(outcome, started)
+
+
+@router.post(
+    "/objects/export",
+    summary="Find objects and export them",
+    openapi_extra=request_body(ObjectExportBody),
+    **_EXPORTED,
+)
+def export_objects(
+    served: Served, name: Name, body: Annotated[ObjectExportBody, Depends(read(ObjectExportBody))]
+) -> FileResponse:
+    """The objects of a search as a file, as outlines at the threshold, boxes or points."""
+    outcome = find_objects(served.open_collections, [name], body.recipe())
+    findings = outcome_findings(outcome, body.geometry)
+    media_type = format_named(body.format, OBJECT_FORMATS).media_type
+    return download(
+        lambda folder: export(findings, body.format, folder / f"{name}-objects"), media_type
+    )
+
+
+@router.get(
+    "/score-map.tif",
+    summary="Download a score map",
+    **file("image/tiff", "application/zip"),
+)
+def get_score_map(
+    collection: Opened,
+    token: Annotated[str, Query(description="The token of a search.")],
+    scene: Annotated[str, Query(description="Id of a scene; all if left out.")] = "",
+) -> FileResponse:
+    """The score of every window as GeoTIFF, of several scenes in a zip."""
+    scenes = [scene] if scene else list(collection.scenes)
+    maps = [score_tiles.scores_of(collection, each, token) for each in scenes]
+    provenance = Provenance.of(
+        [collection],
+        [mapped.scene for mapped, _ in maps],
+        query="objects",
+        recipe={},
+        parameters={},
+        model=identity_of(collection.manifest.model.weights_sha256),
+    )
+    made = [ScoreMap(mapped.scene, scores, mapped.scale) for mapped, scores in maps]
+    media_type = "image/tiff" if len(made) == 1 else "application/zip"
+    return download(
+        lambda folder: download_score_maps(folder, collection.name, made, provenance), media_type
+    )
 
 
 @router.get(

@@ -1,0 +1,112 @@
+// The slim row above the map in object search.
+import { penOf } from '../../shared/canvas.js';
+import { collectionChoice } from '../../shared/collection_choice.js';
+import { h, icon } from '../../shared/dom.js';
+import { formatScore } from '../../shared/format.js';
+import { createNotes } from '../../shared/notes.js';
+import { modeChoice } from '../mode_choice.js';
+
+const FORMATS = [
+  ['gpkg', 'GeoPackage'],
+  ['geojson', 'GeoJSON'],
+  ['shp', 'Shapefile'],
+  ['kmz', 'KML with pictures'],
+  ['csv', 'CSV'],
+  ['geoparquet', 'GeoParquet'],
+  ['chips', 'Pictures'],
+  ['html', 'Standalone map'],
+];
+
+export function createObjectControls(context) {
+  const { store, root, actions, data, onCollection, onMode } = context;
+  const notes = createNotes({ root, store });
+  root.querySelector('.lk-controls').replaceChildren(
+    collectionChoice(data, onCollection),
+    modeChoice('objects', onMode),
+    sizeField(store, actions),
+    minScoreField(store, actions),
+    h('span', { class: 'lk-push' }),
+    notes.busy,
+    unsent(store),
+    exportMenu(store, actions),
+    clearButton(store, actions),
+  );
+  return notes;
+}
+
+function sizeField(store, actions) {
+  const field = h('input', { type: 'number', min: 0.1, max: 100_000, step: 'any', inputmode: 'decimal' });
+  field.addEventListener('change', () => {
+    actions.setSize(Number(field.value));
+    field.value = store.state.size;
+  });
+  store.watch(['size'], ({ size }) => (field.value = size ?? ''));
+  const title = 'Width of the object that a click takes; on the map, Alt and the wheel change it';
+  return h('label', { class: 'lk-field', title }, h('span', {}, 'Object size'), field, h('span', {}, 'm'));
+}
+
+function minScoreField(store, actions) {
+  const range = h('input', { type: 'range', min: 0, max: 1, step: 0.01 });
+  const value = h('output', {});
+  const chart = h('canvas', { class: 'lk-spread', 'aria-hidden': true });
+  range.addEventListener('input', () => actions.setMinScore(Number(range.value)));
+  range.addEventListener('change', () => actions.setMinScore(Number(range.value), true));
+  store.watch(['minScore'], ({ minScore }) => {
+    range.value = minScore;
+    value.textContent = formatScore(minScore);
+  });
+  store.watch(['minScore', 'objects'], (state) => drawSpread(chart, state));
+  const title = 'Distribution of scores; objects below the minimum are hidden';
+  return h(
+    'label',
+    { class: 'lk-field lk-cut', title },
+    h('span', {}, 'Minimum score'),
+    h('span', { class: 'lk-cut-box' }, chart, range),
+    value,
+  );
+}
+
+function drawSpread(canvas, { objects, minScore }) {
+  const [width, height, bins] = [150, 28, new Array(50).fill(0)];
+  const pen = penOf(canvas, width, height);
+  pen.clearRect(0, 0, width, height);
+  for (const { score } of objects) bins[Math.max(0, Math.min(49, Math.floor(score * 50)))] += 1;
+  const most = Math.max(...bins);
+  pen.fillStyle = getComputedStyle(canvas).color;
+  bins.forEach((count, k) => {
+    if (!count) return;
+    const tall = Math.max(2, Math.sqrt(count / most) * (height - 2));
+    pen.globalAlpha = (k + 0.5) / 50 >= minScore ? 0.85 : 0.3;
+    pen.fillRect(k * 3, height - tall, 2.4, tall);
+  });
+}
+
+function unsent(store) {
+  const words = h('span', { class: 'lk-busy', role: 'status' });
+  store.watch(['unsent'], (state) => {
+    words.textContent = state.unsent ? `${state.unsent} marks not sent yet` : '';
+  });
+  return words;
+}
+
+function exportMenu(store, actions) {
+  const geometry = h('select', { 'aria-label': 'Shown as' }, ...['outline', 'box', 'point'].map((kind) => h('option', { value: kind }, { outline: 'Outlines', box: 'Boxes', point: 'Points' }[kind])));
+  const menu = h('details', { class: 'lk-choice' }, h('summary', { class: 'lk-button' }, icon('download'), 'Export'));
+  const pick = (format) => () => {
+    menu.open = false;
+    actions.exportAs(format, geometry.value);
+  };
+  menu.append(
+    h('div', { class: 'lk-choices lk-export' }, h('label', { class: 'lk-field' }, h('span', {}, 'Shown as'), geometry),
+      ...FORMATS.map(([format, title]) => h('button', { class: 'lk-button', type: 'button', onclick: pick(format) }, title)),
+    ),
+  );
+  store.watch(['objects'], ({ objects }) => (menu.hidden = !objects.length));
+  return menu;
+}
+
+function clearButton(store, actions) {
+  const button = h('button', { class: 'lk-button', type: 'button', title: 'Esc', onclick: actions.clear }, icon('clear'), 'Clear');
+  store.watch(['examples'], ({ examples }) => (button.disabled = !examples.length));
+  return button;
+}

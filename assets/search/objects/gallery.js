@@ -1,0 +1,123 @@
+// The gallery of object search: what was looked for, and every object with a tight picture.
+import { coordinates } from '../../shared/coordinates.js';
+import { h, icon, TOUCH } from '../../shared/dom.js';
+import { formatCount, formatDay, formatPlace, formatScore, plural } from '../../shared/format.js';
+import { rankColour, rankMark } from '../../shared/ranks.js';
+import { stopAll } from '../../shared/stops.js';
+import { firstOf, onPage, pagesOf } from '../paging.js';
+
+export function createObjectGallery(context) {
+  const { store, root } = context;
+  const pane = root.querySelector('.lk-gallery');
+  const head = h('div', { class: 'lk-query' });
+  const bar = h('div', { class: 'lk-refine' });
+  const list = h('ol', { class: 'lk-cards lk-object-cards', 'aria-label': 'Objects, best first' });
+  const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Object pages' });
+  pane.replaceChildren(head, bar, list, pager);
+  const stops = [
+    store.watch(['answer', 'examples', 'objects'], (state) => drawHead(head, state, context)),
+    store.watch(['shown', 'marks', 'objects', 'hideMarked'], (state) => drawBar(bar, state, context)),
+    store.watch(['shown', 'page', 'marks'], (state) => drawList(list, pager, state, context)),
+    store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
+  ];
+  return { stop: () => stopAll(stops) };
+}
+
+function drawHead(head, { answer, examples, objects }, { actions, data }) {
+  if (!examples.length) return head.replaceChildren(invitation(data));
+  if (!answer) return head.replaceChildren();
+  const lacking = answer.missing.length
+    ? h('p', { class: 'lk-muted' }, `${plural(answer.missing.length, 'scene')} without object cells ${answer.missing.length > 1 ? 'were' : 'was'} not searched. `,
+        h('button', { class: 'lk-button', type: 'button', onclick: actions.makeCells }, 'Make object cells'))
+    : null;
+  const what = `${plural(objects.length, 'object')} like ${examples.length > 1 ? `${examples.length} examples` : 'this one'}`;
+  return head.replaceChildren(
+    h('p', { class: 'lk-summary', role: 'status' }, `${what} · ${formatSize(answer.query.object_size)} wide`),
+    ...(lacking ? [lacking] : []),
+    ...answer.notes.map((note) => h('p', { class: 'lk-muted' }, `${note}.`)),
+  );
+}
+
+const formatSize = (metres) => (metres >= 1000 ? `${+(metres / 1000).toPrecision(3)} km` : `${+metres.toPrecision(3)} m`);
+
+function invitation({ collection }) {
+  return h(
+    'div',
+    { class: 'lk-invitation' },
+    h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} an object on the map`),
+    h('p', {}, `Lookalike finds every object of ${collection.title} that looks like it, each at its place.`),
+    h('p', {}, TOUCH ? 'Or draw a box around it.' : 'Or draw a box around it. Shift and a click add another example; Alt and the wheel change the size of the window.'),
+  );
+}
+
+function drawBar(bar, { shown, objects, marks, minScore, hideMarked }, { actions }) {
+  if (!objects.length) return bar.replaceChildren();
+  const below = objects.length - shown.length;
+  const words = shown.length
+    ? `${formatCount(shown.length)} shown${below ? `, ${formatCount(below)} hidden` : ''}`
+    : `Nothing above ${formatScore(minScore)}`;
+  const lower = shown.length
+    ? null
+    : h('button', { class: 'lk-button', type: 'button', onclick: () => actions.setMinScore(0, true) }, 'Lower the minimum score');
+  const counts = [...marks.values()];
+  const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', 'aria-pressed': String(hideMarked), onclick: () => actions.toggle('hideMarked') }, 'Hide marked');
+  return bar.replaceChildren(
+    h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
+      counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
+      counts.length ? hide : null),
+  );
+}
+
+function drawList(list, pager, state, context) {
+  const first = firstOf(state);
+  list.replaceChildren(...onPage(state).map((found, k) => drawCard(found, first + k, state, context)));
+  const last = pagesOf(state);
+  const turn = (to, words) =>
+    h('button', { class: 'lk-button', type: 'button', disabled: to < 0 || to >= last, onclick: () => context.actions.turnTo(to) }, words);
+  pager.hidden = last < 2;
+  pager.replaceChildren(turn(state.page - 1, 'Back'), h('span', {}, `${state.page + 1} of ${last}`), turn(state.page + 1, 'Next'));
+}
+
+function drawCard(found, at, { shown, marks }, { service, actions, store }) {
+  const where = formatPlace(found.lon, found.lat);
+  const score = found.probability === null ? formatScore(found.score) : `${Math.round(100 * found.probability)}%`;
+  const mark = marks.get(found.id);
+  const pick = h(
+    'button',
+    {
+      class: 'lk-pick',
+      type: 'button',
+      'aria-label': `Object ${found.rank}, score ${score}, at ${where}`,
+      onclick: () => actions.select(at),
+      onfocus: () => store.set({ hovered: at }),
+      onblur: () => store.set({ hovered: -1 }),
+    },
+    h('img', { src: service.picture(found), alt: '', loading: 'lazy', width: 160, height: 160 }),
+    rankMark(found.rank, rankColour(at + 1, shown.length)),
+    h('span', { class: 'lk-score' }, score),
+  );
+  const verdict = (kind, words) =>
+    h('button', { class: 'lk-verdict', type: 'button', 'data-kind': kind, title: words, 'aria-label': words, 'aria-pressed': String(mark === kind), onclick: () => actions.mark(at, kind) }, icon(kind));
+  return h(
+    'li',
+    {
+      class: `lk-card${mark ? ` lk-is-${mark}` : ''}`,
+      'data-object': found.id,
+      onmouseenter: () => store.set({ hovered: at }),
+      onmouseleave: () => store.set({ hovered: -1 }),
+    },
+    pick,
+    h('span', { class: 'lk-verdicts' }, verdict('good', `Mark object ${found.rank} as good (G)`), verdict('bad', `Mark object ${found.rank} as bad (B)`)),
+    h('div', { class: 'lk-card-words' }, coordinates(found), h('span', { class: 'lk-muted' }, `${formatSize(Math.max(found.width_m, found.height_m))} · ${formatDay(found.datetime)}`)),
+  );
+}
+
+function markSelected(list, state) {
+  const first = firstOf(state);
+  [...list.children].forEach((card, k) => {
+    const on = first + k === state.selected;
+    card.classList.toggle('lk-selected', on);
+    card.querySelector('.lk-pick').setAttribute('aria-pressed', on);
+    if (on) card.scrollIntoView({ block: 'nearest' });
+  });
+}

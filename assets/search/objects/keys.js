@@ -1,0 +1,34 @@
+// Keys of object search.
+const inField = ({ target }) => target.closest?.('input, select, textarea, [contenteditable]');
+
+export function listenToObjectKeys({ store, actions, map }) {
+  const step = (by) => {
+    const { selected, shown } = store.state;
+    if (shown.length) actions.select(Math.max(0, Math.min(shown.length - 1, selected + by)));
+  };
+  const mark = (label) => {
+    const { selected } = store.state;
+    actions.mark(Math.max(selected, 0), label);
+    step(1);
+  };
+  const acts = {
+    ArrowRight: () => step(1),
+    ArrowLeft: () => step(-1),
+    g: () => mark('good'),
+    b: () => mark('bad'),
+    s: () => step(1),
+    u: () => actions.undo(),
+    h: () => actions.toggle('scoreMap'),
+    x: () => map.draw('box'),
+    Escape: () => (store.state.drawing ? map.stopDrawing() : actions.clear()),
+  };
+  const press = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || inField(event)) return;
+    const act = acts[event.key] ?? acts[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  };
+  addEventListener('keydown', press);
+  return { stop: () => removeEventListener('keydown', press) };
+}

@@ -1,0 +1,73 @@
+// Marks on their way to the server: sent at once and in order, kept in the browser until the server
+// has them, and sent again after a reload or an outage.
+import { later } from '../../shared/idle.js';
+
+const AGAIN = 3000;
+const key = (name) => `lookalike:unsent-marks:${name}`;
+const setKey = (name) => `lookalike:mark-set:${name}`;
+
+const random = () => [...crypto.getRandomValues(new Uint8Array(8))].map((n) => n.toString(36).padStart(2, '0')).join('');
+
+export function createMarksQueue({ data, service, store }) {
+  const { name } = data.collection;
+  let set = localStorage.getItem(setKey(name));
+  let sending = false;
+  let stopped = false;
+  let cancel = () => {};
+  const unsent = () => JSON.parse(localStorage.getItem(key(name)) || '[]');
+  const keep = (marks) => {
+    localStorage.setItem(key(name), JSON.stringify(marks));
+    store.set({ unsent: marks.length });
+  };
+
+  async function send() {
+    if (sending || stopped) return;
+    sending = true;
+    try {
+      for (let marks = unsent(); marks.length && !stopped; marks = unsent()) {
+        const part = marks.slice(0, 200);
+        for (const group of bySet(part)) await service.mark(group[0].set, group.map(({ set: _, ...mark }) => mark));
+        const gone = new Set(part.map((mark) => mark.key));
+        keep(unsent().filter((mark) => !gone.has(mark.key)));
+      }
+    } catch {
+      if (!stopped) cancel = later('marks to be sent again', AGAIN, send);
+    } finally {
+      sending = false;
+    }
+  }
+
+  return {
+    id: () => set,
+    use(other) {
+      set = other;
+      localStorage.setItem(setKey(name), set);
+    },
+    fresh() {
+      set = random();
+      localStorage.setItem(setKey(name), set);
+      return set;
+    },
+    add(mark) {
+      if (!set) this.fresh();
+      keep([...unsent(), { ...mark, set, key: random(), time: new Date().toISOString() }]);
+      return send();
+    },
+    send,
+    stop() {
+      stopped = true;
+      cancel();
+    },
+  };
+}
+
+// Marks in order, in groups of one set each.
+function bySet(marks) {
+  const groups = [];
+  for (const mark of marks) {
+    const last = groups.at(-1);
+    if (last?.[0].set === mark.set) last.push(mark);
+    else groups.push([mark]);
+  }
+  return groups;
+}

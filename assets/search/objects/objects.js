@@ -1,0 +1,53 @@
+// Object search on the Search page: one click on a thing, and every thing like it is on the map.
+import { expose } from '../../shared/idle.js';
+import { createStore } from '../../shared/store.js';
+import { createObjectActions } from './actions.js';
+import { createObjectControls } from './controls.js';
+import { createObjectGallery } from './gallery.js';
+import { listenToObjectKeys } from './keys.js';
+import { createObjectMap } from './map.js';
+import { createObjectService } from './service.js';
+
+const INITIAL = {
+  examples: [], // { at | box, object_size?, label }
+  size: null, // metres, of the window around a click
+  objects: [], // as the server ranked them
+  shown: [], // those of at least `minScore` that are not hidden
+  answer: null, // what else the server said
+  minScore: 0,
+  marks: new Map(), // id → good | bad
+  hideMarked: false,
+  page: 0, // of the gallery
+  selected: -1, // place in `shown`
+  hovered: -1,
+  drawing: '', // what is being drawn on the map
+  scoreMap: false, // whether the score map is drawn
+  busy: '', // what is being waited for, in words
+  problem: null,
+  requestNumber: 0,
+  answered: 0,
+  unsent: 0, // marks that the server does not have yet
+};
+
+export function startObjects(root, data, onCollection, onMode) {
+  const store = createStore(INITIAL);
+  const service = createObjectService(data.base, data.collection.name);
+  const context = { data, store, service, root, onCollection, onMode };
+  context.actions = createObjectActions(context);
+  context.map = createObjectMap(context);
+  const parts = [
+    context.map,
+    createObjectControls(context),
+    createObjectGallery(context),
+    listenToObjectKeys(context),
+  ];
+  context.actions.begin();
+  root.dataset.state = 'live';
+  expose({ store, map: context.map });
+  return {
+    stop() {
+      context.actions.stop();
+      for (const part of parts) part.stop();
+    },
+  };
+}
