@@ -24,6 +24,7 @@ from pipeline.export.object_findings import outcome_findings
 from pipeline.export.score_map import ScoreMap, write_score_maps
 from pipeline.objects.labels import check_examples, read_labels
 from pipeline.objects.recipe import ObjectRecipe
+from pipeline.objects.scan import WINDOW
 from pipeline.objects.service import ObjectOutcome, find_objects, maps_of
 from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
@@ -124,7 +125,7 @@ def _write_maps(outcome: ObjectOutcome, path: Path, report: OnProgress) -> None:
     )
     written = write_score_maps(
         path,
-        (ScoreMap(each.mapped.scene, each.scores, each.mapped.scale) for each in maps),
+        (ScoreMap(each.mapped.scene, each.scores, each.mapped.scale, WINDOW) for each in maps),
         provenance,
         outcome.recipe.threshold,
     )

@@ -16,7 +16,7 @@ from pipeline.imagery.reader import SceneReader
 from pipeline.model.basis import quantise
 from pipeline.model.cells import BEST_WIDTH, HALO, rescale
 from pipeline.model.resnet import CELL_PIXELS
-from pipeline.objects.scan import WINDOW
+from pipeline.objects.scan import TAPER, WINDOW
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def turned_vectors(
 
 
 def vectors_of(pictures: np.ndarray, embedder: CellEmbedder, steps: np.ndarray) -> np.ndarray:
-    """Unit vectors float32 (n, 4, 64) of the middles of pictures uint8 (n, 320, 320, 3), turned."""
+    """Unit vectors float32 (n, 4, 64) of the middles of pictures uint8 (n, 304, 304, 3), turned."""
     turned = np.concatenate(
         [np.ascontiguousarray(np.rot90(pictures, turns, axes=(1, 2))) for turns in range(4)]
     )
@@ -69,11 +69,11 @@ def centre_vectors(components: np.ndarray, steps: np.ndarray) -> np.ndarray:
     middle = components[:, first : first + WINDOW, first : first + WINDOW]
     # Through the same codes as the cells that they are compared with.
     codes = quantise(middle).astype(np.float32) * steps
-    return normalise(codes.sum((1, 2)))
+    return normalise(np.einsum("hw,nhwd->nd", TAPER, codes))
 
 
 def framed(picture: np.ndarray) -> np.ndarray:
-    """A picture that an object fills, uint8 (h, h, 3), as (320, 320, 3) with surroundings.
+    """A picture that an object fills, uint8 (h, h, 3), as (304, 304, 3) with surroundings.
 
     It is resized to the width at which things are recognised best; its mirror image takes the place
     of the surroundings, which are unknown.
@@ -87,7 +87,7 @@ def framed(picture: np.ndarray) -> np.ndarray:
 
 
 def picture_of(spot: Spot, scale: float) -> np.ndarray:
-    """uint8 (320, 320, 3): an example and its surroundings as the network sees them."""
+    """uint8 (304, 304, 3): an example and its surroundings as the network sees them."""
     side = round(PICTURE / scale)
     left, top = round(spot.col - side / 2), round(spot.row - side / 2)
     with SceneReader(spot.scene) as reader:

@@ -1,7 +1,7 @@
 """Score maps: how much every window of a scene looks like what is sought.
 
-A window is a square of 4×4 object cells.  Its score is linear in the unit vector of the sum of its
-cells:
+A window is a square of 3×3 object cells, of which the middle ones weigh more: 1, 2, 1 down and
+across.  Its score is linear in the unit vector of the weighted sum of its cells:
 
     score = weights · sum / |sum| + bias
 
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from pipeline.collection.cell_files import CellBlock, SceneCells
 
 #: Side of a window in cells.
-WINDOW = 4
-#: A window with more than this share of cells without data is not scored.
+WINDOW = 3
+#: Weight of each of its cells: it finds more than a plain box of any size (docs/objects.md).
+TAPER = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32)
+#: A window with more than this share of its weight on cells without data is not scored.
 MOST_EMPTY = 0.5
 #: Cells multiplied at a time: their float32 copies fit a core's cache.
 _PIECE = 4096
@@ -101,14 +103,14 @@ def inverse_lengths(cells: SceneCells) -> np.ndarray:
 
 
 def _inverse(codes: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """`inverse_lengths` of the windows of an array of codes (h, w, 64): (h - 3, w - 3)."""
+    """`inverse_lengths` of the windows of an array of codes (h, w, 64): (h - 2, w - 2)."""
     empty = codes[..., 0] == NO_DATA
     values = codes.astype(np.float32)
     values *= steps
     values[empty] = 0
-    sums = box_sums(values)
+    sums = window_sums(values)
     lengths = np.sqrt(np.einsum("...j,...j->...", sums, sums))
-    scored = box_sums(empty.astype(np.float32)) <= MOST_EMPTY * WINDOW**2
+    scored = window_sums(empty.astype(np.float32)) <= MOST_EMPTY * TAPER.sum()
     inverse = np.zeros(lengths.shape, np.float32)
     np.divide(1, lengths, out=inverse, where=scored & (lengths > 0))
     return inverse
@@ -187,7 +189,7 @@ def _windows(products: np.ndarray, inverse: np.ndarray, bias: float) -> np.ndarr
     def band(top: int) -> None:
         bottom = min(top + _BAND, len(inverse))
         part = inverse[top:bottom]
-        sums = box_sums(products[top : bottom + WINDOW - 1])
+        sums = window_sums(products[top : bottom + WINDOW - 1])
         sums *= part
         if bias:
             sums += np.float32(bias)
@@ -198,12 +200,13 @@ def _windows(products: np.ndarray, inverse: np.ndarray, bias: float) -> np.ndarr
     return scores
 
 
-def box_sums(values: np.ndarray) -> np.ndarray:
-    """Sums over all windows of an array (h, w, …): (h - 3, w - 3, …)."""
+def window_sums(values: np.ndarray) -> np.ndarray:
+    """Weighted sums over all windows of an array (h, w, …): (h - 2, w - 2, …)."""
+    # Sums of two neighbours, taken twice, weigh three of them 1, 2, 1.
     pairs = values[:-1] + values[1:]
-    rows = pairs[:-2] + pairs[2:]
+    rows = pairs[:-1] + pairs[1:]
     pairs = rows[:, :-1] + rows[:, 1:]
-    return pairs[:, :-2] + pairs[:, 2:]
+    return pairs[:, :-1] + pairs[:, 1:]
 
 
 def window_vectors(cells: SceneCells, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -219,9 +222,30 @@ def window_vectors(cells: SceneCells, rows: np.ndarray, cols: np.ndarray) -> np.
             down, across = int(rows[i]) - top, int(cols[i])
             square = codes[down : down + WINDOW, across : across + WINDOW].astype(np.float32)
             square[square[..., 0] == NO_DATA] = 0
-            vectors[i] = square.sum((0, 1)) * cells.steps
+            vectors[i] = np.tensordot(TAPER, square, 2) * cells.steps
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, 1e-12)
+
+
+def random_windows(cells: SceneCells, count: int, seed: int = 0) -> np.ndarray:
+    """Unit vectors, float32 (≤ count, 64), of windows drawn at random.
+
+    Those without data are left out.  Each lies within one block: no more than itself is read.
+    """
+    rng = np.random.default_rng(seed)
+    blocks = [block for block in cells.blocks if min(block.codes.shape[:2]) >= WINDOW]
+    if not blocks:
+        return np.empty((0, COMPONENTS), np.float32)
+    sizes = np.array([block.window.size for block in blocks], float)
+    vectors = np.zeros((count, COMPONENTS), np.float32)
+    for i, which in enumerate(rng.choice(len(blocks), count, p=sizes / sizes.sum())):
+        codes = blocks[which].codes
+        row, col = (int(rng.integers(edge - WINDOW + 1)) for edge in codes.shape[:2])
+        square = codes[row : row + WINDOW, col : col + WINDOW]
+        if not (square[..., 0] == NO_DATA).any():
+            vectors[i] = np.tensordot(TAPER, square.astype(np.float32), 2) * cells.steps
+    lengths = np.linalg.norm(vectors, axis=1)
+    return vectors[lengths > 0] / lengths[lengths > 0, None]
 
 
 def peaks(

@@ -21,10 +21,11 @@ from pipeline.geo.antimeridian import wrap_longitude
 from pipeline.imagery.render import TILE, empty_png, encode_image
 from pipeline.objects import scan
 from pipeline.objects.open_cells import MappedCells, best_scale, open_cells, scales_of
+from pipeline.objects.ranking import logits_of, to_scores
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
-    from pipeline.objects.find import Ranking
+    from pipeline.objects.ranking import Ranking
 
 #: Searches whose ranking is kept.
 KEPT = 256
@@ -53,8 +54,9 @@ _lock = threading.Lock()
 
 def keep(ranking: Ranking, low: float, high: float) -> str:
     """Keep a ranking; its token, the same for the same ranking and range."""
-    text = ranking.weights.tobytes() + f"{ranking.bias} {ranking.size_m} {low} {high}".encode()
-    token = hashlib.sha256(text).hexdigest()[:16]
+    model = ranking.model
+    numbers = f"{model.bias} {ranking.size_m} {low} {high}"
+    token = hashlib.sha256(model.weights.tobytes() + numbers.encode()).hexdigest()[:16]
     with _lock:
         _rankings[token] = KeptRanking(ranking, low, high)
         _rankings.move_to_end(token)
@@ -123,8 +125,7 @@ def scores_of(collection: Collection, scene_id: str, token: str) -> tuple[Mapped
 
 @lru_cache(maxsize=16)
 def _map_of(mapped: MappedCells, token: str) -> np.ndarray:
-    ranking = kept(token).ranking
-    return scan.score_map(mapped.cells, mapped.inverse, ranking.weights, ranking.bias)
+    return to_scores(logits_of(mapped, kept(token).ranking))
 
 
 def _places(mapped: MappedCells, z: int, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.model.cells import CellIdentity, identity_of
 from pipeline.objects import marks
-from pipeline.objects.find import ObjectResult, find, score_maps
+from pipeline.objects.find import find
+from pipeline.objects.ranking import ObjectResult, score_maps
 from pipeline.progress import OnProgress, silent
 from pipeline.search import uploads
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.collection.collection import Collection
-    from pipeline.objects.find import SceneScores
     from pipeline.objects.places import Example
+    from pipeline.objects.ranking import SceneScores
     from pipeline.objects.recipe import ObjectRecipe
     from pipeline.search.open_collections import OpenCollections
 
@@ -75,6 +76,7 @@ def find_objects(
         size_m=recipe.object_size,
         k=recipe.k,
         threshold=recipe.threshold,
+        min_probability=recipe.min_probability,
         filters=recipe.filters(),
         with_outlines=recipe.outlines,
         progress=progress,

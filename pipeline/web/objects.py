@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import ConfigDict, Field
-from shapely.geometry import mapping
 from starlette.responses import FileResponse, Response
 
 from pipeline.errors import NotFoundError
@@ -22,6 +21,7 @@ from pipeline.objects import marks as mark_sets
 from pipeline.objects import score_tiles
 from pipeline.objects.objects import FoundObject, window_polygon
 from pipeline.objects.recipe import ObjectRecipe
+from pipeline.objects.scan import WINDOW
 from pipeline.objects.service import ObjectOutcome, find_objects
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
@@ -219,7 +219,7 @@ def get_score_map(
         parameters={},
         model=identity_of(collection.manifest.model.weights_sha256),
     )
-    made = [ScoreMap(mapped.scene, scores, mapped.scale) for mapped, scores in maps]
+    made = [ScoreMap(mapped.scene, scores, mapped.scale, WINDOW) for mapped, scores in maps]
     media_type = "image/tiff" if len(made) == 1 else "application/zip"
     return download(
         lambda folder: download_score_maps(folder, collection.name, made, provenance), media_type
@@ -282,6 +282,8 @@ def _answer(outcome: ObjectOutcome, started: float) -> ObjectsAnswer:
     scores = np.array([found.score for found in result.objects])
     low, high = _range(scores)
     counts, _ = np.histogram(scores, BINS, (low, high))
+    from shapely.geometry import mapping
+
     windows = [
         mapping(window_polygon(spot.scene, spot.col, spot.row, spot.width, spot.height))
         for spot in result.spots
@@ -294,9 +296,9 @@ def _answer(outcome: ObjectOutcome, started: float) -> ObjectsAnswer:
             windows=windows,
             object_size=round(result.ranking.size_m, 3),
         ),
-        trained=False,
+        trained=result.ranking.trained,
         calibrated=any(found.probability is not None for found in result.objects),
-        threshold=round((low + high) / 2, 4),
+        threshold=0.5,
         score_range=[low, high],
         histogram=counts.tolist(),
         score_map=score_tiles.keep(result.ranking, low, high),

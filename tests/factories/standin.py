@@ -92,7 +92,7 @@ class Colours:
 
 
 class ColourCells:
-    """Makes object cells of a window's colours, in no time."""
+    """Makes object cells of the colours in their middles, in no time."""
 
     def __init__(self) -> None:
         from pipeline.model.cells import identity_of
@@ -110,9 +110,10 @@ class ColourCells:
         height, width = (cells_across(edge, scale) for edge in pixels.shape[:2])
         rows = np.minimum(np.arange(height) * side + side // 2, pixels.shape[0] - 1)
         cols = np.minimum(np.arange(width) * side + side // 2, pixels.shape[1] - 1)
-        colours = pixels[rows][:, cols].astype(np.int16) - 128
-        codes = np.tile(colours, 22)[..., :64].clip(-127, 127).astype(np.int8)
-        return mask(codes, has_data(valid, scale))
+        # Waves over the colours: alike where colours are near, unrelated where they are far.
+        rng = np.random.default_rng(0)
+        turns = pixels[rows][:, cols] @ rng.normal(0, 1 / 40, (3, 64)) + rng.uniform(0, 6.28, 64)
+        return mask((120 * np.cos(turns)).astype(np.int8), has_data(valid, scale))
 
     def components(self, pictures: np.ndarray) -> np.ndarray:
         """float32 (n, rows, columns, 64) of pictures uint8 (n, h, w, 3)."""

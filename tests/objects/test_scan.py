@@ -35,11 +35,12 @@ def cells_of(codes: np.ndarray) -> SceneCells:
 
 def plain(codes: np.ndarray, weights: np.ndarray, row: int, col: int) -> float:
     """The score of one window, from its definition."""
-    square = codes[row : row + 4, col : col + 4].astype(np.float64) * basis().steps
-    empty = codes[row : row + 4, col : col + 4, 0] == NO_DATA
-    if empty.sum() > 8:
+    square = codes[row : row + 3, col : col + 3].astype(np.float64) * basis().steps
+    empty = codes[row : row + 3, col : col + 3, 0] == NO_DATA
+    weights_of_cells = np.where(empty, 0, np.outer([1, 2, 1], [1, 2, 1]))
+    if weights_of_cells.sum() < 8:
         return float("nan")
-    total = square[~empty].sum(0)
+    total = np.tensordot(weights_of_cells, square, 2)
     return float(total @ weights / np.linalg.norm(total))
 
 
@@ -47,8 +48,8 @@ def test_every_window_has_its_score(codes: np.ndarray) -> None:
     cells = cells_of(codes)
     weights = np.random.default_rng(4).normal(size=COMPONENTS)
     scores = scan.score_map(cells, scan.inverse_lengths(cells), weights, bias=0.25)
-    assert scores.shape == (72, 58)
-    for row, col in [(0, 0), (71, 57), (36, 31), (28, 18), (29, 30), (33, 33), (38, 40), (41, 20)]:
+    assert scores.shape == (73, 59)
+    for row, col in [(0, 0), (72, 58), (36, 31), (28, 18), (29, 30), (33, 33), (38, 40), (41, 20)]:
         expected = plain(codes, weights, row, col) + 0.25
         assert scores[row, col] == pytest.approx(expected, abs=1e-4, nan_ok=True)
     assert np.isnan(scores[33, 33])
@@ -59,7 +60,7 @@ def test_window_vectors_are_what_scores_are_made_of(codes: np.ndarray) -> None:
     cells = cells_of(codes)
     weights = np.random.default_rng(5).normal(size=COMPONENTS)
     scores = scan.score_map(cells, scan.inverse_lengths(cells), weights)
-    rows, cols = np.array([70, 3, 41]), np.array([2, 55, 20])
+    rows, cols = np.array([72, 3, 41]), np.array([2, 55, 20])
     vectors = scan.window_vectors(cells, rows, cols)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(vectors @ weights, scores[rows, cols], atol=1e-4)
@@ -98,7 +99,7 @@ def test_scan_stops_when_asked(codes: np.ndarray) -> None:
 
 
 def test_scene_smaller_than_a_window_has_no_scores() -> None:
-    codes = np.ones((3, 5, COMPONENTS), np.int8)
-    cells = SceneCells("tiny", 1.0, 3, 5, (Block(0, 0, codes),))  # type: ignore[arg-type]
+    codes = np.ones((2, 5, COMPONENTS), np.int8)
+    cells = SceneCells("tiny", 1.0, 2, 5, (Block(0, 0, codes),))  # type: ignore[arg-type]
     inverse = scan.inverse_lengths(cells)
     assert scan.score_map(cells, inverse, np.ones(COMPONENTS)).size == 0

@@ -1,0 +1,328 @@
+"""Windows ranked by a model, and the objects that their maxima are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.objects import scan
+from pipeline.objects.eligible import eligible_windows, scene_passes
+from pipeline.objects.objects import FoundObject, found_objects
+from pipeline.objects.open_cells import MappedCells, best_scale, missing, open_cells, scales_of
+from pipeline.objects.outlines import outlines
+from pipeline.progress import OnProgress, Progress, silent
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+    from pipeline.imagery.scene import Scene
+    from pipeline.objects.calibration import Calibration
+    from pipeline.objects.model import ObjectModel
+    from pipeline.objects.places import Spot
+    from pipeline.objects.scan import Peaks
+    from pipeline.search.filters import Filters
+
+#: Two objects are one if their centres are nearer than this share of their size, along both axes.
+APART = 0.6
+#: Windows of a scene that the second stage of a model ranks again.
+SECOND_STAGE = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """How windows are ranked.
+
+    Attributes:
+        model: Ranks unit vectors of windows; its logits as 0 to 1 are the scores.
+        size_m: Size in metres of the thing sought.
+        trained: Whether marks trained it; otherwise a click did.
+        calibration: Probabilities of its logits; None while there are too few marks.
+        good: Good examples it learned from.
+        bad: Bad examples.
+    """
+
+    model: ObjectModel
+    size_m: float
+    trained: bool = False
+    calibration: Calibration | None = None
+    good: int = 1
+    bad: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class SceneCells:
+    """A scene of a collection with its cells.
+
+    Attributes:
+        collection: The collection.
+        mapped: The scene's cells, at the scale that suits the thing sought.
+    """
+
+    collection: Collection
+    mapped: MappedCells
+
+
+@dataclass(frozen=True, eq=False)
+class SceneScores(SceneCells):
+    """The score map of one scene.
+
+    Attributes:
+        logits: float32, of `scan.map_shape`: the first stage of the model; NaN where a window is
+            not scored.
+    """
+
+    logits: np.ndarray
+
+    @property
+    def scores(self) -> np.ndarray:
+        """float32: the logits as 0 to 1."""
+        return to_scores(self.logits)
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectResult:
+    """The answer of an object search.
+
+    Attributes:
+        objects: The best objects, in rank order.
+        found: Number of objects above the threshold; more than `objects` if they are too many.
+        ranking: How windows were ranked.
+        spots: The examples, as windows of scenes.
+        missing: Scenes that have no cells.
+        notes: What else to know, sentences without their full stops.
+    """
+
+    objects: tuple[FoundObject, ...]
+    found: int
+    ranking: Ranking
+    spots: tuple[Spot, ...]
+    missing: tuple[Scene, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Hit:
+    """One maximum of a scene's map."""
+
+    scored: SceneScores
+    row: int
+    col: int
+    logit: float
+    mark: str = ""
+
+
+def to_scores(logits: np.ndarray) -> np.ndarray:
+    """Logits as scores, 0 to 1."""
+    from scipy.special import expit
+
+    return expit(logits)
+
+
+def to_logit(score: float) -> float:
+    """The logit of a score."""
+    bounded = min(max(score, 1e-9), 1 - 1e-9)
+    return float(np.log(bounded / (1 - bounded)))
+
+
+def opened(
+    collections: Sequence[Collection],
+    size_m: float,
+    filters: Filters | None = None,
+    lacking: Callable[[Scene], object] = lambda scene: None,
+) -> list[SceneCells]:
+    """The scenes that pass the filters, with their cells at the scale that suits a size in metres.
+
+    Args:
+        collections: Where to look.
+        size_m: Size of the thing sought.
+        filters: Which scenes count.
+        lacking: Called with every scene without cells.
+    """
+    found = []
+    for collection in collections:
+        for scene in collection.scenes.values():
+            if not scene_passes(scene, filters):
+                continue
+            available = scales_of(collection, scene)
+            if not available:
+                lacking(scene)
+                continue
+            scale = best_scale(available, size_m / scene.gsd)
+            found.append(SceneCells(collection, open_cells(collection, scene, scale)))
+    return found
+
+
+def score_maps(
+    collections: Sequence[Collection],
+    ranking: Ranking,
+    filters: Filters | None = None,
+    progress: OnProgress = silent,
+    lacking: Callable[[Scene], object] = lambda scene: None,
+) -> list[SceneScores]:
+    """The score map of every scene that passes the filters and has cells.
+
+    Args:
+        collections: Where to look.
+        ranking: How windows are ranked.
+        filters: Which scenes count.
+        progress: Called for every scene; may raise `Cancelled`.
+        lacking: Called with every scene without cells.
+    """
+    scenes = opened(collections, ranking.size_m, filters, lacking)
+    maps = []
+    for number, each in enumerate(scenes):
+        title = each.mapped.scene.title
+        progress(Progress("Scanning", number, len(scenes), "scenes", title))
+        maps.append(SceneScores(each.collection, each.mapped, logits_of(each.mapped, ranking)))
+    progress(Progress("Scanning", len(scenes), len(scenes), "scenes"))
+    return maps
+
+
+def logits_of(mapped: MappedCells, ranking: Ranking) -> np.ndarray:
+    """float32 (h, w): the logit of every window of a scene by the first stage."""
+    model = ranking.model
+    return scan.score_map(mapped.cells, mapped.inverse, model.weights, model.bias)
+
+
+def radius_of(ranking: Ranking, mapped: MappedCells) -> float:
+    """Cells within which two maxima are one object."""
+    return max(APART * ranking.size_m / mapped.scene.gsd / mapped.side, 1.5)
+
+
+def tops_of(
+    scored: SceneScores, ranking: Ranking, limit: int, eligible: np.ndarray | None = None
+) -> Peaks:
+    """The best maxima of a scene's map, ranked by both stages of the model."""
+    radius = radius_of(ranking, scored.mapped)
+    most = max(limit, SECOND_STAGE) if ranking.model.kernel else limit
+    tops = scan.peaks(scored.logits, radius, most, eligible=eligible)
+    if not ranking.model.kernel or not len(tops):
+        return tops
+    vectors = scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols)
+    logits = ranking.model.logits(vectors, tops.scores)
+    order = np.argsort(-logits, kind="stable")[:limit]
+    return scan.Peaks(tops.rows[order], tops.cols[order], logits[order])
+
+
+def rank(
+    collections: Sequence[Collection],
+    ranking: Ranking,
+    *,
+    spots: Sequence[Spot] = (),
+    k: int = 1_000,
+    threshold: float | None = None,
+    min_probability: float | None = None,
+    filters: Filters | None = None,
+    with_outlines: bool = False,
+    progress: OnProgress = silent,
+) -> ObjectResult:
+    """The best objects of a ranking.
+
+    Objects that a good example marks stay, whatever threshold and suppression say.
+
+    Args:
+        collections: Where to look; their objects are ranked together.
+        ranking: How windows are ranked.
+        spots: Examples, which mark the objects that they lie on.
+        k: Maximum number of objects.
+        threshold: Minimum score, 0 to 1.
+        min_probability: Minimum probability, 0 to 1.
+        filters: Which windows may be hits.
+        with_outlines: Whether objects above the threshold have outlines.
+        progress: Called for every scene; may raise `Cancelled`.
+
+    Raises:
+        NotFoundError: If no scene has cells.
+        DamagedError: If cells cannot be read.
+    """
+    lacking: list[Scene] = []
+    maps = score_maps(collections, ranking, filters, progress, lacking.append)
+    if not maps:
+        raise missing(collections[0], collections[0].manifest.title)
+    hits: list[_Hit] = []
+    for scored in maps:
+        eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
+        tops = tops_of(scored, ranking, k, eligible)
+        found = [
+            _Hit(scored, int(row), int(col), float(logit))
+            for row, col, logit in zip(tops.rows, tops.cols, tops.scores, strict=True)
+        ]
+        hits += _marked(found, scored, ranking, spots)
+    least = _least_logit(ranking, threshold, min_probability)
+    kept = [hit for hit in hits if hit.logit >= least or hit.mark == "good"]
+    kept.sort(key=lambda hit: -hit.logit)
+    objects = _objects(kept[:k], ranking, least if with_outlines else None)
+    return ObjectResult(tuple(objects), len(kept), ranking, tuple(spots), tuple(lacking))
+
+
+def _least_logit(ranking: Ranking, threshold: float | None, min_probability: float | None) -> float:
+    least = -np.inf if threshold is None else to_logit(threshold)
+    if min_probability is None:
+        return least
+    if ranking.calibration is None:
+        return np.inf
+    curve = ranking.calibration
+    return max(least, (to_logit(min_probability) - curve.offset) / curve.slope)
+
+
+def _marked(
+    hits: list[_Hit], scored: SceneScores, ranking: Ranking, spots: Sequence[Spot]
+) -> list[_Hit]:
+    """The hits of a scene with the marks of the examples on them.
+
+    A good example without a hit becomes one.
+    """
+    radius = radius_of(ranking, scored.mapped)
+    for spot in spots:
+        if spot.scene.id != scored.mapped.scene.id:
+            continue
+        row, col = scored.mapped.window_at(spot.col, spot.row)
+        near = [
+            i
+            for i, hit in enumerate(hits)
+            if not hit.mark and max(abs(hit.row - row), abs(hit.col - col)) < radius
+        ]
+        mark = "good" if spot.good else "bad"
+        if near:
+            nearest = min(near, key=lambda i: abs(hits[i].row - row) + abs(hits[i].col - col))
+            hits[nearest] = replace(hits[nearest], mark=mark)
+        elif spot.good and np.isfinite(scored.logits[row, col]):
+            hits.append(_Hit(scored, row, col, float(scored.logits[row, col]), mark))
+    return hits
+
+
+def _objects(hits: Sequence[_Hit], ranking: Ranking, least: float | None) -> list[FoundObject]:
+    """The hits as objects, in their order."""
+    made: dict[int, FoundObject] = {}
+    by_scene: dict[int, list[int]] = {}
+    for i, hit in enumerate(hits):
+        by_scene.setdefault(id(hit.scored), []).append(i)
+    for members in by_scene.values():
+        chosen = [hits[i] for i in members]
+        made |= dict(zip(members, _of_scene(chosen, ranking, least), strict=True))
+    return [
+        replace(made[i], rank=i + 1, mark=hit.mark, probability=_probability(ranking, hit.logit))
+        for i, hit in enumerate(hits)
+    ]
+
+
+def _of_scene(hits: Sequence[_Hit], ranking: Ranking, least: float | None) -> list[FoundObject]:
+    scored = hits[0].scored
+    mapped, scene = scored.mapped, scored.mapped.scene
+    places = np.array([(hit.row, hit.col) for hit in hits])
+    size = ranking.size_m / scene.gsd
+    cols, rows = mapped.centres(places[:, 0], places[:, 1])
+    boxes = np.column_stack([cols, rows, np.full(len(hits), size), np.full(len(hits), size)])
+    shapes = None
+    if least is not None and np.isfinite(least):
+        shapes = outlines(scored.logits, places, least, scene, mapped.scale, window=scan.WINDOW)
+    scores = to_scores(np.array([hit.logit for hit in hits]))
+    return found_objects(scored.collection.name, scene, boxes, scores, outlines=shapes)
+
+
+def _probability(ranking: Ranking, logit: float) -> float | None:
+    if ranking.calibration is None:
+        return None
+    return float(ranking.calibration.probability(np.array([logit]))[0])
