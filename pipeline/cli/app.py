@@ -12,6 +12,7 @@ from pipeline.cli import (
     changes,
     chips,
     collections,
+    detector,
     doctor,
     evaluate,
     export,
@@ -31,7 +32,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for commands in (
-    jobs, sources, search, objects, changes, export, evaluate, build, collections, doctor, chips,
+    jobs, sources, search, objects, detector, changes,
+    export, evaluate, build, collections, doctor, chips,
 ):  # fmt: skip
     commands.register(app)
 

@@ -17,15 +17,17 @@ from pipeline.cli.terminal import (
     print_table,
     progress,
 )
+from pipeline.errors import QueryError
 from pipeline.export.findings import Provenance
 from pipeline.export.formats import OBJECT_FORMATS, by_suffix
 from pipeline.export.formats import export as write
 from pipeline.export.object_findings import outcome_findings
 from pipeline.export.score_map import ScoreMap, write_score_maps
+from pipeline.objects.detectors import Detectors
 from pipeline.objects.labels import check_examples, read_labels
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.scan import WINDOW
-from pipeline.objects.service import ObjectOutcome, find_objects, maps_of
+from pipeline.objects.service import ObjectOutcome, ask_objects, find_objects, maps_of
 from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.picture import load
@@ -34,6 +36,8 @@ from pipeline.search.recipe import PARAMETERS
 if TYPE_CHECKING:
     from pipeline.progress import OnProgress
 
+#: First words of the command that name what it does instead of a collection.
+FIND, ASK = "find", "ask"
 #: Rows of the table; a file has all.
 SHOWN = 20
 
@@ -72,6 +76,13 @@ def objects(
         Path | None,
         typer.Option(help="File of points or polygons with the attribute label, good or bad."),
     ] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="Name or file of a detector to apply.")
+    ] = None,
+    min_probability: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Minimum probability, 0 to 1.")
+    ] = None,
+    n: Annotated[int, typer.Option(min=1, help="With ask: how many windows to judge.")] = 10,
     to: Annotated[
         Path | None, typer.Option(help="File to write; its suffix chooses the format.")
     ] = None,
@@ -85,6 +96,7 @@ def objects(
     as_json: Json = False,
 ) -> None:
     """Find all objects like one that a point, a box or a label file shows."""
+    asks, names = _verb(names)
     examples = read_labels(labels) if labels else ()
     if labels:
         check_examples(examples, labels.name)
@@ -92,25 +104,46 @@ def objects(
         {
             **options.fields,
             "object_size": object_size,
+            "min_probability": min_probability,
             "outlines": to is not None and geometry == "outline",
         },
-        start=not (labels or options.image),
+        start=not (labels or options.image or detector),
     )
     upload = options.upload(keep=False)
     picture = load(upload.content, name=upload.name) if upload else None
     format = by_suffix(to, OBJECT_FORMATS) if to else None
     opened = OpenCollections(library())
     with progress() as report:
-        outcome = find_objects(
-            opened, names, recipe, examples=examples, picture=picture, progress=report
-        )
+        if asks:
+            outcome = ask_objects(opened, names, recipe, n, examples=examples, progress=report)
+        else:
+            outcome = find_objects(
+                opened,
+                names,
+                recipe,
+                examples=examples,
+                picture=picture,
+                detector=Detectors(opened.library.home).find(detector) if detector else None,
+                progress=report,
+            )
         if to is not None and format is not None:
             write(outcome_findings(outcome, geometry), format.name, to, report)
         if score_map is not None:
             _write_maps(outcome, score_map, report)
-    _print_result(outcome, as_json)
+    print_result(outcome, as_json)
     if to is not None:
         typer.echo(f"Wrote {len(outcome.result.objects)} objects to {to}", err=True)
+
+
+def _verb(names: list[str]) -> tuple[bool, list[str]]:
+    """Whether the command asks what to judge, and the collections."""
+    verb = names[0] if names[0] in (FIND, ASK) else FIND
+    rest = names[1:] if names[0] in (FIND, ASK) else names
+    if not rest:
+        raise QueryError(
+            "Name a collection to search", remedy="For instance: objects airports --at=2.36,48.73"
+        )
+    return verb == ASK, list(dict.fromkeys(rest))
 
 
 def _write_maps(outcome: ObjectOutcome, path: Path, report: OnProgress) -> None:
@@ -133,8 +166,11 @@ def _write_maps(outcome: ObjectOutcome, path: Path, report: OnProgress) -> None:
         typer.echo(f"Wrote {file}", err=True)
 
 
-def _print_result(outcome: ObjectOutcome, as_json: bool) -> None:
+def print_result(outcome: ObjectOutcome, as_json: bool) -> None:
+    """Print the objects of a search."""
     result = outcome.result
+    for note in result.notes:
+        typer.echo(f"Note: {note}.", err=True)
     for scene in result.missing:
         typer.echo(f"Note: {scene.title} has no object cells and was not searched.", err=True)
     if as_json:
@@ -143,7 +179,7 @@ def _print_result(outcome: ObjectOutcome, as_json: bool) -> None:
     rows = [
         (
             str(found.rank),
-            f"{found.score:.2f}",
+            f"{found.score:.2f}" if found.probability is None else f"{found.probability:.0%}",
             f"{found.lon:.6f}",
             f"{found.lat:.6f}",
             f"{found.width_m:.3g} m",

@@ -1,8 +1,8 @@
 """Object search: from examples to all objects like them, in one or several collections.
 
 One click is compared with every window; its best hits then stand in as further examples.  From
-sixteen marks on, good and bad, the marks train the ranking.  Scores are the model's logits as 0 to 1: above 0.5 a window
-is more like the good examples than like anything else.
+sixteen marks on, good and bad, the marks train the ranking.  Scores are the model's logits as 0 to
+1: above 0.5 a window is more like the good examples than like anything else.
 """
 
 from __future__ import annotations

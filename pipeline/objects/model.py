@@ -133,7 +133,10 @@ def _listed(values: np.ndarray) -> list[float]:
 
 def _array(values: Mapping[str, Any], key: str, shape: tuple[int | None, ...]) -> np.ndarray:
     try:
-        found = np.array(values[key], np.float32)
+        given = np.array(values[key])
+        if given.dtype.kind not in "iuf":  # numpy would read numbers out of texts
+            raise ValueError(given.dtype)
+        found = given.astype(np.float32)
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _damaged(key) from error
     fits = found.ndim == len(shape) and all(

@@ -118,7 +118,7 @@ def spot_of(collection: Collection, example: Example, size_m: float | None = Non
         QueryError: If it is smaller than 4 or larger than 1024 pixels of the imagery.
     """
     scene = scene_under(collection, example)
-    col, row = (float(axis[0]) for axis in _pixels(scene, [example.lon], [example.lat]))
+    col, row = (float(axis) for axis in _pixels(scene, example.lon, example.lat))
     if not (0 <= col <= scene.width and 0 <= row <= scene.height):
         raise _nowhere(example)
     width = example.width_m or size_m or USUAL_SIDE * scene.gsd
@@ -147,9 +147,9 @@ def scene_under(collection: Collection, example: Example) -> Scene:
     return finest
 
 
-def _pixels(scene: Scene, lon: object, lat: object) -> tuple[np.ndarray, np.ndarray]:
-    turned = antimeridian.wrap_longitude(np.asarray(lon, float), scene.centre_lon)
-    return scene.georeference.pixels(turned, np.asarray(lat, float))
+def _pixels(scene: Scene, lon: float, lat: float) -> tuple[np.ndarray, np.ndarray]:
+    turned = antimeridian.wrap_longitude(lon, scene.centre_lon)
+    return scene.georeference.pixels(turned, lat)
 
 
 def _check_size(spot: Spot) -> None:

@@ -103,7 +103,7 @@ class ObjectResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _Hit:
+class Hit:
     """One maximum of a scene's map."""
 
     scored: SceneScores
@@ -241,19 +241,19 @@ def rank(
     maps = score_maps(collections, ranking, filters, progress, lacking.append)
     if not maps:
         raise missing(collections[0], collections[0].manifest.title)
-    hits: list[_Hit] = []
+    hits: list[Hit] = []
     for scored in maps:
         eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
         tops = tops_of(scored, ranking, k, eligible)
         found = [
-            _Hit(scored, int(row), int(col), float(logit))
+            Hit(scored, int(row), int(col), float(logit))
             for row, col, logit in zip(tops.rows, tops.cols, tops.scores, strict=True)
         ]
         hits += _marked(found, scored, ranking, spots)
     least = _least_logit(ranking, threshold, min_probability)
     kept = [hit for hit in hits if hit.logit >= least or hit.mark == "good"]
     kept.sort(key=lambda hit: -hit.logit)
-    objects = _objects(kept[:k], ranking, least if with_outlines else None)
+    objects = objects_of(kept[:k], ranking, least if with_outlines else None)
     return ObjectResult(tuple(objects), len(kept), ranking, tuple(spots), tuple(lacking))
 
 
@@ -268,8 +268,8 @@ def _least_logit(ranking: Ranking, threshold: float | None, min_probability: flo
 
 
 def _marked(
-    hits: list[_Hit], scored: SceneScores, ranking: Ranking, spots: Sequence[Spot]
-) -> list[_Hit]:
+    hits: list[Hit], scored: SceneScores, ranking: Ranking, spots: Sequence[Spot]
+) -> list[Hit]:
     """The hits of a scene with the marks of the examples on them.
 
     A good example without a hit becomes one.
@@ -289,12 +289,20 @@ def _marked(
             nearest = min(near, key=lambda i: abs(hits[i].row - row) + abs(hits[i].col - col))
             hits[nearest] = replace(hits[nearest], mark=mark)
         elif spot.good and np.isfinite(scored.logits[row, col]):
-            hits.append(_Hit(scored, row, col, float(scored.logits[row, col]), mark))
+            hits.append(Hit(scored, row, col, float(scored.logits[row, col]), mark))
     return hits
 
 
-def _objects(hits: Sequence[_Hit], ranking: Ranking, least: float | None) -> list[FoundObject]:
-    """The hits as objects, in their order."""
+def objects_of(
+    hits: Sequence[Hit], ranking: Ranking, least: float | None = None
+) -> list[FoundObject]:
+    """The hits as objects, in their order.
+
+    Args:
+        hits: The hits.
+        ranking: How they were ranked.
+        least: Logit at which they have outlines, or None for windows.
+    """
     made: dict[int, FoundObject] = {}
     by_scene: dict[int, list[int]] = {}
     for i, hit in enumerate(hits):
@@ -308,7 +316,7 @@ def _objects(hits: Sequence[_Hit], ranking: Ranking, least: float | None) -> lis
     ]
 
 
-def _of_scene(hits: Sequence[_Hit], ranking: Ranking, least: float | None) -> list[FoundObject]:
+def _of_scene(hits: Sequence[Hit], ranking: Ranking, least: float | None) -> list[FoundObject]:
     scored = hits[0].scored
     mapped, scene = scored.mapped, scored.mapped.scene
     places = np.array([(hit.row, hit.col) for hit in hits])

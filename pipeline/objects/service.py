@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeline.errors import QueryError
 from pipeline.model.cells import CellIdentity, identity_of
 from pipeline.objects import marks
-from pipeline.objects.find import find
-from pipeline.objects.ranking import ObjectResult, score_maps
+from pipeline.objects.ask import ask
+from pipeline.objects.detectors import Detectors, notes_on, train_detector
+from pipeline.objects.find import find, learn
+from pipeline.objects.places import spot_of
+from pipeline.objects.ranking import ObjectResult, rank, score_maps
 from pipeline.progress import OnProgress, silent
 from pipeline.search import uploads
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.collection.collection import Collection
+    from pipeline.objects.detector import Detector
     from pipeline.objects.places import Example
     from pipeline.objects.ranking import SceneScores
     from pipeline.objects.recipe import ObjectRecipe
@@ -49,6 +54,7 @@ def find_objects(
     *,
     examples: Sequence[Example] = (),
     picture: np.ndarray | None = None,
+    detector: Detector | None = None,
     progress: OnProgress = silent,
 ) -> ObjectOutcome:
     """Run an object search.
@@ -59,6 +65,7 @@ def find_objects(
         recipe: What to look for.
         examples: Further examples, such as those of a label file.
         picture: Pixels of an uploaded picture that the object fills, uint8 (h, h, 3).
+        detector: A detector to apply, if the recipe names none; examples train it further.
         progress: Called for every scene; may raise `Cancelled`.
 
     Raises:
@@ -66,7 +73,11 @@ def find_objects(
         InputError: If the recipe cannot be used.
     """
     collections = tuple(open_collections.collection(name) for name in names)
-    every = (*recipe.all_examples(), *examples, *_marked(collections[0], recipe))
+    every = (*examples_of(collections[0], recipe), *examples)
+    if detector is None and recipe.detector:
+        detector = Detectors(open_collections.library.home).open(recipe.detector)
+    if detector is not None:
+        return _apply(collections, recipe, detector, every, progress)
     if picture is None and recipe.picture:
         picture = uploads.pixels(collections[0], recipe.picture)
     result = find(
@@ -85,10 +96,91 @@ def find_objects(
     return ObjectOutcome(collections, recipe, result, model, recipe.label)
 
 
+def _apply(
+    collections: tuple[Collection, ...],
+    recipe: ObjectRecipe,
+    detector: Detector,
+    examples: Sequence[Example],
+    progress: OnProgress,
+) -> ObjectOutcome:
+    """Apply a detector, which examples of the first collection train further."""
+    if examples:
+        detector = train_detector(collections[0], examples, detector.title, before=detector)
+    notes = notes_on(detector, collections)
+    result = rank(
+        collections,
+        detector.ranking,
+        spots=[spot_of(collections[0], example) for example in examples],
+        k=recipe.k,
+        threshold=recipe.threshold,
+        min_probability=recipe.min_probability,
+        filters=recipe.filters(),
+        with_outlines=recipe.outlines,
+        progress=progress,
+    )
+    label = f"detector {detector.title}"
+    return ObjectOutcome(
+        collections, recipe, replace(result, notes=(*result.notes, *notes)), detector.cells, label
+    )
+
+
+#: Maximum number of windows to ask for.
+MOST_ASKED = 200
+
+
+def ask_objects(
+    open_collections: OpenCollections,
+    names: Sequence[str],
+    recipe: ObjectRecipe,
+    count: int,
+    *,
+    examples: Sequence[Example] = (),
+    progress: OnProgress = silent,
+) -> ObjectOutcome:
+    """What to judge next; the arguments are those of `find_objects`.
+
+    Args:
+        open_collections: Where the collections are.
+        names: The collections.
+        recipe: What is looked for, with the marks so far.
+        count: Windows wanted.
+        examples: Further examples.
+        progress: Called for every scene; may raise `Cancelled`.
+
+    Raises:
+        QueryError: If the count is out of range, or an example cannot be used.
+        NotFoundError: If there is no such collection, set of marks, scene or cells.
+    """
+    if not 1 <= count <= MOST_ASKED:
+        raise QueryError(
+            f"n must be between 1 and {MOST_ASKED}", where=count, remedy="For instance 10"
+        )
+    collections = tuple(open_collections.collection(name) for name in names)
+    every = (*examples_of(collections[0], recipe), *examples)
+    learned = learn(collections, every, size_m=recipe.object_size, progress=progress)
+    skipped = [spot_of(collections[0], each) for each in _skipped(collections[0], recipe)]
+    result = ask(
+        collections,
+        learned.ranking,
+        learned.spots,
+        count,
+        skipped=skipped,
+        filters=recipe.filters(),
+        progress=progress,
+    )
+    model = identity_of(collections[0].manifest.model.weights_sha256)
+    return ObjectOutcome(collections, recipe, result, model, recipe.label)
+
+
 def maps_of(outcome: ObjectOutcome, progress: OnProgress = silent) -> list[SceneScores]:
     """The score maps of a search that was run."""
     filters = outcome.recipe.filters()
     return score_maps(outcome.collections, outcome.result.ranking, filters, progress)
+
+
+def examples_of(collection: Collection, recipe: ObjectRecipe) -> tuple[Example, ...]:
+    """The examples and the marks of a recipe."""
+    return (*recipe.all_examples(), *_marked(collection, recipe))
 
 
 def _marked(collection: Collection, recipe: ObjectRecipe) -> list[Example]:
@@ -97,3 +189,10 @@ def _marked(collection: Collection, recipe: ObjectRecipe) -> list[Example]:
         return []
     kept = marks.present(marks.read(collection, recipe.marks))
     return [mark.example() for mark in kept if mark.label in ("good", "bad")]
+
+
+def _skipped(collection: Collection, recipe: ObjectRecipe) -> list[Example]:
+    if recipe.marks is None:
+        return []
+    kept = marks.present(marks.read(collection, recipe.marks))
+    return [mark.example() for mark in kept if mark.label == "skip"]

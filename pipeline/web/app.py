@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pipeline import __version__
 from pipeline.web import (
     collections,
+    detectors,
     exports,
     jobs,
     objects,
@@ -57,7 +58,9 @@ class Rest(FastAPI):
         self.base_path = base_path
         self.state.services = services
         problems.add_handlers(self)
-        for module in (collections, search, objects, saved_searches, exports, tiles, jobs):
+        for module in (
+            collections, search, objects, detectors, saved_searches, exports, tiles, jobs,
+        ):  # fmt: skip
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)
 

@@ -22,7 +22,7 @@ from pipeline.objects import score_tiles
 from pipeline.objects.objects import FoundObject, window_polygon
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.scan import WINDOW
-from pipeline.objects.service import ObjectOutcome, find_objects
+from pipeline.objects.service import MOST_ASKED, ObjectOutcome, ask_objects, find_objects
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.exports import download
@@ -116,6 +116,12 @@ class ObjectsBody(Body):
             QueryError: If a parameter is unknown, of the wrong kind or out of range.
         """
         return ObjectRecipe.from_fields(self.model_extra or {})
+
+
+class AskBody(ObjectsBody):
+    """An object search, and how many windows to judge."""
+
+    n: int = Field(default=10, ge=1, le=MOST_ASKED, description="Windows wanted.")
 
 
 class ObjectExportBody(ObjectsBody):
@@ -224,6 +230,16 @@ def get_score_map(
     return download(
         lambda folder: download_score_maps(folder, collection.name, made, provenance), media_type
     )
+
+
+@router.post("/objects/ask", summary="Ask what to judge next", openapi_extra=request_body(AskBody))
+def ask(
+    served: Served, name: Name, body: Annotated[AskBody, Depends(read(AskBody))]
+) -> ObjectsAnswer:
+    """The windows whose marks teach most: half the best, half the most doubtful."""
+    started = time.perf_counter()
+    outcome = ask_objects(served.open_collections, [name], body.recipe(), body.n)
+    return _answer(outcome, started)
 
 
 @router.get(

@@ -114,6 +114,45 @@ def test_marks_are_kept_and_count_as_examples(client: TestClient, yard: Collecti
     assert len(answer["objects"]) == 20
 
 
+def test_what_to_judge_next_avoids_what_was_judged(client: TestClient, yard: Collection) -> None:
+    lon, lat = lonlat(yard, PLACES[0])
+    body = {"examples": [{"at": [lon, lat], "object_size": 32}], "n": 8}
+    asked = client.post(f"{YARD}/objects/ask", json=body).json()["objects"]
+    assert len(asked) == 8
+    best = [each for each in asked if each["score"] > 0.5]
+    assert 4 <= len(best) < 8
+    x, y = PLACES[0]
+    assert all(max(abs(each["col"] - x), abs(each["row"] - y)) > 30 for each in asked)
+
+
+def test_export_and_score_map_open_in_other_programs(
+    client: TestClient, yard: Collection, tmp_path: Path
+) -> None:
+    import geopandas
+    import rasterio
+
+    lon, lat = lonlat(yard, PLACES[5])
+    body = {"at": [lon, lat], "object_size": 32, "threshold": 0.5, "outlines": True}
+    for format, suffix in (("gpkg", ".gpkg"), ("shp", ".shp.zip")):
+        file = client.post(f"{YARD}/objects/export", json={**body, "format": format})
+        assert file.status_code == 200, file.text
+        path = tmp_path / f"objects{suffix}"
+        path.write_bytes(file.content)
+        frame = geopandas.read_file(path)
+        assert len(frame) == len(PLACES)
+        assert set(frame.geom_type) <= {"Polygon", "MultiPolygon"}
+    token = search(client, yard)["score_map"]
+    answer = client.get(f"{YARD}/score-map.tif", params={"token": token})
+    path = tmp_path / "scores.tif"
+    path.write_bytes(answer.content)
+    with rasterio.open(path) as dataset:
+        assert (dataset.dtypes[0], dataset.crs.to_epsg()) == ("float32", 32632)
+        scores = dataset.read(1)
+        (scene,) = yard.scenes.values()
+        x, y = scene.transform[2] + PLACES[0][0] * 0.5, scene.transform[5] - PLACES[0][1] * 0.5
+        assert scores[dataset.index(x, y)] > 0.9
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -20,13 +20,23 @@ from pipeline.index.index import Index
 from pipeline.jobs.queue import Jobs
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
-from pipeline.web import app, collections, exports, jobs, objects, saved_searches, search, tiles
+from pipeline.web import (
+    app,
+    collections,
+    detectors,
+    exports,
+    jobs,
+    objects,
+    saved_searches,
+    search,
+    tiles,
+)
 from tests.factories import pictured, synthetic
 from tests.web import BrightnessNetwork, FixedEmbedder, rest
 
 ROUTES = [
     route
-    for module in (collections, search, objects, saved_searches, exports, tiles, jobs)
+    for module in (collections, search, objects, detectors, saved_searches, exports, tiles, jobs)
     for route in module.router.routes
     if isinstance(route, APIRoute)
 ]
@@ -191,8 +201,19 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("GET", f"{BAY}/object-marks/abcd1234")
     shown = {"scene": table.scene_ids[0], "col": 40, "row": 40, "side": 20}
     ask("GET", f"{BAY}/objects/picture", params=shown)
-    # Without cells; tests/web/test_objects.py has some.
+    # Without cells and detectors; tests/web/test_objects.py has some.
+    ask("GET", "/api/detectors")
+    trained = {"title": "Squares", "collection": "bay", "at": [lon, lat]}
+    ask("POST", "/api/detectors", 400, json=trained)
+    ask("POST", "/api/detectors/file", 400, content=b"{}")
+    ask("GET", "/api/detectors/none", 404)
+    ask("GET", "/api/detectors/none/file.json", 404)
+    ask("PATCH", "/api/detectors/none", 404, json={"title": "Other"})
+    ask("DELETE", "/api/detectors/none", 404)
     ask("POST", f"{BAY}/objects", 404, json={"at": [lon, lat]})
+    ask("POST", f"{BAY}/objects/ask", 404, json={"at": [lon, lat]})
+    ask("POST", f"{BAY}/objects/export", 404, json={"at": [lon, lat]})
+    ask("GET", f"{BAY}/score-map.tif?token=none", 404)
     ask("GET", f"{BAY}/objects/score-map/none/{table.scene_ids[0]}/0/0/0.png", 404)
 
     ask("GET", f"{BAY}/chips/nosuch.png", 404)

@@ -1,0 +1,95 @@
+"""What to judge next: the windows whose marks teach a ranking most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.objects import scan
+from pipeline.objects.asking import is_free, to_judge
+from pipeline.objects.eligible import eligible_windows
+from pipeline.objects.open_cells import missing
+from pipeline.objects.ranking import (
+    Hit,
+    ObjectResult,
+    objects_of,
+    radius_of,
+    score_maps,
+    tops_of,
+)
+from pipeline.progress import OnProgress, silent
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+    from pipeline.imagery.scene import Scene
+    from pipeline.objects.places import Spot
+    from pipeline.objects.ranking import Ranking
+    from pipeline.search.filters import Filters
+
+#: Best windows of each scene among which to choose.
+CHOICE = 2_000
+
+
+def ask(
+    collections: Sequence[Collection],
+    ranking: Ranking,
+    spots: Sequence[Spot],
+    count: int,
+    *,
+    skipped: Sequence[Spot] = (),
+    filters: Filters | None = None,
+    progress: OnProgress = silent,
+) -> ObjectResult:
+    """The windows to judge next: half the best, half the most doubtful.
+
+    Args:
+        collections: Where to look.
+        ranking: What the marks so far teach.
+        spots: The marks so far.
+        count: Windows wanted.
+        skipped: Windows that were skipped, which are not asked for again.
+        filters: Which windows may be asked for.
+        progress: Called for every scene; may raise `Cancelled`.
+
+    Raises:
+        NotFoundError: If no scene has cells.
+    """
+    lacking: list[Scene] = []
+    maps = score_maps(collections, ranking, filters, progress, lacking.append)
+    if not maps:
+        raise missing(collections[0], collections[0].manifest.title)
+    hits: list[Hit] = []
+    free: list[np.ndarray] = []
+    vectors: list[np.ndarray] = []
+    for scored in maps:
+        eligible = eligible_windows(scored.collection, scored.mapped, filters)
+        tops = tops_of(scored, ranking, CHOICE, eligible)
+        marked = [
+            (0, *scored.mapped.window_at(spot.col, spot.row))
+            for spot in (*spots, *skipped)
+            if spot.scene.id == scored.mapped.scene.id
+        ]
+        apart = radius_of(ranking, scored.mapped)
+        here = np.zeros(len(tops), int)
+        free.append(is_free(tops.rows, tops.cols, here, np.array(marked), apart))
+        vectors.append(scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols))
+        hits += [
+            Hit(scored, int(row), int(col), float(logit))
+            for row, col, logit in zip(tops.rows, tops.cols, tops.scores, strict=True)
+        ]
+    logits = np.array([hit.logit for hit in hits])
+    order = np.argsort(-logits, kind="stable")
+    numbers = {id(scored): number for number, scored in enumerate(maps)}
+    scenes = np.array([numbers[id(hit.scored)] for hit in hits])
+    chosen = to_judge(
+        logits[order],
+        np.concatenate(vectors)[order],
+        scenes[order],
+        np.concatenate(free)[order],
+        count,
+    )
+    asked = objects_of([hits[order[i]] for i in chosen], ranking)
+    judgeable = int(np.concatenate(free).sum())
+    return ObjectResult(tuple(asked), judgeable, ranking, tuple(spots), tuple(lacking))

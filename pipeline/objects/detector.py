@@ -1,0 +1,364 @@
+"""Detectors: rankings that are kept under a name and applied elsewhere.
+
+A detector is one JSON file.  It holds everything to apply it to another collection and to train it
+further there: the model as plain numbers, the vectors of its marks, what made the cells, the size
+of the thing, and pictures of examples.  Nothing in it is executable, and what is read is checked
+under limits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import __version__, dates
+from pipeline.errors import DamagedError, ModelMismatchError, NewerError, QueryError
+from pipeline.files import check_schema, write_json
+from pipeline.model.basis import COMPONENTS
+from pipeline.model.cells import CellIdentity, identity_of
+from pipeline.objects.calibration import Calibration
+from pipeline.objects.model import ObjectModel
+from pipeline.objects.ranking import Ranking
+from pipeline.objects.training import Examples
+from pipeline.vectors import normalise
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+
+#: Version of a detector's file.
+SCHEMA = 1
+KIND = "lookalike-detector"
+MAX_BYTES = 10 * 2**20
+#: Maximum number of marks and of pictures in a file.
+MOST_MARKS, MOST_PICTURES = 5_000, 12
+#: Longest picture of an example in a file, as base64.
+MOST_PICTURE = 12_000
+#: Ratio of ground sampling distances from which on a detector warns, and from which it refuses.
+FAR_GSD, TOO_FAR_GSD = 2.0, 16.0
+#: Cosine of the mean windows of two places below which they look different.
+ALIKE = 0.6
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """Where a detector comes from.
+
+    Attributes:
+        collection: Title of the collection.
+        gsd: Ground sampling distance in metres.
+        sensors: Kinds of source of the scenes.
+        dates: Days on which they were taken.
+    """
+
+    collection: str
+    gsd: float
+    sensors: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """A ranking that is kept.
+
+    Attributes:
+        title: What people call it.
+        ranking: Ranks windows.
+        cells: What made the cells that it ranks.
+        origin: Where it was trained.
+        examples: Vectors of its marks, from which it is trained further.
+        background: float32 (64,), the mean of windows drawn at random where it was trained.
+        marks: Its marks: lon, lat, width_m, height_m, label.
+        pictures: PNG of good examples as base64.
+        created: When it was trained, ISO 8601.
+    """
+
+    title: str
+    ranking: Ranking
+    cells: CellIdentity
+    origin: TrainedOn
+    examples: Examples
+    background: np.ndarray
+    marks: tuple[dict[str, Any], ...] = ()
+    pictures: tuple[str, ...] = ()
+    created: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form without the checksum."""
+        ranking, curve = self.ranking, self.ranking.calibration
+        return {
+            "kind": KIND,
+            "schema": SCHEMA,
+            "title": self.title,
+            "created": self.created,
+            "software": f"Lookalike {__version__}",
+            "object_size": round(ranking.size_m, 3),
+            "trained": ranking.trained,
+            "good": ranking.good,
+            "bad": ranking.bad,
+            "cells": self.cells.to_dict(),
+            "origin": {
+                "collection": self.origin.collection,
+                "gsd": self.origin.gsd,
+                "sensors": list(self.origin.sensors),
+                "dates": list(self.origin.dates),
+            },
+            "model": ranking.model.to_dict(),
+            "calibration": None
+            if curve is None
+            else {
+                "slope": curve.slope,
+                "offset": curve.offset,
+                "marks": curve.marks,
+                "accuracy": curve.accuracy,
+            },
+            "background": _listed(self.background),
+            "vectors": {"good": _listed(self.examples.good), "bad": _listed(self.examples.bad)},
+            "marks": list(self.marks),
+            "pictures": list(self.pictures),
+        }
+
+    def card(self) -> dict[str, Any]:
+        """What people read of it: all but the numbers."""
+        values = self.to_dict()
+        return {key: values[key] for key in values if key not in ("model", "background", "vectors")}
+
+
+def write(path: Path, detector: Detector) -> None:
+    """Write a detector's file, completely or not at all.
+
+    Raises:
+        StorageError: If the disk is full or the folder cannot be written.
+    """
+    content = detector.to_dict()
+    write_json(path, {**content, "sha256": _checksum(content)})
+
+
+def read(source: Path | bytes, *, name: str = "") -> Detector:
+    """The detector in a file.
+
+    Args:
+        source: The file, or its content.
+        name: Its name, for messages about content.
+
+    Raises:
+        DamagedError: If it is none, cut short, edited, too large, or holds what no model does.
+        NewerError: If a newer version wrote it.
+    """
+    where = source.name if isinstance(source, Path) else name
+    content = _content(source, where)
+    try:
+        check_schema(content["schema"], SCHEMA, what="This detector", where=where)
+        stated = content.pop("sha256")
+        if stated != _checksum(content):
+            raise _damaged("The detector was edited or damaged", where)
+        return _detector(content)
+    except NewerError:
+        raise
+    except DamagedError as error:
+        raise DamagedError(error.what, where=f"{where}: {error.where}", remedy=_REMEDY) from error
+    except (
+        AttributeError, KeyError, LookupError, OverflowError, TypeError, ValueError, QueryError,
+        ModelMismatchError,
+    ) as error:  # fmt: skip
+        raise _damaged("The detector's file is damaged", where) from error
+
+
+def check_applies(
+    detector: Detector, collections: Sequence[Collection], background: np.ndarray
+) -> tuple[str, ...]:
+    """What to know before a detector is applied; sentences without their full stops.
+
+    Args:
+        detector: The detector.
+        collections: Where it is to be applied.
+        background: float32 (64,), the mean of windows drawn there at random.
+
+    Raises:
+        ModelMismatchError: If another basis or other weights made the cells.
+        QueryError: If the imagery is so much finer or coarser that the thing cannot be seen.
+    """
+    notes = []
+    for collection in collections:
+        weights = collection.manifest.model.weights_sha256
+        if weights != detector.cells.weights_sha256:
+            raise ModelMismatchError(
+                "The detector was trained with other weights of the network",
+                where=f"{detector.title}, {collection.name}",
+                remedy="Train it again from this collection's marks",
+            )
+        if identity_of(weights) != detector.cells:
+            raise ModelMismatchError(
+                "The detector was trained on cells of another basis",
+                where=f"{detector.title}, {collection.name}",
+                remedy="Train it again from this collection's marks",
+            )
+        for scene in collection.scenes.values():
+            ratio = max(scene.gsd / detector.origin.gsd, detector.origin.gsd / scene.gsd)
+            if ratio >= TOO_FAR_GSD:
+                raise QueryError(
+                    f"The imagery has {scene.gsd:.3g} m a pixel; the detector was trained at "
+                    f"{detector.origin.gsd:.3g} m",
+                    where=f"{detector.title}, {scene.title}",
+                    remedy="Use imagery of a similar resolution, or train a detector on this one",
+                )
+            if ratio >= FAR_GSD:
+                notes.append(
+                    f"{scene.title} has {scene.gsd:.3g} m a pixel, the detector was trained at "
+                    f"{detector.origin.gsd:.3g} m; check its hits"
+                )
+        sensors = {scene.source for scene in collection.scenes.values()}
+        if detector.origin.sensors and not sensors & set(detector.origin.sensors):
+            notes.append(
+                f"{collection.manifest.title} is from another kind of source than the detector's "
+                "training; check its hits"
+            )
+    if np.any(background) and float(detector.background @ background) < ALIKE:
+        notes.append(
+            "This imagery looks different from that of the detector's training; mark some hits "
+            "here to train it further"
+        )
+    return tuple(dict.fromkeys(notes))
+
+
+def mean_window(windows: np.ndarray) -> np.ndarray:
+    """The mean, of length one, of windows float32 (n, 64); zeros of none."""
+    if not len(windows):
+        return np.zeros(COMPONENTS, np.float32)
+    return normalise(windows.mean(0))
+
+
+_REMEDY = "Get the file again from where it was trained, or train anew"
+
+
+def _content(source: Path | bytes, where: str) -> dict[str, Any]:
+    if isinstance(source, Path):
+        try:
+            if source.stat().st_size > MAX_BYTES:
+                raise _damaged(f"The detector's file is larger than {MAX_BYTES >> 20} MB", where)
+            source = source.read_bytes()
+        except OSError as error:
+            raise _damaged("The detector's file cannot be opened", where) from error
+    if len(source) > MAX_BYTES:
+        raise _damaged(f"The detector's file is larger than {MAX_BYTES >> 20} MB", where)
+    try:
+        content = json.loads(source, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise _damaged("The detector's file is not JSON, or cut short", where) from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise _damaged("This file is no detector", where)
+    return content
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number of a detector")
+
+
+def _detector(content: Mapping[str, Any]) -> Detector:
+    origin, curve = content["origin"], content["calibration"]
+    good, bad = (_vectors(content["vectors"][key]) for key in ("good", "bad"))
+    ranking = Ranking(
+        ObjectModel.from_dict(content["model"]),
+        _number(content["object_size"]),
+        bool(content["trained"]),
+        None
+        if curve is None
+        else Calibration(
+            _number(curve["slope"]),
+            _number(curve["offset"], least=-math.inf),
+            int(curve["marks"]),
+            _number(curve["accuracy"], least=-1),
+        ),
+        int(content["good"]),
+        int(content["bad"]),
+    )
+    background = np.asarray(content["background"], np.float32)
+    if background.shape != (COMPONENTS,) or not np.isfinite(background).all():
+        raise ValueError("background")
+    marks, pictures = content["marks"], content["pictures"]
+    if len(marks) > MOST_MARKS or len(pictures) > MOST_PICTURES:
+        raise ValueError("marks")
+    if any(not isinstance(each, str) or len(each) > MOST_PICTURE for each in pictures):
+        raise ValueError("pictures")
+    return Detector(
+        title=_text(content["title"]),
+        ranking=ranking,
+        cells=CellIdentity.from_dict(content["cells"]),
+        origin=TrainedOn(
+            _text(origin["collection"]),
+            _number(origin["gsd"]),
+            tuple(map(_text, origin["sensors"])),
+            tuple(map(_text, origin["dates"])),
+        ),
+        examples=Examples(good, bad),
+        background=background,
+        marks=tuple(dict(mark) for mark in marks),
+        pictures=tuple(pictures),
+        created=_text(content["created"]),
+    )
+
+
+def _vectors(values: Any) -> np.ndarray:
+    """float32 (n, v, 64)."""
+    given = np.asarray(values)
+    if not given.size:
+        return np.zeros((0, 4, COMPONENTS), np.float32)
+    found = given.astype(np.float32)
+    if (
+        given.dtype.kind not in "iuf"
+        or found.ndim != 3
+        or found.shape[2] != COMPONENTS
+        or not np.isfinite(found).all()
+    ):
+        raise ValueError("vectors")
+    if len(found) > MOST_MARKS:
+        raise ValueError("marks")
+    return found
+
+
+def _number(value: Any, least: float = 0.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(value)
+    if not math.isfinite(value) or value <= least:
+        raise ValueError(value)
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 500:
+        raise TypeError(value)
+    return value
+
+
+def _listed(values: np.ndarray) -> Any:
+    return np.round(values.astype(np.float64), 5).tolist()
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _damaged(what: str, where: str) -> DamagedError:
+    return DamagedError(what, where=where, remedy=_REMEDY)
+
+
+def with_title(detector: Detector, title: str) -> Detector:
+    """The detector under another title.
+
+    Raises:
+        QueryError: If it is empty or too long.
+    """
+    if not title.strip() or len(title) > 200:
+        raise QueryError(
+            "A detector needs a title of 1 to 200 characters",
+            where=title[:40],
+            remedy="Name what it finds, for instance: Standing dead trees",
+        )
+    return replace(detector, title=title.strip(), created=detector.created or dates.now())

@@ -1,0 +1,247 @@
+"""The detectors of a home: kept, listed, renamed, removed; trained and applied.
+
+<home>/detectors/<name>.json
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline import dates
+from pipeline.collection.names import check_name, proposed_name
+from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
+from pipeline.imagery.reader import SceneReader
+from pipeline.imagery.render import encode_image
+from pipeline.model.cells import identity_of
+from pipeline.objects import detector as files
+from pipeline.objects.detector import Detector, TrainedOn, check_applies, mean_window, with_title
+from pipeline.objects.find import learn
+from pipeline.objects.learning import probabilities, unmarked_windows
+from pipeline.objects.ranking import Ranking, opened
+from pipeline.objects.training import Examples, train
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+    from pipeline.objects.find import Learned
+    from pipeline.objects.places import Example, Spot
+
+#: Side of an example's picture in a file, in pixels.
+_PICTURE = 48
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A detector under its name.
+
+    Attributes:
+        name: Name of its file, in links and commands.
+        detector: The detector; None if its file is damaged.
+        error: Why not, or None.
+    """
+
+    name: str
+    detector: Detector | None
+    error: LookalikeError | None = None
+
+
+class Detectors:
+    """The detectors of a home.
+
+    Args:
+        home: The home folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "detectors"
+
+    def all(self) -> list[Kept]:
+        """Every detector by name; one that cannot be read with the reason."""
+        found = []
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                found.append(Kept(path.stem, files.read(path)))
+            except DamagedError as error:
+                found.append(Kept(path.stem, None, error))
+        return found
+
+    def path(self, name: str) -> Path:
+        """The file of a detector.
+
+        Raises:
+            NotFoundError: If there is none of this name.
+        """
+        path = self.folder / f"{check_name(name)}.json"
+        if not path.is_file():
+            names = ", ".join(sorted(each.stem for each in self.folder.glob("*.json"))[:8])
+            raise NotFoundError(
+                "There is no detector of this name",
+                where=name,
+                remedy=f"Existing detectors: {names}" if names else "Train one from marks first",
+            )
+        return path
+
+    def open(self, name: str) -> Detector:
+        """The detector of this name.
+
+        Raises:
+            NotFoundError: If there is none.
+            DamagedError: If its file is damaged.
+        """
+        return files.read(self.path(name))
+
+    def find(self, name_or_file: str) -> Detector:
+        """The detector in a file, or the one that is kept under a name.
+
+        Raises:
+            NotFoundError: If there is neither.
+            DamagedError: If the file is damaged.
+        """
+        path = Path(name_or_file)
+        if path.suffix == ".json" or "/" in name_or_file:
+            if not path.is_file():
+                raise NotFoundError(
+                    "There is no such file", where=name_or_file, remedy="Check the path"
+                )
+            return files.read(path)
+        return self.open(name_or_file)
+
+    def keep(self, detector: Detector) -> str:
+        """Keep a detector under a free name made of its title; returns the name."""
+        base = proposed_name(detector.title)[:56].rstrip("-") or "detector"
+        taken = {path.stem for path in self.folder.glob("*.json")}
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+        files.write(self.folder / f"{name}.json", detector)
+        return name
+
+    def rename(self, name: str, title: str) -> Detector:
+        """Change a detector's title."""
+        changed = with_title(self.open(name), title)
+        files.write(self.path(name), changed)
+        return changed
+
+    def remove(self, name: str) -> None:
+        """Remove a detector permanently.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        path = self.path(name)
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
+
+
+def train_detector(
+    collection: Collection,
+    examples: Sequence[Example],
+    title: str,
+    *,
+    size_m: float | None = None,
+    before: Detector | None = None,
+) -> Detector:
+    """A detector that marks train.
+
+    Args:
+        collection: Where the marks lie.
+        examples: The marks, good and bad.
+        title: What it is called.
+        size_m: Width in metres of marks that are points.
+        before: A detector whose marks count, too: it is trained further.
+
+    Raises:
+        QueryError: If marks cannot be used, or none is good.
+        NotFoundError: If no mark lies on imagery with object cells.
+    """
+    learned = learn([collection], examples, size_m=size_m)
+    maps = opened([collection], learned.ranking.size_m)
+    unmarked = unmarked_windows([each.mapped for each in maps])
+    vectors = learned.examples
+    ranking = learned.ranking
+    if before is not None:
+        vectors = Examples(
+            np.concatenate([before.examples.good, vectors.good]),
+            np.concatenate([before.examples.bad, vectors.bad]),
+        )
+        ranking = Ranking(
+            train(vectors, unmarked),
+            before.ranking.size_m,
+            True,
+            probabilities(vectors, unmarked),
+            len(vectors.good),
+            len(vectors.bad),
+        )
+    made = Detector(
+        title=title,
+        ranking=ranking,
+        cells=identity_of(collection.manifest.model.weights_sha256),
+        origin=_origin(collection, learned),
+        examples=vectors,
+        background=mean_window(unmarked),
+        marks=(*(before.marks if before else ()), *map(_mark, learned.spots)),
+        pictures=_pictures(learned.spots) or (before.pictures if before else ()),
+        created=dates.now(),
+    )
+    return with_title(made, title)
+
+
+def notes_on(detector: Detector, collections: Sequence[Collection]) -> tuple[str, ...]:
+    """What to know before a detector is applied; raises what `check_applies` does."""
+    maps = opened(collections, detector.ranking.size_m)
+    background = mean_window(unmarked_windows([each.mapped for each in maps]))
+    return check_applies(detector, collections, background)
+
+
+def _origin(collection: Collection, learned: Learned) -> TrainedOn:
+    scenes = {spot.scene.id: spot.scene for spot in learned.spots} or collection.scenes
+    gsd = float(np.median([scene.gsd for scene in scenes.values()]))
+    days = {scene.datetime[:10] for scene in scenes.values() if scene.datetime}
+    sensors = {scene.source for scene in scenes.values()}
+    title = collection.manifest.title[:500]
+    return TrainedOn(title, gsd, tuple(sorted(sensors)), tuple(sorted(days)[:50]))
+
+
+def _mark(spot: Spot) -> dict[str, object]:
+    lon, lat = spot.scene.georeference.lonlat(spot.col, spot.row)
+    gsd = spot.scene.gsd
+    return {
+        "lon": round(float(lon), 7),
+        "lat": round(float(lat), 7),
+        "width_m": round(spot.width * gsd, 2),
+        "height_m": round(spot.height * gsd, 2),
+        "label": "good" if spot.good else "bad",
+        "scene": spot.scene.title[:200],
+    }
+
+
+def _pictures(spots: Sequence[Spot]) -> tuple[str, ...]:
+    """Small pictures of the first good examples, PNG as base64."""
+    made = []
+    for spot in [spot for spot in spots if spot.good][: files.MOST_PICTURES]:
+        side = max(round(1.25 * spot.size), 16)
+        with SceneReader(spot.scene) as reader:
+            corner = round(spot.col - side / 2), round(spot.row - side / 2)
+            pixels = reader.thumbnail(*corner, side, side, _PICTURE)
+        text = base64.b64encode(encode_image(pixels, "PNG")).decode()
+        if len(text) <= files.MOST_PICTURE:
+            made.append(text)
+    return tuple(made)
+
+
+def check_labels(examples: Sequence[Example]) -> None:
+    """Refuse marks of which none is bad: a detector learns from both.
+
+    Raises:
+        QueryError: If none is.
+    """
+    if all(example.good for example in examples):
+        raise QueryError(
+            "All marks are good; a detector learns from bad ones, too",
+            remedy="Mark some hits that are wrong as bad; `objects ask` proposes what to judge",
+        )

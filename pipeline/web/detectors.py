@@ -1,0 +1,146 @@
+"""Detectors over REST: train, list, rename, remove, download and upload."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError
+from pipeline.objects import detector as files
+from pipeline.objects.detector import Detector
+from pipeline.objects.detectors import Detectors, check_labels, train_detector
+from pipeline.objects.service import examples_of
+from pipeline.web.bodies import Body, read, request_body
+from pipeline.web.dependencies import Served, Services
+from pipeline.web.objects import ObjectsBody
+from pipeline.web.responses import Answer, file, read_or_raise
+
+router = APIRouter(prefix="/api/detectors", tags=["Detectors"])
+
+DetectorName = Annotated[str, Path(description="Name of the detector.")]
+
+
+class DetectorAnswer(Answer):
+    """A detector's card."""
+
+    name: str
+    title: str
+    created: str
+    object_size: float = Field(description="Size of the thing in metres.")
+    trained: bool = Field(description="Whether marks trained it.")
+    good: int
+    bad: int
+    cells: dict[str, Any] = Field(description="What made the cells that it ranks.")
+    origin: dict[str, Any] = Field(description="Collection, GSD, sensors and dates.")
+    calibration: dict[str, Any] | None = Field(description="Probabilities; null if too few marks.")
+    marks: list[dict[str, Any]]
+    pictures: list[str] = Field(description="Good examples, PNG as base64.")
+
+    @classmethod
+    def of(cls, name: str, detector: Detector) -> DetectorAnswer:
+        """A detector's."""
+        card = detector.card()
+        return cls(name=name, **{key: card[key] for key in cls.model_fields if key != "name"})
+
+
+class UnreadableDetector(Answer):
+    """A detector whose file cannot be read."""
+
+    name: str
+    error: str
+
+
+class TrainBody(ObjectsBody):
+    """An object search whose marks train a detector."""
+
+    title: str = Field(max_length=200, description="What the detector finds.")
+    collection: str = Field(max_length=200, description="Collection that the marks lie in.")
+
+
+class TitleBody(Body):
+    """A new title."""
+
+    title: str = Field(max_length=200)
+
+
+def _detectors(served: Services) -> Detectors:
+    return Detectors(served.open_collections.library.home)
+
+
+@router.get("", summary="List detectors")
+def list_detectors(served: Served) -> list[DetectorAnswer | UnreadableDetector]:
+    """Every detector; of one that cannot be read, why."""
+    return [
+        DetectorAnswer.of(kept.name, kept.detector)
+        if kept.detector
+        else UnreadableDetector(name=kept.name, error=str(kept.error))
+        for kept in _detectors(served).all()
+    ]
+
+
+@router.post("", status_code=201, summary="Train a detector", openapi_extra=request_body(TrainBody))
+def train(served: Served, body: Annotated[TrainBody, Depends(read(TrainBody))]) -> DetectorAnswer:
+    """The examples and marks of a search train a detector, which is kept under its title."""
+    recipe = body.recipe()
+    collection = served.open_collections.collection(body.collection)
+    examples = examples_of(collection, recipe)
+    check_labels(examples)
+    kept = _detectors(served)
+    before = kept.open(recipe.detector) if recipe.detector else None
+    made = train_detector(
+        collection, examples, body.title, size_m=recipe.object_size, before=before
+    )
+    return DetectorAnswer.of(kept.keep(made), made)
+
+
+@router.post("/file", status_code=201, summary="Upload a detector")
+async def upload(served: Served, request: Request) -> DetectorAnswer:
+    """A detector's file from elsewhere, kept under its title."""
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > files.MAX_BYTES:
+            raise QueryError(
+                f"A detector's file has at most {files.MAX_BYTES >> 20} MB",
+                remedy="Train the detector again from fewer marks",
+            )
+    try:
+        made = files.read(bytes(content), name="the file")
+    except NewerError:
+        raise
+    except DamagedError as error:  # it is the request's, not ours
+        raise QueryError(error.what, where=error.where, remedy=error.remedy) from error
+    return DetectorAnswer.of(_detectors(served).keep(made), made)
+
+
+@router.get("/{name}", summary="Get a detector")
+def get_detector(served: Served, name: DetectorName) -> DetectorAnswer:
+    """Its card."""
+    return DetectorAnswer.of(name, _detectors(served).open(name))
+
+
+@router.get("/{name}/file.json", summary="Download a detector", **file("application/json"))
+def download(served: Served, name: DetectorName) -> Response:
+    """Its file, which holds everything to apply it elsewhere and nothing executable."""
+    path = _detectors(served).path(name)
+    content = read_or_raise(path, NotFoundError("There is no detector of this name", where=name))
+    headers = {"Content-Disposition": f'attachment; filename="{name}.json"'}
+    return Response(content, media_type="application/json", headers=headers)
+
+
+@router.patch("/{name}", summary="Rename a detector", openapi_extra=request_body(TitleBody))
+def rename(
+    served: Served, name: DetectorName, body: Annotated[TitleBody, Depends(read(TitleBody))]
+) -> DetectorAnswer:
+    """Change its title."""
+    return DetectorAnswer.of(name, _detectors(served).rename(name, body.title))
+
+
+@router.delete("/{name}", status_code=204, response_class=Response, summary="Remove a detector")
+def remove(served: Served, name: DetectorName) -> None:
+    """Permanently."""
+    _detectors(served).remove(name)
