@@ -2,8 +2,10 @@
 import { download } from '../../shared/download.js';
 import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
 import { createMarksQueue } from './marks_queue.js';
+import { markOf, placeKey } from './place_marks.js';
 
 export const MOST = 1000;
+
 
 export function createObjectActions({ store, service, data }) {
   const { name } = data.collection;
@@ -12,12 +14,18 @@ export function createObjectActions({ store, service, data }) {
   let asking = null; // of the request that is under way
   let history = []; // marks, for undo
 
-  const recipe = () => ({ examples: state.examples, k: MOST });
+  const recipe = () => ({
+    ...(state.detector ? { detector: state.detector.name } : { examples: state.examples }),
+    ...(state.marks.size && queue.id() ? { marks: queue.id() } : {}),
+    k: MOST,
+  });
 
   const show = (changes = {}) => {
     const { objects, minScore, marks, hideMarked } = { ...state, ...changes };
-    const kept = ({ id, score }) =>
-      (score >= minScore || marks.get(id) === 'good') && !(hideMarked && marks.has(id));
+    const kept = (found) => {
+      const mark = markOf(found, marks);
+      return (found.score >= minScore || mark === 'good') && !(hideMarked && mark);
+    };
     set({ ...changes, shown: objects.filter(kept) });
   };
 
@@ -30,9 +38,10 @@ export function createObjectActions({ store, service, data }) {
     set({ requestNumber: number, busy: 'Looking for objects', problem: null });
     remember(step);
     try {
+      await queue.flushed();
       const answer = await service.find(recipe(), asking.signal);
       const { objects, ...rest } = answer;
-      const minScore = step ? rest.threshold : state.minScore;
+      const minScore = step || !state.minScore ? rest.threshold : state.minScore;
       show({ objects, answer: rest, minScore, page: 0, selected: -1, hovered: -1 });
       remember(false);
     } catch (problem) {
@@ -44,20 +53,64 @@ export function createObjectActions({ store, service, data }) {
   }
 
   const searchFrom = (example, add) => {
-    set({ examples: add ? [...state.examples, example] : [example] });
+    if (!add) forgetMarks();
+    set({ examples: add ? [...state.examples, example] : [example], detector: null });
     return search();
   };
+
+  // Another thing is looked for: its marks are a set of their own.
+  function forgetMarks() {
+    queue.fresh();
+    history = [];
+    set({ marks: new Map(), asked: [], judged: [], judging: false, saving: null });
+  }
+
+  async function askMore() {
+    const n = 10;
+    set({ busy: 'Choosing what to judge' });
+    try {
+      await queue.flushed();
+      const { objects } = await service.ask(recipe(), n);
+      set({ asked: objects });
+    } catch (problem) {
+      set({ problem, judging: false });
+    } finally {
+      set({ busy: '' });
+    }
+  }
+
+  async function listDetectors() {
+    try {
+      set({ detectors: (await service.detectors()).filter((each) => !each.error) });
+    } catch (problem) {
+      set({ problem });
+    }
+  }
 
   function reopen() {
     const link = readObjectLink(name);
     if (link.marks) queue.use(link.marks);
-    set({ examples: link.examples, minScore: link.minScore });
-    if (link.examples.length) search(false);
+    const detector = link.detector && { name: link.detector, title: link.detector };
+    set({ examples: link.examples, minScore: link.minScore, detector });
+    if (link.examples.length || detector) restoreMarks(link).then(() => search(false));
     else show({ objects: [], answer: null });
+  }
+
+  // The marks of a link, which a reload takes up again.
+  async function restoreMarks({ marks: id }) {
+    if (!id) return;
+    try {
+      await queue.flushed();
+      const { marks } = await service.marks(id);
+      set({ marks: new Map(marks.map((mark) => [placeKey(mark), mark.label])) });
+    } catch {
+      // Nothing was marked yet.
+    }
   }
 
   const actions = {
     begin() {
+      listDetectors();
       set({ size: keptSize(name) ?? data.object_size ?? data.collection.scenes[0]?.gsd * 64 });
       addEventListener('popstate', reopen);
       reopen();
@@ -82,10 +135,68 @@ export function createObjectActions({ store, service, data }) {
     select: (index) => set({ selected: index }),
     turnTo: (page) => set({ page, selected: -1 }),
     toggle: (key) => (key === 'hideMarked' ? show({ hideMarked: !state.hideMarked }) : set({ [key]: !state[key] })),
+    refine: () => search(),
+    openTray() {
+      set({ judging: true, asked: [], judged: [] });
+      return askMore();
+    },
+    closeTray() {
+      set({ judging: false, asked: [] });
+      return search();
+    },
+    // Judges the first window of the tray; it moves on by itself.
+    judge(label) {
+      const [found, ...rest] = state.asked;
+      if (!found) return undefined;
+      set({ asked: rest, judged: [...state.judged, found] });
+      put(found, label);
+      return rest.length ? undefined : askMore();
+    },
+    unjudge() {
+      const found = state.judged.at(-1);
+      if (!found) return;
+      set({ judged: state.judged.slice(0, -1), asked: [found, ...state.asked] });
+      put(found, '');
+    },
+    saveDetector: () => set({ saving: { state: 'asking' } }),
+    cancelSaving: () => set({ saving: null }),
+    async train(title) {
+      set({ saving: { state: 'saving', title } });
+      try {
+        await queue.flushed();
+        const { k: _, ...what } = recipe();
+        const made = await service.train({ ...what, title });
+        set({ saving: { state: 'done', name: made.name, title: made.title } });
+        await listDetectors();
+      } catch (problem) {
+        set({ saving: null, problem });
+      }
+    },
+    apply(detector) {
+      forgetMarks();
+      set({ detector, examples: [] });
+      return search();
+    },
+    async removeDetector({ name: which }) {
+      try {
+        await service.remove(which);
+        await listDetectors();
+      } catch (problem) {
+        set({ problem });
+      }
+    },
+    async uploadDetector(file) {
+      try {
+        await service.upload(file);
+        await listDetectors();
+      } catch (problem) {
+        set({ problem });
+      }
+    },
     mark(index, label) {
       const found = state.shown[index];
       if (!found) return;
-      const before = state.marks.get(found.id) ?? '';
+      const before = state.marks.get(placeKey(found)) ?? '';
       put(found, before === label ? '' : label);
       history.push([found, before]);
     },
@@ -95,7 +206,8 @@ export function createObjectActions({ store, service, data }) {
     },
     clear() {
       asking?.abort();
-      set({ examples: [], busy: '', problem: null });
+      forgetMarks();
+      set({ examples: [], detector: null, busy: '', problem: null });
       show({ objects: [], answer: null, selected: -1, page: 0, minScore: 0 });
       remember(true);
     },
@@ -129,8 +241,8 @@ export function createObjectActions({ store, service, data }) {
 
   function put(found, label) {
     const marks = new Map(state.marks);
-    if (label) marks.set(found.id, label);
-    else marks.delete(found.id);
+    if (label) marks.set(placeKey(found), label);
+    else marks.delete(placeKey(found));
     show({ marks });
     const { lon, lat, width_m, height_m, scene_id } = found;
     queue.add({ lon, lat, width_m, height_m, scene_id, label });

@@ -5,6 +5,7 @@ import { h, icon } from '../../shared/dom.js';
 import { formatScore } from '../../shared/format.js';
 import { createNotes } from '../../shared/notes.js';
 import { modeChoice } from '../mode_choice.js';
+import { detectorMenu } from './detectors.js';
 
 const FORMATS = [
   ['gpkg', 'GeoPackage'],
@@ -28,6 +29,7 @@ export function createObjectControls(context) {
     h('span', { class: 'lk-push' }),
     notes.busy,
     unsent(store),
+    detectorMenu(context),
     exportMenu(store, actions),
     clearButton(store, actions),
   );
@@ -107,6 +109,6 @@ function exportMenu(store, actions) {
 
 function clearButton(store, actions) {
   const button = h('button', { class: 'lk-button', type: 'button', title: 'Esc', onclick: actions.clear }, icon('clear'), 'Clear');
-  store.watch(['examples'], ({ examples }) => (button.disabled = !examples.length));
+  store.watch(['examples', 'detector'], ({ examples, detector }) => (button.disabled = !(examples.length || detector)));
   return button;
 }

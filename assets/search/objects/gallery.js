@@ -5,32 +5,38 @@ import { formatCount, formatDay, formatPlace, formatScore, plural } from '../../
 import { rankColour, rankMark } from '../../shared/ranks.js';
 import { stopAll } from '../../shared/stops.js';
 import { firstOf, onPage, pagesOf } from '../paging.js';
+import { savePanel } from './detectors.js';
+import { markOf } from './place_marks.js';
+import { drawTray } from './tray.js';
 
 export function createObjectGallery(context) {
   const { store, root } = context;
   const pane = root.querySelector('.lk-gallery');
   const head = h('div', { class: 'lk-query' });
+  const tray = h('section', { class: 'lk-tray', 'aria-label': 'What to judge next', hidden: true });
   const bar = h('div', { class: 'lk-refine' });
   const list = h('ol', { class: 'lk-cards lk-object-cards', 'aria-label': 'Objects, best first' });
   const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Object pages' });
-  pane.replaceChildren(head, bar, list, pager);
+  pane.replaceChildren(head, tray, bar, list, pager);
   const stops = [
-    store.watch(['answer', 'examples', 'objects'], (state) => drawHead(head, state, context)),
-    store.watch(['shown', 'marks', 'objects', 'hideMarked'], (state) => drawBar(bar, state, context)),
+    store.watch(['answer', 'examples', 'objects', 'detector'], (state) => drawHead(head, state, context)),
+    store.watch(['judging', 'asked', 'judged', 'marks'], (state) => drawTray(tray, state, context)),
+    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks'], (state) => drawList(list, pager, state, context)),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
   ];
   return { stop: () => stopAll(stops) };
 }
 
-function drawHead(head, { answer, examples, objects }, { actions, data }) {
-  if (!examples.length) return head.replaceChildren(invitation(data));
+function drawHead(head, { answer, examples, objects, detector }, { actions, data }) {
+  if (!examples.length && !detector) return head.replaceChildren(invitation(data));
   if (!answer) return head.replaceChildren();
   const lacking = answer.missing.length
     ? h('p', { class: 'lk-muted' }, `${plural(answer.missing.length, 'scene')} without object cells ${answer.missing.length > 1 ? 'were' : 'was'} not searched. `,
         h('button', { class: 'lk-button', type: 'button', onclick: actions.makeCells }, 'Make object cells'))
     : null;
-  const what = `${plural(objects.length, 'object')} like ${examples.length > 1 ? `${examples.length} examples` : 'this one'}`;
+  const like = detector ? `of ${detector.title}` : `like ${examples.length > 1 ? `${examples.length} examples` : 'this one'}`;
+  const what = `${plural(objects.length, 'object')} ${like}`;
   return head.replaceChildren(
     h('p', { class: 'lk-summary', role: 'status' }, `${what} · ${formatSize(answer.query.object_size)} wide`),
     ...(lacking ? [lacking] : []),
@@ -50,7 +56,8 @@ function invitation({ collection }) {
   );
 }
 
-function drawBar(bar, { shown, objects, marks, minScore, hideMarked }, { actions }) {
+function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging }, { actions }) {
+  bar.hidden = judging;
   if (!objects.length) return bar.replaceChildren();
   const below = objects.length - shown.length;
   const words = shown.length
@@ -65,6 +72,11 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked }, { actions
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
       counts.length ? hide : null),
+    h('div', { class: 'lk-row' },
+      h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
+      counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,
+      h('span', { class: 'lk-push' }),
+      savePanel(saving, counts, actions)),
   );
 }
 
@@ -81,7 +93,7 @@ function drawList(list, pager, state, context) {
 function drawCard(found, at, { shown, marks }, { service, actions, store }) {
   const where = formatPlace(found.lon, found.lat);
   const score = found.probability === null ? formatScore(found.score) : `${Math.round(100 * found.probability)}%`;
-  const mark = marks.get(found.id);
+  const mark = markOf(found, marks);
   const pick = h(
     'button',
     {

@@ -11,6 +11,14 @@ export function listenToObjectKeys({ store, actions, map }) {
     actions.mark(Math.max(selected, 0), label);
     step(1);
   };
+  const judged = (act) => () => (store.state.judging ? act() : undefined);
+  const tray = {
+    g: () => actions.judge('good'),
+    b: () => actions.judge('bad'),
+    s: () => actions.judge('skip'),
+    u: judged(actions.unjudge),
+    Escape: actions.closeTray,
+  };
   const acts = {
     ArrowRight: () => step(1),
     ArrowLeft: () => step(-1),
@@ -24,7 +32,8 @@ export function listenToObjectKeys({ store, actions, map }) {
   };
   const press = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || inField(event)) return;
-    const act = acts[event.key] ?? acts[event.key.toLowerCase()];
+    const known = store.state.judging ? { ...acts, ...tray } : acts;
+    const act = known[event.key] ?? known[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
     act();

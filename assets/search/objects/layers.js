@@ -3,6 +3,7 @@
 import { canvasGrid } from '../../map/canvas_grid.js';
 import { h, TOUCH } from '../../shared/dom.js';
 import { rankColour } from '../../shared/ranks.js';
+import { markOf } from './place_marks.js';
 
 const QUERY = '#22d3ee';
 const MARKS = { good: '#22c55e', bad: '#ef4444' };
@@ -22,7 +23,7 @@ export function drawObjects(L, map, { store }) {
     const shapes = shown.map((found, k) => {
       const ring = ringOf(found).map(project);
       const [xs, ys] = [0, 1].map((axis) => ring.map((point) => point[axis]));
-      const colour = MARKS[marks.get(found.id)] ?? rankColour(k + 1, shown.length);
+      const colour = MARKS[markOf(found, marks)] ?? rankColour(k + 1, shown.length);
       return { ring, colour, box: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] };
     });
     layer = shapes.length ? canvasGrid(L, 'lk-objects', painter(shapes)).addTo(map) : null;

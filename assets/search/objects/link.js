@@ -23,10 +23,11 @@ export function readObjectLink(name, search = location.search) {
     if (box.length === 4 && box.every(Number.isFinite)) examples.push({ box, label: 'good' });
   }
   const minScore = Number.parseFloat(fields.get('min')) || 0;
-  return { examples, minScore, marks: fields.get('marks') || null };
+  const detector = fields.get('detector') || null;
+  return { examples, minScore, marks: fields.get('marks') || null, detector };
 }
 
-export function writeObjectLink(name, { examples, minScore }, set, step = false) {
+export function writeObjectLink(name, { examples, minScore, detector }, set, step = false) {
   const fields = new URLSearchParams({ collection: name, mode: 'objects' });
   for (const { at, box, object_size: size, label } of examples) {
     if (box) fields.append('box', box.map((value) => +value.toFixed(7)).join());
@@ -37,6 +38,7 @@ export function writeObjectLink(name, { examples, minScore }, set, step = false)
   }
   if (minScore > 0) fields.set('min', minScore.toFixed(2));
   if (set) fields.set('marks', set);
+  if (detector) fields.set('detector', detector.name);
   sessionStorage.setItem(remembered(name), fields.toString());
   const address = `${location.pathname}?${fields}${location.hash}`;
   const known = address === location.pathname + location.search + location.hash;

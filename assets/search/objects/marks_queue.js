@@ -11,7 +11,6 @@ const random = () => [...crypto.getRandomValues(new Uint8Array(8))].map((n) => n
 export function createMarksQueue({ data, service, store }) {
   const { name } = data.collection;
   let set = localStorage.getItem(setKey(name));
-  let sending = false;
   let stopped = false;
   let cancel = () => {};
   const unsent = () => JSON.parse(localStorage.getItem(key(name)) || '[]');
@@ -20,9 +19,15 @@ export function createMarksQueue({ data, service, store }) {
     store.set({ unsent: marks.length });
   };
 
-  async function send() {
-    if (sending || stopped) return;
-    sending = true;
+  let under = null; // what is being sent
+
+  function send() {
+    under ??= sendAll().finally(() => (under = null));
+    return under;
+  }
+
+  async function sendAll() {
+    if (stopped) return;
     try {
       for (let marks = unsent(); marks.length && !stopped; marks = unsent()) {
         const part = marks.slice(0, 200);
@@ -32,8 +37,6 @@ export function createMarksQueue({ data, service, store }) {
       }
     } catch {
       if (!stopped) cancel = later('marks to be sent again', AGAIN, send);
-    } finally {
-      sending = false;
     }
   }
 
@@ -54,6 +57,11 @@ export function createMarksQueue({ data, service, store }) {
       return send();
     },
     send,
+    // Resolves once the server has every mark, or has failed to take them.
+    async flushed() {
+      await under;
+      if (unsent().length) await send();
+    },
     stop() {
       stopped = true;
       cancel();

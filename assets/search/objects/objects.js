@@ -21,6 +21,12 @@ const INITIAL = {
   selected: -1, // place in `shown`
   hovered: -1,
   drawing: '', // what is being drawn on the map
+  asked: [], // windows to judge next
+  judging: false, // whether the tray is open
+  judged: [], // windows that were judged in the tray, for undo
+  detector: null, // { name, title } of the detector that is applied
+  detectors: [], // every one that is kept
+  saving: null, // { state: asking | saving | done, name } of a detector
   scoreMap: false, // whether the score map is drawn
   busy: '', // what is being waited for, in words
   problem: null,

@@ -5,6 +5,7 @@ const json = readAs('json');
 
 export function createObjectService(base, name) {
   const root = `${location.origin}${base}/api/collections/${encodeURIComponent(name)}`;
+  const detectors = `${location.origin}${base}/api/detectors`;
   const sent = (method, fields) => ({
     method,
     headers: { 'Content-Type': 'application/json' },
@@ -13,6 +14,13 @@ export function createObjectService(base, name) {
   return {
     find: (recipe, signal) =>
       request(`${root}/objects`, { signal, ...sent('POST', recipe) }).then(json),
+    ask: (recipe, n, signal) =>
+      request(`${root}/objects/ask`, { signal, ...sent('POST', { ...recipe, n }) }).then(json),
+    detectors: () => request(detectors).then(json),
+    train: (fields) => request(detectors, sent('POST', { ...fields, collection: name })).then(json),
+    remove: (detector) => request(`${detectors}/${detector}`, { method: 'DELETE' }),
+    upload: (file) => request(`${detectors}/file`, { method: 'POST', body: file }).then(json),
+    detectorFile: (detector) => `${detectors}/${detector}/file.json`,
     file: (recipe) => request(`${root}/objects/export`, sent('POST', recipe)),
     mark: (set, marks) => request(`${root}/object-marks/${set}`, sent('PUT', { marks })).then(json),
     marks: (set) => request(`${root}/object-marks/${set}`).then(json),
@@ -20,9 +28,9 @@ export function createObjectService(base, name) {
       request(`${location.origin}${base}/api/jobs`, sent('POST', { name })).then(json),
     jobs: `${base}/jobs`,
     // The imagery around an object, a little wider than the object.
-    picture: ({ scene_id: scene, col, row, width, height }) => {
-      const side = Math.max(16, Math.round(Math.max(width, height) * 1.25));
-      return `${root}/objects/picture?${new URLSearchParams({ scene, col, row, side, size: 160 })}`;
+    picture: ({ scene_id: scene, col, row, width, height }, around = 1.25, size = 160) => {
+      const side = Math.max(16, Math.round(Math.max(width, height) * around));
+      return `${root}/objects/picture?${new URLSearchParams({ scene, col, row, side, size })}`;
     },
     scoreTiles: (token, scene) => `${root}/objects/score-map/${token}/${scene}`,
   };
