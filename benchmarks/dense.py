@@ -55,7 +55,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as temporary,
     ):
         folder = Path(temporary)
-        scene = ingest(SceneInput(source), folder)
+        scene = ingest(SceneInput(source, percentile=True), folder)
 
         def in_one_pass(
             stride: int, span: int = SPAN, *, cells: bool = False

@@ -24,7 +24,7 @@ def sample_scene(name: str = "landsat7.tif", size: int | None = None) -> np.ndar
         as_file(files("localtileserver") / "tiler" / "data" / name) as path,
         tempfile.TemporaryDirectory() as folder,
     ):
-        scene = ingest(SceneInput(path), Path(folder))
+        scene = ingest(SceneInput(path, percentile=True), Path(folder))
         with SceneReader(scene) as reader:
             width, height = (
                 min(size or scene.width, scene.width),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline import __version__
-from pipeline.build import shared_storage
+from pipeline.build import brightness, shared_storage
 from pipeline.build.blocks import BlockSummary
 from pipeline.build.cell_plan import plan_cells, remove_superseded
 from pipeline.build.layers import check_object_size, with_layer
@@ -119,7 +119,7 @@ def build(
         try:
             # Read again: another build may have added scenes before this one had the lock.
             collection = library.open(collection.name)
-            collection = add_scenes(collection, request, progress, notes.append)
+            collection = add_scenes(collection, request, progress, notes.append, storage)
             tasks, kept = plan(collection, notes.append)
             if storage is not None:
                 fetched = shared_storage.fetch_blocks(
@@ -188,6 +188,8 @@ def prepare(
         scene = open_scene(given)
         Grid.for_scene(scene, stride)
     if existing:
+        if request.restretch:  # chips will be removed: they must be possible to make again
+            loader.identity(existing.manifest.model.mode, progress)
         return existing, False
     mode = request.mode or default_mode(stride)
     # The identity only: if workers embed, this process never loads the network.
@@ -201,6 +203,7 @@ def prepare(
         versions=_versions(),
         block_span=DENSE_SPAN if mode == "dense" else None,
         cells=(CellLayer(request.object_size),),
+        stretches={},
     )
     return library.create(manifest), True
 
@@ -215,18 +218,25 @@ def add_scenes(
     request: BuildRequest,
     progress: OnProgress,
     tell: Callable[[str], None] = log.info,
+    storage: Storage | None = None,
 ) -> Collection:
-    """Bring the request's rasters into the collection as COGs and enlarge its area.
+    """Bring the request's rasters into the collection as COGs, and enlarge its area.
+
+    The display stretches of new sensors are fixed when all rasters are there.
 
     Args:
         collection: The collection.
         request: The rasters and the area.
         progress: Called while rasters are read and written.
-        tell: Called with a note about every raster that is given twice.
+        tell: Called with notes, such as that a raster is given twice.
+        storage: Shared storage, from which blocks with another stretch are removed.
     """
     added: list[str] = []
+    brought: dict[str, SceneInput] = {}
     for given in request.scenes:
+        given = brightness.as_collected(collection, given)
         scene = ingest(given, collection.scenes_folder, progress)
+        brought[scene.id] = given
         if scene.id in added:
             tell(f"{given.path.name} has the same content as another scene and was added once")
         added.append(scene.id)
@@ -234,10 +244,10 @@ def add_scenes(
     area = _enlarge_area(collection.manifest, request)
     cells = with_layer(collection.manifest, request)
     before = collection.manifest
-    if (scenes, area, cells) == (before.scenes, before.area, before.cells):
-        return collection
-    complete = before.complete and (scenes, area) == (before.scenes, before.area)
-    return collection.write(scenes=scenes, area=area, cells=cells, complete=complete)
+    if (scenes, area, cells) != (before.scenes, before.area, before.cells):
+        complete = before.complete and (scenes, area) == (before.scenes, before.area)
+        collection = collection.write(scenes=scenes, area=area, cells=cells, complete=complete)
+    return brightness.follow(collection, brought, request.restretch, tell, storage)
 
 
 def run_tasks(tasks: Sequence[Task], done: int, progress: OnProgress) -> list[BlockSummary]:
@@ -337,6 +347,7 @@ def sample_requests() -> list[BuildRequest]:
                     title=sample.title,
                     source="sample",
                     license=sample.credit,
+                    percentile=sample.percentile,
                 ),
             ),
         )

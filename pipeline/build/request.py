@@ -24,6 +24,9 @@ class BuildRequest:
         object_size: Size in metres of the smallest thing to be looked for, which chooses the scale
             of the object cells; None for scale 1.  A collection that exists gets a further layer of
             cells; without new scenes, `area` is then the part that gets it.
+        restretch: Whether to fix the display stretches anew, from all scenes, and embed again what
+            changes: "keep" for the kind of brightness it has, "automatic" or "percentile" for
+            another, None to leave them.
     """
 
     name: str
@@ -33,6 +36,7 @@ class BuildRequest:
     mode: str | None = None
     title: str | None = None
     object_size: float | None = None
+    restretch: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; `from_dict` reads it back."""
@@ -45,6 +49,7 @@ class BuildRequest:
             "mode": self.mode,
             "title": self.title,
             "object_size": self.object_size,
+            "restretch": self.restretch,
         }
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.build.brightness import how_to_restretch
 from pipeline.build.build import describe_left_out, sample_requests
 from pipeline.build.request import BuildRequest
 from pipeline.cli import jobs
@@ -23,6 +24,7 @@ from pipeline.cli.terminal import (
 )
 from pipeline.errors import InputError
 from pipeline.geo.area import Area
+from pipeline.imagery.brightness import Brightness
 from pipeline.imagery.ingest import SceneInput
 from pipeline.jobs.runner import build_attended
 from pipeline.settings import settings
@@ -66,6 +68,21 @@ def build(
     crs: Annotated[
         str | None, typer.Option(help="CRS of rasters that state none, for instance EPSG:32632.")
     ] = None,
+    brightness: Annotated[
+        str | None,
+        typer.Option(
+            help="automatic shows 8-bit RGB as stored, and clips the darkest and brightest 2% of "
+            "other scenes of a sensor; percentile clips 8-bit RGB, too; LOW,HIGH sets the levels "
+            "shown as black and white."
+        ),
+    ] = None,
+    restretch: Annotated[
+        bool,
+        typer.Option(
+            "--restretch",
+            help="Fix the brightness anew from all scenes, and embed again what changes.",
+        ),
+    ] = False,
     mode: Annotated[str | None, typer.Option(help="Embedding mode: chip or dense.")] = None,
     object_size: Annotated[
         float | None,
@@ -89,15 +106,26 @@ def build(
 
     Without --scene, it completes a collection: missing blocks of chips and object cells are made.
     """
-    rgb = _bands(bands)
+    rgb, shown = _bands(bands), Brightness.parse(brightness)
     request = BuildRequest(
         name=_one_name(collection, name),
-        scenes=tuple(SceneInput(path, bands=rgb, datetime=date, crs=crs) for path in scene or []),
+        scenes=tuple(
+            SceneInput(
+                path,
+                bands=rgb,
+                stretch=shown.stretch,
+                datetime=date,
+                crs=crs,
+                percentile=shown.percentile,
+            )
+            for path in scene or []
+        ),
         stride=stride,
         area=Area.from_file(aoi) if aoi else None,  # its notes are among the build's
         mode=mode,
         title=title,
         object_size=object_size,
+        restretch=how_to_restretch(brightness) if restretch else None,
     )
     if background:
         jobs.submit(request, as_json)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.build import brightness
 from pipeline.build.build import describe_left_out
 from pipeline.cli.terminal import (
     Json,
@@ -82,6 +83,7 @@ def info(name: Name, as_json: Json = False) -> None:
         ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
         ("Skipped", describe_left_out(manifest.left_out) or "none"),
         ("Model", f"{model.name}, {model.mode} mode, {model.weights_sha256[:12]}…"),
+        ("Brightness", _brightness(collection)),
         ("Object cells", _layers(collection)),
         ("Disk", f"{sum(use.values()) / 1e6:.1f} MB in {collection.path}"),
         *((f"  {part}", f"{used / 1e6:.1f} MB") for part, used in use.items() if used),
@@ -173,6 +175,15 @@ def _layers(collection: Collection) -> str:
         size = f"things of {layer.object_size:g} m" if layer.object_size else "scale 1"
         layers.append(size + (" in a part of it" if layer.area else ""))
     return "for " + ", ".join(layers)
+
+
+def _brightness(collection: Collection) -> str:
+    if collection.manifest.stretches is not None:
+        return brightness.describe(collection)
+    return (
+        f"{brightness.describe(collection)}; python -m pipeline build {collection.name} "
+        "--restretch shows 8-bit RGB as stored and the rest with one stretch per sensor"
+    )
 
 
 def _state(collection: Collection) -> str:

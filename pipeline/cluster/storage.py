@@ -159,6 +159,16 @@ class Storage:
             except FileNotFoundError:
                 return
 
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder with all its files if it exists."""
+        files, root = self._files()
+        with self._errors(folder):
+            files.invalidate_cache()
+            try:
+                files.rm(posixpath.join(root, folder), recursive=True)
+            except FileNotFoundError:
+                return
+
     def _files(self) -> tuple[Any, str]:
         """fsspec's file system, which it caches per process, and our root path in it."""
         from fsspec.core import url_to_fs

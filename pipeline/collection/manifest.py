@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import AreaError, DamagedError, ModelMismatchError
+from pipeline.errors import AreaError, DamagedError, ModelMismatchError, SceneError
 from pipeline.files import check_schema, read_json
 from pipeline.geo.area import Area
+from pipeline.imagery.scene import Stretch
 from pipeline.model.identity import ModelIdentity
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Manifest:
         block_span: Pixels between the first and last chip start of a block, None for the default.
         former: Former names, so that old links can be resolved.
         cells: Layers of object cells; none in a collection that an earlier version built.
+        stretches: Display stretch of each sensor (`Scene.sensor`), fixed at its first build; None
+            in a collection of 0.1.0, which has one for each scene.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Manifest:
     block_span: int | None = None
     chip_size: int = 256
     cells: tuple[CellLayer, ...] = ()
+    stretches: dict[str, Stretch] | None = None
     schema: int = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,6 +103,12 @@ class Manifest:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         area = self.area.to_geojson() if self.area else None
         cells = [layer.to_dict() for layer in self.cells]
+        stretches = self.stretches
+        if stretches is not None:
+            plain["stretches"] = {
+                sensor: [list(stretch.low), list(stretch.high)]
+                for sensor, stretch in stretches.items()
+            }
         return {**plain, "model": self.model.to_dict(), "area": area, "cells": cells}
 
 
@@ -128,14 +138,28 @@ def read_manifest(path: Path) -> Manifest:
                 "scenes": tuple(known["scenes"]),
                 "former": tuple(known.get("former", ())),
                 "cells": tuple(map(CellLayer.from_dict, known.get("cells", ()))),
+                "stretches": _stretches(known.get("stretches")),
             }
         )
         _check_kinds(manifest)
         return manifest
-    except (KeyError, TypeError, AttributeError, AreaError, ModelMismatchError) as error:
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        AreaError,
+        ModelMismatchError,
+        SceneError,
+    ) as error:
         raise DamagedError(
             "The collection's manifest is damaged", where=file, remedy=remedy
         ) from error
+
+
+def _stretches(given: dict[str, Any] | None) -> dict[str, Stretch] | None:
+    if given is None:
+        return None
+    return {sensor: Stretch.of(levels) for sensor, levels in given.items()}
 
 
 def _check_kinds(manifest: Manifest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -11,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pipeline.errors import DamagedError, NewerError, NotFoundError, SceneError
 from pipeline.files import replacing, write_json
 from pipeline.geo.footprint import Georeference, footprint, gsd
+from pipeline.imagery.brightness import Levels, is_ready_made, measure, read_decimated
 from pipeline.imagery.cog import write_cog
 from pipeline.imagery.formats import check_whole, georeference, open_raster
 from pipeline.imagery.metadata import (
@@ -26,25 +24,25 @@ from pipeline.imagery.metadata import (
     tagged_date,
     utc,
 )
-from pipeline.imagery.nodata import (
-    equals_nodata,
-    is_ambiguous,
-    reaching_border,
-    read_bands,
-    valid_pixels,
+from pipeline.imagery.scene import (
+    AS_STORED,
+    GIVEN,
+    SCENE,
+    SENSOR,
+    Scene,
+    Stretch,
+    load_scene,
+    sensor_text,
 )
-from pipeline.imagery.scene import Scene, Stretch, load_scene
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
 
-
-#: Longest side, in pixels, of the decimated raster from which the stretch is taken.
-DECIMATED_SIDE = 1024
-_PERCENTILES = (2.0, 98.0)
 #: Fingerprints by path, size and modification time: a build opens each raster twice.
 _fingerprints: dict[tuple[Path, int, int], str] = {}
+#: Levels by path, size, modification time and bands, for the same reason.
+_levels: dict[tuple[Path, int, int, tuple[int, int, int]], Levels] = {}
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class SceneInput:
         path: A GeoTIFF, COG, JPEG 2000, or PNG or JPEG with a world file.
         bands: 1-based bands shown as red, green and blue; one is shown as grey.  By default the
             colour interpretation decides, else 1, 2, 3; a raster of one or two bands is grey.
-        stretch: Display stretch; by default the 2% and 98% levels over the scene.
+        stretch: Display stretch; by default 8-bit RGB is shown as stored, and the rest from the 2%
+            to the 98% level, in a collection that of all scenes of its sensor.
         title: What people call it; by default the file's name.
         datetime: Acquisition time, ISO 8601, UTC where no zone is given.  By default what the
             raster's acquisition tags say, else a day in its name (`…_20160816.tif`); the TIFF's
@@ -65,6 +64,9 @@ class SceneInput:
             its folder, as collections are shared.
         license: Licence and credit.
         crs: CRS to assume where the raster has none.
+        percentile: Whether 8-bit RGB is stretched by percentiles, too.
+        sensor: The sensor, or the service's collection of its images; by default what the raster's
+            tags name.  Scenes of one sensor share a stretch.
     """
 
     path: Path
@@ -76,6 +78,8 @@ class SceneInput:
     source_url: str | None = None
     license: str = ""
     crs: str | None = None
+    percentile: bool = False
+    sensor: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; `from_dict` reads it back."""
@@ -85,9 +89,8 @@ class SceneInput:
             "bands": list(self.bands) if self.bands else None,
             "stretch": [list(self.stretch.low), list(self.stretch.high)] if self.stretch else None,
         }
-        if self.crs is None:
-            del plain["crs"]
-        return plain
+        optional = {"crs": None, "percentile": False, "sensor": ""}
+        return {k: v for k, v in plain.items() if k not in optional or v != optional[k]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SceneInput:
@@ -112,8 +115,6 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
     Raises:
         SceneError: If the raster cannot be used; says why and what to do.
     """
-    from rasterio.errors import RasterioError
-
     path = given.path.expanduser().absolute()
     with open_raster(path) as dataset:
         own_crs, transform, _ = georeference(dataset, path, given.crs)
@@ -121,20 +122,8 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
         check_whole(dataset, path)
         bands = display_bands(dataset, given.bands, path)
         nodata = None if dataset.nodata is None else float(dataset.nodata)
-        try:
-            data, valid = read_decimated(dataset, bands, nodata)
-        except RasterioError as error:
-            raise SceneError(
-                "The raster is damaged: it cannot be read to its end",
-                where=path,
-                remedy="Copy or download it again",
-            ) from error
-        if not valid.any():
-            raise SceneError(
-                "No pixel of the raster holds data",
-                where=path,
-                remedy="Choose another scene, or correct its nodata value",
-            )
+        levels = _levels_in(dataset, path, bands, nodata)
+        stretch, stretch_from = _shown(dataset, given, bands, levels)
         content = _fingerprint(path, progress)
         if given.stretch is not None or bands != display_bands(dataset, None, path):
             # Shown differently it is another scene: its chips have other pixels.  Ids of existing
@@ -155,14 +144,27 @@ def open_scene(given: SceneInput, progress: OnProgress = silent) -> Scene:
             dtype=dtype,
             count=dataset.count,
             bands=bands,
-            stretch=given.stretch or percentile_stretch(data, valid),
+            stretch=stretch,
             nodata=nodata,
             gsd=gsd(placement, width, height),
             datetime=utc(given.datetime or tagged_date(dataset) or date_in(path.stem), path),
             source=given.source,
             source_url=given.source_url if given.source_url is not None else path.name,
             license=given.license,
+            sensor=_sensor(dataset, given, bands),
+            stretch_from=stretch_from,
         )
+
+
+def levels_of(scene: Scene) -> Levels:
+    """The values of a scene's display bands.
+
+    Raises:
+        SceneError: If its raster cannot be read.
+    """
+    path = Path(scene.path)
+    with open_raster(path) as dataset:
+        return _levels_in(dataset, path, scene.bands, scene.nodata)
 
 
 def ingest(given: SceneInput, folder: Path, progress: OnProgress = silent) -> Scene:
@@ -194,7 +196,7 @@ def ingest(given: SceneInput, folder: Path, progress: OnProgress = silent) -> Sc
     target = folder / f"{scene.id}.tif"
     with replacing(target) as temporary:
         write_cog(Path(scene.path), temporary, crs=given.crs, progress=progress)
-        kept = _describe_stored(temporary, scene, given.stretch)
+        kept = _describe_stored(temporary, scene)
     write_json(folder / f"{scene.id}.json", replace(kept, path=f"./{target.name}").to_item())
     return replace(kept, path=str(target.absolute()))
 
@@ -213,7 +215,7 @@ def _already_in(folder: Path, given: SceneInput) -> Scene | None:
     return scene if same else None
 
 
-def _describe_stored(path: Path, scene: Scene, stretch: Stretch | None) -> Scene:
+def _describe_stored(path: Path, scene: Scene) -> Scene:
     """The description of what was written: a palette has become bands of its own."""
     with open_raster(path) as dataset:
         if (dataset.width, dataset.height) != (scene.width, scene.height):
@@ -222,10 +224,58 @@ def _describe_stored(path: Path, scene: Scene, stretch: Stretch | None) -> Scene
             )
         if dataset.count == scene.count:
             return scene
-        nodata = dataset.nodata
         bands = display_bands(dataset, None, path)
-        shown = stretch or percentile_stretch(*read_decimated(dataset, bands, nodata))
-        return replace(scene, count=dataset.count, bands=bands, nodata=nodata, stretch=shown)
+        return replace(scene, count=dataset.count, bands=bands, nodata=dataset.nodata)
+
+
+def _levels_in(
+    dataset: DatasetReader, path: Path, bands: tuple[int, int, int], nodata: float | None
+) -> Levels:
+    """The levels of an open raster, measured once for each state of its file."""
+    from rasterio.errors import RasterioError
+
+    stat = path.stat()
+    key = path, stat.st_size, stat.st_mtime_ns, bands
+    if key not in _levels:
+        try:
+            data, valid = read_decimated(dataset, bands, nodata)
+        except RasterioError as error:
+            raise SceneError(
+                "The raster is damaged: it cannot be read to its end",
+                where=path,
+                remedy="Copy or download it again",
+            ) from error
+        if not valid.any():
+            raise SceneError(
+                "No pixel of the raster holds data",
+                where=path,
+                remedy="Choose another scene, or correct its nodata value",
+            )
+        _levels[key] = measure(data, valid)
+    return _levels[key]
+
+
+def _shown(
+    dataset: DatasetReader, given: SceneInput, bands: tuple[int, int, int], levels: Levels
+) -> tuple[Stretch, str]:
+    """The stretch of a raster by itself, and where it comes from."""
+    if given.stretch is not None:
+        return given.stretch, GIVEN
+    if is_ready_made(dataset, bands) and not (given.percentile and not _has_palette(dataset)):
+        return AS_STORED, SENSOR
+    return levels.own, SCENE
+
+
+def _sensor(dataset: DatasetReader, given: SceneInput, bands: tuple[int, int, int]) -> str:
+    name = given.sensor or dataset.tags(ns="IMAGERY").get("SATELLITEID", "").strip()
+    kind = "palette" if _has_palette(dataset) else dataset.dtypes[0]
+    return sensor_text(given.source, name, kind, bands, dataset.count)
+
+
+def _has_palette(dataset: DatasetReader) -> bool:
+    from rasterio.enums import ColorInterp
+
+    return ColorInterp.palette in dataset.colorinterp
 
 
 def _slug(stem: str) -> str:
@@ -246,29 +296,3 @@ def _fingerprint(path: Path, progress: OnProgress) -> str:
                 progress(Progress("Reading", done, stat.st_size, "bytes", path.name))
         _fingerprints[key] = digest.hexdigest()
     return _fingerprints[key]
-
-
-def read_decimated(
-    dataset: DatasetReader, bands: tuple[int, int, int], nodata: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The whole raster, decimated: bands (3, h, w) as stored, and where they hold data (h, w)."""
-    step = max(1, math.ceil(max(dataset.width, dataset.height) / DECIMATED_SIDE))
-    shape = (max(1, dataset.height // step), max(1, dataset.width // step))
-    data, mask = read_bands(dataset, bands, None, shape)
-    dtype = dataset.dtypes[0]
-    valid = valid_pixels(data, mask, nodata, dtype)
-    if is_ambiguous(nodata):
-        valid &= ~reaching_border(equals_nodata(data, nodata, dtype))
-    return np.broadcast_to(data, (3, *shape)), valid
-
-
-def percentile_stretch(data: np.ndarray, valid: np.ndarray) -> Stretch:
-    """From the 2% to the 98% level of each display band over valid pixels, never equal."""
-    lows, highs = [], []
-    for band in data:
-        low, high = (float(level) for level in np.percentile(band[valid], _PERCENTILES))
-        if not high > low:
-            low, high = float(band[valid].min()), float(band[valid].max())
-        lows.append(low)
-        highs.append(high if high > low else low + max(1.0, abs(low) * 1e-3))
-    return Stretch.of((lows, highs))

@@ -5,7 +5,7 @@
         rgb, valid = reader.read(0, 0, 256, 256)
 
 A scene has one display stretch and one choice of bands, so that neighbouring chips look alike, and
-so do their vectors.
+so do their vectors.  `imagery.brightness` chooses the stretch.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 #: Version of what `Scene.to_item` adds to a STAC Item.
 SCHEMA = 1
+
+#: Where a scene's stretch comes from: its own percentiles, all scenes of its sensor in the
+#: collection, or whoever brought it.
+SCENE, SENSOR, GIVEN = "scene", "sensor", "given"
 
 #: A STAC Item without a date must have an interval.
 _EVER = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
@@ -67,8 +71,26 @@ class Stretch:
 
 
 def _unusable(what: str, levels: object) -> SceneError:
-    remedy = "Leave it out for the 2% and 98% levels of the scene"
+    remedy = "Leave it out for the automatic brightness"
     return SceneError(what, where=str(levels)[:80], remedy=remedy)
+
+
+#: The stretch that shows 8-bit values as they are.
+AS_STORED = Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+
+
+def sensor_text(source: str, name: str, dtype: str, bands: tuple[int, int, int], count: int) -> str:
+    """What scenes of one sensor have in common, in words: they share one stretch.
+
+    Args:
+        source: Kind of source.
+        name: The sensor, or the service's collection of its images; "" where it is not known.
+        dtype: Numeric type of the bands, or "palette".
+        bands: 1-based bands shown as red, green and blue.
+        count: Number of bands.
+    """
+    shown = "-".join(map(str, dict.fromkeys(bands)))
+    return f"{f'{source} {name}'.strip()}, {dtype}, bands {shown} of {count}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +115,8 @@ class Scene:
         source: Kind of source: "raster", "sample", "earth_engine", ...
         source_url: Where it came from.
         license: Licence and credit.
+        sensor: What it has in common with scenes that share its stretch (`sensor_text`).
+        stretch_from: Where the stretch comes from: `SCENE`, `SENSOR` or `GIVEN`.
     """
 
     id: str
@@ -112,6 +136,8 @@ class Scene:
     source: str
     source_url: str
     license: str = ""
+    sensor: str = ""
+    stretch_from: str = SCENE
 
     @property
     def georeference(self) -> Georeference:
@@ -156,6 +182,8 @@ class Scene:
             "lookalike:schema": SCHEMA,
             "lookalike:bands": list(self.bands),
             "lookalike:stretch": [list(self.stretch.low), list(self.stretch.high)],
+            "lookalike:stretch_from": self.stretch_from,
+            "lookalike:sensor": self.sensor,
             "lookalike:source": self.source,
             "lookalike:source_url": self.source_url,
         }
@@ -216,8 +244,13 @@ class Scene:
                 source=about["lookalike:source"],
                 source_url=about["lookalike:source_url"],
                 license=about.get("license", ""),
+                sensor=about.get("lookalike:sensor", ""),
+                stretch_from=about.get("lookalike:stretch_from", SCENE),
             )
             _check_kinds(scene)
+            if not scene.sensor:  # 0.1.0 wrote none
+                own = sensor_text(scene.source, "", scene.dtype, scene.bands, scene.count)
+                scene = replace(scene, sensor=own)
             return scene
         except (
             AttributeError,
@@ -268,13 +301,15 @@ def _check_kinds(scene: Scene) -> None:
     """Raise `TypeError` or `ValueError` if a value cannot be one of its field's."""
     texts = (
         *(scene.id, scene.path, scene.title, scene.crs, scene.dtype),
-        *(scene.source, scene.source_url, scene.license),
+        *(scene.source, scene.source_url, scene.license, scene.sensor),
         scene.datetime or "",
     )
     for text in texts:
         if not isinstance(text, str):
             raise TypeError(f"{text!r} is no text")
         text.encode()  # JSON can spell unpaired surrogates, which nothing else can hold
+    if scene.stretch_from not in (SCENE, SENSOR, GIVEN):
+        raise ValueError(f"{scene.stretch_from!r} is no origin of a stretch")
     sizes = (scene.width, scene.height, *scene.bands)
     if not all(type(size) is int and 0 < size < 2**31 for size in sizes):
         raise TypeError(f"{sizes} are no sizes and bands")

@@ -68,6 +68,7 @@ class Candidate:
         *,
         bands: tuple[int, int, int] | None = None,
         stretch: Stretch | None = None,
+        percentile: bool = False,
     ) -> SceneInput:
         """The candidate's raster, brought to a path, and how to show it."""
         return SceneInput(
@@ -79,6 +80,7 @@ class Candidate:
             source=self.source,
             source_url=self.url or None,
             license=self.license,
+            percentile=percentile,
         )
 
     @property

@@ -45,7 +45,8 @@ class RasterSource:
             its users do not own the machine.
         license: Licence of all of them, or empty.
         bands: 1-based bands shown as red, green and blue, or None for each raster's own.
-        stretch: How these bands are shown, given as (lows, highs); None for each raster's own.
+        stretch: How these bands are shown, given as (lows, highs); None for the automatic one.
+        percentile: Whether 8-bit RGB is stretched by percentiles, too.
         http: Client for the addresses, or None for the default one.
     """
 
@@ -54,6 +55,7 @@ class RasterSource:
     license: str = ""
     bands: tuple[int, int, int] | None = None
     stretch: Stretch | None = None
+    percentile: bool = False
     http: Http | None = field(default=None, repr=False)
     name: str = "raster"
 
@@ -65,6 +67,7 @@ class RasterSource:
         license: str = "",
         bands: Sequence[int] | None = None,
         stretch: Sequence[Sequence[float]] | None = None,
+        percentile: bool = False,
         http: Http | None = None,
     ) -> None:
         object.__setattr__(self, "locations", tuple(str(location) for location in locations))
@@ -73,6 +76,7 @@ class RasterSource:
         # In a job's record these are lists.
         object.__setattr__(self, "bands", tuple(bands) if bands else None)
         object.__setattr__(self, "stretch", Stretch.of(stretch) if stretch else None)
+        object.__setattr__(self, "percentile", percentile)
         object.__setattr__(self, "http", http)
 
     def search(
@@ -128,7 +132,11 @@ class RasterSource:
                 path = self._remote(candidate, area, destination, progress)
             else:
                 path = self._check_path(candidate.id)
-            fetched.append(candidate.fetched(path, bands=self.bands, stretch=self.stretch))
+            fetched.append(
+                candidate.fetched(
+                    path, bands=self.bands, stretch=self.stretch, percentile=self.percentile
+                )
+            )
         return fetched
 
     def _expand(self) -> list[str]:

@@ -16,9 +16,10 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,9 +27,12 @@ import numpy as np
 
 from pipeline.errors import NotFoundError, SceneError
 from pipeline.imagery import geotiff
+from pipeline.imagery.brightness import is_ready_made, settle
+from pipeline.imagery.cog import write_cog
 from pipeline.imagery.formats import open_raster
-from pipeline.imagery.ingest import SceneInput, open_scene
+from pipeline.imagery.ingest import SceneInput, levels_of, open_scene
 from pipeline.imagery.metadata import display_bands
+from pipeline.imagery.scene import GIVEN, SCENE, SENSOR
 from pipeline.sources.files import is_url, receive
 from pipeline.sources.http.client import Http
 from pipeline.sources.http.range_file import RangeFile
@@ -57,11 +61,13 @@ class Bands:
         names: A name for each band, the first one first.
         shown: 1-based bands that the raster itself suggests.
         full: Smallest and largest value of its type, or None for floating point.
+        ready_made: Whether the suggested bands are 8-bit RGB or grey, which is shown as stored.
     """
 
     names: tuple[str, ...]
     shown: tuple[int, int, int]
     full: tuple[float, float] | None
+    ready_made: bool = False
 
 
 class Previews:
@@ -105,21 +111,71 @@ class Previews:
         with _open(location) as dataset:
             kind = np.dtype(dataset.dtypes[0])
             limits = None if kind.kind == "f" else np.iinfo(kind)
+            shown = display_bands(dataset, None, Path(location).name)
             return Bands(
                 names=tuple(_band_name(dataset, band) for band in dataset.indexes),
-                shown=display_bands(dataset, None, Path(location).name),
+                shown=shown,
                 full=(float(limits.min), float(limits.max)) if limits else None,
+                ready_made=is_ready_made(dataset, shown),
             )
 
+    def open_all(
+        self,
+        locations: Sequence[str],
+        bands: Sequence[int] | None = None,
+        stretch: Stretch | None = None,
+        *,
+        percentile: bool = False,
+        source: str = "raster",
+        stretches: Mapping[str, Stretch] | None = None,
+        most: int = MOST,
+    ) -> list[tuple[str, Scene]]:
+        """Start previews of rasters as one collection of them shows them.
+
+        Args:
+            locations: Paths or addresses; the caller has checked that they may be opened.
+            bands: 1-based bands to show, or None for the default.
+            stretch: How to show them, or None for the automatic one.
+            percentile: Whether 8-bit RGB is stretched by percentiles, too.
+            source: Kind of source that they come from.
+            stretches: Stretches of the collection that they are added to, by sensor; None if it
+                stretches each scene.
+            most: Number of previews; the other local files only have a part in the stretch.
+
+        Returns:
+            Each preview's id and its scene, which may be a coarser copy.
+
+        Raises:
+            SceneError: If one cannot be used.
+            ServiceError: If an address cannot be read.
+        """
+        # A collection of 0.1.0 stretches each of its scenes, 8-bit RGB too.
+        percentile = percentile or stretches is None
+        look = partial(self._scene, bands=bands, stretch=stretch, percentile=percentile)
+        scenes = [look(location, source=source) for location in locations[:most]]
+        if stretches is not None and any(scene.stretch_from == SCENE for scene in scenes):
+            others = [location for location in locations[most:] if not is_url(location)]
+            pool = {s.id: s for s in [*scenes, *(look(other, source=source) for other in others)]}
+            measured = [(scene, partial(levels_of, scene)) for scene in pool.values()]
+            stretches = {**stretches, **settle(measured, stretches)}
+        shown = [_following(scene, stretches or {}) for scene in scenes]
+        return [(self._keep(*each), each[1]) for each in zip(locations, shown, strict=False)]
+
     def open(
-        self, location: str, bands: Sequence[int] | None = None, stretch: Stretch | None = None
+        self,
+        location: str,
+        bands: Sequence[int] | None = None,
+        stretch: Stretch | None = None,
+        *,
+        percentile: bool = False,
     ) -> tuple[str, Scene]:
-        """Start a preview of a raster.
+        """Start a preview of one raster, as a collection of it alone shows it.
 
         Args:
             location: Path or address; the caller has checked that it may be opened.
             bands: 1-based bands to show, or None for the default.
-            stretch: How to show them, or None for the scene's own levels.
+            stretch: How to show them, or None for the automatic one.
+            percentile: Whether 8-bit RGB is stretched by percentiles, too.
 
         Returns:
             The preview's id and its scene, which may be a coarser copy.
@@ -128,22 +184,37 @@ class Previews:
             SceneError: If it cannot be used.
             ServiceError: If its address cannot be read.
         """
-        readable = self._readable(location)
-        scene = open_scene(
+        return self.open_all([location], bands, stretch, percentile=percentile, stretches={})[0]
+
+    def _scene(
+        self,
+        location: str,
+        *,
+        bands: Sequence[int] | None,
+        stretch: Stretch | None,
+        percentile: bool,
+        source: str,
+    ) -> Scene:
+        return open_scene(
             SceneInput(
-                readable,
+                self._readable(location),
                 bands=tuple(bands) if bands else None,
                 stretch=stretch,
                 title=Path(location).stem,
+                source=source,
+                percentile=percentile,
             )
         )
+
+    def _keep(self, location: str, scene: Scene) -> str:
+        """Keep a scene to draw, and return the preview's id."""
         preview_id = hashlib.sha256(repr((location, scene)).encode()).hexdigest()[:16]
         with self._mutex:
             self._scenes[preview_id] = scene
             self._scenes.move_to_end(preview_id)
             while len(self._scenes) > MOST:
                 self._scenes.popitem(last=False)
-        return preview_id, scene
+        return preview_id
 
     def scene(self, preview_id: str) -> Scene:
         """The scene of a preview.
@@ -159,10 +230,14 @@ class Previews:
         return scene
 
     def _readable(self, location: str) -> Path:
-        """The file to draw from: the raster's own, or a coarser copy of it."""
+        """The file to draw from: the raster's own, or a coarser or coloured copy of it."""
+        from rasterio.enums import ColorInterp
+
         with _open(location) as dataset:
             pixels = dataset.width * dataset.height
-            if not is_url(location) and (pixels <= SMALL or dataset.overviews(1)):
+            small = pixels <= SMALL or dataset.overviews(1)
+            palette = not is_url(location) and ColorInterp.palette in dataset.colorinterp
+            if not is_url(location) and small and not palette:
                 return Path(location)
             stamp = "" if is_url(location) else str(Path(location).stat().st_mtime_ns)
             key = hashlib.sha256(f"{location} {stamp}".encode()).hexdigest()[:16]
@@ -170,8 +245,19 @@ class Previews:
             path = folder / f"{key}.tif"
             if not path.exists():
                 _remove_old(folder)
-                _copy(dataset, path)
+                if palette:  # the copy that a build makes has colours in place of numbers
+                    write_cog(Path(location), path)
+                else:
+                    _copy(dataset, path)
             return path
+
+
+def _following(scene: Scene, stretches: Mapping[str, Stretch]) -> Scene:
+    """A scene with the stretch of its sensor."""
+    stretch = stretches.get(scene.sensor)
+    if scene.stretch_from == GIVEN or stretch is None:
+        return scene
+    return replace(scene, stretch=stretch, stretch_from=SENSOR)
 
 
 def _open(location: str) -> AbstractContextManager[DatasetReader]:

@@ -27,6 +27,7 @@ class Sample:
         title: Its title.
         stride: Pixels between neighbouring chips.
         credit: Licence and credit.
+        percentile: Whether it is too dark to be shown as stored, though it states red, green, blue.
         datetime: Acquisition time; None, as neither file says when it was taken.
     """
 
@@ -35,6 +36,7 @@ class Sample:
     title: str
     stride: int = 64
     credit: str = _CREDIT
+    percentile: bool = False
     datetime: str | None = None
 
 
@@ -46,7 +48,9 @@ def samples() -> dict[str, Sample]:
     """
     return {
         # Near-infrared, red, green as stored: vegetation is red, water nearly black.
-        "san-francisco-bay": Sample(_file("landsat7.tif"), (1, 2, 3), "San Francisco Bay"),
+        "san-francisco-bay": Sample(
+            _file("landsat7.tif"), (1, 2, 3), "San Francisco Bay", percentile=True
+        ),
         # Seven Landsat bands; 3, 2, 1 is true colour.
         "great-salt-lake": Sample(_file("landsat.tif"), (3, 2, 1), "Great Salt Lake"),
     }

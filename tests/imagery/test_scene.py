@@ -453,7 +453,7 @@ def test_chosen_bands_reach_the_pixels_in_order(tmp_path: Path) -> None:
     assert (rgb == np.moveaxis(data[[6, 1, 1], 20:70, 10:110], 0, -1)).all()
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "uint32", "float32", "float64"])
 def test_every_type_is_stretched_over_its_own_range(tmp_path: Path, dtype: str) -> None:
     data = rasters.ground(400, 380, dtype=dtype)
     if dtype == "int16":
@@ -515,11 +515,12 @@ def test_palette_is_spelt_out_as_colours(tmp_path: Path, nodata: int | None) -> 
     scene = ingest(SceneInput(path), tmp_path / "out")
     assert (scene.count, scene.bands) == (3 if nodata is None else 4, (1, 2, 3))
     with rasterio.open(scene.path) as dataset:
-        kept = dataset.read((1, 2, 3))
-    assert (np.moveaxis(kept, 0, -1) == np.array(list(colours.values()))[index[0]]).all()
+        kept = np.moveaxis(dataset.read((1, 2, 3)), 0, -1)
+    assert (kept == np.array(list(colours.values()))[index[0]]).all()
     with SceneReader(scene) as reader:
-        _, valid = reader.read(0, 0, 300, 280)
+        rgb, valid = reader.read(0, 0, 300, 280)
     assert (valid == (index[0] != nodata)).all()
+    assert (rgb[valid] == kept[valid]).all()
 
 
 # No data

@@ -37,7 +37,8 @@ def test_samples_are_found_without_importing_the_package_that_carries_them() -> 
 
 def test_bay_is_where_it_should_be_and_readable() -> None:
     sample = samples()["san-francisco-bay"]
-    scene = open_scene(SceneInput(sample.path, bands=sample.bands))
+    given = SceneInput(sample.path, bands=sample.bands, percentile=sample.percentile)
+    scene = open_scene(given)
     west, south, east, north = scene.bounds4326
     assert west < -122.4 < east
     assert south < 37.8 < north

@@ -383,6 +383,7 @@ def _scene_input(plan: EarthEnginePlan, path: Path) -> SceneInput:
         license=product.license,
         bands=(1, 2, 3),
         stretch=Stretch((product.low,) * 3, (product.high,) * 3) if known else None,
+        sensor=product.id,
     )
 
 

@@ -277,10 +277,11 @@ class StacSource:
         self.estimate(area, candidates).check(self.collection_id)
         destination.mkdir(parents=True, exist_ok=True)
         assets = self._assets()
-        return [
+        scenes = [
             fetch_scene(plan, destination, assets, self.workers, progress)
             for plan in self._plans(area, candidates)
         ]
+        return [replace(scene, sensor=self.collection_id) for scene in scenes]
 
     def _plans(self, area: Area | None, candidates: Sequence[Candidate]) -> list[StacPlan]:
         return plans(
