@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from pipeline.analysis.space import space_of
+from pipeline.build import brightness
 from pipeline.collection.collection import Collection
 from pipeline.errors import LookalikeError, NotFoundError
 from pipeline.search.changes import chip_on
@@ -47,6 +48,7 @@ class CollectionAnswer(Answer):
     complete: bool = Field(description="Whether every chip of every scene has been made.")
     stride: int = Field(description="Chip spacing in pixels.")
     chips: int = Field(description="Number of chips.")
+    brightness: str = Field(description="How scenes are shown and embedded, in words.")
     bounds: Bounds | None
     area: GeoJson | None
     sharpness: dict[str, float | None] = Field(
@@ -147,6 +149,7 @@ def describe(collection: Collection) -> CollectionAnswer:
         complete=manifest.complete,
         stride=manifest.stride,
         chips=len(chips),
+        brightness=brightness.describe(collection),
         bounds=list(chips.bounds) if len(chips) else None,
         area=manifest.area.to_geojson()["geometry"] if manifest.area else None,
         sharpness=_quantiles(chips.sharpness) if len(chips) else {},

@@ -9,11 +9,13 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipeline.build.brightness import how_to_restretch
 from pipeline.build.layers import LARGEST, SMALLEST
 from pipeline.build.request import BuildRequest
 from pipeline.collection.names import check_name
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.area import Area
+from pipeline.imagery.brightness import Brightness
 from pipeline.jobs.job import JobRequest
 from pipeline.settings import Settings
 from pipeline.sources.files import RasterSource
@@ -56,6 +58,17 @@ class BuildBody(Body):
         ge=SMALLEST,
         le=LARGEST,
         description="Size in metres of the smallest thing to look for.",
+    )
+    brightness: str | None = Field(
+        default=None,
+        max_length=80,
+        description="`automatic` shows 8-bit RGB as stored, and clips the darkest and brightest 2% "
+        "of other scenes of a sensor; `percentile` clips 8-bit RGB, too; `LOW,HIGH` sets the "
+        "levels shown as black and white.",
+    )
+    restretch: bool = Field(
+        default=False,
+        description="Fix the brightness anew from all scenes, and embed again what changes.",
     )
 
 
@@ -161,6 +174,7 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
 
     Raises:
         QueryError: If the name cannot be used, or no scene touches the area.
+        InputError: If the brightness is none.
         AreaError: If the area cannot be used.
         SceneError: If a raster cannot be used or lies outside the allowed folders.
         ServiceError: If an address cannot be read or is private.
@@ -174,7 +188,9 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
         mode=body.mode,
         title=body.title,
         object_size=body.object_size,
+        restretch=how_to_restretch(body.brightness) if body.restretch else None,
     )
+    shown = Brightness.parse(body.brightness)
     if not body.scenes:
         return JobRequest(build)
     candidates = RasterSource(body.scenes, folders=settings.folders).search(area)
@@ -183,8 +199,12 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
             "None of the scenes touches the area", where=name, remedy="Choose other scenes"
         )
     # The job checks the folders again: by then, a symbolic link may lead elsewhere.
-    options = {
+    options: dict[str, Any] = {
         "locations": body.scenes,
         "folders": [str(folder) for folder in settings.folders],
     }
+    if shown.stretch:
+        options["stretch"] = [list(shown.stretch.low), list(shown.stretch.high)]
+    if shown.percentile:
+        options["percentile"] = True
     return JobRequest(build, "raster", options, tuple(candidates))

@@ -13,9 +13,14 @@ from streamlit.testing.v1 import AppTest
 from pipeline.build.request import BuildRequest
 from pipeline.collection.library import Library
 from pipeline.collection.manifest import Manifest
+from pipeline.errors import QueryError
 from pipeline.geo.area import Area
+from pipeline.imagery.brightness import Brightness
+from pipeline.imagery.ingest import SceneInput
 from pipeline.settings import Settings
+from pipeline.sources.registry import open_source
 from pipeline.web.jobs import BuildBody, job_request
+from tests.factories.rasters import write_raster
 from tests.factories.synthetic import MODEL
 
 #: Not closed the usual way round, one corner given twice, and in two parts.
@@ -60,6 +65,27 @@ def test_one_outline_from_the_page_the_command_line_and_rest_is_one_request(
     rest = job_request(BuildBody(name="ponds", area=OUTLINE), Settings(home=tmp_path)).build
     assert page == command_line == rest
     assert BuildRequest.from_dict(json.loads(json.dumps(page.to_dict()))) == page
+
+
+@pytest.mark.parametrize("text", ["automatic", "percentile", "0,3000"])
+def test_brightness_over_rest_reaches_the_rasters(tmp_path: Path, text: str) -> None:
+    scene = write_raster(tmp_path / "fields.tif", 300, 300)
+    body = BuildBody(name="fields", scenes=[str(scene)], brightness=text)
+    job = job_request(body, Settings(home=tmp_path, folders=(tmp_path,)))
+    source = open_source(job.source, **json.loads(json.dumps(job.options)))
+    (fetched,) = source.fetch(None, job.candidates, tmp_path)
+    shown = Brightness.parse(text)
+    assert (fetched.stretch, fetched.percentile) == (shown.stretch, shown.percentile)
+    assert SceneInput.from_dict(json.loads(json.dumps(fetched.to_dict()))) == fetched
+
+
+def test_restretch_over_rest_is_part_of_the_request(tmp_path: Path) -> None:
+    body = BuildBody(name="fields", brightness="percentile", restretch=True)
+    request = job_request(body, Settings(home=tmp_path)).build
+    assert request == BuildRequest("fields", restretch="percentile")
+    assert BuildRequest.from_dict(json.loads(json.dumps(request.to_dict()))) == request
+    with pytest.raises(QueryError, match="measured, not given"):
+        job_request(body.model_copy(update={"brightness": "0,9"}), Settings(home=tmp_path))
 
 
 @pytest.mark.parametrize("form", ["geometry", "feature"])
