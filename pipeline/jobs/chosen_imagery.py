@@ -36,6 +36,7 @@ class ChosenImagery:
         chosen: The candidates to use.
         title: A name for a collection made of them.
         bands: Bands that suit the imagery, or None for its own.
+        percentile: Whether it is too dark to be shown as stored, though it is 8-bit RGB.
         estimate: What fetching costs, where anything is fetched.
         preview: URL template of map tiles that the service itself renders, or "".
     """
@@ -47,6 +48,7 @@ class ChosenImagery:
     chosen: tuple[Candidate, ...] = ()
     title: str = ""
     bands: tuple[int, int, int] | None = None
+    percentile: bool = False
     estimate: Estimate | None = None
     preview: str = ""
 
@@ -75,6 +77,7 @@ class ChosenImagery:
         bands: tuple[int, int, int] | None = None,
         stretch: Stretch | None = None,
         object_size: float | None = None,
+        percentile: bool = False,
         taken: Iterable[str] = (),
     ) -> JobRequest:
         """The job that builds a new collection of the chosen scenes.
@@ -84,8 +87,9 @@ class ChosenImagery:
             area: The area of interest, or None for whole scenes.
             stride: Pixels between the starts of neighbouring chips.
             bands: 1-based bands shown as red, green and blue, or None for each raster's own.
-            stretch: Display range, or None for each raster's own.
+            stretch: Display range, or None for the automatic one.
             object_size: Size in metres of the smallest thing to look for, or None.
+            percentile: Whether 8-bit RGB is stretched by percentiles, too.
             taken: Names that other collections have.
         """
         name = free_name(title, taken)
@@ -96,7 +100,8 @@ class ChosenImagery:
         )
         if self.source:
             levels = (stretch.low, stretch.high) if stretch else None
-            shown = {"bands": bands, "stretch": levels} if self.is_raster else {}
+            shown = {"bands": bands, "stretch": levels, "percentile": percentile}
+            shown = {k: v for k, v in shown.items() if v is not False} if self.is_raster else {}
             return JobRequest(build, self.source, {**self.options, **shown}, self.chosen)
         scenes = tuple(
             SceneInput(
@@ -107,6 +112,7 @@ class ChosenImagery:
                 datetime=candidate.datetime,
                 source=self.origin,
                 license=candidate.license,
+                percentile=percentile,
             )
             for candidate in self.chosen
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -371,15 +372,16 @@ def test_an_uploaded_raster_is_shown_with_its_bands(app: App, visit: Visit, tmp_
         ".some((tile) => tile.src.includes('/api/looks/') && tile.naturalWidth === 256)",
     )
     unfold(page, "Bands and brightness")
+    page.get_by_text("Display range: 0–255, as stored").wait_for()
     before = page.locator(".lk-area img.leaflet-tile").first.get_attribute("src")
-    page.get_by_role("radio", name="Full range").click()
+    page.get_by_role("radio", name="2–98%").click()
     wait(
         page,
         "(before) => ![...document.querySelectorAll('.lk-area img.leaflet-tile')]"
         ".some((tile) => tile.src === before)",
         arg=before,
     )
-    page.get_by_text("Display range: 0–255").wait_for()
+    page.get_by_text(re.compile("Display range: [1-9].*, ")).wait_for()
     expect(page.get_by_role("button", name="Build")).to_be_enabled()
 
 

@@ -159,7 +159,14 @@ def test_the_map_credits_its_imagery(app, visit, module_home) -> None:
 @pytest.mark.usefixtures("own_ponds")
 def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module_home) -> None:
     levels = [[10, 20, 30], [200, 210, 220]]
-    describe_scene(module_home, **{"lookalike:bands": [3, 2, 1], "lookalike:stretch": levels})
+    describe_scene(
+        module_home,
+        **{
+            "lookalike:bands": [3, 2, 1],
+            "lookalike:stretch": levels,
+            "lookalike:stretch_from": "given",
+        },
+    )
     page = visit(f"{app.url}/area")
     at_rest(page)
     page.get_by_text("Three quarters", exact=True).click()  # an older draft

@@ -54,6 +54,7 @@ def button(
                 bands=display.bands,
                 stretch=display.stretch,
                 object_size=object_size,
+                percentile=display.percentile,
                 taken=_taken(),
             )
             if into:

@@ -12,17 +12,19 @@ from pages.ui import messages
 from pages.ui.area import draft
 from pages.ui.area.map import Layer
 from pages.ui.area.step import heading
-from pages.ui.server import previews
+from pages.ui.server import open_collections, previews
 from pipeline.errors import LookalikeError
-from pipeline.imagery.scene import Stretch
+from pipeline.imagery.scene import AS_STORED, SENSOR, Stretch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pipeline.imagery.scene import Scene
     from pipeline.jobs.chosen_imagery import ChosenImagery
     from pipeline.sources.previews import Bands
 
 #: As a draft keeps them; the last is shown as "Manual".
-AUTOMATIC, FULL, BY_HAND = "Automatic", "Full range", "By hand"
+AUTOMATIC, PERCENTILE, FULL, BY_HAND = "Automatic", "2–98%", "Full range", "By hand"
 COLOURS = ("Red", "Green", "Blue")
 #: Ends of the display range as a draft keeps them, and their labels.
 ENDS = {"Black": "min", "White": "max"}
@@ -36,15 +38,17 @@ class Display:
 
     Attributes:
         bands: 1-based bands for red, green and blue, or None for each raster's own.
-        stretch: Display range, or None for each raster's own.
+        stretch: Display range, or None for the automatic one.
         layers: The imagery, as the map shows it.
         readable: Whether all of it could be read.
+        percentile: Whether 8-bit RGB is stretched by percentiles, too.
     """
 
     bands: tuple[int, int, int] | None
     stretch: Stretch | None
     layers: tuple[Layer, ...]
     readable: bool = True
+    percentile: bool = False
 
 
 def choose(imagery: ChosenImagery | None) -> Display:
@@ -61,13 +65,24 @@ def choose(imagery: ChosenImagery | None) -> Display:
         available = previews().bands(location)
         with st.expander("Bands and brightness"):
             bands = _bands(available, imagery.bands or available.shown, location)
-            stretch = _stretch(available, bands, location)
+            way = _way(available, bands, imagery.percentile)
+            percentile = way == PERCENTILE or (way != FULL and imagery.percentile)
+            stretch = _stretch(way, available, bands, location, percentile)
             levels = st.container()
-        layers = []
         with st.spinner("Rendering the preview …"):
-            for raster in imagery.chosen[:MOST_DRAWN]:
-                preview, scene = previews().open(raster.id, bands, stretch)
-                layers.append(Layer(raster, True, preview, scene))
+            opened = previews().open_all(
+                [raster.id for raster in imagery.chosen],
+                bands,
+                stretch,
+                percentile=percentile,
+                source=imagery.source or imagery.origin,
+                stretches=_fixed(),
+                most=MOST_DRAWN,
+            )
+        layers = [
+            Layer(raster, True, preview, scene)
+            for raster, (preview, scene) in zip(imagery.chosen, opened, strict=False)
+        ]
     except LookalikeError as error:
         with head:
             heading("Display", "imagery cannot be read")
@@ -75,10 +90,10 @@ def choose(imagery: ChosenImagery | None) -> Display:
         return Display(None, None, tuple(map(Layer, imagery.chosen)), readable=False)
     with head:
         heading("Display", f"bands {', '.join(map(str, bands))}")
-    levels.caption(_levels(layers[0].scene))
+    levels.caption(_levels([scene for _, scene in opened]))
     layers += map(Layer, imagery.chosen[MOST_DRAWN:])
     own = available.shown == bands and imagery.bands is None
-    return Display(None if own else bands, stretch, tuple(layers))
+    return Display(None if own else bands, stretch, tuple(layers), percentile=percentile)
 
 
 def key_of(location: str) -> str:
@@ -117,8 +132,19 @@ def _bands(available: Bands, default: tuple[int, int, int], location: str) -> tu
     return chosen[0], chosen[1], chosen[2]
 
 
-def _stretch(available: Bands, bands: tuple[int, int, int], location: str) -> Stretch | None:
-    ways = [AUTOMATIC, *([FULL] if available.full else []), BY_HAND]
+def _fixed() -> Mapping[str, Stretch] | None:
+    """The stretches of the collection that imagery is added to; none are fixed for a new one."""
+    name = st.session_state.get("area.into", "")
+    if not name or name not in open_collections().library.names():
+        return {}
+    return open_collections().collection(name).manifest.stretches
+
+
+def _way(available: Bands, bands: tuple[int, int, int], percentile: bool) -> str:
+    """How brightness is chosen.  Automatic is the full range of 8-bit RGB, else percentiles."""
+    as_stored = available.ready_made and bands == available.shown and not percentile
+    middle = [PERCENTILE] if as_stored else [FULL] if available.full else []
+    ways = [AUTOMATIC, *middle, BY_HAND]
     draft.pick("stretch", ways, AUTOMATIC)
     way = st.segmented_control(
         "Brightness",
@@ -127,15 +153,23 @@ def _stretch(available: Bands, bands: tuple[int, int, int], location: str) -> St
         key="area.stretch",
         persist_state="session",
         width="stretch",
-        help="Automatic clips the darkest and brightest 2% of the scene. One display range holds "
-        "for the whole scene, so that neighbouring chips look alike.",
+        help="Automatic shows 8-bit RGB as stored. It clips the darkest and brightest 2% of other "
+        "imagery, with one display range for all scenes of a sensor, so that a place looks alike "
+        "in each of them.",
     )
+    return way or AUTOMATIC
+
+
+def _stretch(
+    way: str, available: Bands, bands: tuple[int, int, int], location: str, percentile: bool
+) -> Stretch | None:
+    """The display range that the user asks for, or None for the automatic one."""
     if way == FULL and available.full:
         low, high = available.full
         return Stretch((low,) * 3, (high,) * 3)
     if way != BY_HAND:
         return None
-    _, scene = previews().open(location, bands)
+    _, scene = previews().open(location, bands, percentile=percentile)
     ends = []
     for end, levels in zip(ENDS, (scene.stretch.low, scene.stretch.high), strict=True):
         row = []
@@ -147,10 +181,13 @@ def _stretch(available: Bands, bands: tuple[int, int, int], location: str) -> St
     return Stretch(ends[0], ends[1])
 
 
-def _levels(scene: Scene | None) -> str:
-    if scene is None:
-        return ""
-    low, high = scene.stretch.low, scene.stretch.high
-    levels = [f"{black:g}–{white:g}" for black, white in zip(low, high, strict=True)]
-    same = len(set(levels)) == 1
-    return f"Display range: {levels[0] if same else ', '.join(levels)}"
+def _levels(scenes: Sequence[Scene]) -> str:
+    """The display range of the scenes, and whose it is."""
+    stretch = scenes[0].stretch
+    pairs = zip(stretch.low, stretch.high, strict=True)
+    levels = [f"{round(black, 4):g}–{round(white, 4):g}" for black, white in pairs]
+    text = f"Display range: {levels[0] if len(set(levels)) == 1 else ', '.join(levels)}"
+    if scenes[0].stretch_from == SENSOR and stretch == AS_STORED:
+        return f"{text}, as stored"
+    alike = all(scene.stretch == stretch for scene in scenes)
+    return text if alike else f"{text}; other scenes have others"

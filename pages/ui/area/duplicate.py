@@ -12,11 +12,13 @@ from pages.ui.area.display import (
     COLOURS,
     ENDS,
     FULL,
+    PERCENTILE,
     band_choice,
     level_choice,
 )
 from pages.ui.server import jobs, previews
 from pipeline.errors import LookalikeError
+from pipeline.imagery.scene import AS_STORED, SCENE, SENSOR
 from pipeline.sources.files import is_url
 from pipeline.sources.registry import KINDS
 from pipeline.sources.sample import samples
@@ -84,15 +86,20 @@ def _put_rasters(scenes: list[Scene]) -> None:
 def _put_display(scene: Scene, location: str) -> None:
     """Bands and display range of a raster that the Area page shows from `location`."""
     draft.put(**{band_choice(location, i): band for i, band in enumerate(scene.bands)})
-    own = None
+    available = own = None
     try:
-        full = previews().bands(location).full
-        own = previews().open(location, scene.bands)[1].stretch
+        available = previews().bands(location)
+        if scene.stretch_from == SCENE:  # the level of a scene by itself, or one given to 0.1.0
+            own = previews().open(location, scene.bands, percentile=True)[1].stretch
     except LookalikeError:  # the Area page shows why; the levels are known all the same
-        full = None
+        pass
+    full = available.full if available else None
     low, high = scene.stretch.low, scene.stretch.high
     if scene.stretch == own:
         draft.put(stretch=AUTOMATIC)
+    elif scene.stretch_from == SENSOR:
+        # Of what is shown by percentiles anyway, the Area page takes this for Automatic.
+        draft.put(stretch=AUTOMATIC if scene.stretch == AS_STORED else PERCENTILE)
     elif full and (low, high) == ((full[0],) * 3, (full[1],) * 3):
         draft.put(stretch=FULL)
     else:

@@ -88,7 +88,13 @@ def _sample() -> ChosenImagery:
     source = open_source("raster", locations=[sample.path], license=sample.credit)
     scenes = tuple(source.search(None))
     return ChosenImagery(
-        "", "sample", offered=scenes, chosen=scenes, title=sample.title, bands=sample.bands
+        "",
+        "sample",
+        offered=scenes,
+        chosen=scenes,
+        title=sample.title,
+        bands=sample.bands,
+        percentile=sample.percentile,
     )
 
 

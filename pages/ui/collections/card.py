@@ -11,6 +11,7 @@ from pages.ui import messages
 from pages.ui.area import duplicate
 from pages.ui.formatting import count, duration, escape_markdown, percent, plural, size
 from pages.ui.server import base_path, jobs, open_collections
+from pipeline.build import brightness
 from pipeline.build.build import describe_left_out
 from pipeline.build.request import BuildRequest
 from pipeline.collection.library import TRASH_DAYS
@@ -75,6 +76,8 @@ def show(collection: Collection) -> None:
         _names(collection)
     with right:
         _facts(collection)
+        if collection.manifest.stretches is None:
+            _update_brightness(collection)
 
 
 def _names(collection: Collection) -> None:
@@ -208,6 +211,19 @@ def _to_area(collection: Collection, into: str = "") -> None:
     st.switch_page("area.py")
 
 
+def _update_brightness(collection: Collection) -> None:
+    """Offer the brightness of new collections for one of 0.1.0."""
+    if st.button(
+        "Update brightness",
+        icon=":material/brightness_6:",
+        disabled=collection.busy,
+        help="Show 8-bit RGB as stored, and the rest with one display range per sensor. Chips that "
+        "change are embedded again; saved searches stay",
+    ):
+        jobs().submit(JobRequest(BuildRequest(collection.name, restretch=brightness.KEEP)))
+        st.switch_page("jobs.py")
+
+
 @st.dialog("Delete this collection?")
 def _confirm(collection: Collection) -> None:
     chips = plural(len(collection.chips), "chip")
@@ -248,6 +264,7 @@ def _facts(collection: Collection) -> None:
         ("Scenes", count(len(collection.scenes))),
         ("Date", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "unknown"),
         ("Resolution", ", ".join(resolutions)),
+        ("Brightness", brightness.describe(collection)),
         ("Chip overlap", f"{overlap} (stride {manifest.stride} pixels)"),
         ("Built", f"{manifest.created[:10]}, in {duration(manifest.seconds)}"),
         ("Disk", _disk(collection)),
