@@ -133,7 +133,7 @@ def test_export_and_score_map_open_in_other_programs(
 
     lon, lat = lonlat(yard, PLACES[5])
     body = {"at": [lon, lat], "object_size": 32, "threshold": 0.5, "outlines": True}
-    for format, suffix in (("gpkg", ".gpkg"), ("shp", ".shp.zip")):
+    for format, suffix in (("gpkg", ".gpkg"), ("shapefile", ".shp.zip")):
         file = client.post(f"{YARD}/objects/export", json={**body, "format": format})
         assert file.status_code == 200, file.text
         path = tmp_path / f"objects{suffix}"

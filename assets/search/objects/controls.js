@@ -10,12 +10,13 @@ import { detectorMenu } from './detectors.js';
 const FORMATS = [
   ['gpkg', 'GeoPackage'],
   ['geojson', 'GeoJSON'],
-  ['shp', 'Shapefile'],
+  ['shapefile', 'Shapefile'],
   ['kmz', 'KML with pictures'],
   ['csv', 'CSV'],
   ['geoparquet', 'GeoParquet'],
   ['chips', 'Pictures'],
   ['html', 'Standalone map'],
+  ['coco', 'COCO JSON of good marks'],
 ];
 
 export function createObjectControls(context) {

@@ -1,0 +1,200 @@
+"""From one object to all of them, in real Chromium: click, judge, keep, apply, export."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import geopandas
+import pytest
+import rasterio
+from playwright.sync_api import Page, expect
+
+from pipeline.collection.library import Library
+from tests.browser.driver import (
+    DESKTOP,
+    PHONE,
+    App,
+    Visit,
+    chromium,
+    click_map,
+    idle,
+    serving,
+    state,
+    until,
+    visit,
+    wait,
+)
+
+__all__ = ["chromium", "visit"]
+pytestmark = pytest.mark.browser
+
+#: Width of a pond in metres, and where ponds lie in pixels of the scene.
+POND = 880
+PONDS = [(x, y) for y in range(64, 1024, 128) for x in range(576, 1024, 128)]
+
+
+@pytest.fixture(scope="module")
+def home(module_home: Path, ponds_home: Path) -> Path:
+    """A home with `ponds` and the same imagery as `lakes`."""
+    shutil.copytree(ponds_home, module_home, dirs_exist_ok=True)
+    shutil.copytree(module_home / "collections/ponds", module_home / "collections/lakes")
+    Library(module_home).describe("lakes", title="Lakes")
+    return module_home
+
+
+@pytest.fixture(scope="module")
+def app(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with serving(home, tmp_path_factory.mktemp("app") / "log") as running:
+        yield running
+
+
+def lonlat(home: Path, place: tuple[int, int]) -> tuple[float, float]:
+    (scene,) = Library(home).open("ponds").scenes.values()
+    lon, lat = scene.georeference.lonlat(*place)
+    return float(lon), float(lat)
+
+
+def answered(page: Page, requests: int) -> None:
+    """Wait until the newest of so many searches is answered."""
+    until(page, "s.answered >= arg && s.answered === s.requestNumber && !s.busy", requests)
+    idle(page)
+
+
+def opened(app: App, visit: Visit, **options: object) -> Page:
+    fields = urlencode({"collection": "ponds", "mode": "objects"})
+    page = visit(f"{app.url}/search?{fields}", **options)
+    wait(page, "() => window.lookalike?.store?.state.size && window.lookalike.map.leaflet()")
+    idle(page)
+    field = page.get_by_label("Object size")
+    field.fill(str(POND))
+    field.press("Enter")
+    until(page, "s.size === arg", POND)
+    return page
+
+
+def places(page: Page) -> list[tuple[float, float]]:
+    """Centres of the objects that are shown, in pixels of the scene."""
+    return page.evaluate("() => lookalike.store.state.shown.map((each) => [each.col, each.row])")
+
+
+def judged(page: Page) -> None:
+    """Judge the window that the tray shows, as it is."""
+    col, row = page.evaluate(
+        "() => { const [each] = lookalike.store.state.asked; return [each.col, each.row]; }"
+    )
+    right = any(max(abs(col - x), abs(row - y)) < 44 for x, y in PONDS)
+    count = page.evaluate("() => lookalike.store.state.judged.length")
+    page.keyboard.press("g" if right else "b")
+    until(page, "s.judged.length > arg && s.asked.length", count)
+
+
+def found(page: Page, share: float) -> None:
+    """Check that at least this share of the ponds is shown, each once."""
+    hits = [
+        next((p for p in PONDS if max(abs(p[0] - x), abs(p[1] - y)) < 44), None)
+        for x, y in places(page)
+    ]
+    ponds = [hit for hit in hits if hit]
+    assert len(set(ponds)) >= share * len(PONDS), hits
+    assert len(ponds) == len(set(ponds))
+
+
+@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)])
+def test_from_one_click_to_a_detector_that_finds_elsewhere(
+    app: App, home: Path, visit: Visit, tmp_path: Path, size: tuple[int, int], dark: bool
+) -> None:
+    page = opened(app, visit, size=size, dark=dark)
+    click_map(page, *lonlat(home, PONDS[13]))
+    answered(page, 1)
+    found(page, 0.6)
+    first = page.locator(".lk-object-cards li").first
+    expect(first).to_be_visible()
+    expect(page.get_by_text("objects like this one")).to_be_visible()
+
+    page.get_by_role("button", name="Judge", exact=True).click()
+    until(page, "s.asked.length > 0")
+    for _ in range(20):
+        judged(page)
+    page.get_by_role("button", name="Done").click()
+    answered(page, 2)
+    assert page.evaluate("() => lookalike.store.state.answer.trained")
+    assert state(page, "unsent") == 0
+    found(page, 0.8)
+
+    title = f"Ponds {size[0]}"
+    page.get_by_role("button", name="Save detector").click()
+    page.get_by_label("Name of the detector").fill(title)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(f"Saved as {title}")).to_be_visible()
+
+    for format, suffix in (("Shapefile", ".shp.zip"), ("GeoPackage", ".gpkg")):
+        page.locator("summary", has_text="Export").click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name=format, exact=True).click()
+        path = tmp_path / f"ponds{suffix}"
+        download.value.save_as(path)
+        assert len(geopandas.read_file(path)) == len(places(page))
+    token = page.evaluate("() => lookalike.store.state.answer.score_map")
+    scores = page.request.get(f"{app.url}/api/collections/ponds/score-map.tif?token={token}")
+    (tmp_path / "scores.tif").write_bytes(scores.body())
+    with rasterio.open(tmp_path / "scores.tif") as dataset:
+        assert (dataset.dtypes[0], dataset.crs.to_epsg()) == ("float32", 32632)
+
+    page.goto(f"{app.url}/search?{urlencode({'collection': 'lakes', 'mode': 'objects'})}")
+    wait(page, "() => window.lookalike?.store?.state.detectors.length")
+    page.locator("summary", has_text="Detectors").click()
+    page.get_by_role("button", name=title, exact=True).click()
+    answered(page, 1)
+    found(page, 0.8)
+
+
+def test_minimum_score_cuts_map_and_gallery_without_a_request(
+    app: App, home: Path, visit: Visit
+) -> None:
+    page = opened(app, visit)
+    click_map(page, *lonlat(home, PONDS[6]))
+    answered(page, 1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    range_ = page.locator(".lk-cut-box input")
+    range_.fill("0")
+    until(page, "s.minScore === 0")
+    before = len(places(page))
+    range_.fill("0.9")
+    until(page, "s.minScore === 0.9")
+    assert len(places(page)) < before
+    assert not [url for url in asked if url.endswith("/objects")]
+    range_.fill("1")
+    expect(page.get_by_text("Nothing above 1.00")).to_be_visible()
+    page.get_by_role("button", name="Lower the minimum score").click()
+    until(page, "s.shown.length === s.objects.length")
+
+
+def test_marks_survive_a_server_that_does_not_answer_and_a_reload(
+    app: App, home: Path, visit: Visit
+) -> None:
+    page = opened(app, visit, expect="ERR_FAILED")
+    click_map(page, *lonlat(home, PONDS[6]))
+    answered(page, 1)
+    page.route("**/object-marks/**", lambda route: route.abort())
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("g")
+    until(page, "s.unsent === 1")
+    expect(page.get_by_text("1 marks not sent yet")).to_be_visible()
+    page.unroute("**/object-marks/**")
+    page.reload()
+    wait(page, "() => window.lookalike?.store?.state.answered")
+    until(page, "s.unsent === 0 && s.marks.size === 1")
+
+
+def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:
+    page = opened(app, visit)
+    page.get_by_role("button", name="Place", exact=True).click()
+    wait(page, "() => window.lookalike?.store?.state.footprints")
+    expect(page.get_by_role("button", name="Filters")).to_be_visible()
+    page.get_by_role("button", name="Object", exact=True).click()
+    wait(page, "() => window.lookalike?.store?.state.size")
+    expect(page.get_by_label("Object size")).to_have_value(str(POND))
