@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import base64
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from pipeline.errors import DamagedError, ServiceError, UnavailableError
 from pipeline.files import digest_of
+from pipeline.registry_client import error_line, run_client
 
 
 def pack(
@@ -76,29 +73,12 @@ def run(
         ServiceError: If npm fails or exceeds the time limit.
     """
     command = [_executable(), *arguments]
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        try:
-            while True:
-                try:
-                    code = process.wait(timeout=1)
-                    break
-                except subprocess.TimeoutExpired:
-                    elapsed = time.monotonic() - started
-                    if elapsed > seconds:
-                        reason = f"npm took more than {seconds:.0f} s"
-                        raise _unavailable(package, reason) from None
-                    if on_wait:
-                        on_wait(elapsed)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        if code != 0:
-            raise _unavailable(package, _error_line(output))
+    try:
+        code, lines = run_client(command, folder, seconds, on_wait)
+    except TimeoutError as error:
+        raise _unavailable(package, f"npm took {error}") from None
+    if code != 0:
+        raise _unavailable(package, error_line("npm", lines))
 
 
 def _executable() -> str:
@@ -117,11 +97,3 @@ def _unavailable(package: str, reason: str) -> ServiceError:
         f"The npm registry did not provide {package} ({reason})",
         remedy="Check the network and `npm config get registry`, then run `make setup` again",
     )
-
-
-def _error_line(output: IO[bytes]) -> str:
-    """The first line of npm's output that names an error, else its first line."""
-    output.seek(0)
-    lines = output.read().decode(errors="replace").splitlines()
-    errors = [line for line in lines if "error" in line.lower() or "ERR!" in line] or lines
-    return errors[0].strip()[:200] if errors else "npm failed without a message"
