@@ -25,12 +25,12 @@ CODE := pipeline pages streamlit_app.py tests benchmarks docs .ci
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo sample setup test test-fast soak coverage lint bench docs picture screenshots lock clean venv runtime dev npm chromium
+.PHONY: help demo sample setup tools forest test test-fast soak coverage lint bench docs picture screenshots lock clean venv runtime dev npm chromium
 
 help:
 	@echo "make demo     set everything up, build the sample collections, open the app"
-	@echo "make setup    install everything: packages, front-end libraries, model weights"
-	@echo "make sample   setup, and build the two sample collections"
+	@echo "make setup    install everything: packages, front-end libraries, weights, sample imagery"
+	@echo "make sample   setup, and build the three sample collections"
 	@echo "make test     set everything up and run all tests"
 	@echo "make test-fast   run the tests that need neither browser nor model"
 	@echo "make soak     run all tests ten times beside busy processes, and report which failed"
@@ -50,23 +50,31 @@ demo: sample
 	$(WITH_NPM) exec $(PY) -m streamlit run streamlit_app.py --server.port $(PORT) \
 	    --server.address $(ADDRESS) --server.showEmailPrompt false --server.headless $$headless
 
-sample: setup
+sample: tools
 	@$(WITH_NPM) $(PY) -m pipeline sample
 
-setup: runtime npm
+# Without the forest everything else works: its error is shown, and set-up goes on.
+setup: tools
+	@$(PY) -m pipeline sample --fetch-only || true
+
+tools: runtime npm
 	@$(WITH_NPM) $(PY) -m pipeline.frontend
 	@$(WITH_NPM) $(PY) -m pipeline weights
 
-test: dev setup chromium
+# The tests need it.
+forest: runtime
+	@$(PY) -m pipeline sample --fetch-only
+
+test: dev tools forest chromium
 	@$(WITH_NPM) $(PY) -m pytest -n $(JOBS) $(ARGS)
 
-test-fast: dev setup
+test-fast: dev tools forest
 	@$(WITH_NPM) $(PY) -m pytest -n $(JOBS) -m "not browser and not model" $(ARGS)
 
-soak: dev setup chromium
+soak: dev tools forest chromium
 	@$(WITH_NPM) $(PY) .ci/soak.py --runs $(RUNS) --busy $(BUSY) --jobs $(JOBS) $(ARGS)
 
-coverage: dev setup chromium
+coverage: dev tools forest chromium
 	@rm -rf .cache/coverage && mkdir -p .cache/coverage
 	@$(WITH_NPM) $(PY) -m coverage run -m pytest -n $(JOBS) -q $(ARGS)
 	@$(PY) -m coverage combine -q

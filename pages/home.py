@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pages.ui import empty, home, messages
 from pages.ui.server import open_collections
+from pipeline.sources import sample
 
 home.hero()
 opened, refused = open_collections().library.open_all()
+opened.sort(key=lambda made: sample.rank(made.name))
 if opened:
     home.collections(opened)
     empty.draw_an_area()

@@ -6,8 +6,10 @@ import streamlit as st
 
 from pages.ui import empty, messages, search
 from pages.ui.server import open_collections
+from pipeline.sources import sample
 
 opened, refused = open_collections().library.open_all()
+opened.sort(key=lambda made: sample.rank(made.name))
 titles = {made.name: made.manifest.title for made in opened if made.searchable}
 asked = st.query_params.get("collection")
 name = asked or st.session_state.get("collection")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +79,11 @@ def settings() -> Settings:
         QueryError: If a variable that must be a number is not one.
     """
     return from_environment(dict(os.environ))
+
+
+def environment_of_child(defaults: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process to be started: this one's, with defaults and with changes."""
+    return {**defaults, **os.environ, **changes}
 
 
 def from_environment(env: dict[str, str]) -> Settings:

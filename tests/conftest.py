@@ -63,6 +63,16 @@ def shared_weights() -> Path:
     raise AssertionError("the weights are missing: run `make setup` first")
 
 
+@pytest.fixture(scope="session")
+def shared_forest() -> Path:
+    """The home in which `make test` has put the imagery of the forest sample."""
+    from pipeline.sources.forest import picture
+
+    if picture(SHARED_HOME).is_file():
+        return SHARED_HOME
+    raise AssertionError("the forest sample is missing: run `make forest` first")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_weights: Path) -> Path:
     """An empty LOOKALIKE_HOME that has the weights, for this process and its children."""

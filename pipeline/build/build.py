@@ -197,6 +197,7 @@ def prepare(
     manifest = Manifest(
         name=request.name,
         title=request.title or request.name,
+        description=request.description,
         stride=stride,
         model=model,
         area=request.area,
@@ -334,17 +335,18 @@ def finish(
 
 
 def sample_requests() -> list[BuildRequest]:
-    """The requests of the sample collections."""
+    """The requests of the sample collections whose imagery is here."""
     return [
         BuildRequest(
             name=name,
             title=sample.title,
+            description=sample.description,
             stride=sample.stride,
             scenes=(
                 SceneInput(
                     sample.path,
                     bands=sample.bands,
-                    title=sample.title,
+                    title=sample.scene_title,
                     source="sample",
                     license=sample.credit,
                     percentile=sample.percentile,

@@ -27,6 +27,7 @@ class BuildRequest:
         restretch: Whether to fix the display stretches anew, from all scenes, and embed again what
             changes: "keep" for the kind of brightness it has, "automatic" or "percentile" for
             another, None to leave them.
+        description: Description of a collection that this build creates.
     """
 
     name: str
@@ -37,6 +38,7 @@ class BuildRequest:
     title: str | None = None
     object_size: float | None = None
     restretch: str | None = None
+    description: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; `from_dict` reads it back."""
@@ -50,6 +52,7 @@ class BuildRequest:
             "title": self.title,
             "object_size": self.object_size,
             "restretch": self.restretch,
+            "description": self.description,
         }
 
     @classmethod

@@ -18,16 +18,19 @@ from pipeline.cli.terminal import (
     Json,
     checked_text,
     count,
+    library,
     print_json,
+    print_note,
     print_table,
     progress,
 )
-from pipeline.errors import InputError
+from pipeline.errors import DamagedError, InputError, UnavailableError
 from pipeline.geo.area import Area
 from pipeline.imagery.brightness import Brightness
 from pipeline.imagery.ingest import SceneInput
 from pipeline.jobs.runner import build_attended
 from pipeline.settings import settings
+from pipeline.sources import forest
 
 if TYPE_CHECKING:
     from pipeline.build.build import BuildSummary
@@ -133,8 +136,32 @@ def build(
         report(run(request, workers, scheduler), as_json)
 
 
-def sample(as_json: Json = False) -> None:
-    """Build the two sample collections, San Francisco Bay and Great Salt Lake."""
+def sample(
+    wheel: Annotated[
+        Path | None,
+        typer.Option("--from", help="Wheel of deepforest, fetched by hand, with the forest."),
+    ] = None,
+    fetch_only: Annotated[
+        bool, typer.Option("--fetch-only", help="Fetch the imagery, build nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build the sample collections: Yellowstone forest, San Francisco Bay, Great Salt Lake.
+
+    Without the forest, whose imagery is fetched, the others are built.
+    """
+    try:
+        with progress() as on_progress:
+            picture = forest.fetch(settings().home, wheel, on_progress)
+    except (UnavailableError, DamagedError) as error:
+        if fetch_only:
+            raise
+        if forest.NAME not in library().names():
+            print_note(f"The sample {forest.NAME} is not built. {error}")
+    else:
+        if fetch_only:
+            _report_fetched(picture, as_json)
+            return
     summaries = []
     for request in sample_requests():
         summaries.append(run(request))
@@ -142,6 +169,13 @@ def sample(as_json: Json = False) -> None:
             report(summaries[-1], as_json=False)
     if as_json:
         print_json([asdict(summary) for summary in summaries])
+
+
+def _report_fetched(picture: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"picture": str(picture)})
+    else:
+        typer.echo(f"The forest sample is ready: {picture}")
 
 
 def run(request: BuildRequest, workers: int = 0, scheduler: str | None = None) -> BuildSummary:

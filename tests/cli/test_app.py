@@ -16,8 +16,9 @@ from PIL import Image
 from shapely.geometry import shape
 
 from pipeline.collection.library import Library
-from tests import ROOT
+from tests import ROOT, closed_port
 from tests.factories import rasters, standin, synthetic
+from tests.loopback.package_index import use_index
 
 
 @dataclass(frozen=True)
@@ -118,16 +119,58 @@ def test_build_takes_the_crs_of_a_raster_that_states_none(
     assert scene.crs == "EPSG:32632"
 
 
-def test_both_samples_are_one_json_document(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unbuilt(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in which builds make nothing, and a pip that reaches no index."""
     from pipeline.build.build import BuildSummary
 
     monkeypatch.setattr(
         "pipeline.cli.build.run",
         lambda request: BuildSummary(request.name, 1, {}, (), 1, 0, 0.5),
     )
+    with closed_port() as port:
+        use_index(monkeypatch, f"http://127.0.0.1:{port}")
+        yield home
+
+
+def test_all_samples_are_one_json_document(unbuilt: Path, shared_forest: Path) -> None:
+    (unbuilt / "samples").symlink_to(shared_forest / "samples")
     built = answer("sample", "--json")
     assert isinstance(built, list)
-    assert [one["name"] for one in built] == ["san-francisco-bay", "great-salt-lake"]
+    assert [one["name"] for one in built] == [
+        "yellowstone-forest", "san-francisco-bay", "great-salt-lake",
+    ]  # fmt: skip
+
+
+def test_without_the_forest_the_other_samples_are_built(unbuilt: Path) -> None:
+    done = run("sample", "--json")
+    assert done.returncode == 0
+    assert [one["name"] for one in json.loads(done.stdout)] == [
+        "san-francisco-bay", "great-salt-lake",
+    ]  # fmt: skip
+    assert "The sample yellowstone-forest is not built" in done.stderr
+    assert "sample --from FILE" in done.stderr
+    # One that was built earlier is complete without its source.
+    synthetic.collection(unbuilt, "yellowstone-forest")
+    assert "not built" not in run("sample").stderr
+
+
+def test_the_imagery_of_the_samples_can_be_fetched_alone(
+    unbuilt: Path, shared_forest: Path, tmp_path: Path
+) -> None:
+    done = run("sample", "--fetch-only")
+    assert done.returncode == 7
+    assert "deepforest 2.1.0" in done.stderr
+    wrong = run("sample", "--from", str(tmp_path / "absent.whl"))
+    assert wrong.returncode == 2
+    assert "not the wheel of deepforest 2.1.0" in wrong.stderr
+    assert wrong.stdout == ""
+    (unbuilt / "samples" / ".lock").unlink()
+    (unbuilt / "samples").rmdir()
+    (unbuilt / "samples").symlink_to(shared_forest / "samples")
+    picture = unbuilt / "samples" / "yellowstone-forest.png"
+    assert run("sample", "--fetch-only").stdout == f"The forest sample is ready: {picture}\n"
+    assert answer("sample", "--fetch-only", "--json") == {"picture": str(picture)}
 
 
 @pytest.mark.model

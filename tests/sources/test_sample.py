@@ -14,17 +14,29 @@ from pipeline.errors import UnavailableError
 from pipeline.imagery.chips import Grid, cut
 from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.imagery.reader import SceneReader
-from pipeline.sources.sample import samples
+from pipeline.sources.sample import rank, samples
 from tests import ROOT
 
 
-def test_samples_are_the_two_collections_of_the_demo() -> None:
+def test_samples_are_the_collections_of_the_demo(home: Path, shared_forest: Path) -> None:
     found = samples()
     assert list(found) == ["san-francisco-bay", "great-salt-lake"]
+    (home / "samples").symlink_to(shared_forest / "samples")
+    found = samples()
+    assert list(found) == ["yellowstone-forest", "san-francisco-bay", "great-salt-lake"]
     for sample in found.values():
         assert sample.path.is_file()
         assert sample.stride == 64
-        assert "public domain" in sample.credit
+        assert sample.datetime is None
+        assert "public domain" in sample.credit or "CC0" in sample.credit
+    assert found["yellowstone-forest"].scene_title == "Yellowstone forest, 2019"
+
+
+def test_samples_come_before_other_collections() -> None:
+    names = ["bay", "great-salt-lake", "san-francisco-bay", "town", "yellowstone-forest"]
+    assert sorted(names, key=rank) == [
+        "yellowstone-forest", "san-francisco-bay", "great-salt-lake", "bay", "town",
+    ]  # fmt: skip
 
 
 def test_samples_are_found_without_importing_the_package_that_carries_them() -> None:
