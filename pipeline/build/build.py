@@ -342,6 +342,7 @@ def sample_requests() -> list[BuildRequest]:
             title=sample.title,
             description=sample.description,
             stride=sample.stride,
+            object_size=sample.object_size,
             scenes=(
                 SceneInput(
                     sample.path,

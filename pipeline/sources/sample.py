@@ -33,6 +33,7 @@ class Sample:
         percentile: Whether it is too dark to be shown as stored, though it states red, green, blue.
         description: Description of the collection.
         datetime: Acquisition time; None, as no file gives the day.
+        object_size: Size in metres of the smallest thing to look for, None for scale 1.
         year: Year of the acquisition, for the scene's title; "" where unknown.
     """
 
@@ -45,6 +46,7 @@ class Sample:
     description: str = ""
     datetime: str | None = None
     year: str = ""
+    object_size: float | None = None
 
     @property
     def scene_title(self) -> str:
@@ -52,6 +54,8 @@ class Sample:
         return f"{self.title}, {self.year}" if self.year else self.title
 
 
+#: Width of the forest's median tree in metres.
+TREE = 4.3
 #: Names of the collections made from the samples, in the order in which they are shown.
 NAMES = (forest.NAME, "san-francisco-bay", "great-salt-lake")
 
@@ -91,6 +95,7 @@ def _forest(picture: Path) -> Sample:
         credit=forest.CREDIT,
         description=forest.DESCRIPTION,
         year="2019",
+        object_size=TREE,
     )
 
 
