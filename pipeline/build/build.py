@@ -34,7 +34,6 @@ from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.index.index import Index
 from pipeline.model import loader
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.sources.sample import samples
 
 if TYPE_CHECKING:
     from pipeline.cluster.storage import Storage
@@ -332,30 +331,6 @@ def finish(
         time.monotonic() - started,
         notes=tuple(notes),
     )
-
-
-def sample_requests() -> list[BuildRequest]:
-    """The requests of the sample collections whose imagery is here."""
-    return [
-        BuildRequest(
-            name=name,
-            title=sample.title,
-            description=sample.description,
-            stride=sample.stride,
-            object_size=sample.object_size,
-            scenes=(
-                SceneInput(
-                    sample.path,
-                    bands=sample.bands,
-                    title=sample.scene_title,
-                    source="sample",
-                    license=sample.credit,
-                    percentile=sample.percentile,
-                ),
-            ),
-        )
-        for name, sample in samples().items()
-    ]
 
 
 def describe_left_out(left_out: dict[str, int]) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.build.brightness import how_to_restretch
-from pipeline.build.build import describe_left_out, sample_requests
+from pipeline.build.build import describe_left_out
 from pipeline.build.request import BuildRequest
+from pipeline.build.samples import sample_requests
 from pipeline.cli import jobs
 from pipeline.cli.terminal import (
     Aoi,
