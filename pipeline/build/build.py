@@ -18,13 +18,13 @@ from pipeline import __version__
 from pipeline.build import brightness, shared_storage
 from pipeline.build.blocks import BlockSummary
 from pipeline.build.cell_plan import plan_cells, remove_superseded
-from pipeline.build.layers import check_object_size, with_layer
+from pipeline.build.layers import check_object_size, first_layers, with_layer
 from pipeline.build.plan import left_out, plan
 from pipeline.build.request import BuildRequest
 from pipeline.build.work import Task, make, name_of, read_ahead, stage_of
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
-from pipeline.collection.manifest import CellLayer, Manifest
+from pipeline.collection.manifest import Manifest
 from pipeline.collection.names import check_name
 from pipeline.errors import NotFoundError, QueryError, SceneError
 from pipeline.files import remove_temporaries
@@ -202,7 +202,7 @@ def prepare(
         area=request.area,
         versions=_versions(),
         block_span=DENSE_SPAN if mode == "dense" else None,
-        cells=(CellLayer(request.object_size),),
+        cells=first_layers(request.object_size, mode),
         stretches={},
     )
     return library.create(manifest), True

@@ -31,6 +31,16 @@ def check_object_size(size: float | None) -> None:
         )
 
 
+def first_layers(size: float | None, mode: str) -> tuple[CellLayer, ...]:
+    """The layers of a new collection.
+
+    In the dense mode the pass over the chips yields cells at scale 1, too, so that it has them
+    beside those for smaller or larger things.
+    """
+    layers = (CellLayer(size),)
+    return (CellLayer(), *layers) if size is not None and mode == "dense" else layers
+
+
 def with_layer(manifest: Manifest, request: BuildRequest) -> tuple[CellLayer, ...]:
     """The layers of a collection after a request.
 

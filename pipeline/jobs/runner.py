@@ -176,7 +176,9 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
             blocks = engine.run_tasks(tasks, done, progress)
         if tasks:
             stage, unit = stage_of(tasks[0])
-            new = sum(task.size for task in tasks)
+            # A block of chips may hold some that an earlier area had.
+            chips = sum(block.chips for block in blocks)
+            new = chips if unit == "chips" else sum(task.size for task in tasks)
             seconds = time.monotonic() - started
             jobs.tell(job.id, f"{stage}: {new} new {unit}, {done} existing, in {seconds:.1f} s")
         made.extend(blocks)
