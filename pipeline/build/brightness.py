@@ -108,10 +108,10 @@ def describe(collection: Collection) -> str:
         return PER_SCENE
     words = []
     for scene in collection.scenes.values():
-        if scene.stretch_from == GIVEN:
-            words.append("levels set by hand or by the source")
-        elif scene.stretch == AS_STORED:
+        if scene.stretch == AS_STORED and scene.dtype == "uint8":
             words.append("as stored")
+        elif scene.stretch_from == GIVEN:
+            words.append("levels set by hand or by the source")
         else:
             words.append("2% to 98% of all scenes of a sensor")
     return ", ".join(dict.fromkeys(words)) or "not fixed yet"

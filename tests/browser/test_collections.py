@@ -185,6 +185,24 @@ def test_a_duplicate_begins_with_the_same_imagery_and_colours(app, visit, module
     page.locator(".lk-sum", has_text="49 chips").wait_for()
 
 
+@pytest.mark.usefixtures("own_ponds")
+def test_a_collection_of_0_1_0_says_so_and_takes_the_new_brightness(
+    app, visit, module_home
+) -> None:
+    manifest = module_home / "collections" / "ponds" / "collection.json"
+    levels = {"lookalike:stretch": [[20, 30, 40], [200, 210, 220]]}
+    describe_scene(module_home, **levels, **{"lookalike:stretch_from": "scene"})
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "stretches": None}))
+    page = open_page(app, visit)
+    expect(page.locator(".lk-about")).to_contain_text("one stretch per scene, as version 0.1.0")
+    page.get_by_role("button", name="Update brightness").click()
+    page.wait_for_url("**/jobs")
+    page.get_by_text("No jobs running").wait_for(timeout=240_000)
+    again = open_page(app, visit)
+    expect(again.locator(".lk-about")).to_contain_text("as stored")
+    expect(again.get_by_role("button", name="Update brightness")).to_have_count(0)
+
+
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, visit) -> None:
     page = open_page(app, visit, size=PHONE)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
