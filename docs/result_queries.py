@@ -118,7 +118,7 @@ QUERIES = (
         "other bridges, in different directions. The other five are water with a bit of shore in "
         "a corner. A thin straight line excites the network's edge detectors along its whole "
         "length, which is why so little suffices. But it touches only a few of the feature map's "
-        "sixty-four cells, so the corners weigh as much as the bridge.",
+        "sixty-four squares, so the corners weigh as much as the bridge.",
         at=(-122.44, 37.94),
     ),
     ResultQuery(

@@ -1,11 +1,11 @@
-// Where inside a result the match lies: what matches less is dimmed, softly, cell by cell.
+// Where inside a result the match lies: what matches less is dimmed, softly, square by square.
 import { queryKey, recipeOf } from '../shared/recipe.js';
 
 const BATCH = 6; // chips a request: each costs the server a pass of the network
 const NIGHT = [11, 18, 32];
 
 export function showMatchOverlay(pane, list, { store, service, actions }) {
-  let known = new Map(); // cells by chip id, of the query they belong to
+  let known = new Map(); // scores of its squares by chip id, of the query they belong to
   let owner = '';
   let asking = null;
   let observer = null;
@@ -41,9 +41,9 @@ export function showMatchOverlay(pane, list, { store, service, actions }) {
     if (!wanted.length) return;
     const mine = (asking = new AbortController());
     try {
-      const cells = await service.cells(recipeOf(state), wanted, mine.signal);
+      const grids = await service.match(recipeOf(state), wanted, mine.signal);
       if (asking !== mine) return;
-      for (const [chip, grid] of Object.entries(cells)) known.set(chip, grid.flat());
+      for (const [chip, grid] of Object.entries(grids)) known.set(chip, grid.flat());
       for (const card of overlays()) show(card, state.inside && known.get(card.dataset.chip));
       asking = null;
       fetchNext();
@@ -63,17 +63,17 @@ export function showMatchOverlay(pane, list, { store, service, actions }) {
   };
 }
 
-function show(card, cells) {
+function show(card, scores) {
   const canvas = card.querySelector('.lk-inside');
-  canvas.hidden = !cells;
-  if (cells) paint(canvas, cells);
+  canvas.hidden = !scores;
+  if (scores) paint(canvas, scores);
 }
 
-function paint(canvas, cells) {
-  const [low, high] = [Math.min(...cells), Math.max(...cells)];
+function paint(canvas, scores) {
+  const [low, high] = [Math.min(...scores), Math.max(...scores)];
   const pen = canvas.getContext('2d');
   const image = pen.createImageData(8, 8);
-  cells.forEach((value, k) => {
+  scores.forEach((value, k) => {
     const share = (value - low) / Math.max(high - low, 1e-6);
     image.data.set([...NIGHT, 215 * (1 - share) ** 1.2], k * 4);
   });

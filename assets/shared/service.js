@@ -26,8 +26,8 @@ export function createService(base, name) {
       request(`${root}/search${sites ? '?sites=1' : ''}`, { signal, ...posted(recipe) }).then(json),
     scores: (recipe, signal) =>
       request(`${root}/scores`, { signal, ...posted(recipe) }).then(readAs('arrayBuffer')),
-    cells: (recipe, chips, signal) =>
-      request(`${root}/cells`, { signal, ...posted({ ...recipe, chips }) }).then(json),
+    match: (recipe, chips, signal) =>
+      request(`${root}/match`, { signal, ...posted({ ...recipe, chips }) }).then(json),
     eligible: (filters) => request(`${root}/eligible`, posted(filters)).then(json),
     // `day` selects among scenes of several dates.
     chipAt: (lon, lat, day) =>

@@ -1,11 +1,11 @@
 """Embedding overlapping chips in one pass over the region that they share.
 
 ResNet-50 is convolutional: for a region it gives one 2048-vector every 32 pixels, and global
-average pooling over a 256×256 chip is the mean of 8×8 of these cells.  The network therefore runs
-once over the region, and every chip is a box mean of the feature map, however much chips overlap.
+average pooling over a 256×256 chip is the mean of 8×8 of these squares.  The network therefore runs
+once over the region, and every chip is a box mean of the feature map, however much they overlap.
 
 A chip at the edge of the region would see zeros where the scene continues.  The region is therefore
-read with a halo.  It starts at a multiple of 32 scene pixels, so that cells do not depend on the
+read with a halo.  It starts at a multiple of 32 scene pixels, so that squares do not depend on the
 division into blocks and a chip gets the same vector from either of two blocks.
 """
 
@@ -18,7 +18,7 @@ from pipeline.model.basis import quantise
 from pipeline.model.cells import fill_missing, has_data, mask
 from pipeline.model.embedder import average_pool
 from pipeline.model.identity import identity_of
-from pipeline.model.resnet import CELL
+from pipeline.model.resnet import SQUARE
 from pipeline.model.weights import cache
 from pipeline.vectors import normalise
 
@@ -43,8 +43,8 @@ def region(
         (col, row, width, height); col and row are multiples of 32.
     """
     col, row, width, height = window
-    left = max(0, col - halo) // CELL * CELL
-    top = max(0, row - halo) // CELL * CELL
+    left = max(0, col - halo) // SQUARE * SQUARE
+    top = max(0, row - halo) // SQUARE * SQUARE
     right = min(scene_size[0], col + width + halo)
     bottom = min(scene_size[1], row + height + halo)
     return left, top, right - left, bottom - top
@@ -105,7 +105,7 @@ class DenseEmbedder:
         """
         plain = average_pool(self.network, pixels)
         edges = [(0, 0), (MIRROR, MIRROR), (MIRROR, MIRROR), (0, 0)]
-        inside = slice(MIRROR // CELL, (MIRROR + 256) // CELL)
+        inside = slice(MIRROR // SQUARE, (MIRROR + 256) // SQUARE)
         mirrored = np.empty_like(plain)
         for start in range(0, len(pixels), 64):
             part = slice(start, start + 64)
@@ -117,12 +117,12 @@ class DenseEmbedder:
 def box_means(cells: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int = 256) -> np.ndarray:
     """Mean of the feature map over each chip's box.
 
-    A chip that does not start on a cell (the last of a row is shifted inward) weighs its first and
-    last cells by the share inside.  Chips form a grid, so each row of chips is averaged once over
-    the map's rows and then over its columns.
+    A chip that does not start on a square (the last of a row is shifted inward) weighs its first
+    and last squares by the share inside.  Chips form a grid, so each row of chips is averaged once
+    over the map's rows and then over its columns.
 
     Args:
-        cells: (h, w, d) feature map, one cell every 32 pixels.
+        cells: (h, w, d) feature map, one place every 32 pixels.
         cols: (n,) left edges of the chips in pixels.
         rows: (n,) top edges.
         size: Chip edge in pixels.
@@ -138,9 +138,9 @@ def box_means(cells: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int =
 
 
 def _shares(starts: np.ndarray, size: int, count: int) -> np.ndarray:
-    """Weight of each of `count` cells in the mean over [start, start + size) pixels; rows sum 1."""
-    edges = np.arange(count) * CELL
+    """Weight of each of `count` squares in the mean over [start, start + size); rows sum 1."""
+    edges = np.arange(count) * SQUARE
     first = np.maximum(starts[:, None], edges)
-    last = np.minimum(starts[:, None] + size, edges + CELL)
+    last = np.minimum(starts[:, None] + size, edges + SQUARE)
     shares = np.clip(last - first, 0, None)
     return (shares / shares.sum(1, keepdims=True)).astype(np.float32)

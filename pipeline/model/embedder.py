@@ -4,8 +4,8 @@ There are two modes, whose vectors do not mix; a collection names its mode in it
 
 - "chip": each 256×256 chip passes through the network alone, padded with zeros, as in Keras;
 - "dense": the network passes once over a region of the scene, and a chip's vector is the mean of
-  its 8×8 cells of the feature map.  The cost depends on the area of the scene, not on the number of
-  overlapping chips, and chips see their true surroundings.  See `pipeline.model.dense`.
+  its 8×8 squares of the feature map.  The cost depends on the area of the scene, not on the number
+  of overlapping chips, and chips see their true surroundings.  See `pipeline.model.dense`.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ FloatType = Literal["float32", "bfloat16", "float16"]
 MEAN_BGR = (103.939, 116.779, 123.68)
 #: Batch-norm epsilon of Keras's ResNet.
 EPSILON = 1.001e-5
-#: Pixels of a scene between neighbouring cells of the last feature map.
-CELL = 32
+#: Pixels of a scene between neighbouring places of the last feature map.
+SQUARE = 32
 #: Pixels between neighbouring object cells, which come from the fourth stage.
 CELL_PIXELS = 16
 #: What the graph returns: the last feature map, the fourth stage in the basis of object cells.

@@ -80,7 +80,7 @@ class OpenCollections:
         return loader.resnet50(self.collection(name).manifest.model.mode)
 
     def network(self) -> Network:
-        """ResNet-50 itself, for the cells of a chip.
+        """ResNet-50 itself, for the match inside a chip.
 
         Raises:
             WeightsError: If the weights are missing.

@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline.errors import QueryError
 from pipeline.search import queries, uploads
-from pipeline.search.cells import cell_scores
 from pipeline.search.changes import MARGIN, between, compare
+from pipeline.search.chip_match import match_scores
 from pipeline.search.filters import eligible_chips
 from pipeline.search.picture import load
 from pipeline.search.recipe import COUNT, MAX_K
@@ -209,7 +209,7 @@ def scores(open_collections: OpenCollections, name: str, recipe: Recipe) -> np.n
 def scores_inside(
     open_collections: OpenCollections, name: str, recipe: Recipe, chips: Sequence[str]
 ) -> np.ndarray:
-    """Float32 (m, 8, 8): the scores of the cells of some chips, rows from the top.
+    """Float32 (m, 8, 8): the scores of the squares of some chips, rows from the top.
 
     Raises:
         NotFoundError: If there is no such collection, chip or picture.
@@ -217,7 +217,7 @@ def scores_inside(
     """
     query = query_for(open_collections, name, recipe)
     network = open_collections.network()
-    return cell_scores(open_collections.collection(name), network, chips, query.vector)
+    return match_scores(open_collections.collection(name), network, chips, query.vector)
 
 
 def query_for(

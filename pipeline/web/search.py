@@ -148,7 +148,7 @@ class ChangesAnswer(Answer):
     query: QueryAnswer
 
 
-class CellsBody(RecipeBody):
+class MatchBody(RecipeBody):
     """A search, and the chips to look inside."""
 
     chips: list[str] = Field(min_length=1, max_length=16, description="Ids of chips.")
@@ -233,14 +233,14 @@ def score_chips(
 
 
 @router.post(
-    "/cells",
+    "/match",
     summary="Find the match inside chips",
-    openapi_extra=request_body(CellsBody),
+    openapi_extra=request_body(MatchBody),
 )
-def score_cells(
-    served: Served, name: Name, body: Annotated[CellsBody, Depends(read(CellsBody))]
+def match_inside(
+    served: Served, name: Name, body: Annotated[MatchBody, Depends(read(MatchBody))]
 ) -> dict[str, list[list[float]]]:
-    """By chip id, the cosine similarity of its 8 by 8 cells to the query, rows from the top."""
+    """By chip id, the cosine similarity of its 8 by 8 squares to the query, rows from the top."""
     scores = service.scores_inside(served.open_collections, name, body.recipe(), body.chips)
     return dict(zip(body.chips, scores.round(4).tolist(), strict=True))
 

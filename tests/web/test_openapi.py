@@ -167,7 +167,7 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     uploaded = ask("POST", f"{BAY}/search", files={"image": ("a.png", picture.getvalue())}).json()
     ask("GET", f"{BAY}/pictures/{uploaded['query']['picture']}.png")
     ask("POST", f"{BAY}/scores", json=starts[0])
-    ask("POST", f"{BAY}/cells", json={**starts[0], "chips": chips[:2]})
+    ask("POST", f"{BAY}/match", json={**starts[0], "chips": chips[:2]})
     ask("POST", f"{BAY}/eligible", json={"max_nodata": 5})
     ask("POST", f"{BAY}/export", json={**starts[0], "format": "csv"})
 
@@ -230,7 +230,7 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
         ("GET", f"{BAY}/chip?lon=1", None, "lat is missing"),
         ("GET", f"{BAY}/chips/x.png?size=65", None, "size must be 64, 128, 256 or 512"),
         ("GET", f"{BAY}/searches/x/export?what=towns", None, "what must be hits or sites"),
-        ("POST", f"{BAY}/cells", {"chips": "x"}, "chips must be a list of 1 to 16 strings"),
+        ("POST", f"{BAY}/match", {"chips": "x"}, "chips must be a list of 1 to 16 strings"),
         ("POST", f"{BAY}/changes", {"margin": True}, "margin must be a number from 0 to 2"),
         ("POST", f"{BAY}/searches", {"marks": {"x": "no"}},
          "marks must be an object whose values are good, bad or skip"),

@@ -88,12 +88,12 @@ def test_scores_of_all_chips_agree_with_the_hits_and_leave_out_what_is_filtered(
 
 
 def test_cells_say_where_inside_a_chip(client, chips):
-    answer = client.post(f"{BAY}/cells", json={"chip": chips[3], "chips": chips[:2]}).json()
+    answer = client.post(f"{BAY}/match", json={"chip": chips[3], "chips": chips[:2]}).json()
     assert list(answer) == chips[:2]
     assert np.array(answer[chips[0]]).shape == (8, 8)
     for wrong in ([], "x", chips[:1] * 17):
-        problem_of(client.post(f"{BAY}/cells", json={"chip": chips[3], "chips": wrong}), 400)
-    problem_of(client.post(f"{BAY}/cells", json={"chip": chips[3], "chips": ["nosuch"]}), 404)
+        problem_of(client.post(f"{BAY}/match", json={"chip": chips[3], "chips": wrong}), 400)
+    problem_of(client.post(f"{BAY}/match", json={"chip": chips[3], "chips": ["nosuch"]}), 404)
 
 
 def test_a_box_has_a_picture(client, home):
@@ -205,7 +205,7 @@ def test_views_are_searched_saved_and_exported(client, chips):
     scores = np.frombuffer(client.post(f"{BAY}/scores", json=body).content, "<f4")
     for hit in found["hits"]:
         assert scores[hit["row"]] == pytest.approx(hit["score"], abs=2e-6)
-    cells = client.post(f"{BAY}/cells", json={**body, "chips": chips[:1]}).json()
+    cells = client.post(f"{BAY}/match", json={**body, "chips": chips[:1]}).json()
     assert np.array(cells[chips[0]]).shape == (8, 8)
     saved = client.post(f"{BAY}/searches", json=body).json()
     assert saved["hits"] == found["hits"]

@@ -1,7 +1,7 @@
-"""Cells: which part of a chip matches.
+"""The match inside a chip: which part of it resembles the query.
 
-The last feature map of ResNet-50 has a vector of 2048 numbers for every 32×32 pixels: 8×8 cells a
-chip, whose mean is the chip's vector.  So a cell is compared with a query as a chip is.
+The last feature map of ResNet-50 has a vector of 2048 numbers for every 32×32 pixels: 8×8 squares a
+chip, whose mean is the chip's vector.  So a square is compared with a query as a chip is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.collection.chip_pictures import read_chip
 from pipeline.imagery.chips import CHIP
-from pipeline.model.resnet import CELL
+from pipeline.model.resnet import SQUARE
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.model.resnet import Network
 
-SIDE = CHIP // CELL
-#: Pixels read around a chip of a dense collection, whose cells were embedded with surroundings.
-MARGIN = 2 * CELL
+SIDE = CHIP // SQUARE
+#: Pixels read around a chip of a dense collection, whose squares were embedded with surroundings.
+MARGIN = 2 * SQUARE
 
 
-def cell_scores(
+def match_scores(
     collection: Collection, network: Network, chips: Sequence[str], vector: np.ndarray
 ) -> np.ndarray:
-    """Cosine of every cell of several chips to a query.
+    """Cosine of every square of several chips to a query.
 
     Args:
         collection: Where the chips are.
@@ -47,7 +47,7 @@ def cell_scores(
     margin = MARGIN if collection.manifest.model.mode == "dense" else 0
     table = collection.chips
     pixels = np.stack([read_chip(collection, table.row_of(chip), margin) for chip in chips])
-    inside = slice(margin // CELL, margin // CELL + SIDE)
+    inside = slice(margin // SQUARE, margin // SQUARE + SIDE)
     return cosines(network.maps(pixels)[:, inside, inside], vector)
 
 
