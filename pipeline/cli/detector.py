@@ -70,7 +70,18 @@ def train(
     if before is None:
         check_labels(examples)
     shown = title or (before.title if before else labels.name.split(".")[0])
-    made = train_detector(library().open(name), examples, shown, size_m=object_size, before=before)
+    with progress() as report:
+        trained = train_detector(
+            library().open(name),
+            examples,
+            shown,
+            size_m=object_size,
+            before=before,
+            progress=report,
+        )
+    made = trained.detector
+    for note in trained.notes:
+        typer.echo(f"Note: {note}.", err=True)
     if to is not None:
         files.write(to, made)
     where = str(to) if to is not None else kept.keep(made)

@@ -31,6 +31,7 @@ from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
+    from pipeline.imagery.scene import Scene
 
 #: Version of a detector's file.
 SCHEMA = 1
@@ -170,61 +171,80 @@ def read(source: Path | bytes, *, name: str = "") -> Detector:
         raise _damaged("The detector's file is damaged", where) from error
 
 
-def check_applies(
-    detector: Detector, collections: Sequence[Collection], background: np.ndarray
-) -> tuple[str, ...]:
-    """What to know before a detector is applied; sentences without their full stops.
-
-    Args:
-        detector: The detector.
-        collections: Where it is to be applied.
-        background: float32 (64,), the mean of windows drawn there at random.
+def check_cells(detector: Detector, collections: Sequence[Collection]) -> None:
+    """Refuse collections whose cells a detector cannot rank.
 
     Raises:
         ModelMismatchError: If another basis or other weights made the cells.
-        QueryError: If the imagery is so much finer or coarser that the thing cannot be seen.
     """
-    notes = []
     for collection in collections:
         weights = collection.manifest.model.weights_sha256
-        if weights != detector.cells.weights_sha256:
-            raise ModelMismatchError(
-                "The detector was trained with other weights of the network",
-                where=f"{detector.title}, {collection.name}",
-                remedy="Train it again from this collection's marks",
-            )
-        if identity_of(weights) != detector.cells:
-            raise ModelMismatchError(
-                "The detector was trained on cells of another basis",
-                where=f"{detector.title}, {collection.name}",
-                remedy="Train it again from this collection's marks",
-            )
-        for scene in collection.scenes.values():
-            ratio = max(scene.gsd / detector.origin.gsd, detector.origin.gsd / scene.gsd)
-            if ratio >= TOO_FAR_GSD:
-                raise QueryError(
-                    f"The imagery has {scene.gsd:.3g} m a pixel; the detector was trained at "
-                    f"{detector.origin.gsd:.3g} m",
-                    where=f"{detector.title}, {scene.title}",
-                    remedy="Use imagery of a similar resolution, or train a detector on this one",
-                )
-            if ratio >= FAR_GSD:
-                notes.append(
-                    f"{scene.title} has {scene.gsd:.3g} m a pixel, the detector was trained at "
-                    f"{detector.origin.gsd:.3g} m; check its hits"
-                )
-        sensors = {scene.source for scene in collection.scenes.values()}
-        if detector.origin.sensors and not sensors & set(detector.origin.sensors):
-            notes.append(
-                f"{collection.manifest.title} is from another kind of source than the detector's "
-                "training; check its hits"
-            )
-    if np.any(background) and float(detector.background @ background) < ALIKE:
-        notes.append(
-            "This imagery looks different from that of the detector's training; mark some hits "
-            "here to train it further"
+        if identity_of(weights) == detector.cells:
+            continue
+        other = weights != detector.cells.weights_sha256
+        raise ModelMismatchError(
+            "The detector was trained with other weights of the network"
+            if other
+            else "The detector was trained on cells of another basis",
+            where=f"{detector.title}, {collection.name}",
+            remedy="Train it again from this collection's marks",
         )
-    return tuple(dict.fromkeys(notes))
+
+
+def suited_scenes(
+    detector: Detector, scenes: Sequence[Scene]
+) -> tuple[list[Scene], tuple[str, ...]]:
+    """The scenes whose resolution suits a detector, and what to know of the others.
+
+    Raises:
+        QueryError: If all imagery is so much finer or coarser that the thing cannot be seen.
+    """
+    trained = detector.origin.gsd
+    ratios = [max(scene.gsd / trained, trained / scene.gsd) for scene in scenes]
+    kept = [scene for scene, ratio in zip(scenes, ratios, strict=True) if ratio < TOO_FAR_GSD]
+    if scenes and not kept:
+        raise QueryError(
+            f"The imagery has {scenes[0].gsd:.3g} m a pixel; the detector was trained at "
+            f"{trained:.3g} m",
+            where=f"{detector.title}, {scenes[0].title}",
+            remedy="Use imagery of a similar resolution, or train a detector on this one",
+        )
+    notes = []
+    if len(kept) < len(scenes):
+        notes.append(
+            f"{len(scenes) - len(kept)} of {len(scenes)} scenes left out: the detector was trained "
+            f"at {trained:.3g} m a pixel, and they are too far from it"
+        )
+    far = [scene.gsd for scene, ratio in zip(scenes, ratios, strict=True) if ratio >= FAR_GSD]
+    far = [gsd for gsd in far if max(gsd / trained, trained / gsd) < TOO_FAR_GSD]
+    if far:
+        gsds = f"{min(far):.3g}" if min(far) == max(far) else f"{min(far):.3g} to {max(far):.3g}"
+        notes.append(
+            f"The imagery has {gsds} m a pixel, the detector was trained at {trained:.3g} m; check "
+            "its hits"
+        )
+    sensors = {scene.source for scene in kept}
+    if kept and detector.origin.sensors and not sensors & set(detector.origin.sensors):
+        notes.append(
+            "The imagery is from another kind of source than that of the detector's training; "
+            "check its hits"
+        )
+    return kept, tuple(notes)
+
+
+def notes_on_looks(detector: Detector, background: np.ndarray) -> tuple[str, ...]:
+    """What to know of imagery that looks different from that of a detector's training.
+
+    Args:
+        detector: The detector.
+        background: float32 (64,), the mean of windows drawn at random from the imagery.
+    """
+    if not np.any(background) or float(detector.background @ background) >= ALIKE:
+        return ()
+    return (
+        "This imagery looks different from that of the detector's training; mark some hits here "
+        "to train it further",
+    )
 
 
 def mean_window(windows: np.ndarray) -> np.ndarray:

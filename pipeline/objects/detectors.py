@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +16,27 @@ import numpy as np
 from pipeline import dates
 from pipeline.collection.names import check_name, proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
+from pipeline.files import exclusive
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.render import encode_image
 from pipeline.model.cells import identity_of
 from pipeline.objects import detector as files
-from pipeline.objects.detector import Detector, TrainedOn, check_applies, mean_window, with_title
+from pipeline.objects.detector import (
+    Detector,
+    TrainedOn,
+    check_cells,
+    mean_window,
+    notes_on_looks,
+    suited_scenes,
+    with_title,
+)
+from pipeline.objects.eligible import scene_passes
 from pipeline.objects.find import learn
 from pipeline.objects.learning import probabilities, unmarked_windows
 from pipeline.objects.ranking import Ranking, opened
 from pipeline.objects.training import Examples, train
+from pipeline.progress import OnProgress, silent
+from pipeline.search.filters import Filters
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -33,6 +45,8 @@ if TYPE_CHECKING:
 
 #: Side of an example's picture in a file, in pixels.
 _PICTURE = 48
+#: Maximum number of marks that train a detector, all places together: its file stays small.
+MOST_TRAINED = 3_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +128,12 @@ class Detectors:
     def keep(self, detector: Detector) -> str:
         """Keep a detector under a free name made of its title; returns the name."""
         base = proposed_name(detector.title)[:56].rstrip("-") or "detector"
-        taken = {path.stem for path in self.folder.glob("*.json")}
-        name, number = base, 2
-        while name in taken:
-            name, number = f"{base}-{number}", number + 1
-        files.write(self.folder / f"{name}.json", detector)
+        with exclusive(self.folder / ".lock"):
+            taken = {path.stem for path in self.folder.glob("*.json")}
+            name, number = base, 2
+            while name in taken:
+                name, number = f"{base}-{number}", number + 1
+            files.write(self.folder / f"{name}.json", detector)
         return name
 
     def rename(self, name: str, title: str) -> Detector:
@@ -138,28 +153,47 @@ class Detectors:
             path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A detector that was trained.
+
+    Attributes:
+        detector: The detector.
+        spots: The marks that trained it now, as windows of scenes.
+        notes: What is to be known of marks that were left out.
+    """
+
+    detector: Detector
+    spots: tuple[Spot, ...]
+    notes: tuple[str, ...] = ()
+
+
 def train_detector(
     collection: Collection,
     examples: Sequence[Example],
     title: str,
     *,
+    origins: Sequence[Collection] = (),
     size_m: float | None = None,
     before: Detector | None = None,
-) -> Detector:
+    progress: OnProgress = silent,
+) -> Trained:
     """A detector that marks train.
 
     Args:
         collection: Where the marks lie.
         examples: The marks, good and bad.
         title: What it is called.
+        origins: Further collections in which marks lie.
         size_m: Width in metres of marks that are points.
         before: A detector whose marks count, too: it is trained further.
+        progress: Called for every mark; may raise `Cancelled`.
 
     Raises:
         QueryError: If marks cannot be used, or none is good.
         NotFoundError: If no mark lies on imagery with object cells.
     """
-    learned = learn([collection], examples, size_m=size_m)
+    learned = learn([collection], examples, origins=origins, size_m=size_m, progress=progress)
     maps = opened([collection], learned.ranking.size_m)
     unmarked = unmarked_windows([each.mapped for each in maps])
     vectors = learned.examples
@@ -169,6 +203,12 @@ def train_detector(
             np.concatenate([before.examples.good, vectors.good]),
             np.concatenate([before.examples.bad, vectors.bad]),
         )
+        if len(vectors.good) + len(vectors.bad) > MOST_TRAINED:
+            raise QueryError(
+                f"A detector learns from at most {MOST_TRAINED:,} marks",
+                where=title,
+                remedy="Train another one from the marks of this place",
+            )
         ranking = Ranking(
             train(vectors, unmarked),
             before.ranking.size_m,
@@ -188,14 +228,38 @@ def train_detector(
         pictures=_pictures(learned.spots) or (before.pictures if before else ()),
         created=dates.now(),
     )
-    return with_title(made, title)
+    return Trained(with_title(made, title), learned.spots, learned.notes)
 
 
-def notes_on(detector: Detector, collections: Sequence[Collection]) -> tuple[str, ...]:
-    """What to know before a detector is applied; raises what `check_applies` does."""
-    maps = opened(collections, detector.ranking.size_m)
+def suited(
+    detector: Detector, collections: Sequence[Collection], filters: Filters | None = None
+) -> tuple[Filters | None, tuple[str, ...]]:
+    """The scenes that a detector can be applied to, as filters, and what to know before.
+
+    Scenes of a resolution too far from that of its training are left out.
+
+    Args:
+        detector: The detector.
+        collections: Where it is to be applied.
+        filters: Which scenes count.
+
+    Raises:
+        ModelMismatchError: If another basis or other weights made the cells.
+        QueryError: If all imagery is too fine or too coarse.
+    """
+    check_cells(detector, collections)
+    scenes = [
+        scene
+        for collection in collections
+        for scene in collection.scenes.values()
+        if scene_passes(scene, filters)
+    ]
+    kept, notes = suited_scenes(detector, scenes)
+    if len(kept) < len(scenes):
+        filters = replace(filters or Filters(), scenes=tuple(scene.id for scene in kept))
+    maps = opened(collections, detector.ranking.size_m, filters)
     background = mean_window(unmarked_windows([each.mapped for each in maps]))
-    return check_applies(detector, collections, background)
+    return filters, (*notes, *notes_on_looks(detector, background))
 
 
 def _origin(collection: Collection, learned: Learned) -> TrainedOn:

@@ -16,15 +16,15 @@ import numpy as np
 from pipeline.errors import QueryError
 from pipeline.model.cells import BEST_WIDTH
 from pipeline.objects import scan
+from pipeline.objects.examples import see
 from pipeline.objects.learning import (
     FEWEST_MARKS,
-    example_vectors,
     probabilities,
     unmarked_windows,
 )
 from pipeline.objects.model import ObjectModel
-from pipeline.objects.open_cells import best_scale, missing, scales_of
-from pipeline.objects.places import Example, Spot, spot_of
+from pipeline.objects.open_cells import missing
+from pipeline.objects.places import Example, Spot
 from pipeline.objects.ranking import ObjectResult, Ranking, opened, rank, score_maps, tops_of
 from pipeline.objects.training import EXPANSION, Examples, expand, train
 from pipeline.progress import OnProgress, silent
@@ -48,17 +48,20 @@ class Learned:
         ranking: Ranks windows.
         spots: The examples, as windows of scenes.
         examples: Their vectors.
+        notes: What is to be known of examples that were left out.
     """
 
     ranking: Ranking
     spots: tuple[Spot, ...]
     examples: Examples
+    notes: tuple[str, ...] = ()
 
 
 def find(
     collections: Sequence[Collection],
     examples: Sequence[Example],
     *,
+    origins: Sequence[Collection] = (),
     picture: np.ndarray | None = None,
     size_m: float | None = None,
     k: int = 1_000,
@@ -74,9 +77,10 @@ def find(
         collections: Where to look; their objects are ranked together.  Examples lie in the first
             one unless they name another.
         examples: What to look for.
+        origins: Further collections in which examples lie.
         picture: A picture that the object fills, uint8 (h, h, 3), beside or instead of examples.
         size_m: Width in metres of examples that have none, and of the object in the picture.
-        k: Maximum number of objects.
+        k: Maximum number of objects; those marked good are listed beyond it.
         threshold: Minimum score, 0 to 1.
         min_probability: Minimum probability, 0 to 1; objects without one are left out.
         filters: Which windows may be hits.
@@ -92,8 +96,15 @@ def find(
         raise QueryError(
             f"k must be between 1 and {MAX_OBJECTS}", where=k, remedy="For instance 1000"
         )
-    learned = learn(collections, examples, picture=picture, size_m=size_m, progress=progress)
-    return rank(
+    learned = learn(
+        collections,
+        examples,
+        origins=origins,
+        picture=picture,
+        size_m=size_m,
+        progress=progress,
+    )
+    result = rank(
         collections,
         learned.ranking,
         spots=learned.spots,
@@ -104,21 +115,25 @@ def find(
         with_outlines=with_outlines,
         progress=progress,
     )
+    return replace(result, notes=(*learned.notes, *result.notes))
 
 
 def learn(
     collections: Sequence[Collection],
     examples: Sequence[Example],
     *,
+    origins: Sequence[Collection] = (),
     picture: np.ndarray | None = None,
     size_m: float | None = None,
     progress: OnProgress = silent,
 ) -> Learned:
     """The ranking that examples teach; see `find`."""
-    spots, scales = _spots(collections, examples, size_m)
+    seen = see(
+        collections, examples, origins=origins, picture=picture, size_m=size_m, progress=progress
+    )
+    spots, vectors = seen.spots, seen.vectors
     if picture is not None and size_m is None:
         size_m = BEST_WIDTH * min(scene.gsd for scene in collections[0].scenes.values())
-    vectors = example_vectors(spots, scales, picture)
     sizes = [spot.size_m for spot in spots if spot.good] or [size_m or 0.0]
     size = float(np.median(sizes))
     good, bad = len(vectors.good), len(vectors.bad)
@@ -132,24 +147,7 @@ def learn(
         ranking = Ranking(model, size, True, curve, good, bad)
     else:
         ranking = _expanded(collections, vectors, size, unmarked, spots, progress)
-    return Learned(ranking, tuple(spots), vectors)
-
-
-def _spots(
-    collections: Sequence[Collection], examples: Sequence[Example], size_m: float | None
-) -> tuple[list[Spot], list[float]]:
-    """The examples as windows, and the scale at which each is seen."""
-    by_name = {collection.name: collection for collection in collections}
-    spots, scales = [], []
-    for example in examples:
-        collection = by_name.get(example.collection or "", collections[0])
-        spot = spot_of(collection, example, size_m)
-        available = scales_of(collection, spot.scene)
-        if not available:
-            raise missing(collection, spot.scene.title)
-        spots.append(spot)
-        scales.append(best_scale(available, spot.size))
-    return spots, scales
+    return Learned(ranking, spots, vectors, seen.notes)
 
 
 def _expanded(

@@ -19,6 +19,8 @@ from pipeline.model.basis import COMPONENTS
 MOST_ANCHORS = 2_000
 #: Share of the first stage in the logit of both, whose logits spread more.
 FIRST = 0.25
+#: Largest number of a model that is read, so that no logit overflows.
+MOST_NUMBER = 1e6
 #: Windows whose likeness is computed at a time.
 _BATCH = 8_192
 
@@ -142,7 +144,7 @@ def _array(values: Mapping[str, Any], key: str, shape: tuple[int | None, ...]) -
     fits = found.ndim == len(shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, found.shape, strict=False)
     )
-    if not fits or not np.isfinite(found).all():
+    if not fits or not (np.abs(found) <= MOST_NUMBER).all():
         raise _damaged(key)
     return found
 

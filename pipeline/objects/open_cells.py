@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.collection import cell_files
 from pipeline.collection.cell_files import scene_cells
-from pipeline.errors import NotFoundError
+from pipeline.errors import NotFoundError, StorageError
 from pipeline.files import replacing
 from pipeline.model.cells import BEST_WIDTH, SCALES, identity_of
 from pipeline.objects import scan
@@ -108,7 +108,7 @@ def open_cells(collection: Collection, scene: Scene, scale: float) -> MappedCell
     inverse = _derived(
         folder / f"lengths-{digest}.npy",
         scan.map_shape(cells),
-        lambda: scan.inverse_lengths(cells),
+        lambda: _lengths(cells),
     )
     opened = MappedCells(scene, cells, inverse)
     with _lock:
@@ -128,8 +128,18 @@ def missing(collection: Collection, where: str) -> NotFoundError:
     )
 
 
+def _lengths(cells: SceneCells) -> np.ndarray:
+    """One over the lengths of windows.  All cells are read, so this is where damage is noticed."""
+    for block in cells.blocks:
+        cell_files.verify(block.path)
+    return scan.inverse_lengths(cells)
+
+
 def _derived(path: Path, shape: tuple[int, int], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """The array of a derived file, which is made where it is missing or damaged."""
+    """The array of a derived file, which is made where it is missing or damaged.
+
+    A search needs no file: where none can be written, the array is kept in memory.
+    """
     try:
         kept = np.load(path, mmap_mode="r", allow_pickle=False)
         if kept.shape == shape and kept.dtype == np.float32:
@@ -137,8 +147,11 @@ def _derived(path: Path, shape: tuple[int, int], make: Callable[[], np.ndarray])
     except (OSError, ValueError, EOFError):
         pass
     made = make()
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, made)
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, made)
+    except StorageError:
+        return made
     for other in path.parent.glob("lengths-*.npy"):
         if other != path:
             other.unlink(missing_ok=True)

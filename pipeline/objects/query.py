@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.errors import QueryError
 from pipeline.imagery.reader import SceneReader
 from pipeline.model.basis import quantise
-from pipeline.model.cells import BEST_WIDTH, HALO, rescale
+from pipeline.model.cells import BEST_WIDTH, HALO, fill_missing, rescale
 from pipeline.model.resnet import CELL_PIXELS
-from pipeline.objects.scan import TAPER, WINDOW
+from pipeline.objects.scan import MOST_EMPTY, TAPER, WINDOW
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
+    from pipeline.imagery.scene import Scene
     from pipeline.model.cells import CellEmbedder
     from pipeline.objects.places import Spot
 
@@ -44,6 +46,7 @@ def turned_vectors(
         float32 (n, 4, 64).
 
     Raises:
+        QueryError: If a scene has no data there.
         DamagedError: If the imagery cannot be read.
     """
     return vectors_of(np.stack([picture_of(spot, scale) for spot in spots]), embedder, steps)
@@ -87,9 +90,32 @@ def framed(picture: np.ndarray) -> np.ndarray:
 
 
 def picture_of(spot: Spot, scale: float) -> np.ndarray:
-    """uint8 (304, 304, 3): an example and its surroundings as the network sees them."""
+    """uint8 (304, 304, 3): an example and its surroundings as the network sees them.
+
+    Raises:
+        QueryError: If the scene has no data there.
+        DamagedError: If the imagery cannot be read.
+    """
     side = round(PICTURE / scale)
     left, top = round(spot.col - side / 2), round(spot.row - side / 2)
-    with SceneReader(spot.scene) as reader:
-        pixels = reader.thumbnail(left, top, side, side, side)
-    return rescale(pixels, scale)
+    pixels, valid = _surroundings(spot.scene, left, top, side)
+    edge = (side - round(WINDOW * CELL_PIXELS / scale)) // 2
+    if valid[edge:-edge, edge:-edge].mean() < 1 - MOST_EMPTY:
+        raise QueryError(
+            "The scene has no data where the example is",
+            where=spot.scene.title,
+            remedy="Choose a place on the imagery",
+        )
+    return rescale(fill_missing(pixels, valid), scale)
+
+
+def _surroundings(scene: Scene, left: int, top: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A square of a scene, uint8 (side, side, 3), and where it has data, bool (side, side)."""
+    pixels, valid = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), bool)
+    first, last = max(left, 0), min(left + side, scene.width)
+    upper, lower = max(top, 0), min(top + side, scene.height)
+    if first < last and upper < lower:
+        into = slice(upper - top, lower - top), slice(first - left, last - left)
+        with SceneReader(scene) as reader:
+            pixels[into], valid[into] = reader.read(first, upper, last - first, lower - upper)
+    return pixels, valid

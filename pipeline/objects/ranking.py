@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.errors import QueryError
 from pipeline.objects import scan
+from pipeline.objects.calibration import FEWEST
 from pipeline.objects.eligible import eligible_windows, scene_passes
+from pipeline.objects.notes import calibration_note, width_notes
 from pipeline.objects.objects import FoundObject, found_objects
 from pipeline.objects.open_cells import MappedCells, best_scale, missing, open_cells, scales_of
 from pipeline.objects.outlines import outlines
@@ -220,13 +223,13 @@ def rank(
 ) -> ObjectResult:
     """The best objects of a ranking.
 
-    Objects that a good example marks stay, whatever threshold and suppression say.
+    Objects that a good example marks stay, whatever threshold, suppression and k say.
 
     Args:
         collections: Where to look; their objects are ranked together.
         ranking: How windows are ranked.
         spots: Examples, which mark the objects that they lie on.
-        k: Maximum number of objects.
+        k: Maximum number of objects; those marked good are listed beyond it.
         threshold: Minimum score, 0 to 1.
         min_probability: Minimum probability, 0 to 1.
         filters: Which windows may be hits.
@@ -235,26 +238,35 @@ def rank(
 
     Raises:
         NotFoundError: If no scene has cells.
+        QueryError: If a probability is asked for and marks are too few for any.
         DamagedError: If cells cannot be read.
     """
     lacking: list[Scene] = []
     maps = score_maps(collections, ranking, filters, progress, lacking.append)
     if not maps:
         raise missing(collections[0], collections[0].manifest.title)
+    least = _least_logit(ranking, threshold, min_probability)
     hits: list[Hit] = []
     for scored in maps:
-        eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
+        allowed = eligible_windows(scored.collection, scored.mapped, filters)
+        eligible = allowed
+        if filters is not None and filters.away:
+            eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
         tops = tops_of(scored, ranking, k, eligible)
         found = [
             Hit(scored, int(row), int(col), float(logit))
             for row, col, logit in zip(tops.rows, tops.cols, tops.scores, strict=True)
         ]
-        hits += _marked(found, scored, ranking, spots)
-    least = _least_logit(ranking, threshold, min_probability)
+        hits += marked(found, scored, ranking, spots, allowed)
     kept = [hit for hit in hits if hit.logit >= least or hit.mark == "good"]
     kept.sort(key=lambda hit: -hit.logit)
-    objects = objects_of(kept[:k], ranking, least if with_outlines else None)
-    return ObjectResult(tuple(objects), len(kept), ranking, tuple(spots), tuple(lacking))
+    # Objects marked good are listed whatever their rank.
+    listed = [hit for number, hit in enumerate(kept) if number < k or hit.mark == "good"]
+    objects = objects_of(listed, ranking, least if with_outlines else None)
+    notes = width_notes([(each.collection, each.mapped) for each in maps], ranking.size_m)
+    if ranking.trained and ranking.calibration is None:
+        notes = (calibration_note(ranking.good, ranking.bad), *notes)
+    return ObjectResult(tuple(objects), len(kept), ranking, tuple(spots), tuple(lacking), notes)
 
 
 def _least_logit(ranking: Ranking, threshold: float | None, min_probability: float | None) -> float:
@@ -262,35 +274,85 @@ def _least_logit(ranking: Ranking, threshold: float | None, min_probability: flo
     if min_probability is None:
         return least
     if ranking.calibration is None:
-        return np.inf
+        raise QueryError(
+            "There are no probabilities yet: the marks are too few, or contradict each other",
+            where=f"{ranking.good} good and {ranking.bad} bad",
+            remedy=f"Mark at least {FEWEST} good and {FEWEST} bad objects, or ask for a minimum "
+            "score instead",
+        )
     curve = ranking.calibration
     return max(least, (to_logit(min_probability) - curve.offset) / curve.slope)
 
 
-def _marked(
-    hits: list[Hit], scored: SceneScores, ranking: Ranking, spots: Sequence[Spot]
+def marked(
+    hits: Sequence[Hit],
+    scored: SceneScores,
+    ranking: Ranking,
+    spots: Sequence[Spot],
+    allowed: np.ndarray | None = None,
 ) -> list[Hit]:
     """The hits of a scene with the marks of the examples on them.
 
-    A good example without a hit becomes one.
+    A mark holds for the nearest hit.  A good example without a hit of its own becomes one, unless
+    it lies on the same thing as another mark.
+
+    Args:
+        hits: The hits.
+        scored: The scene.
+        ranking: How they were ranked.
+        spots: Examples, of other scenes too.
+        allowed: bool, of the shape of the scene's map, False for windows that filters exclude;
+            None if they exclude none.
     """
+    here = [spot for spot in spots if spot.scene.id == scored.mapped.scene.id]
+    found = list(hits)
+    if not here:
+        return found
     radius = radius_of(ranking, scored.mapped)
-    for spot in spots:
-        if spot.scene.id != scored.mapped.scene.id:
-            continue
-        row, col = scored.mapped.window_at(spot.col, spot.row)
-        near = [
-            i
-            for i, hit in enumerate(hits)
-            if not hit.mark and max(abs(hit.row - row), abs(hit.col - col)) < radius
-        ]
+    places = np.array([(hit.row, hit.col) for hit in hits]).reshape(-1, 2)
+    windows = [scored.mapped.window_at(spot.col, spot.row) for spot in here]
+    nearest = [_nearest(places, window) for window in windows]
+    taken: list[tuple[int, int]] = []
+    # The nearest first, so that of several marks at one hit the one that is on it holds.
+    for number in sorted(range(len(here)), key=lambda number: nearest[number][1]):
+        spot, window, (which, distance) = here[number], windows[number], nearest[number]
         mark = "good" if spot.good else "bad"
-        if near:
-            nearest = min(near, key=lambda i: abs(hits[i].row - row) + abs(hits[i].col - col))
-            hits[nearest] = replace(hits[nearest], mark=mark)
-        elif spot.good and np.isfinite(scored.logits[row, col]):
-            hits.append(Hit(scored, row, col, float(scored.logits[row, col]), mark))
-    return hits
+        if distance < radius and not found[which].mark:
+            found[which] = replace(found[which], mark=mark)
+            taken += [window, (found[which].row, found[which].col)]
+        elif spot.good and not _on_one(taken, window, radius / 2):
+            found += _hits_at(scored, ranking, window, allowed)
+            taken.append(window)
+    return found
+
+
+def _nearest(places: np.ndarray, window: tuple[int, int]) -> tuple[int, float]:
+    """Which of the places (n, 2) is nearest to a window, and its distance, down or across."""
+    if not len(places):
+        return -1, np.inf
+    off = np.abs(places - window)
+    distances = off.max(1)
+    which = int(np.lexsort((off.sum(1), distances))[0])
+    return which, float(distances[which])
+
+
+def _on_one(taken: Sequence[tuple[int, int]], window: tuple[int, int], radius: float) -> bool:
+    """Whether a window lies on a thing that is marked already."""
+    return any(max(abs(row - window[0]), abs(col - window[1])) <= radius for row, col in taken)
+
+
+def _hits_at(
+    scored: SceneScores, ranking: Ranking, window: tuple[int, int], allowed: np.ndarray | None
+) -> list[Hit]:
+    """A good example as a hit; none if its window is not scored, or filters exclude it."""
+    logit = scored.logits[window]
+    if not np.isfinite(logit) or (allowed is not None and not allowed[window]):
+        return []
+    if ranking.model.kernel:
+        row, col = (np.array([place]) for place in window)
+        vectors = scan.window_vectors(scored.mapped.cells, row, col)
+        logit = ranking.model.logits(vectors, np.array([logit]))[0]
+    return [Hit(scored, *window, float(logit), "good")]
 
 
 def objects_of(

@@ -10,9 +10,9 @@ from pipeline.errors import QueryError
 from pipeline.model.cells import CellIdentity, identity_of
 from pipeline.objects import marks
 from pipeline.objects.ask import ask
-from pipeline.objects.detectors import Detectors, notes_on, train_detector
+from pipeline.objects.detectors import Detectors, suited, train_detector
+from pipeline.objects.examples import spots_of
 from pipeline.objects.find import find, learn
-from pipeline.objects.places import spot_of
 from pipeline.objects.ranking import ObjectResult, rank, score_maps
 from pipeline.progress import OnProgress, silent
 from pipeline.search import uploads
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.collection.collection import Collection
     from pipeline.objects.detector import Detector
-    from pipeline.objects.places import Example
+    from pipeline.objects.places import Example, Spot
     from pipeline.objects.ranking import SceneScores
     from pipeline.objects.recipe import ObjectRecipe
     from pipeline.search.open_collections import OpenCollections
@@ -74,15 +74,17 @@ def find_objects(
     """
     collections = tuple(open_collections.collection(name) for name in names)
     every = (*examples_of(collections[0], recipe), *examples)
+    origins = origins_of(open_collections, every)
     if detector is None and recipe.detector:
         detector = Detectors(open_collections.library.home).open(recipe.detector)
     if detector is not None:
-        return _apply(collections, recipe, detector, every, progress)
+        return _apply(collections, recipe, detector, every, origins, progress)
     if picture is None and recipe.picture:
         picture = uploads.pixels(collections[0], recipe.picture)
     result = find(
         collections,
         every,
+        origins=origins,
         picture=picture,
         size_m=recipe.object_size,
         k=recipe.k,
@@ -101,27 +103,37 @@ def _apply(
     recipe: ObjectRecipe,
     detector: Detector,
     examples: Sequence[Example],
+    origins: Sequence[Collection],
     progress: OnProgress,
 ) -> ObjectOutcome:
-    """Apply a detector, which examples of the first collection train further."""
+    """Apply a detector, which examples train further."""
+    spots: tuple[Spot, ...] = ()
+    noted: tuple[str, ...] = ()
     if examples:
-        detector = train_detector(collections[0], examples, detector.title, before=detector)
-    notes = notes_on(detector, collections)
+        trained = train_detector(
+            collections[0],
+            examples,
+            detector.title,
+            origins=origins,
+            size_m=recipe.object_size,
+            before=detector,
+            progress=progress,
+        )
+        detector, spots, noted = trained.detector, trained.spots, trained.notes
+    filters, notes = suited(detector, collections, recipe.filters())
     result = rank(
         collections,
         detector.ranking,
-        spots=[spot_of(collections[0], example) for example in examples],
+        spots=spots,
         k=recipe.k,
         threshold=recipe.threshold,
         min_probability=recipe.min_probability,
-        filters=recipe.filters(),
+        filters=filters,
         with_outlines=recipe.outlines,
         progress=progress,
     )
-    label = f"detector {detector.title}"
-    return ObjectOutcome(
-        collections, recipe, replace(result, notes=(*result.notes, *notes)), detector.cells, label
-    )
+    result = replace(result, notes=(*noted, *notes, *result.notes))
+    return ObjectOutcome(collections, recipe, result, detector.cells, f"detector {detector.title}")
 
 
 #: Maximum number of windows to ask for.
@@ -157,8 +169,11 @@ def ask_objects(
         )
     collections = tuple(open_collections.collection(name) for name in names)
     every = (*examples_of(collections[0], recipe), *examples)
-    learned = learn(collections, every, size_m=recipe.object_size, progress=progress)
-    skipped = [spot_of(collections[0], each) for each in _skipped(collections[0], recipe)]
+    origins = origins_of(open_collections, every)
+    learned = learn(
+        collections, every, origins=origins, size_m=recipe.object_size, progress=progress
+    )
+    skipped = spots_of(collections[0], _skipped(collections[0], recipe))
     result = ask(
         collections,
         learned.ranking,
@@ -168,8 +183,21 @@ def ask_objects(
         filters=recipe.filters(),
         progress=progress,
     )
+    result = replace(result, notes=(*learned.notes, *result.notes))
     model = identity_of(collections[0].manifest.model.weights_sha256)
     return ObjectOutcome(collections, recipe, result, model, recipe.label)
+
+
+def origins_of(
+    open_collections: OpenCollections, examples: Sequence[Example]
+) -> tuple[Collection, ...]:
+    """The collections that examples name.
+
+    Raises:
+        NotFoundError: If there is no such collection.
+    """
+    names = {example.collection for example in examples if example.collection}
+    return tuple(open_collections.collection(name) for name in sorted(names))
 
 
 def maps_of(outcome: ObjectOutcome, progress: OnProgress = silent) -> list[SceneScores]:

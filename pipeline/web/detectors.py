@@ -13,7 +13,7 @@ from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError
 from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector
 from pipeline.objects.detectors import Detectors, check_labels, train_detector
-from pipeline.objects.service import examples_of
+from pipeline.objects.service import examples_of, origins_of
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Served, Services
 from pipeline.web.objects import ObjectsBody
@@ -88,12 +88,18 @@ def train(served: Served, body: Annotated[TrainBody, Depends(read(TrainBody))]) 
     recipe = body.recipe()
     collection = served.open_collections.collection(body.collection)
     examples = examples_of(collection, recipe)
-    check_labels(examples)
     kept = _detectors(served)
     before = kept.open(recipe.detector) if recipe.detector else None
+    if before is None:
+        check_labels(examples)
     made = train_detector(
-        collection, examples, body.title, size_m=recipe.object_size, before=before
-    )
+        collection,
+        examples,
+        body.title,
+        origins=origins_of(served.open_collections, examples),
+        size_m=recipe.object_size,
+        before=before,
+    ).detector
     return DetectorAnswer.of(kept.keep(made), made)
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pipeline.collection.collection import Collection
@@ -23,8 +22,8 @@ from pipeline.errors import (
 )
 from pipeline.model.cells import CellIdentity
 from pipeline.objects import detector as files
-from pipeline.objects.detector import Detector, check_applies
-from pipeline.objects.detectors import Detectors, check_labels, notes_on, train_detector
+from pipeline.objects.detector import Detector, check_cells, notes_on_looks, suited_scenes
+from pipeline.objects.detectors import Detectors, check_labels, suited, train_detector
 from pipeline.objects.places import Example
 from pipeline.objects.ranking import rank
 from tests.factories import objects
@@ -60,7 +59,7 @@ def marks(yard: Collection, good: int = 12, bad: int = 12) -> list[Example]:
 
 @pytest.fixture
 def detector(yard: Collection) -> Detector:
-    return train_detector(yard, marks(yard), "Orange squares")
+    return train_detector(yard, marks(yard), "Orange squares").detector
 
 
 def test_detector_survives_its_file_and_finds_elsewhere(
@@ -71,7 +70,7 @@ def test_detector_survives_its_file_and_finds_elsewhere(
     again = files.read(path)
     assert again.card() == detector.card()
     depot = Library(home).open("depot")
-    assert notes_on(again, [depot]) == ()
+    assert suited(again, [depot]) == (None, ())
     found = rank([depot], again.ranking, min_probability=0.5).objects
     assert sorted((round(f.col, -1), round(f.row, -1)) for f in found) == [(300, 300), (700, 300)]
     assert all(f.probability and f.probability > 0.5 for f in found)
@@ -101,7 +100,7 @@ def test_detector_is_listed_renamed_and_removed(home: Path, detector: Detector) 
 def test_detector_is_trained_further_elsewhere(home: Path, detector: Detector) -> None:
     depot = Library(home).open("depot")
     more = [Example(*lonlat(depot, (300, 300)), SIZE, SIZE, True)]
-    topped = train_detector(depot, more, detector.title, before=detector)
+    topped = train_detector(depot, more, detector.title, before=detector).detector
     assert (topped.ranking.good, topped.ranking.bad) == (13, 12)
     assert len(topped.marks) == 25
 
@@ -148,6 +147,7 @@ def _put(*path: Any) -> Callable[[dict[str, Any]], None]:
         (_edited(_put("model", "weights", 3, float("nan"))), DamagedError, "not JSON"),
         (_edited(_put("model", "weights", [1.0])), DamagedError, "not usable"),
         (_edited(_put("model", "bias", "1")), DamagedError, "not usable"),
+        (_edited(_put("model", "weights", [1e30] * 64)), DamagedError, "not usable"),
         (_edited(_put("model", "kernel", "width", 1e9)), DamagedError, "not usable"),
         (_edited(_put("object_size", -1)), DamagedError, "damaged"),
         (_edited(_put("vectors", "good", [[1, 2]])), DamagedError, "damaged"),
@@ -171,16 +171,47 @@ def test_file_that_cannot_be_trusted_is_told(
 
 
 def test_other_cells_and_resolutions_are_told(yard: Collection, detector: Detector) -> None:
-    none = np.zeros(64, np.float32)
     other = CellIdentity("keras/resnet50/conv4", "0" * 64, "caffe/1", "9-aaaaaaaa")
-    with pytest.raises(ModelMismatchError, match="other"):
-        check_applies(replace(detector, cells=other), [yard], none)
+    with pytest.raises(ModelMismatchError, match="other weights"):
+        check_cells(replace(detector, cells=other), [yard])
     basis = replace(detector.cells, basis="9-aaaaaaaa")
     with pytest.raises(ModelMismatchError, match="another basis"):
-        check_applies(replace(detector, cells=basis), [yard], none)
+        suited(replace(detector, cells=basis), [yard])
     coarse = replace(detector, origin=replace(detector.origin, gsd=10.0))
     with pytest.raises(QueryError, match="similar resolution"):
-        check_applies(coarse, [yard], none)
-    half = replace(detector, origin=replace(detector.origin, gsd=0.2, sensors=("stac",)))
-    notes = check_applies(half, [yard], -detector.background)
-    assert len(notes) == 3
+        suited(coarse, [yard])
+    finer = replace(detector, origin=replace(detector.origin, gsd=0.2, sensors=("stac",)))
+    scenes = list(yard.scenes.values())
+    kept, notes = suited_scenes(finer, scenes)
+    assert (kept, len(notes)) == (scenes, 2)
+    assert notes[0].startswith("The imagery has 0.5 m a pixel, the detector was trained at 0.2 m")
+    assert "another kind of source" in notes[1]
+    (note,) = notes_on_looks(detector, -detector.background)
+    assert "looks different" in note
+
+
+def test_scenes_too_coarse_are_left_out_and_the_others_searched(
+    yard: Collection, detector: Detector
+) -> None:
+    (scene,) = yard.scenes.values()
+    kept, notes = suited_scenes(detector, [scene, replace(scene, id="far", gsd=10.0)])
+    assert kept == [scene]
+    assert notes[0].startswith("1 of 2 scenes left out")
+
+
+def test_two_programs_keep_detectors_of_one_title(home: Path, detector: Detector) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    kept = Detectors(home)
+    with ThreadPoolExecutor(4) as pool:
+        names = list(pool.map(lambda _: kept.keep(detector), range(4)))
+    assert len(set(names)) == 4
+    for name in names:
+        kept.remove(name)
+
+
+def test_probability_is_refused_while_marks_are_too_few(yard: Collection) -> None:
+    few = train_detector(yard, marks(yard, 9, 9), "Few").detector
+    with pytest.raises(QueryError, match="no probabilities yet"):
+        rank([yard], few.ranking, min_probability=0.5)
+    assert "9 good and 9 bad marks" in rank([yard], few.ranking).notes[0]
