@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.search import SearchOptions, with_search_options
 from pipeline.cli.terminal import (
     Json,
+    check_filled,
     checked_number,
     count,
     library,
@@ -31,7 +32,7 @@ from pipeline.objects.service import ObjectOutcome, ask_objects, find_objects, m
 from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.picture import load
-from pipeline.search.recipe import PARAMETERS
+from pipeline.search.recipe import BOX, PARAMETERS, POINT
 
 if TYPE_CHECKING:
     from pipeline.progress import OnProgress
@@ -48,10 +49,8 @@ def register(app: typer.Typer) -> None:
 
 
 @with_search_options(
-    without=[name for name in PARAMETERS if name not in {"at", "box", "k", "threshold", *FILTERS}],
+    without=[name for name in PARAMETERS if name not in {"k", "threshold", *FILTERS}],
     help={
-        "at": "Search from the object at this longitude and latitude.",
-        "box": "Search from the object in this box: west, south, east, north.",
         "k": "Maximum number of objects.",
         "max_nodata": "Maximum share without data, in percent, of the chip around an object.",
         "min_sharpness": "Minimum sharpness of the chip around an object.",
@@ -66,6 +65,20 @@ def objects(
         typer.Argument(metavar="NAME…", help="Collections to search, ranked together."),
     ],
     options: SearchOptions,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LON,LAT",
+            help="Search from the object at this place. Repeat the option for further ones.",
+        ),
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WEST,SOUTH,EAST,NORTH",
+            help="Search from the object in this box. Repeat the option for further ones.",
+        ),
+    ] = None,
     object_size: Annotated[
         float | None,
         typer.Option(
@@ -103,6 +116,7 @@ def objects(
     recipe = ObjectRecipe.from_fields(
         {
             **options.fields,
+            **_drawn(at, box),
             "object_size": object_size,
             "min_probability": min_probability,
             "outlines": to is not None and geometry == "outline",
@@ -133,6 +147,19 @@ def objects(
     print_result(outcome, as_json)
     if to is not None:
         typer.echo(f"Wrote {len(outcome.result.objects)} objects to {to}", err=True)
+
+
+def _drawn(at: list[str] | None, box: list[str] | None) -> dict[str, Any]:
+    """The search parameters of points and boxes."""
+    for name, given in (("at", at), ("box", box)):
+        for each in given or ():
+            check_filled(name, each)
+    if at and len(at) == 1 and not box:
+        return {"at": at[0]}
+    if box and len(box) == 1 and not at:
+        return {"box": box[0]}
+    points = [{"at": POINT.read("at", each)} for each in at or ()]
+    return {"examples": [*points, *({"box": BOX.read("box", each)} for each in box or ())]}
 
 
 def _verb(names: list[str]) -> tuple[bool, list[str]]:

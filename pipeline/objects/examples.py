@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Maximum number of examples of one search.  Each takes four passes of the network.
 MOST_EXAMPLES = 1_000
+#: Examples from which on progress is worth a word.
+_MANY = 32
 #: Marked windows whose vectors are kept: the same marks come again with each one added.
 _KEPT = 4_096
 
@@ -66,7 +68,7 @@ def see(
         origins: Further collections in which examples lie.
         picture: A picture that a good example fills, uint8 (h, h, 3).
         size_m: Width in metres of examples that have none.
-        progress: Called for every example; may raise `Cancelled`.
+        progress: Called for every one of many examples; may raise `Cancelled`.
 
     Raises:
         NotFoundError: If no scene lies under any example.
@@ -78,7 +80,8 @@ def see(
     chosen = _chosen(placed)
     spots, views, refusals = [], [], []
     for number, (collection, example) in enumerate(chosen):
-        progress(Progress("Reading examples", number, len(chosen), "examples"))
+        if len(chosen) > _MANY:
+            progress(Progress("Reading examples", number, len(chosen), "examples"))
         try:
             spot = spot_of(collection, example, size_m)
             views.append(_turned(spot, _scale(collection, spot)))
