@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,8 +40,9 @@ KIND = "lookalike-detector"
 MAX_BYTES = 10 * 2**20
 #: Maximum number of marks and of pictures in a file.
 MOST_MARKS, MOST_PICTURES = 5_000, 12
-#: Longest picture of an example in a file, as base64.
+#: Longest picture of an example in a file, as base64, and what it looks like: a PNG.
 MOST_PICTURE = 12_000
+_PICTURE = re.compile(rf"iVBORw0KGgo[A-Za-z0-9+/]{{0,{MOST_PICTURE}}}={{0,2}}")
 #: Ratio of ground sampling distances from which on a detector warns, and from which it refuses.
 FAR_GSD, TOO_FAR_GSD = 2.0, 16.0
 #: Cosine of the mean windows of two places below which they look different.
@@ -304,7 +306,7 @@ def _detector(content: Mapping[str, Any]) -> Detector:
     marks, pictures = content["marks"], content["pictures"]
     if len(marks) > MOST_MARKS or len(pictures) > MOST_PICTURES:
         raise ValueError("marks")
-    if any(not isinstance(each, str) or len(each) > MOST_PICTURE for each in pictures):
+    if not all(isinstance(each, str) and _PICTURE.fullmatch(each) for each in pictures):
         raise ValueError("pictures")
     return Detector(
         title=_text(content["title"]),
@@ -318,10 +320,18 @@ def _detector(content: Mapping[str, Any]) -> Detector:
         ),
         examples=Examples(good, bad),
         background=background,
-        marks=tuple(dict(mark) for mark in marks),
+        marks=tuple(map(_mark, marks)),
         pictures=tuple(pictures),
         created=_text(content["created"]),
     )
+
+
+def _mark(given: Mapping[str, Any]) -> dict[str, Any]:
+    if given["label"] not in ("good", "bad"):
+        raise ValueError(given["label"])
+    places = {key: _number(given[key], least=-math.inf) for key in ("lon", "lat")}
+    sizes = {key: _number(given[key]) for key in ("width_m", "height_m")}
+    return {**places, **sizes, "label": given["label"], "scene": _text(given["scene"])}
 
 
 def _vectors(values: Any) -> np.ndarray:

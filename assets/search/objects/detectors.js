@@ -11,7 +11,9 @@ export function detectorMenu({ store, actions, service }) {
     file.value = '';
   });
   const draw = ({ detectors, detector }) => {
-    const rows = detectors.map((each) => row(each, each.name === detector?.name, menu, actions, service));
+    const rows = detectors.map((each) =>
+      each.error ? damaged(each, actions) : row(each, each.name === detector?.name, menu, actions, service),
+    );
     const none = h('p', { class: 'lk-muted' }, 'None yet. Judge some objects, then save a detector.');
     list.replaceChildren(
       ...(rows.length ? rows : [none]),
@@ -36,6 +38,14 @@ function row(each, on, menu, actions, service) {
       each.title),
     h('a', { class: 'lk-ghost', href: service.detectorFile(each.name), download: `${each.name}.json`, title: 'Download', 'aria-label': `Download ${each.title}` }, icon('download')),
     iconButton('trash', `Remove ${each.title}`, () => actions.removeDetector(each)),
+  );
+}
+
+// One whose file cannot be read: why, and a way to be rid of it.
+function damaged(each, actions) {
+  return h('div', { class: 'lk-detector' },
+    h('span', { class: 'lk-muted', title: each.error }, `${each.name}: ${each.error}`),
+    iconButton('trash', `Remove ${each.name}`, () => actions.removeDetector(each)),
   );
 }
 
