@@ -5,17 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pipeline.search.search import Hit
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 MARKS = (GOOD, BAD, SKIP)
 #: 97.5th percentile of the normal distribution, for 95% intervals.
 Z = 1.959964
+
+
+class Scored(Protocol):
+    """A hit or a found object."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def score(self) -> float:
+        """Its score."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def wilson(good: int, n: int, population: int | None = None) -> tuple[float, flo
 
 
 def precision_at(
-    hits: Sequence[Hit], marks: Mapping[str, str], thresholds: Iterable[float] | None = None
+    hits: Sequence[Scored], marks: Mapping[str, str], thresholds: Iterable[float] | None = None
 ) -> list[Precision]:
     """Estimated precision at each threshold, highest threshold first.
 
@@ -74,8 +83,8 @@ def precision_at(
     evenly over the ranks, as `review_order` proposes them.
 
     Args:
-        hits: Best first.
-        marks: By chip id.
+        hits: Hits or found objects, best first.
+        marks: By their ids.
         thresholds: Scores; by default about twenty of the hits' own.
     """
     scores = np.array([hit.score for hit in hits])

@@ -26,6 +26,7 @@ from pipeline.web import (
     detectors,
     exports,
     jobs,
+    object_searches,
     objects,
     saved_searches,
     search,
@@ -36,7 +37,17 @@ from tests.web import BrightnessNetwork, FixedEmbedder, rest
 
 ROUTES = [
     route
-    for module in (collections, search, objects, detectors, saved_searches, exports, tiles, jobs)
+    for module in (
+        collections,
+        search,
+        objects,
+        object_searches,
+        detectors,
+        saved_searches,
+        exports,
+        tiles,
+        jobs,
+    )
     for route in module.router.routes
     if isinstance(route, APIRoute)
 ]
@@ -201,7 +212,7 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("GET", f"{BAY}/object-marks/abcd1234")
     shown = {"scene": table.scene_ids[0], "col": 40, "row": 40, "side": 20}
     ask("GET", f"{BAY}/objects/picture", params=shown)
-    # Without cells and detectors; tests/web/test_objects.py has some.
+    # Without cells, saved searches and detectors; tests/web/test_objects.py has some.
     ask("GET", "/api/detectors")
     trained = {"title": "Squares", "collection": "bay", "at": [lon, lat]}
     ask("POST", "/api/detectors", 400, json=trained)
@@ -215,6 +226,16 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("POST", f"{BAY}/objects/export", 404, json={"at": [lon, lat]})
     ask("GET", f"{BAY}/score-map.tif?token=none", 404)
     ask("GET", f"{BAY}/objects/score-map/none/{table.scene_ids[0]}/0/0/0.png", 404)
+
+    kept = f"{BAY}/object-searches"
+    ask("GET", kept)
+    ask("POST", kept, 404, json={"at": [lon, lat]})
+    ask("GET", f"{kept}/none", 404)
+    ask("PATCH", f"{kept}/none", 404, json={"note": "Seen"})
+    ask("DELETE", f"{kept}/none", 404)
+    ask("POST", f"{kept}/none/marks", 404, json={"object": "none", "mark": "good"})
+    ask("GET", f"{kept}/none/compare?with=none", 404)
+    ask("GET", f"{kept}/none/export", 404)
 
     ask("GET", f"{BAY}/chips/nosuch.png", 404)
     ask("POST", f"{BAY}/changes", 400, json=starts[0])  # of one date; tests/search has two

@@ -81,7 +81,7 @@ export function createObjectActions({ store, service, data }) {
 
   async function listDetectors() {
     try {
-      set({ detectors: (await service.detectors()).filter((each) => !each.error) });
+      set({ detectors: await service.detectors() });
     } catch (problem) {
       set({ problem });
     }

@@ -1,0 +1,328 @@
+"""Saved object searches and their review.
+
+    collections/<name>/object-searches/<id>.json    recipe, objects, marks, notes
+
+The objects are kept, not only the recipe, so that a saved search reopens as it was, even after the
+collection grew or its cells were dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.dates import now
+from pipeline.errors import DamagedError, NotFoundError, QueryError
+from pipeline.files import exclusive, read_versioned, write_versioned
+from pipeline.model.cells import CellIdentity
+from pipeline.objects.objects import FoundObject
+from pipeline.objects.recipe import ObjectRecipe
+from pipeline.search.review import MARKS, SKIP
+from pipeline.search.saved import LONGEST_NAME, LONGEST_NOTE
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+    from pipeline.objects.service import ObjectOutcome
+
+#: Version of a saved object search's file.
+SCHEMA = 1
+#: Maximum number of objects that are kept.
+MOST_KEPT = 10_000
+_ID = re.compile(r"[0-9a-f]{12}")
+_REMEDY = "Delete it and save the search again"
+_TEXTS = ("id", "collection", "scene_id", "mark")
+_NUMBERS = ("score", "lon", "lat", "width_m", "height_m", "col", "row", "width", "height")
+
+
+@dataclass(frozen=True)
+class SavedObjects:
+    """A saved object search.
+
+    Attributes:
+        id: Twelve hex digits.
+        name: Given by the user.
+        recipe: How to repeat it.
+        query: What was looked for, in words.
+        object_size: Size of the thing in metres.
+        trained: Whether marks trained the ranking.
+        found: Number of objects that the search had; more than `objects` if k was smaller.
+        model: What made the cells.
+        objects: The objects, best first.
+        created: ISO 8601 UTC.
+        updated: ISO 8601 UTC.
+        note: Note on the search.
+        marks: "good", "bad" or "skip" by object id, in the order of marking.
+        notes: Notes on objects, by object id.
+    """
+
+    id: str
+    name: str
+    recipe: ObjectRecipe
+    query: str
+    object_size: float
+    trained: bool
+    found: int
+    model: CellIdentity
+    objects: tuple[FoundObject, ...]
+    created: str
+    updated: str = ""
+    note: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reviewed(self) -> int:
+        """Number of objects marked good or bad."""
+        return sum(mark != SKIP for mark in self.marks.values())
+
+    def marked(self) -> tuple[FoundObject, ...]:
+        """The objects with their marks."""
+        return tuple(replace(each, mark=self.marks.get(each.id, "")) for each in self.objects)
+
+
+class ObjectSearches:
+    """The saved object searches of one collection."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the saved searches."""
+        return self.collection.path / "object-searches"
+
+    def save(self, name: str, outcome: ObjectOutcome) -> SavedObjects:
+        """Save a search; marks of its objects are the review's first.
+
+        Args:
+            name: Its name; if empty, what was looked for.
+            outcome: The search that was run.
+
+        Raises:
+            QueryError: If the name is too long, or the objects are too many.
+            StorageError: If it cannot be written.
+        """
+        objects = outcome.result.objects
+        if len(objects) > MOST_KEPT:
+            raise QueryError(
+                f"A saved search keeps at most {MOST_KEPT:,} objects",
+                where=f"{len(objects):,}",
+                remedy="Ask for a minimum score or a smaller number, or export them instead",
+            )
+        saved = SavedObjects(
+            id=secrets.token_hex(6),
+            name=_text(name, LONGEST_NAME) or outcome.label,
+            recipe=outcome.recipe,
+            query=outcome.label,
+            object_size=outcome.result.ranking.size_m,
+            trained=outcome.result.ranking.trained,
+            found=outcome.result.found,
+            model=outcome.model,
+            objects=tuple(replace(each, mark="") for each in objects),
+            created=now(),
+            updated=now(),
+            marks={each.id: each.mark for each in objects if each.mark},
+        )
+        with self._changing():
+            self._write(saved)
+        return saved
+
+    def all(self) -> list[SavedObjects]:
+        """All saved searches, the latest first; damaged ones are left out."""
+        searches = []
+        for path in self.folder.glob("*.json"):
+            if _ID.fullmatch(path.stem):
+                try:
+                    searches.append(self.get(path.stem))
+                except (DamagedError, NotFoundError):
+                    continue
+        return sorted(searches, key=lambda saved: (saved.created, saved.id), reverse=True)
+
+    def get(self, search_id: str) -> SavedObjects:
+        """One saved search, its objects as they were.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+            NewerError: If a newer version wrote it.
+            DamagedError: If its file cannot be read.
+        """
+        path = self._path(search_id)
+        content = read_versioned(path, newest=SCHEMA, what="A saved object search", remedy=_REMEDY)
+        try:
+            return _saved(content)
+        except (
+            AttributeError,
+            KeyError,
+            OverflowError,
+            TypeError,
+            ValueError,
+            QueryError,
+        ) as error:
+            raise DamagedError(
+                "A saved object search is damaged", where=path, remedy=_REMEDY
+            ) from error
+
+    def change(
+        self, search_id: str, *, name: str | None = None, note: str | None = None
+    ) -> SavedObjects:
+        """Change the name or the note of a saved search.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+            QueryError: If the name is empty, or either is too long.
+        """
+        if name is not None and not _text(name, LONGEST_NAME):
+            raise QueryError("A saved search needs a name", remedy="Give one")
+
+        def changed(saved: SavedObjects) -> SavedObjects:
+            return replace(
+                saved,
+                name=saved.name if name is None else _text(name, LONGEST_NAME),
+                note=saved.note if note is None else _text(note, LONGEST_NOTE),
+            )
+
+        return self._change(search_id, changed)
+
+    def review(
+        self, search_id: str, found: str, *, mark: str | None = None, note: str | None = None
+    ) -> SavedObjects:
+        """Mark an object, or keep a note on it.
+
+        Args:
+            search_id: The saved search.
+            found: Id of the object.
+            mark: "good", "bad" or "skip"; "" removes the mark, None leaves it.
+            note: "" removes the note, None leaves it.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+            QueryError: If there is no such mark or object, or the note is too long.
+        """
+        if mark and mark not in MARKS:
+            raise QueryError("No such mark", where=mark[:40], remedy=f"Use {', '.join(MARKS)}")
+
+        def changed(saved: SavedObjects) -> SavedObjects:
+            if not any(found == each.id for each in saved.objects):
+                raise QueryError(
+                    "This object is not in the saved search",
+                    where=found[:40],
+                    remedy="Reload the page",
+                )
+            marks = saved.marks if mark is None else _with(saved.marks, found, mark)
+            text = None if note is None else _text(note, LONGEST_NOTE)
+            notes = saved.notes if text is None else _with(saved.notes, found, text)
+            return replace(saved, marks=marks, notes=notes)
+
+        return self._change(search_id, changed)
+
+    def delete(self, search_id: str) -> None:
+        """Delete a saved search permanently.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+        """
+        with self._changing():
+            self._path(search_id).unlink()
+
+    def _path(self, search_id: str) -> Path:
+        path = self.folder / f"{search_id}.json"
+        if not (_ID.fullmatch(search_id) and path.is_file()):
+            raise NotFoundError(
+                "No saved object search has this id",
+                where=search_id[:40],
+                remedy="It may have been deleted; list those that are left",
+            )
+        return path
+
+    def _change(
+        self, search_id: str, change: Callable[[SavedObjects], SavedObjects]
+    ) -> SavedObjects:
+        with self._changing():
+            saved = replace(change(self.get(search_id)), updated=now())
+            self._write(saved)
+        return saved
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Lock for writing and deleting, so that no write restores what was deleted."""
+        if not self.collection.path.is_dir():
+            raise NotFoundError("The collection was deleted meanwhile", where=self.collection.name)
+        with exclusive(self.folder / ".mutex"):
+            yield
+
+    def _write(self, saved: SavedObjects) -> None:
+        plain = {each.name: getattr(saved, each.name) for each in fields(saved)}
+        plain |= {
+            "recipe": saved.recipe.to_dict(),
+            "model": saved.model.to_dict(),
+            "objects": [_plain(each) for each in saved.objects],
+        }
+        write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
+
+
+def _plain(found: FoundObject) -> dict[str, Any]:
+    pixels = {key: round(getattr(found, key), 2) for key in ("col", "row", "width", "height")}
+    return {**found.to_dict(), **pixels}
+
+
+def _saved(content: Mapping[str, Any]) -> SavedObjects:
+    """The saved search of a file's content; raises what wrong content makes."""
+    saved = SavedObjects(
+        **{
+            **content,
+            "recipe": ObjectRecipe.from_fields(content["recipe"], start=False),
+            "model": CellIdentity.from_dict(content["model"]),
+            "objects": tuple(map(_object, content["objects"])),
+        }
+    )
+    texts = (saved.id, saved.name, saved.query, saved.created, saved.updated, saved.note)
+    reviewed = [
+        text for each in (saved.marks, saved.notes) for item in each.items() for text in item
+    ]
+    if not all(isinstance(text, str) for text in (*texts, *reviewed)):
+        raise TypeError("a text is not a string")
+    if not math.isfinite(saved.object_size) or type(saved.found) is not int:
+        raise ValueError("a number")
+    return saved
+
+
+def _object(values: Mapping[str, Any]) -> FoundObject:
+    from shapely.geometry import shape
+
+    plain: dict[str, Any] = {key: float(values[key]) for key in _NUMBERS}
+    if not all(map(math.isfinite, plain.values())):
+        raise ValueError("a number is not finite")
+    plain |= {key: values[key] for key in _TEXTS}
+    if not all(isinstance(plain[key], str) for key in _TEXTS):
+        raise TypeError("a text is not a string")
+    chance, taken = values["probability"], values["datetime"]
+    return FoundObject(
+        rank=int(values["rank"]),
+        probability=None if chance is None else float(chance),
+        geometry=shape(values["geometry"]),
+        datetime=None if taken is None else str(taken),
+        **plain,
+    )
+
+
+def _with(known: Mapping[str, str], key: str, value: str) -> dict[str, str]:
+    """The texts with one set last, or removed where it is empty."""
+    others = {other: text for other, text in known.items() if other != key}
+    return {**others, key: value} if value else others
+
+
+def _text(text: str, longest: int) -> str:
+    if len(text.strip()) > longest:
+        raise QueryError(
+            f"The text is longer than {longest:,} characters",
+            where=text[:40],
+            remedy="Shorten it",
+        )
+    return text.strip()
