@@ -57,7 +57,7 @@ def ask(
         NotFoundError: If no scene has cells.
     """
     lacking: list[Scene] = []
-    maps = score_maps(collections, ranking, filters, progress, lacking.append)
+    maps = score_maps(collections, ranking, filters, progress, lacking.append, limit=CHOICE)
     if not maps:
         raise missing(collections[0], collections[0].manifest.title)
     hits: list[Hit] = []

@@ -58,10 +58,11 @@ def eligible_windows(
     Returns:
         bool, of the shape of the scene's score map.
     """
-    shape = mapped.inverse.shape
-    mask = np.ones(shape, bool)
     area = collection.manifest.area
     polygons = [area.geometry] if area else []
+    if filters is None and not polygons:
+        return None
+    mask = np.ones(mapped.inverse.shape, bool)
     if filters is not None and filters.within is not None:
         polygons.append(filters.within)
     for polygon in polygons:

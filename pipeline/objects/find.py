@@ -161,8 +161,9 @@ def _expanded(
     """The ranking of few examples: their mean, then their best hits as further examples."""
     query = normalise(vectors.good.mean((0, 1)))
     plain = Ranking(ObjectModel(query, 0.0), size)
-    found = score_maps(collections, plain, progress=progress)
-    answers = [(scored, tops_of(scored, plain, EXPANSION + len(spots))) for scored in found]
+    most = EXPANSION + len(spots)
+    found = score_maps(collections, plain, progress=progress, limit=most)
+    answers = [(scored, tops_of(scored, plain, most)) for scored in found]
     scores = np.concatenate([tops.scores for _, tops in answers])
     numbers = np.repeat(np.arange(len(answers)), [len(tops) for _, tops in answers])
     places = np.concatenate([np.arange(len(tops)) for _, tops in answers])

@@ -1,7 +1,8 @@
 """The open object cells of collections: mapped into memory, with the lengths of their windows.
 
 The lengths do not depend on a query.  They are computed once and kept beside the cells, as
-`lengths-<stamp>.npy`, which is derived: a missing or damaged one is made again.
+`lengths-<stamp>.npy`; those of the samples of very large scans as `samples-<stamp>.npy`.  Both are
+derived: a missing or damaged one is made again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +23,7 @@ from pipeline.collection.cell_files import scene_cells
 from pipeline.errors import NotFoundError, StorageError
 from pipeline.files import replacing
 from pipeline.model.cells import BEST_WIDTH, SCALES, identity_of
-from pipeline.objects import scan
+from pipeline.objects import scan, shortlist
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,11 +47,20 @@ class MappedCells:
         scene: The scene.
         cells: Its cells.
         inverse: float32, one over the length of each window; see `scan.inverse_lengths`.
+        folder: Where files derived from the cells are kept.
     """
 
     scene: Scene
     cells: SceneCells
     inverse: np.ndarray
+    folder: Path
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """float32, one over the length of each sample; see `shortlist.sample_lengths`."""
+        shape = (2, *shortlist.samples_shape(self.cells))
+        path = _derived_path(self.folder, "samples", self.cells)
+        return _derived(path, shape, lambda: shortlist.sample_lengths(self.cells))
 
     @property
     def scale(self) -> float:
@@ -104,13 +115,12 @@ def open_cells(collection: Collection, scene: Scene, scale: float) -> MappedCell
             _kept.move_to_end(key)
             return _kept[key]
     folder = cell_files.folder_of(collection.path, scene.id, scale)
-    digest = hashlib.sha256(repr(cells.stamp).encode()).hexdigest()[:16]
     inverse = _derived(
-        folder / f"lengths-{digest}.npy",
+        _derived_path(folder, "lengths", cells),
         scan.map_shape(cells),
         lambda: _lengths(cells),
     )
-    opened = MappedCells(scene, cells, inverse)
+    opened = MappedCells(scene, cells, inverse, folder)
     with _lock:
         _kept[key] = opened
         while len(_kept) > KEPT:
@@ -135,7 +145,12 @@ def _lengths(cells: SceneCells) -> np.ndarray:
     return scan.inverse_lengths(cells)
 
 
-def _derived(path: Path, shape: tuple[int, int], make: Callable[[], np.ndarray]) -> np.ndarray:
+def _derived_path(folder: Path, name: str, cells: SceneCells) -> Path:
+    digest = hashlib.sha256(repr(cells.stamp).encode()).hexdigest()[:16]
+    return folder / f"{name}-{digest}.npy"
+
+
+def _derived(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array of a derived file, which is made where it is missing or damaged.
 
     A search needs no file: where none can be written, the array is kept in memory.
@@ -152,7 +167,7 @@ def _derived(path: Path, shape: tuple[int, int], make: Callable[[], np.ndarray])
             np.save(file, made)
     except StorageError:
         return made
-    for other in path.parent.glob("lengths-*.npy"):
+    for other in path.parent.glob(f"{path.name.split('-')[0]}-*.npy"):
         if other != path:
             other.unlink(missing_ok=True)
     return made

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.errors import QueryError
-from pipeline.objects import scan
+from pipeline.objects import scan, shortlist
 from pipeline.objects.calibration import FEWEST
 from pipeline.objects.eligible import eligible_windows, scene_passes
 from pipeline.objects.notes import calibration_note, width_notes
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 APART = 0.6
 #: Windows of a scene that the second stage of a model ranks again.
 SECOND_STAGE = 4_000
+#: Note of an answer from scenes so large that only the promising tiles of them were scored.
+PARTIAL = (
+    "The most promising places were scored, not all: the first hits are the same, and weak ones "
+    "may be missing; a smaller area is scored whole"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +78,26 @@ class SceneScores(SceneCells):
     """The score map of one scene.
 
     Attributes:
-        logits: float32, of `scan.map_shape`: the first stage of the model; NaN where a window is
-            not scored.
+        ranking: Makes the map.
+        tiles: bool, of `shortlist.tiles_shape`: where objects are looked for; None for everywhere.
     """
 
-    logits: np.ndarray
+    ranking: Ranking
+    tiles: np.ndarray | None = None
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """float32, of `scan.map_shape`: the first stage of the model; NaN where not scored."""
+        return logits_of(self.mapped, self.ranking)
+
+    def logit_at(self, row: int, col: int) -> float:
+        """The logit of one window; NaN where it is not scored."""
+        if self.tiles is None:
+            return float(self.logits[row, col])
+        if not self.mapped.inverse[row, col]:
+            return float("nan")
+        vector = scan.window_vectors(self.mapped.cells, np.array([row]), np.array([col]))
+        return float(self.ranking.model.first(vector)[0])
 
     @property
     def scores(self) -> np.ndarray:
@@ -163,24 +184,54 @@ def score_maps(
     filters: Filters | None = None,
     progress: OnProgress = silent,
     lacking: Callable[[Scene], object] = lambda scene: None,
+    *,
+    limit: int | None = None,
+    spots: Sequence[Spot] = (),
 ) -> list[SceneScores]:
     """The score map of every scene that passes the filters and has cells.
 
     Args:
         collections: Where to look.
         ranking: How windows are ranked.
-        filters: Which scenes count.
+        filters: Which scenes count, and which of their windows may be found.
         progress: Called for every scene; may raise `Cancelled`.
         lacking: Called with every scene without cells.
+        limit: Number of objects wanted.  If scenes are very large, only the tiles that promise
+            them are looked at; None for whole maps.
+        spots: Examples, from which `filters.away` is measured.
     """
     scenes = opened(collections, ranking.size_m, filters, lacking)
+
+    def report(number: int) -> None:
+        title = scenes[number].mapped.scene.title
+        progress(Progress("Scanning", number, len(scenes), "scenes", title))
+
+    tiles: Sequence[np.ndarray] | None = None
+    if limit is not None and sum(s.mapped.inverse.size for s in scenes) > shortlist.WHOLE_UP_TO:
+        allowed = [eligible_windows(s.collection, s.mapped, filters, spots) for s in scenes]
+        tiles = shortlist.best_tiles(_promises(scenes, ranking, report), limit, allowed)
     maps = []
     for number, each in enumerate(scenes):
-        title = each.mapped.scene.title
-        progress(Progress("Scanning", number, len(scenes), "scenes", title))
-        maps.append(SceneScores(each.collection, each.mapped, logits_of(each.mapped, ranking)))
+        report(number)
+        if tiles is not None:
+            maps.append(SceneScores(each.collection, each.mapped, ranking, tiles[number]))
+            continue
+        maps.append(SceneScores(each.collection, each.mapped, ranking))
+        _ = maps[-1].logits  # scanned now, while progress is reported
     progress(Progress("Scanning", len(scenes), len(scenes), "scenes"))
     return maps
+
+
+def _promises(
+    scenes: Sequence[SceneCells], ranking: Ranking, report: Callable[[int], None]
+) -> list[np.ndarray]:
+    """What the tiles of each scene promise."""
+    promised = []
+    for number, each in enumerate(scenes):
+        report(number)
+        cells, samples = each.mapped.cells, each.mapped.samples
+        promised.append(shortlist.promises(cells, samples, ranking.model.weights))
+    return promised
 
 
 def logits_of(mapped: MappedCells, ranking: Ranking) -> np.ndarray:
@@ -200,13 +251,24 @@ def tops_of(
     """The best maxima of a scene's map, ranked by both stages of the model."""
     radius = radius_of(ranking, scored.mapped)
     most = max(limit, SECOND_STAGE) if ranking.model.kernel else limit
-    tops = scan.peaks(scored.logits, radius, most, eligible=eligible)
+    tops = _first_tops(scored, radius, most, eligible)
     if not ranking.model.kernel or not len(tops):
         return tops
     vectors = scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols)
     logits = ranking.model.logits(vectors, tops.scores)
     order = np.argsort(-logits, kind="stable")[:limit]
     return scan.Peaks(tops.rows[order], tops.cols[order], logits[order])
+
+
+def _first_tops(
+    scored: SceneScores, radius: float, most: int, eligible: np.ndarray | None
+) -> Peaks:
+    """The best maxima by the first stage of the model."""
+    if scored.tiles is None:
+        return scan.peaks(scored.logits, radius, most, eligible=eligible)
+    mapped, model = scored.mapped, scored.ranking.model
+    place = (mapped.cells, mapped.inverse, model.weights, scored.tiles, radius, most)
+    return shortlist.peaks_in_tiles(*place, bias=model.bias, eligible=eligible)
 
 
 def rank(
@@ -242,7 +304,7 @@ def rank(
         DamagedError: If cells cannot be read.
     """
     lacking: list[Scene] = []
-    maps = score_maps(collections, ranking, filters, progress, lacking.append)
+    maps = score_maps(collections, ranking, filters, progress, lacking.append, limit=k, spots=spots)
     if not maps:
         raise missing(collections[0], collections[0].manifest.title)
     least = _least_logit(ranking, threshold, min_probability)
@@ -266,6 +328,8 @@ def rank(
     notes = width_notes([(each.collection, each.mapped) for each in maps], ranking.size_m)
     if ranking.trained and ranking.calibration is None:
         notes = (calibration_note(ranking.good, ranking.bad), *notes)
+    if any(scored.tiles is not None for scored in maps):
+        notes = (PARTIAL, *notes)
     return ObjectResult(tuple(objects), len(kept), ranking, tuple(spots), tuple(lacking), notes)
 
 
@@ -345,7 +409,7 @@ def _hits_at(
     scored: SceneScores, ranking: Ranking, window: tuple[int, int], allowed: np.ndarray | None
 ) -> list[Hit]:
     """A good example as a hit; none if its window is not scored, or filters exclude it."""
-    logit = scored.logits[window]
+    logit = scored.logit_at(*window)
     if not np.isfinite(logit) or (allowed is not None and not allowed[window]):
         return []
     if ranking.model.kernel:

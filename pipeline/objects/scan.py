@@ -17,6 +17,7 @@ it computes.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,8 +37,8 @@ WINDOW = 3
 TAPER = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32)
 #: A window with more than this share of its weight on cells without data is not scored.
 MOST_EMPTY = 0.5
-#: Cells multiplied at a time: their float32 copies fit a core's cache.
-_PIECE = 4096
+#: Cells multiplied at a time: their float32 copies stay in the cache.
+_PIECE = 8192
 #: Cells multiplied in one call of OpenBLAS.
 _BATCH = 128
 #: Windows along an edge of the tiles whose lengths are computed at a time.
@@ -68,8 +69,12 @@ class Peaks:
         return Peaks(self.rows[:count], self.cols[:count], self.scores[:count])
 
 
+_local = threading.local()
+
+
 @cache
-def _pool() -> ThreadPoolExecutor:
+def pool() -> ThreadPoolExecutor:
+    """The threads that scan."""
     return ThreadPoolExecutor(max(len(os.sched_getaffinity(0)), 1), thread_name_prefix="scan")
 
 
@@ -98,22 +103,27 @@ def inverse_lengths(cells: SceneCells) -> np.ndarray:
             inverse[top:bottom, left : left + _TILE] = _inverse(part, cells.steps)
 
     if height and width:
-        list(_pool().map(band, range(0, height, _TILE)))
+        list(pool().map(band, range(0, height, _TILE)))
     return inverse
 
 
 def _inverse(codes: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """`inverse_lengths` of the windows of an array of codes (h, w, 64): (h - 2, w - 2)."""
     empty = codes[..., 0] == NO_DATA
-    values = codes.astype(np.float32)
-    values *= steps
-    values[empty] = 0
-    sums = window_sums(values)
+    sums = window_sums(cell_values(codes, steps))
     lengths = np.sqrt(np.einsum("...j,...j->...", sums, sums))
     scored = window_sums(empty.astype(np.float32)) <= MOST_EMPTY * TAPER.sum()
     inverse = np.zeros(lengths.shape, np.float32)
     np.divide(1, lengths, out=inverse, where=scored & (lengths > 0))
     return inverse
+
+
+def cell_values(codes: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """float32 (…, 64): components of cells by their codes; 0 without data."""
+    values = codes.astype(np.float32)
+    values *= steps
+    values[codes[..., 0] == NO_DATA] = 0
+    return values
 
 
 def score_map(
@@ -151,29 +161,38 @@ def cell_products(
         if check is not None:
             check()
         codes = block.codes[first:last]
-        found = _times(codes.reshape(-1, COMPONENTS), scaled).reshape(codes.shape[:2])
+        found = times(codes.reshape(-1, COMPONENTS), scaled).reshape(codes.shape[:2])
         top, columns = block.window.row, block.window.slices[1]
         into = products[top + first : top + last, columns]
         empty = codes[..., 0] == NO_DATA
         np.copyto(into, found, where=~empty)
 
-    list(_pool().map(multiply, _pieces(cells.blocks)))
+    list(pool().map(multiply, _pieces(cells.blocks)))
     return products
 
 
-def _times(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def times(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """float32 (n,): codes (n, 64) times weights (64,).
 
     In batches that are too small for OpenBLAS to start its own threads, which would compete with
     ours for the same cores.
     """
-    values = codes.astype(np.float32)
+    values = _buffer(len(codes))
+    np.copyto(values, codes)
     whole = len(values) // _BATCH * _BATCH
     found = np.empty(len(values), np.float32)
     batches = values[:whole].reshape(-1, _BATCH, COMPONENTS)
     np.matmul(batches, weights, out=found[:whole].reshape(-1, _BATCH))
     np.matmul(values[whole:], weights, out=found[whole:])
     return found
+
+
+def _buffer(count: int) -> np.ndarray:
+    """float32 (count, 64) of this thread: memory just used is still in the cache."""
+    kept = getattr(_local, "buffer", None)
+    if kept is None or len(kept) < count:
+        kept = _local.buffer = np.empty((max(count, _PIECE), COMPONENTS), np.float32)
+    return kept[:count]
 
 
 def _pieces(blocks: Sequence[CellBlock]) -> Iterator[tuple[CellBlock, int, int]]:
@@ -196,7 +215,7 @@ def _windows(products: np.ndarray, inverse: np.ndarray, bias: float) -> np.ndarr
         sums[part == 0] = np.nan
         scores[top:bottom] = sums
 
-    list(_pool().map(band, range(0, len(inverse), _BAND)))
+    list(pool().map(band, range(0, len(inverse), _BAND)))
     return scores
 
 
@@ -271,13 +290,9 @@ def peaks(
         tops &= eligible
     flat = np.flatnonzero(tops)
     values = scores.ravel()[flat]
-    # Most maxima lie under better ones: several times the limit are looked at, then all.
-    for most in (max(8 * limit, 4096), len(flat)):
-        found = _suppressed(scores.shape, flat, values, radius, limit, most)
-        if len(found) == limit or most >= len(flat):
-            break
+    found, kept = suppressed(scores.shape, flat, values, radius, limit)
     rows, cols = np.unravel_index(found, scores.shape)
-    return Peaks(rows, cols, scores.ravel()[found])
+    return Peaks(rows, cols, kept)
 
 
 def _local_maxima(scores: np.ndarray, threshold: float) -> np.ndarray:
@@ -299,8 +314,28 @@ def _local_maxima(scores: np.ndarray, threshold: float) -> np.ndarray:
         np.greater_equal(part[inner], best[inner], out=tops[top:bottom])
         tops[top:bottom] &= part[inner] >= max(threshold, np.finfo(np.float32).min)
 
-    list(_pool().map(band, range(0, height, _BAND)))
+    list(pool().map(band, range(0, height, _BAND)))
     return tops
+
+
+def suppressed(
+    shape: tuple[int, ...], flat: np.ndarray, values: np.ndarray, radius: float, limit: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The maxima that stay, best first, and their scores; of equal ones the first of the map.
+
+    Args:
+        shape: Of the map.
+        flat: int (n,), flat indices of the maxima, ascending.
+        values: float32 (n,), their scores.
+        radius: As in `peaks`.
+        limit: Maximum number.
+    """
+    # Most maxima lie under better ones: several times the limit are looked at, then all.
+    for most in (max(8 * limit, 4096), len(flat)):
+        kept = _suppressed(shape, flat, values, radius, limit, most)
+        if len(kept) == limit or most >= len(flat):
+            break
+    return flat[kept], values[kept]
 
 
 def _suppressed(
@@ -311,18 +346,18 @@ def _suppressed(
     limit: int,
     most: int,
 ) -> np.ndarray:
-    """The maxima that stay, best first; of equal ones the first in reading order."""
+    """Places in `flat` of the maxima that stay, best first."""
+    chosen = np.arange(len(flat))
     if most < len(flat):
         chosen = np.sort(np.argpartition(-values, most - 1)[:most])
-        flat, values = flat[chosen], values[chosen]
-    flat = flat[np.argsort(-values, kind="stable")]
+    chosen = chosen[np.argsort(-values[chosen], kind="stable")]
     reach = int(np.ceil(radius)) - 1
     if reach < 1:
-        return flat[:limit]
+        return chosen[:limit]
     taken = np.zeros(shape, bool)
-    rows, cols = (axis.tolist() for axis in np.unravel_index(flat, shape))
+    rows, cols = (axis.tolist() for axis in np.unravel_index(flat[chosen], shape))
     kept = []
-    for place, row, col in zip(flat.tolist(), rows, cols, strict=True):
+    for place, row, col in zip(chosen.tolist(), rows, cols, strict=True):
         if taken[row, col]:
             continue
         kept.append(place)
