@@ -182,7 +182,7 @@ def test_marks_survive_a_server_that_does_not_answer_and_a_reload(
     page.keyboard.press("ArrowRight")
     page.keyboard.press("g")
     until(page, "s.unsent === 1")
-    expect(page.get_by_text("1 marks not sent yet")).to_be_visible()
+    expect(page.get_by_text("1 mark not sent yet")).to_be_visible()
     page.unroute("**/object-marks/**")
     page.reload()
     wait(page, "() => window.lookalike?.store?.state.answered")

@@ -62,16 +62,16 @@ export function createObjectActions({ store, service, data }) {
   function forgetMarks() {
     queue.fresh();
     history = [];
-    set({ marks: new Map(), asked: [], judged: [], judging: false, saving: null });
+    set({ marks: new Map(), asked: [], judged: [], judging: false, exhausted: false, saving: null });
   }
 
   async function askMore() {
     const n = 10;
-    set({ busy: 'Choosing what to judge' });
+    set({ busy: 'Choosing what to judge', exhausted: false });
     try {
       await queue.flushed();
       const { objects } = await service.ask(recipe(), n);
-      set({ asked: objects });
+      set({ asked: objects, exhausted: !objects.length });
     } catch (problem) {
       set({ problem, judging: false });
     } finally {
@@ -196,7 +196,7 @@ export function createObjectActions({ store, service, data }) {
     mark(index, label) {
       const found = state.shown[index];
       if (!found) return;
-      const before = state.marks.get(placeKey(found)) ?? '';
+      const before = state.marks.get(placeKey(found));
       put(found, before === label ? '' : label);
       history.push([found, before]);
     },
@@ -241,11 +241,12 @@ export function createObjectActions({ store, service, data }) {
 
   function put(found, label) {
     const marks = new Map(state.marks);
-    if (label) marks.set(placeKey(found), label);
-    else marks.delete(placeKey(found));
+    // A mark taken back is kept as empty: the object itself still carries the one of its search.
+    if (label === undefined) marks.delete(placeKey(found));
+    else marks.set(placeKey(found), label);
     show({ marks });
     const { lon, lat, width_m, height_m, scene_id } = found;
-    queue.add({ lon, lat, width_m, height_m, scene_id, label });
+    queue.add({ lon, lat, width_m, height_m, scene_id, label: label ?? '' });
     remember(false);
   }
 

@@ -2,7 +2,7 @@
 import { penOf } from '../../shared/canvas.js';
 import { collectionChoice } from '../../shared/collection_choice.js';
 import { h, icon } from '../../shared/dom.js';
-import { formatScore } from '../../shared/format.js';
+import { formatScore, plural } from '../../shared/format.js';
 import { createNotes } from '../../shared/notes.js';
 import { modeChoice } from '../mode_choice.js';
 import { detectorMenu } from './detectors.js';
@@ -87,7 +87,7 @@ function drawSpread(canvas, { objects, minScore }) {
 function unsent(store) {
   const words = h('span', { class: 'lk-busy', role: 'status' });
   store.watch(['unsent'], (state) => {
-    words.textContent = state.unsent ? `${state.unsent} marks not sent yet` : '';
+    words.textContent = state.unsent ? `${plural(state.unsent, 'mark')} not sent yet` : '';
   });
   return words;
 }

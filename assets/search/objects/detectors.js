@@ -59,6 +59,7 @@ export function savePanel(saving, counts, actions) {
       event.preventDefault();
       if (title.value.trim()) actions.train(title.value.trim());
     };
+    title.addEventListener('keydown', ({ key }) => key === 'Escape' && actions.cancelSaving());
     setTimeout(() => title.focus());
     return h('span', { class: 'lk-saving' }, h('form', { onsubmit: submit }, title, h('button', { class: 'lk-button lk-primary', type: 'submit' }, 'Save')));
   }

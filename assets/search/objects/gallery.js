@@ -20,7 +20,7 @@ export function createObjectGallery(context) {
   pane.replaceChildren(head, tray, bar, list, pager);
   const stops = [
     store.watch(['answer', 'examples', 'objects', 'detector'], (state) => drawHead(head, state, context)),
-    store.watch(['judging', 'asked', 'judged', 'marks'], (state) => drawTray(tray, state, context)),
+    store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => drawTray(tray, state, context)),
     store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks'], (state) => drawList(list, pager, state, context)),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
@@ -66,7 +66,7 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
   const lower = shown.length
     ? null
     : h('button', { class: 'lk-button', type: 'button', onclick: () => actions.setMinScore(0, true) }, 'Lower the minimum score');
-  const counts = [...marks.values()];
+  const counts = [...marks.values()].filter(Boolean);
   const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', 'aria-pressed': String(hideMarked), onclick: () => actions.toggle('hideMarked') }, 'Hide marked');
   return bar.replaceChildren(
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),

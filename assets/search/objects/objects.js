@@ -15,7 +15,7 @@ const INITIAL = {
   shown: [], // those of at least `minScore` that are not hidden
   answer: null, // what else the server said
   minScore: 0,
-  marks: new Map(), // id → good | bad
+  marks: new Map(), // place → good | bad | skip, or empty where one was taken back
   hideMarked: false,
   page: 0, // of the gallery
   selected: -1, // place in `shown`
@@ -23,6 +23,7 @@ const INITIAL = {
   drawing: '', // what is being drawn on the map
   asked: [], // windows to judge next
   judging: false, // whether the tray is open
+  exhausted: false, // whether nothing is left to judge
   judged: [], // windows that were judged in the tray, for undo
   detector: null, // { name, title } of the detector that is applied
   detectors: [], // every one that is kept

@@ -2,7 +2,7 @@
 import { h, icon } from '../../shared/dom.js';
 import { formatPlace } from '../../shared/format.js';
 
-export function drawTray(tray, { judging, asked, judged, marks }, { actions, service, map }) {
+export function drawTray(tray, { judging, asked, judged, marks, exhausted }, { actions, service, map }) {
   tray.hidden = !judging;
   if (!judging) return tray.replaceChildren();
   const [found] = asked;
@@ -22,7 +22,9 @@ export function drawTray(tray, { judging, asked, judged, marks }, { actions, ser
       ? h('figure', { class: 'lk-tray-picture' },
           h('img', { src: service.picture(found, 2.5, 320), alt: `The place at ${formatPlace(found.lon, found.lat)}`, width: 320, height: 320 }),
           h('span', { class: 'lk-tray-window', 'aria-hidden': 'true' }))
-      : h('div', { class: 'lk-skeleton lk-tray-picture', 'aria-hidden': 'true' }),
+      : exhausted
+        ? h('p', { class: 'lk-muted', role: 'status' }, 'Nothing is left to judge.')
+        : h('div', { class: 'lk-skeleton lk-tray-picture', 'aria-hidden': 'true' }),
     h('div', { class: 'lk-row' },
       act('good', 'Good', 'G', 'good'),
       act('bad', 'Bad', 'B', 'bad'),

@@ -1,0 +1,59 @@
+// Marks of objects: taken back, undone, and asked for.
+import './page.mjs';
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { createObjectActions } from '../../assets/search/objects/actions.js';
+import { markOf } from '../../assets/search/objects/place_marks.js';
+import { createStore } from '../../assets/shared/store.js';
+
+globalThis.localStorage ??= globalThis.sessionStorage;
+
+const found = { lon: 1, lat: 2, width_m: 4, height_m: 4, scene_id: 's', score: 0.9, mark: 'good' };
+
+// Object search whose answer holds one object; `sent` are the labels that reached the server.
+function page(asked = []) {
+  const sent = [];
+  const service = {
+    mark: async (_, marks) => sent.push(...marks.map((mark) => mark.label)),
+    ask: async () => ({ objects: asked }),
+  };
+  const store = createStore({
+    examples: [], objects: [found], shown: [found], minScore: 0, marks: new Map(), asked: [],
+    judged: [], judging: false, exhausted: false, hideMarked: false, detector: null, unsent: 0,
+  });
+  const data = { collection: { name: 'ponds', scenes: [] } };
+  const actions = createObjectActions({ store, service, data });
+  const mark = () => markOf(found, store.state.marks);
+  return { actions, sent, mark, state: store.state };
+}
+
+test('a mark that the answer already carries can be taken back', async () => {
+  const { actions, mark, sent } = page();
+  actions.mark(0, 'good');
+  await actions.mark(0, 'good');
+  assert.equal(mark(), '');
+  await new Promise(setImmediate);
+  assert.deepEqual(sent, ['good', '']);
+});
+
+test('undo leads back through each mark to that of the answer', () => {
+  const { actions, mark } = page();
+  actions.mark(0, 'bad');
+  actions.mark(0, 'bad');
+  assert.equal(mark(), '');
+  actions.undo();
+  assert.equal(mark(), 'bad');
+  actions.undo();
+  assert.equal(mark(), 'good');
+});
+
+test('the tray says when nothing is left to judge', async () => {
+  const none = page();
+  await none.actions.openTray();
+  assert.ok(none.state.exhausted);
+  const some = page([found]);
+  await some.actions.openTray();
+  assert.ok(!some.state.exhausted);
+  assert.deepEqual(some.state.asked, [found]);
+});
