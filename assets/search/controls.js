@@ -1,9 +1,10 @@
 // The slim row above the map.
 import { collectionChoice } from '../shared/collection_choice.js';
-import { h, icon, iconButton } from '../shared/dom.js';
+import { h, icon } from '../shared/dom.js';
 import { formatScore } from '../shared/format.js';
 import { createNotes } from '../shared/notes.js';
 import { DEFAULT_K } from '../shared/recipe.js';
+import { helpButton } from './help.js';
 import { drawHistogram } from './histogram.js';
 import { modeChoice } from './mode_choice.js';
 
@@ -91,11 +92,6 @@ function filterButton(store, actions) {
     number.textContent = String(active);
   });
   return button;
-}
-
-function helpButton(store) {
-  const look = { class: 'lk-ghost lk-help-button' };
-  return iconButton('help', 'Keyboard shortcuts and help (?)', () => store.set({ help: true }), look);
 }
 
 function pictureButton(actions) {

@@ -1,7 +1,7 @@
 // The keys, and what can be done with the pointer.
 import { h, iconButton } from '../shared/dom.js';
 
-const KEYS = [
+const PLACE_KEYS = [
   [['←', '↑', '↓', '→'], 'Step through results, or through chips before a search'],
   [['Enter'], 'Search from the selected result or the chip under the cursor'],
   [['E'], 'Add the result to the query as an example, or remove it (also Shift+click)'],
@@ -19,7 +19,20 @@ const KEYS = [
   [['Esc'], 'Clear'],
 ];
 
-export function createHelp({ store, root }) {
+const PLACE_NOTES = [
+  'Scores say how similar a place is to the query; 1 is identical. After Refine, the order ' +
+    'follows your marks: scores and the heatmap are measured against the query moved towards ' +
+    'good and away from bad examples, so scores need not decrease down the list.',
+  'Double-click a result to zoom to it. The address of the page is a link to the whole search.',
+];
+
+export function helpButton(store) {
+  const look = { class: 'lk-ghost lk-help-button' };
+  return iconButton('help', 'Keyboard shortcuts and help (?)', () => store.set({ help: true }), look);
+}
+
+// The store's `help` says whether the dialog is open.
+export function createHelp({ store, root }, shortcuts = PLACE_KEYS, notes = PLACE_NOTES) {
   const close = () => store.set({ help: false });
   const dialog = h(
     'dialog',
@@ -34,18 +47,11 @@ export function createHelp({ store, root }) {
     h(
       'dl',
       {},
-      ...KEYS.map(([keys, words]) =>
+      ...shortcuts.map(([keys, words]) =>
         h('div', {}, h('dt', {}, ...keys.map((key) => h('kbd', {}, key))), h('dd', {}, words)),
       ),
     ),
-    h(
-      'p',
-      { class: 'lk-muted' },
-      'Scores say how similar a place is to the query; 1 is identical. After Refine, the order ' +
-        'follows your marks: scores and the heatmap are measured against the query moved towards ' +
-        'good and away from bad examples, so scores need not decrease down the list.',
-    ),
-    h('p', { class: 'lk-muted' }, 'Double-click a result to zoom to it. The address of the page is a link to the whole search.'),
+    ...notes.map((words) => h('p', { class: 'lk-muted' }, words)),
   );
   dialog.addEventListener('click', (event) => event.target === dialog && close());
   root.append(dialog);

@@ -191,6 +191,15 @@ def test_marks_survive_a_server_that_does_not_answer_and_a_reload(
 
 def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:
     page = opened(app, visit)
+    step = page.get_by_text("Step through objects")
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(step).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(step).to_be_hidden()
+    page.keyboard.press("?")
+    expect(step).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(step).to_be_hidden()
     page.get_by_role("button", name="Place", exact=True).click()
     wait(page, "() => window.lookalike?.store?.state.footprints")
     expect(page.get_by_role("button", name="Filters")).to_be_visible()

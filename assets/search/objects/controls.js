@@ -4,6 +4,7 @@ import { collectionChoice } from '../../shared/collection_choice.js';
 import { h, icon } from '../../shared/dom.js';
 import { formatScore, plural } from '../../shared/format.js';
 import { createNotes } from '../../shared/notes.js';
+import { helpButton } from '../help.js';
 import { modeChoice } from '../mode_choice.js';
 import { detectorMenu } from './detectors.js';
 
@@ -33,6 +34,7 @@ export function createObjectControls(context) {
     detectorMenu(context),
     exportMenu(store, actions),
     clearButton(store, actions),
+    helpButton(store),
   );
   return notes;
 }

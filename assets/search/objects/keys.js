@@ -28,10 +28,12 @@ export function listenToObjectKeys({ store, actions, map }) {
     u: () => actions.undo(),
     h: () => actions.toggle('scoreMap'),
     x: () => map.draw('box'),
+    '?': () => store.set({ help: !store.state.help }),
     Escape: () => (store.state.drawing ? map.stopDrawing() : actions.clear()),
   };
   const press = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || inField(event)) return;
+    if (store.state.help && event.key !== '?') return; // the dialog closes itself
     const known = store.state.judging ? { ...acts, ...tray } : acts;
     const act = known[event.key] ?? known[event.key.toLowerCase()];
     if (!act) return;

@@ -1,9 +1,11 @@
 // Object search on the Search page: one click on a thing, and every thing like it is on the map.
 import { expose } from '../../shared/idle.js';
 import { createStore } from '../../shared/store.js';
+import { createHelp } from '../help.js';
 import { createObjectActions } from './actions.js';
 import { createObjectControls } from './controls.js';
 import { createObjectGallery } from './gallery.js';
+import { OBJECT_KEYS, OBJECT_NOTES } from './help.js';
 import { listenToObjectKeys } from './keys.js';
 import { createObjectMap } from './map.js';
 import { createObjectService } from './service.js';
@@ -28,6 +30,7 @@ const INITIAL = {
   detector: null, // { name, title } of the detector that is applied
   detectors: [], // every one that is kept
   saving: null, // { state: asking | saving | done, name } of a detector
+  help: false, // whether the shortcuts are shown
   scoreMap: false, // whether the score map is drawn
   busy: '', // what is being waited for, in words
   problem: null,
@@ -47,6 +50,7 @@ export function startObjects(root, data, onCollection, onMode) {
     createObjectControls(context),
     createObjectGallery(context),
     listenToObjectKeys(context),
+    createHelp(context, OBJECT_KEYS, OBJECT_NOTES),
   ];
   context.actions.begin();
   root.dataset.state = 'live';
