@@ -99,7 +99,7 @@ class ObjectSearches:
         return self.collection.path / "object-searches"
 
     def save(self, name: str, outcome: ObjectOutcome) -> SavedObjects:
-        """Save a search; marks of its objects are the review's first.
+        """Save a search; its set of marks begins the review.
 
         Args:
             name: Its name; if empty, what was looked for.
@@ -116,6 +116,9 @@ class ObjectSearches:
                 where=f"{len(objects):,}",
                 remedy="Ask for a minimum score or a smaller number, or export them instead",
             )
+        # An example that was drawn is the question, not a judgement of the answer.
+        judged = outcome.recipe.marks is not None
+        marks = {each.id: each.mark for each in objects if each.mark and judged}
         saved = SavedObjects(
             id=secrets.token_hex(6),
             name=_text(name, LONGEST_NAME) or outcome.label,
@@ -128,7 +131,7 @@ class ObjectSearches:
             objects=tuple(replace(each, mark="") for each in objects),
             created=now(),
             updated=now(),
-            marks={each.id: each.mark for each in objects if each.mark},
+            marks=marks,
         )
         with self._changing():
             self._write(saved)

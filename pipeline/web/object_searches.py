@@ -131,7 +131,7 @@ def save_object_search(
     searches: OpenedSearches,
     body: Annotated[SaveObjectsBody, Depends(read(SaveObjectsBody))],
 ) -> ReopenedObjects:
-    """Run an object search and keep its objects, those of its examples with their marks."""
+    """Run an object search and keep its objects, with the marks of its set."""
     outcome = find_objects(served.open_collections, [searches.collection.name], body.recipe())
     return _reopened(served.open_collections, searches, searches.save(body.name, outcome))
 

@@ -189,6 +189,38 @@ def test_marks_survive_a_server_that_does_not_answer_and_a_reload(
     until(page, "s.unsent === 0 && s.marks.size === 1")
 
 
+def test_search_is_saved_reviewed_and_reopened_as_it_was(
+    app: App, home: Path, visit: Visit
+) -> None:
+    page = opened(app, visit)
+    click_map(page, *lonlat(home, PONDS[13]))
+    answered(page, 1)
+    shown = len(state(page, "shown"))
+    page.locator("summary", has_text="Saved").click()
+    page.get_by_label("Name of the search").fill("Ponds of the east")
+    page.keyboard.press("Enter")
+    until(page, "s.saved && s.answered === s.requestNumber")
+    cards = page.locator(".lk-object-cards li")
+    for place, verdict in ((1, "Good"), (2, "Bad")):
+        cards.nth(place).hover()
+        cards.nth(place).locator(".lk-verdict[data-kind=" + verdict.lower() + "]").click()
+    expect(page.get_by_text("50% good")).to_be_visible()
+    idle(page)
+
+    page.reload()
+    wait(page, "() => window.lookalike?.store?.state.saved")
+    until(page, "s.saved && s.shown.length === arg", shown)
+    assert state(page, "saved")["name"] == "Ponds of the east"
+    assert sorted(page.evaluate("() => [...lookalike.store.state.marks.values()]")) == [
+        "bad",
+        "good",
+    ]
+    expect(page.get_by_text("2 reviewed")).to_be_visible()
+    page.locator("summary", has_text="Saved").click()
+    page.get_by_role("button", name="Delete Ponds of the east").click()
+    until(page, "!s.kept.length && !s.saved")
+
+
 def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     step = page.get_by_text("Step through objects")

@@ -3,6 +3,7 @@ import { download } from '../../shared/download.js';
 import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
 import { createMarksQueue } from './marks_queue.js';
 import { markOf, placeKey } from './place_marks.js';
+import { stateOf } from './saved.js';
 
 export const MOST = 1000;
 
@@ -35,7 +36,7 @@ export function createObjectActions({ store, service, data }) {
     asking?.abort();
     asking = new AbortController();
     const number = state.requestNumber + 1;
-    set({ requestNumber: number, busy: 'Looking for objects', problem: null });
+    set({ requestNumber: number, busy: 'Looking for objects', problem: null, saved: null, precision: [] });
     remember(step);
     try {
       await queue.flushed();
@@ -89,11 +90,41 @@ export function createObjectActions({ store, service, data }) {
 
   function reopen() {
     const link = readObjectLink(name);
+    if (link.saved) return openSaved(link.saved, link.minScore, false);
     if (link.marks) queue.use(link.marks);
     const detector = link.detector && { name: link.detector, title: link.detector };
     set({ examples: link.examples, minScore: link.minScore, detector });
     if (link.examples.length || detector) restoreMarks(link).then(() => search(false));
     else show({ objects: [], answer: null });
+    return undefined;
+  }
+
+  async function listSaved() {
+    try {
+      set({ kept: await service.savedSearches() });
+    } catch (problem) {
+      set({ problem });
+    }
+  }
+
+  // The objects and marks of a saved search, as they were.
+  async function openSaved(id, minScore = 0, step = true) {
+    asking?.abort();
+    const number = state.requestNumber + 1;
+    set({ requestNumber: number, busy: 'Opening', problem: null });
+    try {
+      const opened = stateOf(await service.savedSearch(id));
+      forgetMarks();
+      if (opened.saved.recipe.marks) queue.use(opened.saved.recipe.marks);
+      const marked = opened.objects.filter((found) => found.mark);
+      const marks = new Map(marked.map((found) => [placeKey(found), found.mark]));
+      show({ ...opened, marks, minScore, page: 0, selected: -1, hovered: -1 });
+      remember(step);
+    } catch (problem) {
+      set({ problem, saved: null });
+    } finally {
+      if (state.requestNumber === number) set({ busy: '', answered: number });
+    }
   }
 
   // The marks of a link, which a reload takes up again.
@@ -111,6 +142,7 @@ export function createObjectActions({ store, service, data }) {
   const actions = {
     begin() {
       listDetectors();
+      listSaved();
       set({ size: keptSize(name) ?? data.object_size ?? data.collection.scenes[0]?.gsd * 64 });
       addEventListener('popstate', reopen);
       reopen();
@@ -157,6 +189,34 @@ export function createObjectActions({ store, service, data }) {
       if (!found) return;
       set({ judged: state.judged.slice(0, -1), asked: [found, ...state.asked] });
       put(found, '');
+    },
+    // Whether it was saved.
+    async saveSearch(title) {
+      set({ busy: 'Saving', problem: null });
+      try {
+        await queue.flushed();
+        const threshold = state.minScore || null;
+        const { search } = await service.saveSearch({ ...recipe(), threshold, outlines: true, name: title });
+        await listSaved();
+        await openSaved(search.id, state.minScore);
+        return true;
+      } catch (problem) {
+        set({ problem, busy: '' });
+        return false;
+      }
+    },
+    openSaved: (id) => openSaved(id),
+    async removeSaved({ id }) {
+      try {
+        await service.removeSearch(id);
+        if (state.saved?.id === id) {
+          set({ saved: null, precision: [] });
+          remember(false);
+        }
+        await listSaved();
+      } catch (problem) {
+        set({ problem });
+      }
     },
     saveDetector: () => set({ saving: { state: 'asking' } }),
     cancelSaving: () => set({ saving: null }),
@@ -207,14 +267,17 @@ export function createObjectActions({ store, service, data }) {
     clear() {
       asking?.abort();
       forgetMarks();
-      set({ examples: [], detector: null, busy: '', problem: null });
+      set({ examples: [], detector: null, saved: null, precision: [], busy: '', problem: null });
       show({ objects: [], answer: null, selected: -1, page: 0, minScore: 0 });
       remember(true);
     },
     async exportAs(format, geometry) {
       set({ busy: 'Exporting' });
       try {
-        const file = await service.file({ ...recipe(), format, geometry, threshold: state.minScore || null });
+        const least = state.minScore || null;
+        const file = state.saved
+          ? await service.savedFile(state.saved.id, { format, geometry, min: least ?? '' })
+          : await service.file({ ...recipe(), format, geometry, threshold: least });
         const named = /filename="?([^";]+)/.exec(file.headers.get('Content-Disposition') || '');
         download(await file.blob(), named?.[1] ?? `${name}-objects`);
       } catch (problem) {
@@ -239,6 +302,17 @@ export function createObjectActions({ store, service, data }) {
     },
   };
 
+  // The review of the saved search that is open.
+  async function reviewed(found, label) {
+    const { id } = state.saved;
+    try {
+      const { precision } = await service.review(id, found.id, label);
+      if (state.saved?.id === id) set({ precision });
+    } catch (problem) {
+      set({ problem });
+    }
+  }
+
   function put(found, label) {
     const marks = new Map(state.marks);
     // A mark taken back is kept as empty: the object itself still carries the one of its search.
@@ -247,6 +321,7 @@ export function createObjectActions({ store, service, data }) {
     show({ marks });
     const { lon, lat, width_m, height_m, scene_id } = found;
     queue.add({ lon, lat, width_m, height_m, scene_id, label: label ?? '' });
+    if (state.saved && state.objects.some((each) => each.id === found.id)) reviewed(found, label ?? '');
     remember(false);
   }
 

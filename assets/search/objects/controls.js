@@ -7,6 +7,7 @@ import { createNotes } from '../../shared/notes.js';
 import { helpButton } from '../help.js';
 import { modeChoice } from '../mode_choice.js';
 import { detectorMenu } from './detectors.js';
+import { savedMenu } from './saved.js';
 
 const FORMATS = [
   ['gpkg', 'GeoPackage'],
@@ -31,6 +32,7 @@ export function createObjectControls(context) {
     h('span', { class: 'lk-push' }),
     notes.busy,
     unsent(store),
+    savedMenu(context),
     detectorMenu(context),
     exportMenu(store, actions),
     clearButton(store, actions),

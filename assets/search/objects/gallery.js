@@ -7,6 +7,7 @@ import { stopAll } from '../../shared/stops.js';
 import { firstOf, onPage, pagesOf } from '../paging.js';
 import { savePanel } from './detectors.js';
 import { markOf } from './place_marks.js';
+import { precisionAt } from './saved.js';
 import { drawTray } from './tray.js';
 
 export function createObjectGallery(context) {
@@ -21,7 +22,7 @@ export function createObjectGallery(context) {
   const stops = [
     store.watch(['answer', 'examples', 'objects', 'detector'], (state) => drawHead(head, state, context)),
     store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => drawTray(tray, state, context)),
-    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging'], (state) => drawBar(bar, state, context)),
+    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'precision'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks'], (state) => drawList(list, pager, state, context)),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
   ];
@@ -56,7 +57,7 @@ function invitation({ collection }) {
   );
 }
 
-function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging }, { actions }) {
+function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging, precision }, { actions }) {
   bar.hidden = judging;
   if (!objects.length) return bar.replaceChildren();
   const below = objects.length - shown.length;
@@ -67,11 +68,13 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     ? null
     : h('button', { class: 'lk-button', type: 'button', onclick: () => actions.setMinScore(0, true) }, 'Lower the minimum score');
   const counts = [...marks.values()].filter(Boolean);
+  const estimate = precisionAt(precision, minScore);
   const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', 'aria-pressed': String(hideMarked), onclick: () => actions.toggle('hideMarked') }, 'Hide marked');
   return bar.replaceChildren(
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
       counts.length ? hide : null),
+    estimate ? h('p', { class: 'lk-muted', title: 'Estimated from the marks; fair if they are spread over the ranks' }, estimate) : null,
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,

@@ -24,10 +24,11 @@ export function readObjectLink(name, search = location.search) {
   }
   const minScore = Number.parseFloat(fields.get('min')) || 0;
   const detector = fields.get('detector') || null;
-  return { examples, minScore, marks: fields.get('marks') || null, detector };
+  const saved = fields.get('saved') || null;
+  return { examples, minScore, marks: fields.get('marks') || null, detector, saved };
 }
 
-export function writeObjectLink(name, { examples, minScore, detector }, set, step = false) {
+export function writeObjectLink(name, { examples, minScore, detector, saved }, set, step = false) {
   const fields = new URLSearchParams({ collection: name, mode: 'objects' });
   for (const { at, box, object_size: size, label } of examples) {
     if (box) fields.append('box', box.map((value) => +value.toFixed(7)).join());
@@ -39,6 +40,7 @@ export function writeObjectLink(name, { examples, minScore, detector }, set, ste
   if (minScore > 0) fields.set('min', minScore.toFixed(2));
   if (set) fields.set('marks', set);
   if (detector) fields.set('detector', detector.name);
+  if (saved) fields.set('saved', saved.id);
   sessionStorage.setItem(remembered(name), fields.toString());
   const address = `${location.pathname}?${fields}${location.hash}`;
   const known = address === location.pathname + location.search + location.hash;

@@ -29,6 +29,9 @@ const INITIAL = {
   judged: [], // windows that were judged in the tray, for undo
   detector: null, // { name, title } of the detector that is applied
   detectors: [], // every one that is kept
+  kept: [], // saved searches of this collection
+  saved: null, // the one that is open
+  precision: [], // of the one that is open, by score
   saving: null, // { state: asking | saving | done, name } of a detector
   help: false, // whether the shortcuts are shown
   scoreMap: false, // whether the score map is drawn

@@ -6,6 +6,7 @@ const json = readAs('json');
 export function createObjectService(base, name) {
   const root = `${location.origin}${base}/api/collections/${encodeURIComponent(name)}`;
   const detectors = `${location.origin}${base}/api/detectors`;
+  const kept = `${root}/object-searches`;
   const sent = (method, fields) => ({
     method,
     headers: { 'Content-Type': 'application/json' },
@@ -22,6 +23,12 @@ export function createObjectService(base, name) {
     upload: (file) => request(`${detectors}/file`, { method: 'POST', body: file }).then(json),
     detectorFile: (detector) => `${detectors}/${detector}/file.json`,
     file: (recipe) => request(`${root}/objects/export`, sent('POST', recipe)),
+    savedSearches: () => request(kept).then(json),
+    saveSearch: (recipe) => request(kept, sent('POST', recipe)).then(json),
+    savedSearch: (id) => request(`${kept}/${id}`).then(json),
+    removeSearch: (id) => request(`${kept}/${id}`, { method: 'DELETE' }),
+    review: (id, object, mark) => request(`${kept}/${id}/marks`, sent('POST', { object, mark })).then(json),
+    savedFile: (id, fields) => request(`${kept}/${id}/export?${new URLSearchParams(fields)}`),
     mark: (set, marks) => request(`${root}/object-marks/${set}`, sent('PUT', { marks })).then(json),
     marks: (set) => request(`${root}/object-marks/${set}`).then(json),
     makeCells: () =>
