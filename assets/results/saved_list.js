@@ -4,7 +4,7 @@ import { formatCount, formatDay, plural } from '../shared/format.js';
 import { keyOf } from './saved_searches.js';
 
 export async function showList({ body, data, saved, go, fail }) {
-  let { searches, refused, trashed } = await saved.all();
+  let [{ searches, refused, trashed }, objects] = await Promise.all([saved.all(), saved.objects()]);
   let chosen = [];
   const title = h('h1', {}, 'Results');
   const tools = h('div', { class: 'lk-row' });
@@ -14,9 +14,11 @@ export async function showList({ body, data, saved, go, fail }) {
   draw();
 
   function draw() {
-    list.replaceChildren(...searches.map(row));
+    const rows = [...searches.map((each) => [each, row]), ...objects.map((each) => [each, objectRow])];
+    rows.sort(([a], [b]) => b.created.localeCompare(a.created));
+    list.replaceChildren(...rows.map(([each, draw]) => draw(each)));
     rest.replaceChildren(
-      ...(searches.length ? [] : [emptyList(data)]),
+      ...(rows.length ? [] : [emptyList(data)]),
       ...refused.map(refusal),
       ...trashed.map((gone) => trashNote(gone, data)),
     );
@@ -79,8 +81,38 @@ export async function showList({ body, data, saved, go, fail }) {
     return item;
   }
 
+  // An object search opens on the Search page, where its objects are reviewed.
+  function objectRow(search) {
+    const fields = new URLSearchParams({ collection: search.collection, mode: 'objects', saved: search.id });
+    const href = `${location.origin}${data.base}/search?${fields}`;
+    const thumb = search.best
+      ? h('img', { src: saved.object(search.best), alt: '', width: 72, height: 72, class: 'lk-thumb' })
+      : h('span', { class: 'lk-thumb lk-skeleton' });
+    const facts = [search.collection_title, plural(search.objects, 'object'), formatDay(search.created)];
+    const item = h(
+      'li',
+      { class: 'lk-saved-row' },
+      searches.length > 1 ? h('span', { class: 'lk-tick' }) : null,
+      h(
+        'a',
+        { class: 'lk-open', href, target: '_self' },
+        thumb,
+        h(
+          'span',
+          { class: 'lk-saved-words' },
+          h('strong', {}, search.name),
+          h('span', { class: 'lk-muted' }, facts.join(' · ')),
+          search.note ? h('span', { class: 'lk-one-line' }, search.note) : null,
+        ),
+        progress({ reviewed: search.reviewed, hits: search.objects }),
+      ),
+      iconButton('trash', `Delete ${search.name}`, () => confirmDelete(item, search, saved.removeObjects)),
+    );
+    return item;
+  }
+
   // Asks in place; nothing is deleted before the answer.
-  function confirmDelete(item, search) {
+  function confirmDelete(item, search, removed = saved.remove) {
     const before = [...item.childNodes];
     const keep = h('button', { class: 'lk-button', type: 'button' }, 'Cancel');
     keep.onclick = () => item.replaceChildren(...before);
@@ -88,8 +120,9 @@ export async function showList({ body, data, saved, go, fail }) {
     remove.onclick = async () => {
       remove.disabled = true;
       try {
-        await saved.remove(search);
+        await removed(search);
         searches = searches.filter((other) => other !== search);
+        objects = objects.filter((other) => other !== search);
         chosen = chosen.filter((other) => other !== search);
         draw();
       } catch (refusal) {

@@ -17,6 +17,14 @@ export function createSavedSearches(base) {
   });
   return {
     all: () => request(`${api}/searches`).then(json),
+    objects: () => request(`${api}/object-searches`).then(json),
+    removeObjects: ({ collection: name, id }) =>
+      request(`${collection(name)}/object-searches/${id}`, { method: 'DELETE' }),
+    object: ({ collection: name, scene_id: scene, col, row, width, height }) => {
+      const side = Math.max(16, Math.round(1.25 * Math.max(width, height)));
+      const fields = new URLSearchParams({ scene, col, row, side, size: 144 });
+      return `${collection(name)}/objects/picture?${fields}`;
+    },
     open: (search) => request(one(search)).then(json),
     change: (search, fields) => request(one(search), send('PATCH', fields)).then(json),
     remove: (search) => request(one(search), { method: 'DELETE' }),

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from pipeline.collection.collection import Collection
 from pipeline.collection.names import proposed_name
-from pipeline.errors import NotFoundError, QueryError
+from pipeline.errors import LookalikeError, NotFoundError, QueryError
 from pipeline.export.formats import OBJECT_FORMATS, export, format_named
 from pipeline.export.object_findings import object_findings
 from pipeline.objects.comparison import compare
@@ -28,14 +28,26 @@ from pipeline.web.objects import ObjectAnswer, ObjectsBody
 from pipeline.web.responses import Answer, file
 from pipeline.web.saved_searches import PrecisionAnswer
 
-router = APIRouter(prefix="/api/collections/{name}/object-searches", tags=["Saved object searches"])
+router = APIRouter(tags=["Saved object searches"])
 
-ONE = "/{search}"
+ROOT = "/api/collections/{name}/object-searches"
+ONE = ROOT + "/{search}"
 SearchId = Annotated[str, Path(description="Id of the saved object search.")]
 _EXPORTED = file(*(made.media_type for made in OBJECT_FORMATS.values()))
 ObjectFormat = Annotated[
     str, Query(description="File format.", json_schema_extra={"enum": list(OBJECT_FORMATS)})
 ]
+
+
+class ObjectPlace(Answer):
+    """Where an object lies, to show its picture."""
+
+    collection: str
+    scene_id: str
+    col: float = Field(description="Centre in pixels of the scene.")
+    row: float = Field(description="Centre in pixels of the scene.")
+    width: float = Field(description="Size in pixels of the scene.")
+    height: float = Field(description="Size in pixels of the scene.")
 
 
 class BriefObjects(Answer):
@@ -55,6 +67,7 @@ class BriefObjects(Answer):
     objects: int = Field(description="Number of objects that are kept.")
     found: int = Field(description="Number of objects that the search had.")
     reviewed: int = Field(description="Of those kept, marked good or bad.")
+    best: ObjectPlace | None = Field(description="The best object; null if there is none.")
 
 
 class ObjectReview(Answer):
@@ -114,14 +127,27 @@ def searches_of(collection: Opened) -> ObjectSearches:
 OpenedSearches = Annotated[ObjectSearches, Depends(searches_of)]
 
 
-@router.get("", summary="List the saved object searches of a collection")
+@router.get("/api/object-searches", summary="List the saved object searches of every collection")
+def list_every_object_search(served: Served) -> list[BriefObjects]:
+    """The latest first; collections that cannot be opened are left out."""
+    briefs: list[BriefObjects] = []
+    for name in served.open_collections.library.names():
+        try:
+            collection = served.open_collections.collection(name)
+            briefs += [_brief(collection, saved) for saved in ObjectSearches(collection).all()]
+        except LookalikeError:
+            continue
+    return sorted(briefs, key=lambda brief: (brief.created, brief.id), reverse=True)
+
+
+@router.get(ROOT, summary="List the saved object searches of a collection")
 def list_object_searches(searches: OpenedSearches) -> list[BriefObjects]:
     """The latest first."""
     return [_brief(searches.collection, saved) for saved in searches.all()]
 
 
 @router.post(
-    "",
+    ROOT,
     status_code=201,
     summary="Find objects and save the search",
     openapi_extra=request_body(SaveObjectsBody),
@@ -270,6 +296,11 @@ def _present(
 
 
 def _brief(collection: Collection, saved: SavedObjects) -> BriefObjects:
+    best = None
+    if saved.objects:
+        first = saved.objects[0]
+        pixels = {key: round(getattr(first, key), 2) for key in ("col", "row", "width", "height")}
+        best = ObjectPlace(collection=first.collection, scene_id=first.scene_id, **pixels)
     return BriefObjects(
         id=saved.id,
         collection=collection.name,
@@ -285,6 +316,7 @@ def _brief(collection: Collection, saved: SavedObjects) -> BriefObjects:
         objects=len(saved.objects),
         found=saved.found,
         reviewed=saved.reviewed,
+        best=best,
     )
 
 

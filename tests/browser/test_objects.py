@@ -216,6 +216,10 @@ def test_search_is_saved_reviewed_and_reopened_as_it_was(
         "good",
     ]
     expect(page.get_by_text("2 reviewed")).to_be_visible()
+
+    page.goto(f"{app.url}/results")
+    page.get_by_role("link", name="Ponds of the east").click()
+    wait(page, "() => window.lookalike?.store?.state.saved")
     page.locator("summary", has_text="Saved").click()
     page.get_by_role("button", name="Delete Ponds of the east").click()
     until(page, "!s.kept.length && !s.saved")

@@ -66,6 +66,8 @@ def test_saved_search_reopens_as_it_was(
     assert again == saved
     (listed,) = client.get(KEPT).json()
     assert listed == saved["search"]
+    assert client.get("/api/object-searches").json() == [listed]
+    assert listed["best"]["scene_id"] == saved["objects"][0]["scene_id"]
     recipe = {**listed["recipe"], "k": 16}
     repeated = client.post("/api/collections/yard/objects", json=recipe).json()["objects"]
     assert [each["id"] for each in repeated] == [each["id"] for each in saved["objects"]]

@@ -229,6 +229,7 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
 
     kept = f"{BAY}/object-searches"
     ask("GET", kept)
+    ask("GET", "/api/object-searches")
     ask("POST", kept, 404, json={"at": [lon, lat]})
     ask("GET", f"{kept}/none", 404)
     ask("PATCH", f"{kept}/none", 404, json={"note": "Seen"})
