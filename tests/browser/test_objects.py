@@ -196,7 +196,7 @@ def test_search_is_saved_reviewed_and_reopened_as_it_was(
     click_map(page, *lonlat(home, PONDS[13]))
     answered(page, 1)
     shown = len(state(page, "shown"))
-    page.locator("summary", has_text="Saved").click()
+    page.get_by_title("Saved searches").click()
     page.get_by_label("Name of the search").fill("Ponds of the east")
     page.keyboard.press("Enter")
     until(page, "s.saved && s.answered === s.requestNumber")
@@ -220,7 +220,7 @@ def test_search_is_saved_reviewed_and_reopened_as_it_was(
     page.goto(f"{app.url}/results")
     page.get_by_role("link", name="Ponds of the east").click()
     wait(page, "() => window.lookalike?.store?.state.saved")
-    page.locator("summary", has_text="Saved").click()
+    page.get_by_title("Saved searches").click()
     page.get_by_role("button", name="Delete Ponds of the east").click()
     until(page, "!s.kept.length && !s.saved")
 

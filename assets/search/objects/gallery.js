@@ -74,7 +74,7 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
       counts.length ? hide : null),
-    estimate ? h('p', { class: 'lk-muted', title: 'Estimated from the marks; fair if they are spread over the ranks' }, estimate) : null,
+    ...(estimate ? [h('p', { class: 'lk-muted', title: 'Estimated from the marks; fair if they are spread over the ranks' }, estimate)] : []),
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,

@@ -8,7 +8,8 @@ export function savedMenu({ store, actions }) {
   const save = h('button', { class: 'lk-button lk-primary', type: 'submit' }, 'Save');
   const form = h('form', { class: 'lk-row' }, name, save);
   const list = h('div', { class: 'lk-kept' });
-  const summary = h('summary', { class: 'lk-button' }, icon('save'), 'Saved');
+  const title = 'Saved searches';
+  const summary = h('summary', { class: 'lk-button', title, 'aria-label': title }, icon('save'));
   const menu = h('details', { class: 'lk-choice' }, summary, h('div', { class: 'lk-choices lk-detectors' }, form, list));
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
@@ -38,7 +39,6 @@ function row(each, on, open, actions) {
     'div',
     { class: 'lk-detector' },
     h('button', { ...pressed, onclick: () => open(each) }, each.name),
-    h('span', { class: 'lk-muted' }, plural(each.objects, 'object')),
     iconButton('trash', `Delete ${each.name}`, () => actions.removeSaved(each)),
   );
 }
