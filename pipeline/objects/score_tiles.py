@@ -10,9 +10,10 @@ import hashlib
 import math
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,24 +42,34 @@ class KeptRanking:
         ranking: The ranking.
         low: Score drawn as 1.
         high: Score drawn as 255.
+        query: What was looked for, in words.
+        recipe: How to repeat the search, as JSON values.
     """
 
     ranking: Ranking
     low: float
     high: float
+    query: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 _rankings: OrderedDict[str, KeptRanking] = OrderedDict()
 _lock = threading.Lock()
 
 
-def keep(ranking: Ranking, low: float, high: float) -> str:
+def keep(
+    ranking: Ranking,
+    low: float,
+    high: float,
+    query: str = "",
+    recipe: Mapping[str, Any] | None = None,
+) -> str:
     """Keep a ranking; its token, the same for the same ranking and range."""
     model = ranking.model
     numbers = f"{model.bias} {ranking.size_m} {low} {high}"
     token = hashlib.sha256(model.weights.tobytes() + numbers.encode()).hexdigest()[:16]
     with _lock:
-        _rankings[token] = KeptRanking(ranking, low, high)
+        _rankings[token] = KeptRanking(ranking, low, high, query, recipe or {})
         _rankings.move_to_end(token)
         while len(_rankings) > KEPT:
             _rankings.popitem(last=False)

@@ -20,6 +20,7 @@ from pipeline.model.cells import identity_of
 from pipeline.objects import marks as mark_sets
 from pipeline.objects import score_tiles
 from pipeline.objects.objects import FoundObject, window_polygon
+from pipeline.objects.open_cells import missing, scales_of
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.scan import WINDOW
 from pipeline.objects.service import MOST_ASKED, ObjectOutcome, ask_objects, find_objects
@@ -215,13 +216,18 @@ def get_score_map(
     scene: Annotated[str, Query(description="Id of a scene; all if left out.")] = "",
 ) -> FileResponse:
     """The score of every window as GeoTIFF, of several scenes in a zip."""
+    found = score_tiles.kept(token)
     scenes = [scene] if scene else list(collection.scenes)
+    if not scene:
+        scenes = [each for each in scenes if scales_of(collection, collection.scenes[each])]
+    if not scenes:
+        raise missing(collection, collection.manifest.title)
     maps = [score_tiles.scores_of(collection, each, token) for each in scenes]
     provenance = Provenance.of(
         [collection],
         [mapped.scene for mapped, _ in maps],
-        query="objects",
-        recipe={},
+        query=found.query,
+        recipe=found.recipe,
         parameters={},
         model=identity_of(collection.manifest.model.weights_sha256),
     )
@@ -317,7 +323,9 @@ def _answer(outcome: ObjectOutcome, started: float) -> ObjectsAnswer:
         threshold=0.5,
         score_range=[low, high],
         histogram=counts.tolist(),
-        score_map=score_tiles.keep(result.ranking, low, high),
+        score_map=score_tiles.keep(
+            result.ranking, low, high, outcome.label, outcome.recipe.to_dict()
+        ),
         notes=list(result.notes),
         missing=[SceneWithoutCells(scene_id=s.id, title=s.title) for s in result.missing],
         milliseconds=round(1e3 * (time.perf_counter() - started), 1),

@@ -147,6 +147,7 @@ def test_export_and_score_map_open_in_other_programs(
     path.write_bytes(answer.content)
     with rasterio.open(path) as dataset:
         assert (dataset.dtypes[0], dataset.crs.to_epsg()) == ("float32", 32632)
+        assert "the object at" in dataset.tags()["QUERY"]
         scores = dataset.read(1)
         (scene,) = yard.scenes.values()
         x, y = scene.transform[2] + PLACES[0][0] * 0.5, scene.transform[5] - PLACES[0][1] * 0.5
