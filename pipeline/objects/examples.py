@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.errors import LookalikeError, NotFoundError, QueryError
+from pipeline.errors import LookalikeError, ModelMismatchError, NotFoundError, QueryError
 from pipeline.geo import antimeridian
 from pipeline.model import loader
 from pipeline.model.basis import COMPONENTS, basis
-from pipeline.model.cells import SCALES
+from pipeline.model.cells import SCALES, identity_of
 from pipeline.objects.open_cells import best_scale, scales_of
 from pipeline.objects.places import Example, Spot, spot_of
 from pipeline.objects.query import framed, turned_vectors, vectors_of
@@ -74,7 +74,9 @@ def see(
         NotFoundError: If no scene lies under any example.
         QueryError: If no example can be used, or none is good.
         DamagedError: If the imagery cannot be read.
+        ModelMismatchError: If other weights than ours made the cells.
     """
+    check_weights(collections)
     by_name = {collection.name: collection for collection in (*origins, *collections)}
     placed = [(_collection_of(example, collections[0], by_name), example) for example in examples]
     chosen = _chosen(placed)
@@ -101,6 +103,22 @@ def see(
             f"{len(refusals):,} of {len(chosen):,} examples left out: {first.what} ({first.where})"
         )
     return Seen(tuple(spots), _examples(spots, views, picture), tuple(notes))
+
+
+def check_weights(collections: Sequence[Collection]) -> None:
+    """Refuse collections whose cells were made by other weights than those of this computer.
+
+    Raises:
+        ModelMismatchError: If there is one.
+    """
+    ours = loader.cells().identity
+    for collection in collections:
+        if identity_of(collection.manifest.model.weights_sha256) != ours:
+            raise ModelMismatchError(
+                "Other weights of the network made this collection than are here",
+                where=collection.name,
+                remedy="Search it where it was built, or build it again with the weights here",
+            )
 
 
 def spots_of(collection: Collection, examples: Sequence[Example]) -> list[Spot]:

@@ -18,6 +18,7 @@ from pipeline.search.filters import FILTERS
 from pipeline.search.parameters import (
     START,
     Flag,
+    Ids,
     Number,
     Parameter,
     ParameterKind,
@@ -145,6 +146,10 @@ class ObjectRecipe:
     marks: Annotated[
         str | None, Parameter(Text(), "Id of a set of marks, which count as examples.", START)
     ] = None
+    also: Annotated[
+        tuple[str, ...],
+        Parameter(Ids(), "Further collections to search, ranked together with this one."),
+    ] = ()
     object_size: Annotated[
         float | None,
         Parameter(SIZE, "Size in metres of an object that is given by a point."),

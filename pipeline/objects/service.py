@@ -72,7 +72,7 @@ def find_objects(
         NotFoundError: If there is no such collection, set of marks, scene or cells.
         InputError: If the recipe cannot be used.
     """
-    collections = tuple(open_collections.collection(name) for name in names)
+    collections = _searched(open_collections, names, recipe)
     every = (*examples_of(collections[0], recipe), *examples)
     origins = origins_of(open_collections, every)
     if detector is None and recipe.detector:
@@ -96,6 +96,14 @@ def find_objects(
     )
     model = identity_of(collections[0].manifest.model.weights_sha256)
     return ObjectOutcome(collections, recipe, result, model, recipe.label)
+
+
+def _searched(
+    open_collections: OpenCollections, names: Sequence[str], recipe: ObjectRecipe
+) -> tuple[Collection, ...]:
+    """The collections to search, each once."""
+    every = dict.fromkeys((*names, *recipe.also))
+    return tuple(open_collections.collection(name) for name in every)
 
 
 def _apply(
@@ -167,7 +175,7 @@ def ask_objects(
         raise QueryError(
             f"n must be between 1 and {MOST_ASKED}", where=count, remedy="For instance 10"
         )
-    collections = tuple(open_collections.collection(name) for name in names)
+    collections = _searched(open_collections, names, recipe)
     every = (*examples_of(collections[0], recipe), *examples)
     origins = origins_of(open_collections, every)
     learned = learn(

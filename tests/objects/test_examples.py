@@ -14,7 +14,7 @@ from pipeline.build.request import BuildRequest
 from pipeline.collection import cell_files
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
-from pipeline.errors import DamagedError, NotFoundError, QueryError
+from pipeline.errors import DamagedError, ModelMismatchError, NotFoundError, QueryError
 from pipeline.imagery.ingest import SceneInput
 from pipeline.objects.examples import MOST_EXAMPLES, see
 from pipeline.objects.find import find
@@ -144,6 +144,13 @@ def test_scene_removed_meanwhile_is_left_out(yard: Collection) -> None:
     result = find([two], [example(yard, PLACES[0])], k=16)
     assert {found.scene_id for found in result.objects} == {scene.id}
     assert [each.id for each in result.missing] == ["lost"]
+
+
+def test_cells_of_other_weights_are_told(yard: Collection) -> None:
+    model = replace(yard.manifest.model, weights_sha256="0" * 64)
+    other = Collection(yard.path, replace(yard.manifest, model=model))
+    with pytest.raises(ModelMismatchError, match="Other weights"):
+        find([other], [example(yard, PLACES[0])])
 
 
 def test_border_of_a_scene_is_seen_as_its_cells_are(yard: Collection) -> None:

@@ -61,6 +61,15 @@ def test_click_answers_objects_with_their_places(client: TestClient, yard: Colle
     assert sum(answer["histogram"]) <= 16
 
 
+def test_collections_are_ranked_together(client: TestClient, yard: Collection, home: Path) -> None:
+    objects.collection(home.parent, Library(home), "depot", [(300, 300), (700, 300)])
+    found = search(client, yard, also=["depot"], k=18)["objects"]
+    names = [each["collection"] for each in found]
+    assert (names.count("yard"), names.count("depot")) == (16, 2)
+    refused = client.post(f"{YARD}/objects", json={"at": [1, 1], "also": ["nosuch"]})
+    assert refused.status_code == 404
+
+
 def test_score_map_is_bright_on_the_things(client: TestClient, yard: Collection) -> None:
     import morecantile
 
