@@ -451,7 +451,9 @@ def _of_scene(hits: Sequence[Hit], ranking: Ranking, least: float | None) -> lis
     boxes = np.column_stack([cols, rows, np.full(len(hits), size), np.full(len(hits), size)])
     shapes = None
     if least is not None and np.isfinite(least):
-        shapes = outlines(scored.logits, places, least, scene, mapped.scale, window=scan.WINDOW)
+        # Of very large scenes one map is in memory at a time.
+        logits = scored.logits if scored.tiles is None else logits_of(mapped, ranking)
+        shapes = outlines(logits, places, least, scene, mapped.scale, window=scan.WINDOW)
     scores = to_scores(np.array([hit.logit for hit in hits]))
     return found_objects(scored.collection.name, scene, boxes, scores, outlines=shapes)
 

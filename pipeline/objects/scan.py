@@ -160,12 +160,15 @@ def cell_products(
         block, first, last = piece
         if check is not None:
             check()
-        codes = block.codes[first:last]
+        codes = np.asarray(block.codes)[first:last]
         found = times(codes.reshape(-1, COMPONENTS), scaled).reshape(codes.shape[:2])
         top, columns = block.window.row, block.window.slices[1]
         into = products[top + first : top + last, columns]
         empty = codes[..., 0] == NO_DATA
-        np.copyto(into, found, where=~empty)
+        if empty.any():
+            np.copyto(into, found, where=~empty)
+        else:
+            into[...] = found
 
     list(pool().map(multiply, _pieces(cells.blocks)))
     return products

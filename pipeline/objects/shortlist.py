@@ -41,6 +41,8 @@ SHARE, PER_OBJECT = 0.02, 20
 MOST = 0.25
 #: Cells multiplied at a time.
 _PIECE = 8192
+#: A cell as one item, which numpy copies several times faster than 64.
+_CELL = np.dtype((np.void, COMPONENTS))
 #: Tiles scored at a time: their float32 copies fit a core's cache.
 _TILES = 64
 #: Tiles whose maxima are found at a time.
@@ -148,14 +150,19 @@ def _sample_products(
         if check is not None:
             check()
         left = (FIRST - block.window.col) % STRIDE
-        codes = np.ascontiguousarray(block.codes[first:last:STRIDE, left::STRIDE])
+        part = np.asarray(block.codes)[first:last:STRIDE, left::STRIDE]
+        codes = np.ascontiguousarray(part.view(_CELL)).view(np.int8)
         found = times(codes.reshape(-1, COMPONENTS), scaled).reshape(codes.shape[:2])
         row, col = (
             (start - FIRST) // STRIDE
             for start in (block.window.row + first, block.window.col + left)
         )
         into = products[row : row + len(found), col : col + found.shape[1]]
-        np.copyto(into, found, where=codes[..., 0] != NO_DATA)
+        empty = codes[..., 0] == NO_DATA
+        if empty.any():
+            np.copyto(into, found, where=~empty)
+        else:
+            into[...] = found
 
     list(pool().map(multiply, _sampled_pieces(cells)))
     return products
@@ -308,7 +315,7 @@ def _multiply(
     down, across = tops[:, None] + edge - place.row, lefts[:, None] + edge - place.col
     row, col = np.clip(down, 0, place.height - 1), np.clip(across, 0, place.width - 1)
     at = row[:, :, None] * place.width + col[:, None]
-    codes = block.codes.reshape(-1, COMPONENTS).take(at.ravel(), axis=0, mode="clip")
+    codes = np.asarray(block.codes).reshape(-1, COMPONENTS).take(at.ravel(), axis=0, mode="clip")
     found = times(codes, weights).reshape(at.shape)
     here = (row == down)[:, :, None] & (col == across)[:, None]
     here &= (codes[:, 0] != NO_DATA).reshape(at.shape)
