@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -41,6 +41,8 @@ MOST_EMPTY = 0.5
 _PIECE = 8192
 #: Cells multiplied in one call of OpenBLAS.
 _BATCH = 128
+#: Largest error of a cell's product, as a share of the sum of all absolute weights.
+_ROUNDING = 1e-3
 #: Windows along an edge of the tiles whose lengths are computed at a time.
 _TILE = 32
 #: Rows of a map summed at a time.
@@ -69,13 +71,34 @@ class Peaks:
         return Peaks(self.rows[:count], self.cols[:count], self.scores[:count])
 
 
+_THREADS = max(len(os.sched_getaffinity(0)), 1)
+
 _local = threading.local()
+_Item = TypeVar("_Item")
 
 
 @cache
-def pool() -> ThreadPoolExecutor:
-    """The threads that scan."""
-    return ThreadPoolExecutor(max(len(os.sched_getaffinity(0)), 1), thread_name_prefix="scan")
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="scan")
+
+
+def spread(work: Callable[[_Item], object], items: Iterable[_Item]) -> None:
+    """Do some work with every item, on all cores.
+
+    Each thread takes the next item when it is ready: to hand thousands of small tasks to a pool
+    takes longer than the tasks themselves.
+    """
+    remaining, lock = iter(items), threading.Lock()
+
+    def take_turns(_: int) -> None:
+        while True:
+            with lock:
+                item = next(remaining, None)
+            if item is None:
+                return
+            work(item)
+
+    list(_pool().map(take_turns, range(_THREADS)))
 
 
 def map_shape(cells: SceneCells) -> tuple[int, int]:
@@ -103,7 +126,7 @@ def inverse_lengths(cells: SceneCells) -> np.ndarray:
             inverse[top:bottom, left : left + _TILE] = _inverse(part, cells.steps)
 
     if height and width:
-        list(pool().map(band, range(0, height, _TILE)))
+        spread(band, range(0, height, _TILE))
     return inverse
 
 
@@ -161,20 +184,38 @@ def cell_products(
         if check is not None:
             check()
         codes = np.asarray(block.codes)[first:last]
-        found = times(codes.reshape(-1, COMPONENTS), scaled).reshape(codes.shape[:2])
+        found = times(codes.reshape(-1, COMPONENTS), scaled)
         top, columns = block.window.row, block.window.slices[1]
-        into = products[top + first : top + last, columns]
-        empty = codes[..., 0] == NO_DATA
-        if empty.any():
-            np.copyto(into, found, where=~empty)
-        else:
-            into[...] = found
+        put(found, products[top + first : top + last, columns])
 
-    list(pool().map(multiply, _pieces(cells.blocks)))
+    spread(multiply, _pieces(cells.blocks))
     return products
 
 
 def times(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float32 (n,): codes (n, 64) times weights (64,); NaN for cells without data."""
+    found = _matmul(codes, weights)
+    # Codes are no longer in the cache: those of cells whose product could be that of a cell without
+    # data are looked at again.
+    likely = NO_DATA * weights.sum()
+    far = np.abs(found - likely)
+    near = np.flatnonzero(far <= _ROUNDING * np.abs(weights).sum())
+    if len(near):
+        found[near[codes[near, 0] == NO_DATA]] = np.nan
+    return found
+
+
+def put(found: np.ndarray, into: np.ndarray) -> None:
+    """Write the products of cells with data; blocks may overlap, and not all have the same data."""
+    found = found.reshape(into.shape)
+    known = found == found
+    if known.all():
+        into[...] = found
+    else:
+        np.copyto(into, found, where=known)
+
+
+def _matmul(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """float32 (n,): codes (n, 64) times weights (64,).
 
     In batches that are too small for OpenBLAS to start its own threads, which would compete with
@@ -218,7 +259,7 @@ def _windows(products: np.ndarray, inverse: np.ndarray, bias: float) -> np.ndarr
         sums[part == 0] = np.nan
         scores[top:bottom] = sums
 
-    list(pool().map(band, range(0, len(inverse), _BAND)))
+    spread(band, range(0, len(inverse), _BAND))
     return scores
 
 
@@ -317,7 +358,7 @@ def _local_maxima(scores: np.ndarray, threshold: float) -> np.ndarray:
         np.greater_equal(part[inner], best[inner], out=tops[top:bottom])
         tops[top:bottom] &= part[inner] >= max(threshold, np.finfo(np.float32).min)
 
-    list(pool().map(band, range(0, height, _BAND)))
+    spread(band, range(0, height, _BAND))
     return tops
 
 
