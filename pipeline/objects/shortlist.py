@@ -45,7 +45,7 @@ _NONE = -1e30
 #: Windows up to which all are scored.
 WHOLE_UP_TO = 16_000_000
 #: Share of the tiles that is scored, and at least so many for each object wanted.
-SHARE, PER_OBJECT = 0.02, 20
+SHARE, PER_OBJECT = 0.01, 10
 #: Share of the tiles from which on it is quicker to score all.
 MOST = 0.25
 #: Cells multiplied at a time.
@@ -53,7 +53,7 @@ _PIECE = 16384
 #: A cell as one item, which numpy copies several times faster than 64.
 _CELL = np.dtype((np.void, COMPONENTS))
 #: Tiles scored at a time: their float32 copies fit a core's cache.
-_TILES = 64
+_TILES = 128
 #: Tiles whose maxima are found at a time.
 _BATCH = 1024
 #: Rows of tiles whose promise is computed at a time.
