@@ -16,7 +16,7 @@ from pipeline.model import dense, embedder, loader, resnet
 from pipeline.model import runtime as runtimes
 from pipeline.model.identity import ModelIdentity
 from pipeline.model.weights import cache
-from pipeline.search import cells
+from pipeline.search import chip_match
 from tests import ROOT
 from tests.factories.keras_reference import keras_model
 
@@ -186,7 +186,7 @@ def test_cell_scores_point_at_the_part_that_matches(dense_embedder: dense.DenseE
     half = left.copy()
     half[:, 128:] = right[:, 128:]
     network = dense_embedder.network
-    (scores,) = cells.cosines(
+    (scores,) = chip_match.cosines(
         network.maps(half[None]), embedder.average_pool(network, left[None])[0]
     )
     assert scores.shape == (8, 8)

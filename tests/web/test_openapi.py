@@ -212,7 +212,7 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("GET", f"{BAY}/object-marks/abcd1234")
     shown = {"scene": table.scene_ids[0], "col": 40, "row": 40, "side": 20}
     ask("GET", f"{BAY}/objects/picture", params=shown)
-    # Without cells, saved searches and detectors; tests/web/test_objects.py has some.
+    # Of other weights, without saved searches and detectors; tests/web/test_objects.py has some.
     ask("GET", "/api/detectors")
     trained = {"title": "Squares", "collection": "bay", "at": [lon, lat]}
     ask("POST", "/api/detectors", 400, json=trained)
@@ -221,16 +221,16 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("GET", "/api/detectors/none/file.json", 404)
     ask("PATCH", "/api/detectors/none", 404, json={"title": "Other"})
     ask("DELETE", "/api/detectors/none", 404)
-    ask("POST", f"{BAY}/objects", 404, json={"at": [lon, lat]})
-    ask("POST", f"{BAY}/objects/ask", 404, json={"at": [lon, lat]})
-    ask("POST", f"{BAY}/objects/export", 404, json={"at": [lon, lat]})
+    ask("POST", f"{BAY}/objects", 409, json={"at": [lon, lat]})
+    ask("POST", f"{BAY}/objects/ask", 409, json={"at": [lon, lat]})
+    ask("POST", f"{BAY}/objects/export", 409, json={"at": [lon, lat]})
     ask("GET", f"{BAY}/score-map.tif?token=none", 404)
     ask("GET", f"{BAY}/objects/score-map/none/{table.scene_ids[0]}/0/0/0.png", 404)
 
     kept = f"{BAY}/object-searches"
     ask("GET", kept)
     ask("GET", "/api/object-searches")
-    ask("POST", kept, 404, json={"at": [lon, lat]})
+    ask("POST", kept, 409, json={"at": [lon, lat]})
     ask("GET", f"{kept}/none", 404)
     ask("PATCH", f"{kept}/none", 404, json={"note": "Seen"})
     ask("DELETE", f"{kept}/none", 404)
