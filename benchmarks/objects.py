@@ -1,245 +1,295 @@
 """Object search, measured with a simulated analyst: one click, then marks.
 
-    python benchmarks/objects.py FOLDER POINTS [--queries 30] [--scale 1] [--json]
+    python benchmarks/objects.py FOLDER POINTS          scenes with a point for every object
+    python benchmarks/objects.py --trees                the forest sample and its annotated trees
+    python benchmarks/objects.py FOLDER POINTS --apply OTHER     a detector, applied elsewhere
+    python benchmarks/objects.py FOLDER POINTS --ablate          what each part brings
 
-FOLDER holds scenes as GeoTIFF, POINTS is GeoJSON with a point for every object and its properties
-scene (the file's name without its ending), col, row, width and height in pixels.
+FOLDER and OTHER hold scenes as GeoTIFF, POINTS is GeoJSON with a point for every object and its
+properties scene (the file's name without its ending), col, row, width and height in pixels.
+
+A collection is built from the scenes as `build --object-size` builds it.  An analyst clicks one
+object, drawn at random; then it judges what the app asks, ten windows at a time, without errors.
+After each step all objects are found as the app finds them.  A detection is right if an object that
+none before it took has its centre within half the object's larger side, at least 24 pixels, down
+and across; a second hit on one object is an error.  AP is the mean over all objects to be found.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+import tempfile
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.support.detections import Figures, Truth, measured
-from pipeline.model import loader
-from pipeline.model.basis import basis
-from pipeline.model.cells import CellEmbedder, rescale
-from pipeline.model.resnet import CELL_PIXELS
-from pipeline.objects.asking import is_free, to_judge
-from pipeline.objects.model import ObjectModel
-from pipeline.objects.training import EXPANSION, Examples, expand, train
-from pipeline.vectors import normalise
+from pipeline.build.build import build
+from pipeline.build.request import BuildRequest
+from pipeline.collection.collection import Collection
+from pipeline.collection.library import Library
+from pipeline.errors import NotFoundError
+from pipeline.imagery.chips import CHIP
+from pipeline.imagery.ingest import SceneInput, open_scene
+from pipeline.objects import ask as questions
+from pipeline.objects import asking, examples, find, training
+from pipeline.objects.find import Learned, learn
+from pipeline.objects.places import Example
+from pipeline.objects.ranking import ObjectResult, rank
+from pipeline.settings import settings
+from pipeline.sources import forest
 
-#: Weights of a window's cells, down and across.
-TAPER = (1, 2, 1)
-#: Pixels around a window that the network sees when it is turned.
-SURROUNDINGS = 128
-STEPS = (10, 20, 40, 80)
-#: Hits that are ranked again, and windows drawn at random.
-RANKED, UNMARKED = 4_000, 4_000
-#: Of a thing's size: two detections nearer than this are one.
-APART = 0.6
+#: Numbers of marks after which is measured, and windows judged at a time.
+STEPS, TURN = (10, 20, 40, 80), 10
+#: Detections that count.
+RANKED = 4_000
+#: Share of a scene along its edges in which no query lies.
+MARGIN = 0.05
 
 
-@dataclass
-class Windows:
-    """All windows of all scenes at one scale.
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Scenes as a collection, with the places of all objects.
 
     Attributes:
-        pictures: uint8 (h, w, 3) of each scene, as the network sees it.
-        vectors: float32 (n, 64), unit vectors.
-        shapes: Rows and columns of each scene's windows.
-        scenes, cols, rows: (n,): scene and centre of each, in pixels of the imagery.
+        collection: The collection.
+        truth: The objects; `truth.scenes` are rows of `scene_ids`.
+        scene_ids: The scenes.
+        size_m: Median of the objects' larger sides, in metres.
+        seconds: Time that the object cells took.
     """
 
-    pictures: list[np.ndarray]
-    scale: float
-    embedder: CellEmbedder
-    vectors: np.ndarray = field(init=False)
-    shapes: list[tuple[int, int]] = field(init=False)
-    turned: dict[int, np.ndarray] = field(default_factory=dict)
+    collection: Collection
+    truth: Truth
+    scene_ids: tuple[str, ...]
+    size_m: float
+    seconds: float = 0.0
 
-    def __post_init__(self) -> None:
-        parts, places, self.shapes = [], [], []
-        for scene, picture in enumerate(self.pictures):
-            vectors = window_vectors(cells(picture, self.embedder))
-            self.shapes.append(vectors.shape[:2])
-            parts.append(vectors.reshape(-1, vectors.shape[2]))
-            rows, cols = np.indices(self.shapes[-1]).reshape(2, -1)
-            places.append(np.stack([np.full(len(rows), scene), rows, cols]))
-        self.vectors = np.concatenate(parts)
-        self.scenes, rows, cols = np.concatenate(places, axis=1)
-        side = CELL_PIXELS / self.scale
-        self.rows, self.cols = ((axis + len(TAPER) / 2) * side for axis in (rows, cols))
-
-    def nearest(self, scene: int, col: float, row: float) -> int:
-        """The window whose centre is nearest to a place."""
-        away = np.hypot(self.cols - col, self.rows - row) + 1e9 * (self.scenes != scene)
-        return int(away.argmin())
-
-    def views(self, window: int) -> np.ndarray:
-        """float32 (4, 64): the window upright and turned by 90, 180 and 270 degrees."""
-        if window not in self.turned:
-            half = SURROUNDINGS + len(TAPER) * CELL_PIXELS // 2
-            picture = self.pictures[self.scenes[window]]
-            row, col = (round(axis[window] * self.scale) for axis in (self.rows, self.cols))
-            padded = np.pad(picture, ((half, half), (half, half), (0, 0)), "reflect")
-            crop = padded[row : row + 2 * half, col : col + 2 * half]
-            found = [self.vectors[window]]
-            for turns in range(1, 4):
-                seen = window_vectors(cells(np.rot90(crop, turns), self.embedder))
-                found.append(seen[len(seen) // 2, len(seen) // 2])
-            self.turned[window] = np.stack(found)
-        return self.turned[window]
-
-    def peaks(self, scores: np.ndarray, apart: float, limit: int) -> np.ndarray:
-        """Windows that are local maxima, best first."""
-        from scipy.ndimage import maximum_filter
-
-        tops, start = [], 0
-        for shape in self.shapes:
-            part = scores[start : start + shape[0] * shape[1]].reshape(shape)
-            best = maximum_filter(part, 3) == part
-            tops.append(start + np.flatnonzero(best))
-            start += part.size
-        order = np.concatenate(tops)
-        order = order[np.argsort(-scores[order], kind="stable")]
-        kept: list[int] = []
-        cell = apart / 2
-        crowd: dict[tuple[int, int, int], list[int]] = {}
-        for window in order.tolist():
-            key = (self.scenes[window], self.rows[window] // cell, self.cols[window] // cell)
-            around = [
-                other
-                for down in range(-2, 3)
-                for across in range(-2, 3)
-                for other in crowd.get((key[0], key[1] + down, key[2] + across), ())
-            ]
-            if any(
-                max(abs(self.rows[window] - self.rows[k]), abs(self.cols[window] - self.cols[k]))
-                < apart
-                for k in around
-            ):
-                continue
-            kept.append(window)
-            crowd.setdefault(key, []).append(window)
-            if len(kept) == limit:
-                break
-        return np.array(kept)
-
-
-def cells(picture: np.ndarray, embedder: CellEmbedder) -> np.ndarray:
-    """float32 (h, w, 64): the cells of a picture, after their int8 codes."""
-    whole = np.ascontiguousarray(picture)
-    return embedder.embed(whole, np.ones(whole.shape[:2], bool), 1) * basis().steps
-
-
-def window_vectors(values: np.ndarray) -> np.ndarray:
-    """Unit vectors (h - 2, w - 2, 64) of the windows of cells (h, w, 64)."""
-    for axis in range(2):
-        count = values.shape[axis] - len(TAPER) + 1
-        values = sum(
-            weight * np.take(values, range(first, first + count), axis)
-            for first, weight in enumerate(TAPER)
+    def example(self, scene: int, col: float, row: float, *, good: bool = True) -> Example:
+        """A window of the usual size at a pixel of a scene."""
+        found = self.collection.scenes[self.scene_ids[scene]]
+        lon, lat = found.georeference.lonlat(np.array([col]), np.array([row]))
+        return Example(
+            float(lon[0]), float(lat[0]), self.size_m, self.size_m, good, scene_id=found.id
         )
-    return normalise(values)
+
+    def figures(self, learned: Learned) -> Figures:
+        """How good what is found is, and how long finding it takes."""
+        started = time.perf_counter()
+        result = rank([self.collection], learned.ranking, spots=learned.spots, k=RANKED)
+        seconds = time.perf_counter() - started
+        scenes, cols, rows = self.places(result)
+        return measured(self.truth, scenes, cols, rows, seconds)
+
+    def places(self, result: ObjectResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row of its scene, column and row in pixels of each object."""
+        rows = {scene_id: row for row, scene_id in enumerate(self.scene_ids)}
+        found = result.objects
+        return (
+            np.array([rows[one.scene_id] for one in found], int),
+            np.array([one.col for one in found]),
+            np.array([one.row for one in found]),
+        )
+
+    def queries(self, count: int) -> np.ndarray:
+        """Rows of objects drawn at random, none at a scene's edge."""
+        sizes = [self.collection.scenes[scene_id] for scene_id in self.scene_ids]
+        whole = np.array([(scene.width, scene.height) for scene in sizes])[self.truth.scenes]
+        share = self.truth.centres / whole
+        inner = np.flatnonzero(((share > MARGIN) & (share < 1 - MARGIN)).all(axis=1))
+        return np.random.default_rng(1).permutation(inner)[:count]
 
 
-def ranked(windows: Windows, model: ObjectModel, apart: float) -> tuple[np.ndarray, np.ndarray]:
-    """Detections, best first, and their logits."""
-    scores = model.first(windows.vectors)
-    hits = windows.peaks(scores, apart, RANKED)
-    logits = model.logits(windows.vectors[hits], scores[hits])
-    order = np.argsort(-logits, kind="stable")
-    return hits[order], logits[order]
+def place(
+    home: Path, name: str, files: Sequence[Path], boxes: Sequence[np.ndarray], size_m: float | None
+) -> Place:
+    """The collection of some files, and the objects in them: boxes (n, 4) in pixels of each."""
+    library = Library(home)
+    sides = np.concatenate([(each[:, 2:] - each[:, :2]).max(axis=1) for each in boxes])
+    started = time.monotonic()
+    if size_m is None:
+        gsd = open_scene(SceneInput(files[0])).gsd
+        size_m = round(float(np.median(sides)) * gsd, 1)
+    try:
+        collection = library.open(name)
+    except NotFoundError:
+        scenes = tuple(map(SceneInput, files))
+        request = BuildRequest(name, scenes, stride=CHIP, object_size=size_m)
+        summary = build(request, library)
+        print(f"{name}: cells in {summary.cell_seconds:.0f} s", file=sys.stderr)
+        collection = library.open(name)
+    by_title = {scene.title: scene.id for scene in collection.scenes.values()}
+    ids = tuple(by_title[path.stem] for path in files)
+    counts = [len(each) for each in boxes]
+    every = np.concatenate(boxes)
+    truth = Truth.of(
+        np.repeat(np.arange(len(files)), counts), (every[:, :2] + every[:, 2:]) / 2, sides
+    )
+    return Place(collection, truth, ids, size_m, time.monotonic() - started)
 
 
-def analyst(windows: Windows, truth: Truth, query: int, apart: float) -> dict[str, Figures]:
+def analyst(
+    here: Place, query: int, there: Place | None = None, steps: Sequence[int] = STEPS
+) -> Iterator[tuple[str, Figures]]:
     """Figures after one click and after each number of marks."""
-    rng = np.random.default_rng(2)
-    unmarked = windows.vectors[rng.choice(len(windows.vectors), UNMARKED)]
-    views = windows.views(query)
-    direction = normalise(views.mean(0))
-    hits = windows.peaks(windows.vectors @ direction, apart, EXPANSION + 1)
-    hits = hits[hits != query][:EXPANSION]
-    model = expand(views, windows.vectors[hits], unmarked, unmarked @ direction)
-    hits, logits = ranked(windows, model, apart)
-    figures = {"one click": figures_of(windows, truth, hits)}
-    marks: dict[int, bool] = {}
-    for step in STEPS:
-        known = np.array([query, *marks])
-        places = np.stack([axis[known] for axis in (windows.scenes, windows.rows, windows.cols)], 1)
-        rows, cols, scenes = (axis[hits] for axis in (windows.rows, windows.cols, windows.scenes))
-        free = is_free(rows, cols, scenes, places, apart)
-        vectors = windows.vectors[hits]
-        for i in to_judge(logits, vectors, scenes, free, step - len(marks)):
-            marks[int(hits[i])] = bool(len(truth.near(scenes[i], cols[i], rows[i])))
-        good = [query, *(window for window, right in marks.items() if right)]
-        bad = [window for window, right in marks.items() if not right]
-        examples = Examples.of(
-            np.stack([windows.views(window) for window in good]),
-            np.stack([windows.views(window) for window in bad]) if bad else None,
+    scene, (col, row) = int(here.truth.scenes[query]), here.truth.centres[query]
+    marks = [here.example(scene, col, row)]
+    learned = learn([here.collection], marks)
+    yield "one click", here.figures(learned)
+    while len(marks) <= max(steps, default=0):
+        asked = questions.ask([here.collection], learned.ranking, learned.spots, TURN)
+        if not asked.objects:
+            return
+        for scene, col, row in zip(*here.places(asked), strict=True):
+            right = len(here.truth.near(scene, col, row)) > 0
+            marks.append(here.example(int(scene), float(col), float(row), good=right))
+        learned = learn([here.collection], marks)
+        if len(marks) - 1 in steps:
+            yield f"{len(marks) - 1} marks", here.figures(learned)
+    if there is not None:
+        yield f"{len(marks) - 1} marks, elsewhere", there.figures(replaced(learned))
+
+
+def replaced(learned: Learned) -> Learned:
+    """The same ranking without its examples, which lie elsewhere."""
+    return Learned(learned.ranking, (), learned.examples)
+
+
+def table_of(
+    here: Place, count: int, there: Place | None = None, steps: Sequence[int] = STEPS
+) -> dict[str, list[Figures]]:
+    """Figures of each step, one for each query."""
+    table: dict[str, list[Figures]] = {}
+    for number, query in enumerate(here.queries(count)):
+        for step, figures in analyst(here, int(query), there, steps):
+            table.setdefault(step, []).append(figures)
+        print(f"{number + 1} of {count} queries", file=sys.stderr)
+    return table
+
+
+def best_only(
+    logits: np.ndarray, vectors: np.ndarray, scenes: np.ndarray, free: np.ndarray, count: int
+) -> np.ndarray:
+    """Asks for the best that nobody judged."""
+    return np.flatnonzero(free)[:count]
+
+
+def upright(spot: Any, scale: float) -> np.ndarray:
+    """An example as it lies, not turned."""
+    return _turned(spot, scale)[:1]
+
+
+_turned = examples._turned
+
+#: Parts left out or changed: attributes of modules, and what they are then.
+ABLATIONS: dict[str, list[tuple[Any, str, Any]]] = {
+    "as it is": [],
+    "the click not turned": [(examples, "_turned", upright)],
+    "the click's best hits not taken for examples": [(find, "EXPANSION", 0)],
+    "marks train from the first ten on": [(find, "FEWEST_MARKS", 2)],
+    "without the second stage": [(training, "_second_stage", lambda *_: None)],
+    "asks for the best alone": [(questions, "to_judge", best_only)],
+    "asks for the doubtful anywhere": [
+        (asking, "_RANK_COST", 0.0), (asking, "_SCENE_COST", 0.0), (asking, "_CHOICE", 1),
+    ],
+}  # fmt: skip
+
+
+@contextmanager
+def changed(parts: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Attributes of modules set to other values."""
+    before = [getattr(module, name) for module, name, _ in parts]
+    for module, name, value in parts:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for (module, name, _), value in zip(parts, before, strict=True):
+            setattr(module, name, value)
+
+
+def show(title: str, table: dict[str, list[Figures]], *, as_json: bool) -> None:
+    """Print the mean of each step, and the spread over the queries."""
+    if as_json:
+        means = {step: vars(Figures.mean(each)) for step, each in table.items()}
+        print(json.dumps({"title": title, **means}, indent=1))
+        return
+    print(
+        f"\n**{title}**\n\n"
+        "| | AP (25th to 75th percentile) | P@10 | P@100 | recall at 90% precision | seconds |\n"
+        "|---|---|---|---|---|---|"
+    )
+    for step, each in table.items():
+        mean = Figures.mean(each)
+        low, high = np.percentile([one.average_precision for one in each], [25, 75])
+        print(
+            f"| {step} | {mean.average_precision:.3f} ({low:.2f}–{high:.2f}) | {mean.first_10:.3f} "
+            f"| {mean.first_100:.3f} | {mean.recall_at_90:.3f} | {mean.seconds:.2f} |",
+            flush=True,
         )
-        hits, logits = ranked(windows, train(examples, unmarked), apart)
-        figures[f"{step} marks"] = figures_of(windows, truth, hits)
-    return figures
-
-
-def figures_of(windows: Windows, truth: Truth, hits: np.ndarray) -> Figures:
-    """Figures of some windows, best first."""
-    return measured(truth, windows.scenes[hits], windows.cols[hits], windows.rows[hits])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("folder", type=Path, help="scenes as GeoTIFF")
-    parser.add_argument("points", type=Path, help="GeoJSON of all objects")
+    parser.add_argument("folder", type=Path, nargs="?", help="scenes as GeoTIFF")
+    parser.add_argument("points", type=Path, nargs="?", help="GeoJSON of all objects")
+    parser.add_argument("--trees", action="store_true", help="the forest sample instead")
+    parser.add_argument("--apply", type=Path, help="scenes to which the last detector is applied")
+    parser.add_argument("--ablate", action="store_true", help="measure what each part brings")
     parser.add_argument("--queries", type=int, default=30)
-    parser.add_argument("--scale", type=float, default=1, choices=(0.5, 1, 2))
+    parser.add_argument("--steps", default=",".join(map(str, STEPS)), help="numbers of marks")
+    parser.add_argument("--object-size", type=float, help="metres; by default the objects' median")
+    parser.add_argument("--home", type=Path, help="keeps the collections; a temporary folder")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    names, pictures = scenes_in(options.folder, options.scale)
-    truth, sides = truth_of(options.points, names)
-    started = time.monotonic()
-    windows = Windows(pictures, options.scale, loader.cells())
-    print(f"cells of {len(names)} scenes: {time.monotonic() - started:.0f} s", file=sys.stderr)
-    queries = np.random.default_rng(1).permutation(len(truth.scenes))[: options.queries]
-    apart = APART * float(np.median(sides))
-    answers = []
-    for i in queries:
-        query = windows.nearest(truth.scenes[i], *truth.centres[i])
-        answers.append(analyst(windows, truth, query, apart))
-    table = {key: Figures.mean([answer[key] for answer in answers]) for key in answers[0]}
-    if options.json:
-        print(json.dumps({key: vars(figures) for key, figures in table.items()}, indent=1))
-        return 0
-    print("| | AP | P@10 | P@100 | recall at 90 % precision |\n|---|---|---|---|---|")
-    for key, one in table.items():
-        values = (one.average_precision, one.first_10, one.first_100, one.recall_at_90)
-        print(f"| {key} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
+    if not options.trees and not (options.folder and options.points):
+        parser.error("name a folder of scenes and a point file, or --trees")
+    steps = [int(step) for step in options.steps.split(",") if step]
+    with tempfile.TemporaryDirectory() as scratch:
+        home = options.home or Path(scratch)
+        if options.trees:
+            here = trees(home, options.object_size)
+        else:
+            here = scenes(home, options.folder, options.points, options.object_size)
+        there = scenes(home, options.apply, options.points, here.size_m) if options.apply else None
+        for title, parts in ABLATIONS.items() if options.ablate else [("as it is", [])]:
+            with changed(parts):
+                show(title, table_of(here, options.queries, there, steps), as_json=options.json)
     return 0
 
 
-def scenes_in(folder: Path, scale: float) -> tuple[list[str], list[np.ndarray]]:
-    """Names and pictures of a folder's scenes, as the network sees them."""
-    import rasterio
-
-    names, pictures = [], []
-    for path in sorted(folder.glob("*.tif")):
-        with rasterio.open(path) as dataset:
-            pixels = dataset.read([1, 2, 3]).transpose(1, 2, 0)
-        names.append(path.stem)
-        pictures.append(rescale(np.ascontiguousarray(pixels), scale))
-    return names, pictures
+def trees(home: Path, size_m: float | None) -> Place:
+    """The forest sample with its annotated trees."""
+    picture = forest.fetch(settings().home)
+    boxes = forest.tree_boxes(forest.tree_annotations(settings().home))
+    return place(home, "forest", [picture], [boxes], size_m)
 
 
-def truth_of(points: Path, names: list[str]) -> tuple[Truth, np.ndarray]:
-    """The objects of a point file, and their larger sides in pixels."""
-    features = json.loads(points.read_text())["features"]
-    found = [f["properties"] for f in features if f["properties"]["scene"] in names]
-    sides = np.array([max(one["width"], one["height"]) for one in found])
-    centres = np.array([(one["col"], one["row"]) for one in found])
-    scenes = np.array([names.index(one["scene"]) for one in found])
-    return Truth.of(scenes, centres, sides), sides
+def scenes(home: Path, folder: Path, points: Path, size_m: float | None) -> Place:
+    """The scenes of a folder with the objects of a point file."""
+    files = sorted(folder.glob("*.tif"))
+    found = [feature["properties"] for feature in json.loads(points.read_text())["features"]]
+    boxes = [boxes_of(found, path.stem) for path in files]
+    name = re.sub("[^a-z0-9]+", "-", folder.name.lower())
+    return place(home, name, files, boxes, size_m)
+
+
+def boxes_of(objects: Sequence[dict[str, Any]], scene: str) -> np.ndarray:
+    """float (n, 4): left, top, right and bottom of the objects of a scene."""
+    here = [one for one in objects if one["scene"] == scene]
+    middles = np.array([(one["col"], one["row"]) for one in here]).reshape(-1, 2)
+    halves = np.array([(one["width"] / 2, one["height"] / 2) for one in here]).reshape(-1, 2)
+    return np.concatenate([middles - halves, middles + halves], axis=1)
 
 
 if __name__ == "__main__":

@@ -38,13 +38,23 @@ class Truth:
 
 @dataclass(frozen=True)
 class Figures:
-    """Average precision over all objects, precision of the first 10 and 100, and recall."""
+    """Average precision over all objects, precision of the first 10 and 100, and recall.
+
+    Attributes:
+        average_precision: Mean over all objects of the precision at which each is found, or 0.
+        first_10: Share of the first ten detections that are right.
+        first_100: Share of the first hundred.
+        recall_at_90: Share of the objects that are found where 90 % of all detections are right.
+        found: Share of the objects that are found at all.
+        seconds: Duration of the search.
+    """
 
     average_precision: float
     first_10: float
     first_100: float
     recall_at_90: float
     found: float
+    seconds: float = 0.0
 
     @classmethod
     def mean(cls, figures: list[Figures]) -> Figures:
@@ -52,7 +62,9 @@ class Figures:
         return cls(*np.mean([list(vars(one).values()) for one in figures], axis=0))
 
 
-def measured(truth: Truth, scenes: np.ndarray, cols: np.ndarray, rows: np.ndarray) -> Figures:
+def measured(
+    truth: Truth, scenes: np.ndarray, cols: np.ndarray, rows: np.ndarray, seconds: float = 0.0
+) -> Figures:
     """Figures of detections, best first.
 
     Matching is greedy and one to one: a detection takes the nearest object in reach that none
@@ -72,4 +84,5 @@ def measured(truth: Truth, scenes: np.ndarray, cols: np.ndarray, rows: np.ndarra
         float(right[:100].mean()),
         float(recall[precision >= 0.9].max(initial=0)),
         float(recall[-1]),
+        seconds,
     )

@@ -71,15 +71,15 @@ def _to_degrees(crs: str) -> Transformer:
 
 
 def corners(
-    georeference: Georeference, cols: Any, rows: Any, width: float, height: float, centre_lon: float
+    georeference: Georeference, cols: Any, rows: Any, width: Any, height: Any, centre_lon: float
 ) -> np.ndarray:
-    """Corners of windows of equal size.
+    """Corners of windows.
 
     Args:
         georeference: Of the scene.
         cols: Leftmost pixel of each window, (n,).
         rows: Uppermost pixel of each window, (n,).
-        width: Width in pixels.
+        width: Width of each in pixels, (n,), or of all of them.
         height: Height in pixels.
         centre_lon: Longitude around which the windows are contiguous.
 
@@ -88,8 +88,9 @@ def corners(
         lower left corner.
     """
     cols, rows = np.asarray(cols, float), np.asarray(rows, float)
-    x = cols[:, None] + np.array([0, width, width, 0, width / 2])
-    y = rows[:, None] + np.array([0, 0, height, height, height / 2])
+    width, height = (np.asarray(side, float).reshape(-1, 1) for side in (width, height))
+    x = cols[:, None] + width * np.array([0, 1, 1, 0, 0.5])
+    y = rows[:, None] + height * np.array([0, 0, 1, 1, 0.5])
     lon, lat = georeference.lonlat(x, y)
     middle = wrap_longitude(lon[:, 4:], centre_lon)
     return np.stack([wrap_longitude(lon[:, :4], middle), lat[:, :4]], axis=-1)
@@ -149,6 +150,18 @@ def gsd(georeference: Georeference, width: int, height: int) -> float:
     lon, lat = georeference.lonlat([x - 0.5, x + 0.5, x, x], [y, y, y - 0.5, y + 0.5])
     _, _, sides = Geod(ellps="WGS84").inv(lon[[0, 2]], lat[[0, 2]], lon[[1, 3]], lat[[1, 3]])
     return float(np.sqrt(sides[0] * sides[1]))
+
+
+def polygons(corners: np.ndarray) -> np.ndarray:
+    """Polygons, counter-clockwise, of the lon/lat corners of n windows (n, 4, 2)."""
+    import shapely
+
+    rings = np.round(corners, 7)
+    following = np.roll(rings, -1, axis=1)
+    area = (rings[..., 0] * following[..., 1] - following[..., 0] * rings[..., 1]).sum(axis=1)
+    rings = np.where((area > 0)[:, None, None], rings, rings[:, ::-1])
+    found: np.ndarray = shapely.polygons(rings)
+    return found
 
 
 def polygon(corners: np.ndarray) -> dict[str, Any]:

@@ -139,6 +139,7 @@ def found_objects(
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     lon, lat, width_m, height_m = _on_ground(scene, boxes)
+    windows = window_polygons(scene, boxes)
     objects = []
     for i, (col, row, width, height) in enumerate(boxes.tolist()):
         outline = outlines[i] if outlines else None
@@ -152,7 +153,7 @@ def found_objects(
                 lat=float(lat[i]),
                 width_m=float(width_m[i]),
                 height_m=float(height_m[i]),
-                geometry=outline or window_polygon(scene, col, row, width, height),
+                geometry=outline or windows[i],
                 collection=collection,
                 scene_id=scene.id,
                 datetime=scene.datetime,
@@ -167,11 +168,17 @@ def found_objects(
 
 def window_polygon(scene: Scene, col: float, row: float, width: float, height: float) -> Polygon:
     """The window around a centre in pixels of the scene, EPSG:4326, contiguous at ±180°."""
-    from shapely.geometry import shape
+    found: Polygon = window_polygons(scene, np.array([[col, row, width, height]]))[0]
+    return found
 
-    left, top = [col - width / 2], [row - height / 2]
-    found = footprint.corners(scene.georeference, left, top, width, height, scene.centre_lon)
-    return shape(footprint.polygon(found[0]))
+
+def window_polygons(scene: Scene, boxes: np.ndarray) -> np.ndarray:
+    """The windows of boxes (n, 4), each a centre's column and row, width and height in pixels."""
+    col, row, width, height = boxes.T
+    left, top = col - width / 2, row - height / 2
+    return footprint.polygons(
+        footprint.corners(scene.georeference, left, top, width, height, scene.centre_lon)
+    )
 
 
 def outline_in_pixels(found: FoundObject, scene: Scene) -> Polygon | None:

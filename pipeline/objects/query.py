@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.errors import QueryError
 from pipeline.imagery.reader import SceneReader
 from pipeline.model.basis import quantise
-from pipeline.model.cells import BEST_WIDTH, HALO, fill_missing, rescale
+from pipeline.model.cells import BEST_WIDTH, fill_missing, rescale
 from pipeline.model.resnet import CELL_PIXELS
 from pipeline.objects.scan import MOST_EMPTY, TAPER, WINDOW
 from pipeline.vectors import normalise
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from pipeline.model.cells import CellEmbedder
     from pipeline.objects.places import Spot
 
+#: Pixels of the network's input that it sees around an example's window.  With 128, as around the
+#: blocks of a scene, no more is found, and the pass takes three times as long.
+SURROUNDINGS = 64
 #: Side, in pixels given to the network, of the picture around an example.
-PICTURE = WINDOW * CELL_PIXELS + 2 * HALO
+PICTURE = WINDOW * CELL_PIXELS + 2 * SURROUNDINGS
 #: Pictures passed through the network at a time.
 _BATCH = 16
 
@@ -53,7 +56,7 @@ def turned_vectors(
 
 
 def vectors_of(pictures: np.ndarray, embedder: CellEmbedder, steps: np.ndarray) -> np.ndarray:
-    """Unit vectors float32 (n, 4, 64) of the middles of pictures uint8 (n, 304, 304, 3), turned."""
+    """Unit vectors float32 (n, 4, 64) of the middles of pictures uint8 (n, 176, 176, 3), turned."""
     turned = np.concatenate(
         [np.ascontiguousarray(np.rot90(pictures, turns, axes=(1, 2))) for turns in range(4)]
     )
@@ -76,7 +79,7 @@ def centre_vectors(components: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def framed(picture: np.ndarray) -> np.ndarray:
-    """A picture that an object fills, uint8 (h, h, 3), as (304, 304, 3) with surroundings.
+    """A picture that an object fills, uint8 (h, h, 3), as (176, 176, 3) with surroundings.
 
     It is resized to the width at which things are recognised best; its mirror image takes the place
     of the surroundings, which are unknown.
@@ -90,7 +93,7 @@ def framed(picture: np.ndarray) -> np.ndarray:
 
 
 def picture_of(spot: Spot, scale: float) -> np.ndarray:
-    """uint8 (304, 304, 3): an example and its surroundings as the network sees them.
+    """uint8 (176, 176, 3): an example and its surroundings as the network sees them.
 
     Raises:
         QueryError: If the scene has no data there.

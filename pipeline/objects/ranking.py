@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.search.filters import Filters
 
 #: Two objects are one if their centres are nearer than this share of their size, along both axes.
-APART = 0.6
+APART = 0.5
 #: Windows of a scene that the second stage of a model ranks again.
 SECOND_STAGE = 4_000
 #: Note of an answer from scenes so large that only the promising tiles of them were scored.

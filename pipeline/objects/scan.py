@@ -274,20 +274,38 @@ def window_sums(values: np.ndarray) -> np.ndarray:
 
 def window_vectors(cells: SceneCells, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Unit vectors, float32 (n, 64), of the windows whose first cell is at (row, column)."""
-    vectors = np.empty((len(rows), COMPONENTS), np.float32)
-    order = np.argsort(rows, kind="stable")
-    for part in np.array_split(order, max(len(order) // 256, 1)):
-        if not len(part):
+    codes = window_codes(cells, rows, cols)
+    codes[codes[..., 0] == NO_DATA] = 0
+    return _unit_vectors(codes, cells.steps)
+
+
+def window_codes(cells: SceneCells, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """int8 (n, 3, 3, 64): the cells of windows; those that no block has are -128."""
+    codes = np.full((len(rows), WINDOW, WINDOW, COMPONENTS), NO_DATA, np.int8)
+    edge = np.arange(WINDOW)
+    for block in cells.blocks:
+        place = block.window
+        down, across = np.asarray(rows) - place.row, np.asarray(cols) - place.col
+        near = np.flatnonzero(
+            (down > -WINDOW) & (down < place.height) & (across > -WINDOW) & (across < place.width)
+        )
+        if not len(near):
             continue
-        top = int(rows[part].min())
-        codes = cells.rows(top, int(rows[part].max()) + WINDOW)
-        for i in part.tolist():
-            down, across = int(rows[i]) - top, int(cols[i])
-            square = codes[down : down + WINDOW, across : across + WINDOW].astype(np.float32)
-            square[square[..., 0] == NO_DATA] = 0
-            vectors[i] = np.tensordot(TAPER, square, 2) * cells.steps
+        row, col = (axis[near, None] + edge for axis in (down, across))
+        held = ((row >= 0) & (row < place.height))[:, :, None]
+        held = held & ((col >= 0) & (col < place.width))[:, None]
+        row, col = row.clip(0, place.height - 1), col.clip(0, place.width - 1)
+        found = np.asarray(block.codes)[row[:, :, None], col[:, None]]
+        held &= found[..., 0] != NO_DATA
+        codes[near] = np.where(held[..., None], found, codes[near])
+    return codes
+
+
+def _unit_vectors(codes: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Unit vectors, float32 (n, 64), of the windows of codes (n, 3, 3, 64)."""
+    vectors = np.tensordot(codes.astype(np.float32), TAPER, ((1, 2), (0, 1))) * steps
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, 1e-12)
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
 def random_windows(cells: SceneCells, count: int, seed: int = 0) -> np.ndarray:
@@ -300,15 +318,14 @@ def random_windows(cells: SceneCells, count: int, seed: int = 0) -> np.ndarray:
     if not blocks:
         return np.empty((0, COMPONENTS), np.float32)
     sizes = np.array([block.window.size for block in blocks], float)
-    vectors = np.zeros((count, COMPONENTS), np.float32)
+    places = np.empty((count, 2), int)
     for i, which in enumerate(rng.choice(len(blocks), count, p=sizes / sizes.sum())):
-        codes = blocks[which].codes
-        row, col = (int(rng.integers(edge - WINDOW + 1)) for edge in codes.shape[:2])
-        square = codes[row : row + WINDOW, col : col + WINDOW]
-        if not (square[..., 0] == NO_DATA).any():
-            vectors[i] = np.tensordot(TAPER, square.astype(np.float32), 2) * cells.steps
-    lengths = np.linalg.norm(vectors, axis=1)
-    return vectors[lengths > 0] / lengths[lengths > 0, None]
+        block = blocks[which]
+        within = [rng.integers(edge - WINDOW + 1) for edge in block.codes.shape[:2]]
+        places[i] = (block.window.row + within[0], block.window.col + within[1])
+    codes = window_codes(cells, *places.T)
+    whole = (codes[..., 0] != NO_DATA).all(axis=(1, 2))
+    return _unit_vectors(codes[whole], cells.steps)
 
 
 def peaks(
