@@ -10,7 +10,7 @@ import hashlib
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,12 @@ from pipeline.geo.antimeridian import wrap_longitude
 from pipeline.imagery.render import TILE, empty_png, encode_image
 from pipeline.objects import scan
 from pipeline.objects.open_cells import MappedCells, best_scale, open_cells, scales_of
-from pipeline.objects.ranking import logits_of, to_scores
+from pipeline.objects.outlines import outlines
+from pipeline.objects.ranking import logits_of, to_logit, to_scores
 
 if TYPE_CHECKING:
+    from shapely.geometry import Polygon
+
     from pipeline.collection.collection import Collection
     from pipeline.objects.ranking import Ranking
 
@@ -132,6 +135,44 @@ def scores_of(collection: Collection, scene_id: str, token: str) -> tuple[Mapped
         raise NotFoundError("This scene has no object cells", where=scene.title)
     mapped = open_cells(collection, scene, best_scale(available, ranking.size_m / scene.gsd))
     return mapped, _map_of(mapped, token)
+
+
+def outlines_at(
+    collection: Collection,
+    token: str,
+    threshold: float,
+    places: Sequence[tuple[str, float, float]],
+) -> list[Polygon | None]:
+    """The outlines that objects of a search have at another threshold.
+
+    Args:
+        collection: The collection.
+        token: Of the search.
+        threshold: The score at the outline, 0 to 1.
+        places: Scene, and column and row of the centre in pixels, of each object.
+
+    Returns:
+        A polygon in EPSG:4326 for each place; None where its score is below the threshold.
+
+    Raises:
+        NotFoundError: If there is no such scene, map or cells.
+    """
+    from scipy.special import logit
+
+    found: list[Polygon | None] = [None] * len(places)
+    by_scene: dict[str, list[int]] = {}
+    for i, (scene_id, _, _) in enumerate(places):
+        by_scene.setdefault(scene_id, []).append(i)
+    for scene_id, members in by_scene.items():
+        mapped, scores = scores_of(collection, scene_id, token)
+        peaks = np.array([mapped.window_at(*places[i][1:]) for i in members])
+        # Between windows the logit is interpolated, as in a search that has the threshold.
+        logits = logit(scores.astype(np.float64).clip(1e-9, 1 - 1e-9))
+        least = to_logit(threshold)
+        shapes = outlines(logits, peaks, least, mapped.scene, mapped.scale, window=scan.WINDOW)
+        for i, shape in zip(members, shapes, strict=True):
+            found[i] = shape
+    return found
 
 
 @lru_cache(maxsize=16)

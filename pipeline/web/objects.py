@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, FiniteFloat
 from starlette.responses import FileResponse, Response
 
 from pipeline.errors import NotFoundError
@@ -136,6 +136,35 @@ class ObjectExportBody(ObjectsBody):
     )
 
 
+class ObjectPlaceBody(Body):
+    """Where an object lies."""
+
+    # Numbers of a client may be integers.
+    model_config = ConfigDict(strict=False, extra="forbid")
+
+    scene_id: str = Field(max_length=200)
+    col: FiniteFloat = Field(description="Centre in pixels of the scene.")
+    row: FiniteFloat = Field(description="Centre in pixels of the scene.")
+
+
+class OutlinesBody(Body):
+    """Objects of a search to outline at another threshold."""
+
+    model_config = ConfigDict(strict=False, extra="forbid")
+
+    token: str = Field(max_length=64, description="The token of the search's score map.")
+    threshold: float = Field(ge=0, le=1, description="Score at the outline.")
+    objects: list[ObjectPlaceBody] = Field(max_length=10_000)
+
+
+class OutlinesAnswer(Answer):
+    """Outlines of objects."""
+
+    outlines: list[GeoJson | None] = Field(
+        description="In the order asked; null where the score is below the threshold."
+    )
+
+
 class MarkBody(Body):
     """One judgement."""
 
@@ -205,6 +234,22 @@ def export_objects(
     )
 
 
+@router.post(
+    "/objects/outlines",
+    summary="Outline objects at another threshold",
+    openapi_extra=request_body(OutlinesBody),
+)
+def outline_objects(
+    collection: Opened, body: Annotated[OutlinesBody, Depends(read(OutlinesBody))]
+) -> OutlinesAnswer:
+    """The contour of the score map around each object, without searching again."""
+    from shapely.geometry import mapping
+
+    places = [(each.scene_id, each.col, each.row) for each in body.objects]
+    found = score_tiles.outlines_at(collection, body.token, body.threshold, places)
+    return OutlinesAnswer(outlines=[None if each is None else mapping(each) for each in found])
+
+
 @router.get(
     "/score-map.tif",
     summary="Download a score map",
@@ -214,6 +259,9 @@ def get_score_map(
     collection: Opened,
     token: Annotated[str, Query(description="The token of a search.")],
     scene: Annotated[str, Query(description="Id of a scene; all if left out.")] = "",
+    threshold: Annotated[
+        float | None, Query(ge=0, le=1, description="Minimum score, kept in the file's tags.")
+    ] = None,
 ) -> FileResponse:
     """The score of every window as GeoTIFF, of several scenes in a zip."""
     found = score_tiles.kept(token)
@@ -234,7 +282,8 @@ def get_score_map(
     made = [ScoreMap(mapped.scene, scores, mapped.scale, WINDOW) for mapped, scores in maps]
     media_type = "image/tiff" if len(made) == 1 else "application/zip"
     return download(
-        lambda folder: download_score_maps(folder, collection.name, made, provenance), media_type
+        lambda folder: download_score_maps(folder, collection.name, made, provenance, threshold),
+        media_type,
     )
 
 

@@ -136,10 +136,14 @@ def test_from_one_click_to_a_detector_that_finds_elsewhere(
             page.get_by_role("button", name=format, exact=True).click()
         path = tmp_path / f"ponds{suffix}"
         download.value.save_as(path)
-        assert len(geopandas.read_file(path)) == len(places(page))
-    token = page.evaluate("() => lookalike.store.state.answer.score_map")
-    scores = page.request.get(f"{app.url}/api/collections/ponds/score-map.tif?token={token}")
-    (tmp_path / "scores.tif").write_bytes(scores.body())
+        frame = geopandas.read_file(path)
+        assert len(frame) == len(places(page))
+        # Outlines at the minimum score, not windows.
+        assert frame.count_coordinates().median() > 5
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Score map (GeoTIFF)").click()
+    download.value.save_as(tmp_path / "scores.tif")
     with rasterio.open(tmp_path / "scores.tif") as dataset:
         assert (dataset.dtypes[0], dataset.crs.to_epsg()) == ("float32", 32632)
 
@@ -163,8 +167,9 @@ def test_minimum_score_cuts_map_and_gallery_without_a_request(
     range_.fill("0")
     until(page, "s.minScore === 0")
     before = len(places(page))
+    assert not page.evaluate("() => lookalike.store.state.outlines.size")
     range_.fill("0.9")
-    until(page, "s.minScore === 0.9")
+    until(page, "s.minScore === 0.9 && s.outlines.size")
     assert len(places(page)) < before
     assert not [url for url in asked if url.endswith("/objects")]
     range_.fill("1")

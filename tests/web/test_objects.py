@@ -151,16 +151,36 @@ def test_export_and_score_map_open_in_other_programs(
         assert len(frame) == len(PLACES)
         assert set(frame.geom_type) <= {"Polygon", "MultiPolygon"}
     token = search(client, yard)["score_map"]
-    answer = client.get(f"{YARD}/score-map.tif", params={"token": token})
+    answer = client.get(f"{YARD}/score-map.tif", params={"token": token, "threshold": 0.6})
     path = tmp_path / "scores.tif"
     path.write_bytes(answer.content)
     with rasterio.open(path) as dataset:
         assert (dataset.dtypes[0], dataset.crs.to_epsg()) == ("float32", 32632)
         assert "the object at" in dataset.tags()["QUERY"]
+        assert dataset.tags()["THRESHOLD"] == "0.6"
         scores = dataset.read(1)
         (scene,) = yard.scenes.values()
         x, y = scene.transform[2] + PLACES[0][0] * 0.5, scene.transform[5] - PLACES[0][1] * 0.5
         assert scores[dataset.index(x, y)] > 0.9
+
+
+def test_outlines_at_another_threshold_are_those_of_a_search_that_has_it(
+    client: TestClient, yard: Collection
+) -> None:
+    from shapely.geometry import shape
+
+    answer = search(client, yard)
+    wanted = search(client, yard, threshold=0.7, outlines=True)["objects"]
+    places = [{key: each[key] for key in ("scene_id", "col", "row")} for each in wanted]
+    nowhere = {"scene_id": wanted[0]["scene_id"], "col": 20, "row": 20}
+    body = {"token": answer["score_map"], "threshold": 0.7, "objects": [*places, nowhere]}
+    *outlines, none = client.post(f"{YARD}/objects/outlines", json=body).json()["outlines"]
+    assert none is None
+    for outline, found in zip(outlines, wanted, strict=True):
+        assert len(outline["coordinates"][0]) > 5
+        assert shape(outline).symmetric_difference(shape(found["geometry"])).area < 1e-12
+    gone = client.post(f"{YARD}/objects/outlines", json={**body, "token": "0000"})
+    assert gone.status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,8 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("POST", f"{BAY}/objects", 409, json={"at": [lon, lat]})
     ask("POST", f"{BAY}/objects/ask", 409, json={"at": [lon, lat]})
     ask("POST", f"{BAY}/objects/export", 409, json={"at": [lon, lat]})
+    outlines = {"token": "none", "threshold": 0.5, "objects": []}
+    ask("POST", f"{BAY}/objects/outlines", json=outlines)
     ask("GET", f"{BAY}/score-map.tif?token=none", 404)
     ask("GET", f"{BAY}/objects/score-map/none/{table.scene_ids[0]}/0/0/0.png", 404)
 

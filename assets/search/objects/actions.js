@@ -1,5 +1,5 @@
 // What can be done in object search.
-import { download } from '../../shared/download.js';
+import { createObjectExports } from './exports.js';
 import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
 import { createMarksQueue } from './marks_queue.js';
 import { markOf, placeKey } from './place_marks.js';
@@ -140,6 +140,7 @@ export function createObjectActions({ store, service, data }) {
   }
 
   const actions = {
+    ...createObjectExports({ store, service, data, recipe }),
     begin() {
       listDetectors();
       listSaved();
@@ -270,21 +271,6 @@ export function createObjectActions({ store, service, data }) {
       set({ examples: [], detector: null, saved: null, precision: [], busy: '', problem: null });
       show({ objects: [], answer: null, selected: -1, page: 0, minScore: 0 });
       remember(true);
-    },
-    async exportAs(format, geometry) {
-      set({ busy: 'Exporting' });
-      try {
-        const least = state.minScore || null;
-        const file = state.saved
-          ? await service.savedFile(state.saved.id, { format, geometry, min: least ?? '' })
-          : await service.file({ ...recipe(), format, geometry, threshold: least });
-        const named = /filename="?([^";]+)/.exec(file.headers.get('Content-Disposition') || '');
-        download(await file.blob(), named?.[1] ?? `${name}-objects`);
-      } catch (problem) {
-        set({ problem });
-      } finally {
-        set({ busy: '' });
-      }
     },
     async makeCells() {
       try {

@@ -7,19 +7,8 @@ import { createNotes } from '../../shared/notes.js';
 import { helpButton } from '../help.js';
 import { modeChoice } from '../mode_choice.js';
 import { detectorMenu } from './detectors.js';
+import { FORMATS } from './exports.js';
 import { savedMenu } from './saved.js';
-
-const FORMATS = [
-  ['gpkg', 'GeoPackage'],
-  ['geojson', 'GeoJSON'],
-  ['shapefile', 'Shapefile'],
-  ['kmz', 'KML with pictures'],
-  ['csv', 'CSV'],
-  ['geoparquet', 'GeoParquet'],
-  ['chips', 'Pictures'],
-  ['html', 'Standalone map'],
-  ['coco', 'COCO JSON of good marks'],
-];
 
 export function createObjectControls(context) {
   const { store, root, actions, data, onCollection, onMode } = context;
@@ -97,18 +86,23 @@ function unsent(store) {
 }
 
 function exportMenu(store, actions) {
-  const geometry = h('select', { 'aria-label': 'Shown as' }, ...['outline', 'box', 'point'].map((kind) => h('option', { value: kind }, { outline: 'Outlines', box: 'Boxes', point: 'Points' }[kind])));
+  const kinds = [['outline', 'Outlines at the minimum score'], ['box', 'Boxes'], ['point', 'Points']];
+  const geometry = h('select', { 'aria-label': 'Shown as' }, ...kinds.map(([value, title]) => h('option', { value }, title)));
   const menu = h('details', { class: 'lk-choice' }, h('summary', { class: 'lk-button' }, icon('download'), 'Export'));
-  const pick = (format) => () => {
+  const pick = (act) => () => {
     menu.open = false;
-    actions.exportAs(format, geometry.value);
+    act();
   };
+  const entry = (title, act) => h('button', { class: 'lk-button', type: 'button', onclick: pick(act) }, title);
+  const scores = entry('Score map (GeoTIFF)', actions.exportScoreMap);
   menu.append(
     h('div', { class: 'lk-choices lk-export' }, h('label', { class: 'lk-field' }, h('span', {}, 'Shown as'), geometry),
-      ...FORMATS.map(([format, title]) => h('button', { class: 'lk-button', type: 'button', onclick: pick(format) }, title)),
+      ...FORMATS.map(([format, title]) => entry(title, () => actions.exportAs(format, geometry.value))),
+      scores,
     ),
   );
   store.watch(['objects'], ({ objects }) => (menu.hidden = !objects.length));
+  store.watch(['answer'], ({ answer }) => (scores.hidden = !answer?.score_map));
   return menu;
 }
 

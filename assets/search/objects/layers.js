@@ -3,12 +3,11 @@
 import { canvasGrid } from '../../map/canvas_grid.js';
 import { h, TOUCH } from '../../shared/dom.js';
 import { rankColour } from '../../shared/ranks.js';
+import { ringOf } from './outlines.js';
 import { markOf } from './place_marks.js';
 
 const QUERY = '#22d3ee';
 const MARKS = { good: '#22c55e', bad: '#ef4444' };
-
-const ringOf = ({ geometry }) => geometry.coordinates[0];
 
 // Web Mercator pixels at zoom 0.
 function project([lon, lat]) {
@@ -18,10 +17,10 @@ function project([lon, lat]) {
 
 export function drawObjects(L, map, { store }) {
   let layer = null;
-  const draw = ({ shown, marks }) => {
+  const draw = ({ shown, marks, outlines }) => {
     const before = layer;
     const shapes = shown.map((found, k) => {
-      const ring = ringOf(found).map(project);
+      const ring = ringOf(found, outlines).map(project);
       const [xs, ys] = [0, 1].map((axis) => ring.map((point) => point[axis]));
       const colour = MARKS[markOf(found, marks)] ?? rankColour(k + 1, shown.length);
       return { ring, colour, box: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] };
@@ -29,7 +28,7 @@ export function drawObjects(L, map, { store }) {
     layer = shapes.length ? canvasGrid(L, 'lk-objects', painter(shapes)).addTo(map) : null;
     before?.remove(); // after the new one is there: no blink
   };
-  return store.watch(['shown', 'marks'], draw);
+  return store.watch(['shown', 'marks', 'outlines'], draw);
 }
 
 function painter(shapes) {
@@ -60,16 +59,20 @@ function painter(shapes) {
 }
 
 // Place in `shown` of the best object under a point, or -1.
-export function objectAt(shown, { lng, lat }) {
-  return shown.findIndex((found) => {
-    const ring = ringOf(found);
-    let inside = false;
-    for (let k = 0, j = ring.length - 1; k < ring.length; j = k++) {
-      const [[x, y], [u, v]] = [ring[k], ring[j]];
-      if (y > lat !== v > lat && lng < ((u - x) * (lat - y)) / (v - y) + x) inside = !inside;
-    }
-    return inside;
-  });
+export function objectAt({ shown, outlines }, place) {
+  const [drawn, windows] = [outlines, new Map()];
+  return shown.findIndex(
+    (found) => contains(ringOf(found, drawn), place) || contains(ringOf(found, windows), place),
+  );
+}
+
+function contains(ring, { lng, lat }) {
+  let inside = false;
+  for (let k = 0, j = ring.length - 1; k < ring.length; j = k++) {
+    const [[x, y], [u, v]] = [ring[k], ring[j]];
+    if (y > lat !== v > lat && lng < ((u - x) * (lat - y)) / (v - y) + x) inside = !inside;
+  }
+  return inside;
 }
 
 const path = (ring) => ring.map(([lon, lat]) => [lat, lon]);
@@ -89,12 +92,12 @@ export function drawExamples(L, map, { store }) {
 export function drawSelected(L, map, context) {
   const { store } = context;
   const group = L.layerGroup().addTo(map);
-  return store.watch(['selected', 'hovered', 'shown'], ({ selected, hovered, shown }) => {
+  return store.watch(['selected', 'hovered', 'shown', 'outlines'], ({ selected, hovered, shown, outlines }) => {
     group.clearLayers();
     for (const [index, weight] of [[hovered, 3], [selected, 5]]) {
       const found = shown[index];
       if (!found) continue;
-      L.polygon(path(ringOf(found)), {
+      L.polygon(path(ringOf(found, outlines)), {
         pane: 'lk-selected', color: '#fff', weight, fill: false, interactive: false,
       }).addTo(group);
     }
@@ -112,8 +115,8 @@ export function drawWindow(L, map, { store }) {
   map.getContainer().append(label);
   let at = null;
   const draw = () => {
-    const { size, drawing, shown } = store.state;
-    const visible = at && size && !drawing && objectAt(shown, at) < 0;
+    const { size, drawing } = store.state;
+    const visible = at && size && !drawing && objectAt(store.state, at) < 0;
     label.hidden = !visible;
     if (!visible) return void square.remove();
     const dy = size / 2 / 111_195;

@@ -8,6 +8,7 @@ import { createObjectGallery } from './gallery.js';
 import { OBJECT_KEYS, OBJECT_NOTES } from './help.js';
 import { listenToObjectKeys } from './keys.js';
 import { createObjectMap } from './map.js';
+import { followOutlines } from './outlines.js';
 import { createObjectService } from './service.js';
 
 const INITIAL = {
@@ -16,6 +17,7 @@ const INITIAL = {
   objects: [], // as the server ranked them
   shown: [], // those of at least `minScore` that are not hidden
   answer: null, // what else the server said
+  outlines: new Map(), // geometry at the minimum score, by id
   minScore: 0,
   marks: new Map(), // place → good | bad | skip, or empty where one was taken back
   hideMarked: false,
@@ -53,6 +55,7 @@ export function startObjects(root, data, onCollection, onMode) {
     createObjectControls(context),
     createObjectGallery(context),
     listenToObjectKeys(context),
+    followOutlines(context),
     createHelp(context, OBJECT_KEYS, OBJECT_NOTES),
   ];
   context.actions.begin();

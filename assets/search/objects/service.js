@@ -39,6 +39,13 @@ export function createObjectService(base, name) {
       const side = Math.max(16, Math.round(Math.max(width, height) * around));
       return `${root}/objects/picture?${new URLSearchParams({ scene, col, row, side, size })}`;
     },
+    scoreMapFile: (token, threshold) =>
+      request(`${root}/score-map.tif?${new URLSearchParams({ token, ...(threshold ? { threshold } : {}) })}`),
+    outlines: (token, threshold, objects, signal) => {
+      const places = objects.map(({ scene_id, col, row }) => ({ scene_id, col, row }));
+      const body = sent('POST', { token, threshold, objects: places });
+      return request(`${root}/objects/outlines`, { signal, ...body }).then(json).then(({ outlines }) => outlines);
+    },
     scoreTiles: (token, scene) => `${root}/objects/score-map/${token}/${scene}`,
   };
 }

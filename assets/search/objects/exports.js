@@ -1,0 +1,48 @@
+// What leaves object search as a file: the objects in a format, and the score map.
+import { download } from '../../shared/download.js';
+
+export const FORMATS = [
+  ['gpkg', 'GeoPackage'],
+  ['geojson', 'GeoJSON'],
+  ['shapefile', 'Shapefile'],
+  ['kmz', 'KML with pictures'],
+  ['csv', 'CSV'],
+  ['geoparquet', 'GeoParquet'],
+  ['chips', 'Pictures'],
+  ['html', 'Standalone map'],
+  ['coco', 'COCO JSON of good marks'],
+];
+
+export function createObjectExports({ store, service, data, recipe }) {
+  const { state, set } = store;
+
+  async function save(fetched, name) {
+    set({ busy: 'Exporting', problem: null });
+    try {
+      const file = await fetched();
+      const named = /filename="?([^";]+)/.exec(file.headers.get('Content-Disposition') || '');
+      download(await file.blob(), named?.[1] ?? `${data.collection.name}-${name}`);
+    } catch (problem) {
+      set({ problem });
+    } finally {
+      set({ busy: '' });
+    }
+  }
+
+  return {
+    // Outlines are those at the minimum score; without one, windows.
+    exportAs(format, geometry) {
+      const threshold = state.minScore || null;
+      const { saved } = state;
+      return save(
+        () =>
+          saved
+            ? service.savedFile(saved.id, { format, geometry, min: threshold ?? '' })
+            : service.file({ ...recipe(), format, geometry, threshold, outlines: threshold !== null }),
+        'objects',
+      );
+    },
+    exportScoreMap: () =>
+      save(() => service.scoreMapFile(state.answer.score_map, state.minScore), 'scores'),
+  };
+}
