@@ -358,7 +358,7 @@ def marked(
     """The hits of a scene with the marks of the examples on them.
 
     A mark holds for the nearest hit.  A good example without a hit of its own becomes one, unless
-    it lies on the same thing as another mark.
+    it lies on the same thing as another good one.
 
     Args:
         hits: The hits.
@@ -383,7 +383,8 @@ def marked(
         mark = "good" if spot.good else "bad"
         if distance < radius and not found[which].mark:
             found[which] = replace(found[which], mark=mark)
-            taken += [window, (found[which].row, found[which].col)]
+            if spot.good:
+                taken += [window, (found[which].row, found[which].col)]
         elif spot.good and not _on_one(taken, window, radius / 2):
             found += _hits_at(scored, ranking, window, allowed)
             taken.append(window)
@@ -401,7 +402,7 @@ def _nearest(places: np.ndarray, window: tuple[int, int]) -> tuple[int, float]:
 
 
 def _on_one(taken: Sequence[tuple[int, int]], window: tuple[int, int], radius: float) -> bool:
-    """Whether a window lies on a thing that is marked already."""
+    """Whether a window lies on a thing that is marked good already."""
     return any(max(abs(row - window[0]), abs(col - window[1])) <= radius for row, col in taken)
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -24,8 +24,8 @@ from pipeline.files import exclusive, read_versioned, write_versioned
 from pipeline.model.cells import CellIdentity
 from pipeline.objects.objects import FoundObject
 from pipeline.objects.recipe import ObjectRecipe
-from pipeline.search.review import MARKS, SKIP
-from pipeline.search.saved import LONGEST_NAME, LONGEST_NOTE
+from pipeline.search.review import GOOD, MARKS, SKIP
+from pipeline.search.saved import LONGEST_NAME, LONGEST_NOTE, UNMARKED
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -268,6 +268,33 @@ class ObjectSearches:
             "objects": [_plain(each) for each in saved.objects],
         }
         write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
+
+
+def chosen(
+    objects: Sequence[FoundObject], least: float | None = None, marks: Sequence[str] | None = None
+) -> tuple[FoundObject, ...]:
+    """The objects at or above a score that have one of some marks, ranked anew.
+
+    Those marked good stay whatever their score.
+
+    Args:
+        objects: Objects with their marks, best first.
+        least: Minimum score, or None for all.
+        marks: Of `MARKS`, and "none" for objects without one; None for all.
+
+    Raises:
+        QueryError: If there is no such mark.
+    """
+    known = (*MARKS, UNMARKED)
+    if unknown := set(marks or ()) - set(known):
+        raise QueryError("No such mark", where=min(unknown)[:40], remedy=f"Use {', '.join(known)}")
+    kept = [
+        found
+        for found in objects
+        if (least is None or found.score >= least or found.mark == GOOD)
+        and (marks is None or (found.mark or UNMARKED) in marks)
+    ]
+    return tuple(replace(found, rank=rank) for rank, found in enumerate(kept, 1))
 
 
 def _plain(found: FoundObject) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -11,16 +11,15 @@ from starlette.responses import FileResponse, Response
 
 from pipeline.collection.collection import Collection
 from pipeline.collection.names import proposed_name
-from pipeline.errors import LookalikeError, NotFoundError, QueryError
+from pipeline.errors import LookalikeError, NotFoundError
 from pipeline.export.formats import OBJECT_FORMATS, export, format_named
 from pipeline.export.object_findings import object_findings
 from pipeline.objects.comparison import compare
 from pipeline.objects.objects import FoundObject
-from pipeline.objects.saved import ObjectSearches, SavedObjects
+from pipeline.objects.saved import ObjectSearches, SavedObjects, chosen
 from pipeline.objects.service import find_objects
 from pipeline.search.open_collections import OpenCollections
-from pipeline.search.review import MARKS, precision_at, review_order
-from pipeline.search.saved import UNMARKED
+from pipeline.search.review import precision_at, review_order
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Opened, Served
 from pipeline.web.exports import Minimum, download
@@ -240,12 +239,12 @@ def export_object_search(
         str, Query(description="good, bad, skip and none, separated by commas; all if left out.")
     ] = "",
 ) -> FileResponse:
-    """The objects at or above a score, with certain marks, as a file."""
+    """The objects at or above a score or marked good, with certain marks, as a file."""
     saved = searches.get(search)
     collections, objects, _ = _present(served.open_collections, searches.collection, saved)
     findings = object_findings(
         collections,
-        _chosen(objects, least, marks.split(",") if marks else None),
+        chosen(objects, least, marks.split(",") if marks else None),
         query=saved.query,
         recipe=saved.recipe.to_dict(),
         parameters=saved.recipe.parameters,
@@ -257,22 +256,6 @@ def export_object_search(
     media_type = format_named(format, OBJECT_FORMATS).media_type
     stem = f"{proposed_name(saved.name) or searches.collection.name}-objects"
     return download(lambda folder: export(findings, format, folder / stem), media_type)
-
-
-def _chosen(
-    objects: list[FoundObject], least: float | None, marks: list[str] | None
-) -> list[FoundObject]:
-    """The objects at or above a score that have one of some marks, ranked anew."""
-    known = (*MARKS, UNMARKED)
-    if unknown := set(marks or ()) - set(known):
-        raise QueryError("No such mark", where=min(unknown)[:40], remedy=f"Use {', '.join(known)}")
-    kept = [
-        found
-        for found in objects
-        if (least is None or found.score >= least)
-        and (marks is None or (found.mark or UNMARKED) in marks)
-    ]
-    return [replace(found, rank=rank) for rank, found in enumerate(kept, 1)]
 
 
 def _present(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.objects import score_tiles
 from pipeline.objects.objects import FoundObject, window_polygon
 from pipeline.objects.open_cells import missing, scales_of
 from pipeline.objects.recipe import ObjectRecipe
+from pipeline.objects.saved import chosen
 from pipeline.objects.scan import WINDOW
 from pipeline.objects.service import MOST_ASKED, ObjectOutcome, ask_objects, find_objects
 from pipeline.web.bodies import Body, read, request_body
@@ -134,6 +136,9 @@ class ObjectExportBody(ObjectsBody):
     geometry: Literal["outline", "box", "point"] = Field(
         default="outline", description="What the file shows of an object."
     )
+    only_marks: list[Literal["good", "bad", "skip", "none"]] | None = Field(
+        default=None, description="Marks of the objects in the file; all if left out."
+    )
 
 
 class ObjectPlaceBody(Body):
@@ -225,8 +230,13 @@ def find(
 def export_objects(
     served: Served, name: Name, body: Annotated[ObjectExportBody, Depends(read(ObjectExportBody))]
 ) -> FileResponse:
-    """The objects of a search as a file, as outlines at the threshold, boxes or points."""
+    """The objects of a search as a file, as outlines at the threshold, boxes or points.
+
+    Each has its mark. Those marked good are in it whatever the threshold.
+    """
     outcome = find_objects(served.open_collections, [name], body.recipe())
+    kept = chosen(outcome.result.objects, marks=body.only_marks)
+    outcome = replace(outcome, result=replace(outcome.result, objects=kept))
     findings = outcome_findings(outcome, body.geometry)
     media_type = format_named(body.format, OBJECT_FORMATS).media_type
     return download(

@@ -30,6 +30,14 @@ test('a minimum score exports outlines at it; without one there are windows', as
   assert.deepEqual(await asked({}, act), [['file', { ...what, threshold: null, outlines: false }]]);
 });
 
+test('objects of some marks alone are exported', async () => {
+  const act = (exports) => exports.exportAs('csv', 'point', ['good', 'none']);
+  const [[, fields]] = await asked({}, act);
+  assert.deepEqual(fields.only_marks, ['good', 'none']);
+  const [[, id, kept]] = await asked({ saved: { id: 'a' } }, act);
+  assert.deepEqual([id, kept.marks], ['a', 'good,none']);
+});
+
 test('what is hidden on the page is not left out of a file', async () => {
   const [[, fields]] = await asked({ hideMarked: true }, (exports) => exports.exportAs('csv', 'point'));
   assert.deepEqual(Object.keys(fields).sort(), ['format', 'geometry', 'k', 'outlines', 'threshold']);

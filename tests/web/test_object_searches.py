@@ -135,6 +135,25 @@ def test_export_holds_the_objects_with_their_marks(
     assert client.get(f"{one}/export", params={"format": "doc"}).status_code == 400
 
 
+def test_export_keeps_what_is_marked_good_below_the_minimum_score(
+    client: TestClient, saved: dict[str, Any]
+) -> None:
+    one = f"{KEPT}/{saved['search']['id']}"
+    good, bad = (each["id"] for each in saved["objects"][-2:])
+    client.post(f"{one}/marks", json={"object": good, "mark": "good"})
+    client.post(f"{one}/marks", json={"object": bad, "mark": "bad"})
+
+    def exported(**fields: object) -> list[str]:
+        file = client.get(f"{one}/export", params={"format": "geojson", **fields})
+        return [each["properties"]["id"] for each in json.loads(file.content)["features"]]
+
+    assert exported(min=2) == [good]
+    kept = exported(marks="good,none,skip")
+    assert len(kept) == 15
+    assert good in kept
+    assert bad not in kept
+
+
 def test_damaged_file_is_told_and_left_out_of_the_list(
     client: TestClient, yard: Collection, saved: dict[str, Any]
 ) -> None:

@@ -164,6 +164,44 @@ def test_export_and_score_map_open_in_other_programs(
         assert scores[dataset.index(x, y)] > 0.9
 
 
+def test_marked_objects_are_exported_whatever_the_threshold(
+    client: TestClient, yard: Collection
+) -> None:
+    low, bad, beside = (270, 280), PLACES[3], (PLACES[3][0] + 8, PLACES[3][1])
+    given = [(PLACES[0], "good"), (low, "good"), (bad, "bad"), (beside, "good")]
+    marks = [
+        {"key": f"m{i}", "lon": lon, "lat": lat, "width_m": 32, "height_m": 32, "label": label}
+        for i, (place, label) in enumerate(given)
+        for lon, lat in [lonlat(yard, place)]
+    ]
+    client.put(f"{YARD}/object-marks/export01", json={"marks": marks})
+    body = {"marks": "export01", "k": 20, "threshold": 0.9999, "format": "geojson"}
+
+    def exported(**fields: object) -> list[tuple[float, float, str]]:
+        answer = client.post(f"{YARD}/objects/export", json={**body, **fields})
+        assert answer.status_code == 200, answer.text
+        (scene,) = yard.scenes.values()
+        items = [each["properties"] for each in answer.json()["features"]]
+        pixels = [scene.georeference.pixels(p["longitude"], p["latitude"]) for p in items]
+        return [(c, r, p["mark"]) for (c, r), p in zip(pixels, items, strict=True)]
+
+    def holds(found: list[tuple[float, float, str]], place: tuple[int, int], mark: str) -> bool:
+        x, y = place
+        return any(max(abs(c - x), abs(r - y)) <= 32 and m == mark for c, r, m in found)
+
+    found = exported()
+    assert all(holds(found, place, "good") for place in (PLACES[0], low, beside))
+    assert len(found) == 3
+    every = exported(threshold=0)
+    assert all(holds(every, place, label) for place, label in given)
+    kept = exported(threshold=0, only_marks=["good", "none", "skip"])
+    assert not any(mark == "bad" for *_, mark in kept)
+    assert len(kept) == len(every) - 1
+    assert len(exported(threshold=0, only_marks=["bad"])) == 1
+    wrong = client.post(f"{YARD}/objects/export", json={**body, "only_marks": ["fine"]})
+    assert wrong.status_code == 400
+
+
 def test_outlines_at_another_threshold_are_those_of_a_search_that_has_it(
     client: TestClient, yard: Collection
 ) -> None:

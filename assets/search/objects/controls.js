@@ -86,8 +86,12 @@ function unsent(store) {
 }
 
 function exportMenu(store, actions) {
-  const kinds = [['outline', 'Outlines at the minimum score'], ['box', 'Boxes'], ['point', 'Points']];
-  const geometry = h('select', { 'aria-label': 'Shown as' }, ...kinds.map(([value, title]) => h('option', { value }, title)));
+  const kinds = [['outline', 'Outlines'], ['box', 'Boxes'], ['point', 'Points']];
+  const choice = (label, options) =>
+    h('select', { 'aria-label': label }, ...options.map(([value, title]) => h('option', { value }, title)));
+  const geometry = choice('Shown as', kinds);
+  const which = choice('Marks', [['', 'All'], ['good,none,skip', 'Not bad'], ['good', 'Good']]);
+  const marked = h('label', { class: 'lk-field', title: 'Objects marked good are exported at any score' }, h('span', {}, 'Marks'), which);
   const menu = h('details', { class: 'lk-choice' }, h('summary', { class: 'lk-button' }, icon('download'), 'Export'));
   const pick = (act) => () => {
     menu.open = false;
@@ -96,12 +100,16 @@ function exportMenu(store, actions) {
   const entry = (title, act) => h('button', { class: 'lk-button', type: 'button', onclick: pick(act) }, title);
   const scores = entry('Score map (GeoTIFF)', actions.exportScoreMap);
   menu.append(
-    h('div', { class: 'lk-choices lk-export' }, h('label', { class: 'lk-field' }, h('span', {}, 'Shown as'), geometry),
-      ...FORMATS.map(([format, title]) => entry(title, () => actions.exportAs(format, geometry.value))),
+    h('div', { class: 'lk-choices lk-export' }, h('label', { class: 'lk-field' }, h('span', {}, 'Shown as'), geometry), marked,
+      ...FORMATS.map(([format, title]) => entry(title, () => actions.exportAs(format, geometry.value, which.value ? which.value.split(',') : []))),
       scores,
     ),
   );
   store.watch(['objects'], ({ objects }) => (menu.hidden = !objects.length));
+  store.watch(['marks'], ({ marks }) => {
+    marked.hidden = ![...marks.values()].some(Boolean);
+    if (marked.hidden) which.value = '';
+  });
   store.watch(['answer'], ({ answer }) => (scores.hidden = !answer?.score_map));
   return menu;
 }

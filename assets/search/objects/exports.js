@@ -31,14 +31,17 @@ export function createObjectExports({ store, service, data, recipe }) {
 
   return {
     // Outlines are those at the minimum score; without one, windows.
-    exportAs(format, geometry) {
+    // `marks` are those of the objects wanted: good, bad, skip and none; empty for all.
+    exportAs(format, geometry, marks = []) {
       const threshold = state.minScore || null;
       const { saved } = state;
+      const what = { format, geometry };
+      const only = marks.length ? { only_marks: marks } : {};
       return save(
         () =>
           saved
-            ? service.savedFile(saved.id, { format, geometry, min: threshold ?? '' })
-            : service.file({ ...recipe(), format, geometry, threshold, outlines: threshold !== null }),
+            ? service.savedFile(saved.id, { ...what, min: threshold ?? '', marks: marks.join() })
+            : service.file({ ...recipe(), ...what, ...only, threshold, outlines: threshold !== null }),
         'objects',
       );
     },
