@@ -39,6 +39,7 @@ const ICONS = {
   filter: 'M4 6h16M7 12h10M10 18h4',
   sites: 'M4 9h9v9H4zM9 9V5h10v10h-6',
   save: 'M6 4h12v16l-6-4.5L6 20z',
+  more: 'M4.5 12h2M11 12h2M17.5 12h2',
   help: 'M9 9a3 3 0 1 1 4 2.8c-.8.4-1 1-1 2.2M12 17.5h.01',
 };
 

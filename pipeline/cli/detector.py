@@ -163,9 +163,17 @@ def rename(
 
 @commands.command()
 def remove(which: Which) -> None:
-    """Remove a detector permanently."""
-    Detectors(settings().home).remove(which)
-    typer.echo(f"Removed {which}.")
+    """Move a detector to the trash, for seven days."""
+    token = Detectors(settings().home).remove(which)
+    typer.echo(f"Removed {which}. Restore it with: python -m pipeline detector restore {token}")
+
+
+@commands.command()
+def restore(
+    token: Annotated[str, typer.Argument(help="The token that `detector remove` printed.")],
+) -> None:
+    """Restore a removed detector."""
+    typer.echo(f"Restored {Detectors(settings().home).restore(token)}.")
 
 
 def _marks(detector: Detector) -> str:

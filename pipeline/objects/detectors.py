@@ -1,11 +1,13 @@
 """The detectors of a home: kept, listed, renamed, removed; trained and applied.
 
 <home>/detectors/<name>.json
+<home>/detectors/trash/<name>.<nanoseconds>.json    removed
 """
 
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import dates
+from pipeline.collection.library import TRASH_DAYS
 from pipeline.collection.names import check_name, proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError, storage_errors
 from pipeline.files import exclusive
@@ -33,6 +36,7 @@ from pipeline.objects.detector import (
 from pipeline.objects.eligible import scene_passes
 from pipeline.objects.find import learn
 from pipeline.objects.learning import probabilities, unmarked_windows
+from pipeline.objects.open_cells import scales_of
 from pipeline.objects.ranking import Ranking, opened
 from pipeline.objects.training import Examples, train
 from pipeline.progress import OnProgress, silent
@@ -73,6 +77,11 @@ class Detectors:
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "detectors"
+
+    @property
+    def trash(self) -> Path:
+        """Folder of removed detectors."""
+        return self.folder / "trash"
 
     def all(self) -> list[Kept]:
         """Every detector by name; one that cannot be read with the reason."""
@@ -129,10 +138,7 @@ class Detectors:
         """Keep a detector under a free name made of its title; returns the name."""
         base = proposed_name(detector.title)[:56].rstrip("-") or "detector"
         with exclusive(self.folder / ".lock"):
-            taken = {path.stem for path in self.folder.glob("*.json")}
-            name, number = base, 2
-            while name in taken:
-                name, number = f"{base}-{number}", number + 1
+            name = self._free(base)
             files.write(self.folder / f"{name}.json", detector)
         return name
 
@@ -142,15 +148,60 @@ class Detectors:
         files.write(self.path(name), changed)
         return changed
 
-    def remove(self, name: str) -> None:
-        """Remove a detector permanently.
+    def remove(self, name: str) -> str:
+        """Move a detector to the trash, from which it can be restored for `TRASH_DAYS` days.
+
+        Returns:
+            Its token in the trash, for `restore`.
 
         Raises:
             NotFoundError: If there is none.
         """
         path = self.path(name)
-        with storage_errors(path):
-            path.unlink(missing_ok=True)
+        token = f"{name}.{time.time_ns()}"
+        with exclusive(self.folder / ".lock"), storage_errors(path):
+            self.trash.mkdir(exist_ok=True)
+            try:
+                path.rename(self.trash / f"{token}.json")
+            except FileNotFoundError:
+                raise NotFoundError("The detector was removed meanwhile", where=name) from None
+            self._empty_trash()
+        return token
+
+    def restore(self, token: str) -> str:
+        """Take a detector out of the trash, under a free name; returns the name.
+
+        Raises:
+            NotFoundError: If it is not in the trash.
+        """
+        name, _, stamp = token.rpartition(".")
+        source = self.trash / f"{check_name(name)}.{stamp}.json"
+        if not (stamp.isdecimal() and source.is_file()):
+            raise NotFoundError(
+                "No removed detector has this token",
+                where=token[:80],
+                remedy="It may have been restored or deleted permanently",
+            )
+        with exclusive(self.folder / ".lock"), storage_errors(source):
+            free = self._free(name)
+            source.rename(self.folder / f"{free}.json")
+        return free
+
+    def _free(self, base: str) -> str:
+        """The name, or with a number if it is taken."""
+        taken = {path.stem for path in self.folder.glob("*.json")}
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+        return name
+
+    def _empty_trash(self) -> None:
+        """Delete what has been in the trash for too long."""
+        limit = time.time_ns() - TRASH_DAYS * 86_400e9
+        for path in self.trash.glob("*.json"):
+            stamp = path.stem.rpartition(".")[2]
+            if stamp.isdecimal() and int(stamp) < limit:
+                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,6 +311,16 @@ def suited(
     maps = opened(collections, detector.ranking.size_m, filters)
     background = mean_window(unmarked_windows([each.mapped for each in maps]))
     return filters, (*notes, *notes_on_looks(detector, background))
+
+
+def warnings_for(detector: Detector, collection: Collection) -> tuple[str, ...]:
+    """What to know before a detector is applied to a collection; sentences without full stops."""
+    if not any(scales_of(collection, scene) for scene in collection.scenes.values()):
+        return ("This collection has no object cells yet",)
+    try:
+        return suited(detector, [collection])[1]
+    except LookalikeError as error:
+        return tuple(text for text in (error.what, error.remedy) if text)
 
 
 def _origin(collection: Collection, learned: Learned) -> TrainedOn:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError
 from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector
-from pipeline.objects.detectors import Detectors, check_labels, train_detector
+from pipeline.objects.detectors import Detectors, check_labels, train_detector, warnings_for
 from pipeline.objects.service import examples_of, origins_of
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Served, Services
@@ -39,12 +40,28 @@ class DetectorAnswer(Answer):
     calibration: dict[str, Any] | None = Field(description="Probabilities; null if too few marks.")
     marks: list[dict[str, Any]]
     pictures: list[str] = Field(description="Good examples, PNG as base64.")
+    warnings: list[str] = Field(
+        default=[], description="What to know before it is applied to the collection asked for."
+    )
 
     @classmethod
-    def of(cls, name: str, detector: Detector) -> DetectorAnswer:
+    def of(cls, name: str, detector: Detector, warnings: Sequence[str] = ()) -> DetectorAnswer:
         """A detector's."""
         card = detector.card()
-        return cls(name=name, **{key: card[key] for key in cls.model_fields if key != "name"})
+        values = {key: card[key] for key in cls.model_fields if key in card}
+        return cls(name=name, warnings=list(warnings), **values)
+
+
+class RemovedDetector(Answer):
+    """A detector in the trash."""
+
+    token: str = Field(description="Restores it.")
+
+
+class RestoreBody(Body):
+    """A removed detector to restore."""
+
+    token: str = Field(max_length=200, description="The token that its removal answered.")
 
 
 class UnreadableDetector(Answer):
@@ -124,9 +141,19 @@ async def upload(served: Served, request: Request) -> DetectorAnswer:
 
 
 @router.get("/{name}", summary="Get a detector")
-def get_detector(served: Served, name: DetectorName) -> DetectorAnswer:
+def get_detector(
+    served: Served,
+    name: DetectorName,
+    collection: Annotated[
+        str, Query(description="Collection to apply it to, for warnings; none if left out.")
+    ] = "",
+) -> DetectorAnswer:
     """Its card."""
-    return DetectorAnswer.of(name, _detectors(served).open(name))
+    detector = _detectors(served).open(name)
+    if not collection:
+        return DetectorAnswer.of(name, detector)
+    warned = warnings_for(detector, served.open_collections.collection(collection))
+    return DetectorAnswer.of(name, detector, warned)
 
 
 @router.get("/{name}/file.json", summary="Download a detector", **file("application/json"))
@@ -146,7 +173,19 @@ def rename(
     return DetectorAnswer.of(name, _detectors(served).rename(name, body.title))
 
 
-@router.delete("/{name}", status_code=204, response_class=Response, summary="Remove a detector")
-def remove(served: Served, name: DetectorName) -> None:
-    """Permanently."""
-    _detectors(served).remove(name)
+@router.delete("/{name}", summary="Remove a detector")
+def remove(served: Served, name: DetectorName) -> RemovedDetector:
+    """Move it to the trash; the token restores it for seven days."""
+    return RemovedDetector(token=_detectors(served).remove(name))
+
+
+@router.post(
+    "/restore", summary="Restore a removed detector", openapi_extra=request_body(RestoreBody)
+)
+def restore(
+    served: Served, body: Annotated[RestoreBody, Depends(read(RestoreBody))]
+) -> DetectorAnswer:
+    """Take it out of the trash; if its name was taken meanwhile, it has another."""
+    kept = _detectors(served)
+    name = kept.restore(body.token)
+    return DetectorAnswer.of(name, kept.open(name))

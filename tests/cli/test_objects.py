@@ -134,6 +134,10 @@ def test_detector_is_trained_applied_and_kept(
     assert {each["collection"] for each in both} == {"yard", "depot"}
     assert run("detector", "rename", "squares", "Boxes").returncode == 0
     assert _listed()[0]["title"] == "Boxes"
+    removed = run("detector", "remove", "squares")
+    assert _listed() == []
+    assert run("detector", "restore", removed.stdout.split()[-1]).stdout == "Restored squares.\n"
+    assert _listed()[0]["title"] == "Boxes"
     assert run("detector", "remove", "squares").returncode == 0
     assert _listed() == []
 

@@ -221,6 +221,27 @@ def test_outlines_at_another_threshold_are_those_of_a_search_that_has_it(
     assert gone.status_code == 404
 
 
+def test_detector_is_renamed_removed_and_restored(client: TestClient, yard: Collection) -> None:
+    examples = [
+        {"at": list(lonlat(yard, place)), "object_size": 32, "label": label}
+        for place, label in [(PLACES[0], "good"), (PLACES[5], "good"), ((270, 280), "bad")]
+    ]
+    body = {"title": "Squares", "collection": "yard", "examples": examples}
+    made = client.post("/api/detectors", json=body)
+    assert made.status_code == 201, made.text
+    one = f"/api/detectors/{made.json()['name']}"
+    assert client.patch(one, json={"title": "Boxes"}).json()["title"] == "Boxes"
+    card = client.get(one, params={"collection": "yard"}).json()
+    assert (card["title"], card["good"], card["warnings"]) == ("Boxes", 2, [])
+    assert card["pictures"]
+    assert client.get(one, params={"collection": "nosuch"}).status_code == 404
+    token = client.delete(one).json()["token"]
+    assert client.get(one).status_code == 404
+    assert client.post("/api/detectors/restore", json={"token": token}).json()["title"] == "Boxes"
+    assert client.post("/api/detectors/restore", json={"token": token}).status_code == 404
+    client.delete(one)
+
+
 @pytest.mark.parametrize(
     "body",
     [

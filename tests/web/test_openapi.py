@@ -221,6 +221,7 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("GET", "/api/detectors/none/file.json", 404)
     ask("PATCH", "/api/detectors/none", 404, json={"title": "Other"})
     ask("DELETE", "/api/detectors/none", 404)
+    ask("POST", "/api/detectors/restore", 404, json={"token": "none.1"})
     ask("POST", f"{BAY}/objects", 409, json={"at": [lon, lat]})
     ask("POST", f"{BAY}/objects/ask", 409, json={"at": [lon, lat]})
     ask("POST", f"{BAY}/objects/export", 409, json={"at": [lon, lat]})

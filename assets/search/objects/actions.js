@@ -1,4 +1,5 @@
 // What can be done in object search.
+import { createDetectorActions } from './detector_actions.js';
 import { createObjectExports } from './exports.js';
 import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
 import { createMarksQueue } from './marks_queue.js';
@@ -30,7 +31,7 @@ export function createObjectActions({ store, service, data }) {
     set({ ...changes, shown: objects.filter(kept) });
   };
 
-  const remember = (step) => writeObjectLink(name, state, queue.id(), step);
+  const remember = (step) => writeObjectLink(name, state, queue.linked(), step);
 
   async function search(step = true) {
     asking?.abort();
@@ -77,14 +78,6 @@ export function createObjectActions({ store, service, data }) {
       set({ problem, judging: false });
     } finally {
       set({ busy: '' });
-    }
-  }
-
-  async function listDetectors() {
-    try {
-      set({ detectors: await service.detectors() });
-    } catch (problem) {
-      set({ problem });
     }
   }
 
@@ -141,8 +134,9 @@ export function createObjectActions({ store, service, data }) {
 
   const actions = {
     ...createObjectExports({ store, service, data, recipe }),
+    ...createDetectorActions({ store, service, queue, recipe }),
     begin() {
-      listDetectors();
+      actions.listDetectors();
       listSaved();
       set({ size: keptSize(name) ?? data.object_size ?? data.collection.scenes[0]?.gsd * 64 });
       addEventListener('popstate', reopen);
@@ -219,40 +213,10 @@ export function createObjectActions({ store, service, data }) {
         set({ problem });
       }
     },
-    saveDetector: () => set({ saving: { state: 'asking' } }),
-    cancelSaving: () => set({ saving: null }),
-    async train(title) {
-      set({ saving: { state: 'saving', title } });
-      try {
-        await queue.flushed();
-        const { k: _, ...what } = recipe();
-        const made = await service.train({ ...what, title });
-        set({ saving: { state: 'done', name: made.name, title: made.title } });
-        await listDetectors();
-      } catch (problem) {
-        set({ saving: null, problem });
-      }
-    },
     apply(detector) {
       forgetMarks();
       set({ detector, examples: [] });
       return search();
-    },
-    async removeDetector({ name: which }) {
-      try {
-        await service.remove(which);
-        await listDetectors();
-      } catch (problem) {
-        set({ problem });
-      }
-    },
-    async uploadDetector(file) {
-      try {
-        await service.upload(file);
-        await listDetectors();
-      } catch (problem) {
-        set({ problem });
-      }
     },
     mark(index, label) {
       const found = state.shown[index];

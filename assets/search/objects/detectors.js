@@ -1,5 +1,6 @@
 // Detectors: kept from marks, applied here, handed on as a file.
 import { h, icon, iconButton } from '../../shared/dom.js';
+import { drawCard, removeQuestion, renameForm } from './detector_card.js';
 
 // The menu of all detectors, in the row above the map.
 export function detectorMenu({ store, actions, service }) {
@@ -10,42 +11,61 @@ export function detectorMenu({ store, actions, service }) {
     if (file.files[0]) actions.uploadDetector(file.files[0]);
     file.value = '';
   });
-  const draw = ({ detectors, detector }) => {
-    const rows = detectors.map((each) =>
-      each.error ? damaged(each, actions) : row(each, each.name === detector?.name, menu, actions, service),
-    );
+  let asking = null; // { name, what: rename | remove }
+  const ask = (name, what) => {
+    asking = name && { name, what };
+    draw(store.state);
+  };
+  const draw = ({ detectors, detector, card, removed }) => {
+    const rows = detectors.map((each) => {
+      const done = () => ask(null);
+      if (asking?.name === each.name) {
+        return asking.what === 'rename' ? renameForm(each, actions, done) : removeQuestion(each, actions, done);
+      }
+      if (each.error) return damaged(each, () => ask(each.name, 'remove'));
+      const opened = card?.name === each.name;
+      const confirm = (what) => ask(each.name, what);
+      return h('div', {},
+        row(each, each.name === detector?.name, opened, menu, actions),
+        opened ? drawCard(card, { actions, service, confirm }) : null);
+    });
     const none = h('p', { class: 'lk-muted' }, 'None yet. Judge some objects, then save a detector.');
+    const undo = () =>
+      h('p', { class: 'lk-detector', role: 'status' },
+        h('span', { class: 'lk-muted' }, `Removed ${removed.title}.`),
+        h('button', { class: 'lk-button', type: 'button', onclick: actions.restoreDetector }, 'Undo'));
     list.replaceChildren(
       ...(rows.length ? rows : [none]),
+      ...(removed ? [undo()] : []),
       h('button', { class: 'lk-button', type: 'button', onclick: () => file.click() }, 'Add a detector file'),
       file,
     );
   };
-  store.watch(['detectors', 'detector'], draw);
+  menu.addEventListener('toggle', () => !menu.open && asking && ask(null));
+  store.watch(['detectors', 'detector', 'card', 'removed'], draw);
   return menu;
 }
 
-function row(each, on, menu, actions, service) {
+function row(each, on, opened, menu, actions) {
   const [picture] = each.pictures;
-  const facts = `${each.good} good, ${each.bad} bad · ${each.origin.collection}`;
   const apply = () => {
     menu.open = false;
     actions.apply(each);
   };
+  const more = { class: 'lk-ghost', 'aria-expanded': String(opened) };
   return h('div', { class: 'lk-detector' },
-    h('button', { class: 'lk-button', type: 'button', 'aria-pressed': String(on), title: facts, onclick: apply },
+    h('button', { class: 'lk-button', type: 'button', 'aria-pressed': String(on), title: `Apply ${each.title}`, onclick: apply },
       picture ? h('img', { src: `data:image/png;base64,${picture}`, alt: '', width: 24, height: 24 }) : null,
       each.title),
-    h('a', { class: 'lk-ghost', href: service.detectorFile(each.name), download: `${each.name}.json`, title: 'Download', 'aria-label': `Download ${each.title}` }, icon('download')),
-    iconButton('trash', `Remove ${each.title}`, () => actions.removeDetector(each)),
+    iconButton('more', `About ${each.title}`, () => actions.openCard(each.name), more),
   );
 }
 
 // One whose file cannot be read: why, and a way to be rid of it.
-function damaged(each, actions) {
+function damaged(each, remove) {
   return h('div', { class: 'lk-detector' },
     h('span', { class: 'lk-muted', title: each.error }, `${each.name}: ${each.error}`),
-    iconButton('trash', `Remove ${each.name}`, () => actions.removeDetector(each)),
+    iconButton('trash', `Remove ${each.name}`, remove),
   );
 }
 

@@ -19,7 +19,11 @@ export function createObjectService(base, name) {
       request(`${root}/objects/ask`, { signal, ...sent('POST', { ...recipe, n }) }).then(json),
     detectors: () => request(detectors).then(json),
     train: (fields) => request(detectors, sent('POST', { ...fields, collection: name })).then(json),
-    remove: (detector) => request(`${detectors}/${detector}`, { method: 'DELETE' }),
+    detector: (detector) =>
+      request(`${detectors}/${detector}?${new URLSearchParams({ collection: name })}`).then(json),
+    rename: (detector, title) => request(`${detectors}/${detector}`, sent('PATCH', { title })).then(json),
+    remove: (detector) => request(`${detectors}/${detector}`, { method: 'DELETE' }).then(json),
+    restore: (token) => request(`${detectors}/restore`, sent('POST', { token })).then(json),
     upload: (file) => request(`${detectors}/file`, { method: 'POST', body: file }).then(json),
     detectorFile: (detector) => `${detectors}/${detector}/file.json`,
     file: (recipe) => request(`${root}/objects/export`, sent('POST', recipe)),
