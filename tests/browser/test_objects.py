@@ -230,6 +230,56 @@ def test_search_is_saved_reviewed_and_reopened_as_it_was(
     until(page, "!s.kept.length && !s.saved")
 
 
+@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)])
+def test_menus_stay_in_the_window_and_esc_closes_them_alone(
+    app: App, home: Path, visit: Visit, size: tuple[int, int], dark: bool
+) -> None:
+    examples = [
+        {"at": lonlat(home, place), "object_size": POND, "label": label}
+        for place, label in ((PONDS[0], "good"), (PONDS[5], "good"), ((200, 200), "bad"))
+    ]
+    page = opened(app, visit, size=size, dark=dark)
+    title = f"Pools {size[0]}"
+    body = {"title": title, "collection": "ponds", "examples": examples}
+    assert page.request.post(f"{app.url}/api/detectors", data=body).ok
+    page.reload()
+    wait(page, "() => window.lookalike?.store?.state.detectors.length")
+    click_map(page, *lonlat(home, PONDS[13]))
+    answered(page, 1)
+    for menu in ("Export", "Detectors"):
+        page.locator("summary", has_text=menu).click()
+        sheet = page.locator("details.lk-choice[open] .lk-choices")
+        expect(sheet).to_have_count(1)
+        place = sheet.bounding_box()
+        assert place
+        assert place["x"] >= 0
+        assert place["y"] >= 0
+        assert place["x"] + place["width"] <= size[0]
+        assert place["y"] + place["height"] <= size[1]
+        page.keyboard.press("Escape")
+        expect(sheet).to_have_count(0)
+    assert state(page, "objects")
+
+    page.locator("summary", has_text="Detectors").click()
+    page.get_by_role("button", name=f"About {title}").click()
+    expect(page.get_by_text("2 good, 1 bad")).to_be_visible()
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("New name of the detector").fill(f"Lakes {size[0]}")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name=f"Lakes {size[0]}", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.get_by_role("button", name=f"Lakes {size[0]}", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="Score map (H)").click()
+    page.get_by_label("Score map opacity").fill("0.4")
+    page.reload()
+    page.get_by_role("button", name="Score map (H)").click()
+    expect(page.get_by_label("Score map opacity")).to_have_value("0.4")
+
+
 def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     step = page.get_by_text("Step through objects")

@@ -7,7 +7,7 @@ export const OBJECT_KEYS = [
   [['U'], 'Undo the last mark'],
   [['H'], 'Score map'],
   [['X'], 'Draw a box around an object'],
-  [['Esc'], 'Finish judging, or clear'],
+  [['Esc'], 'Close a menu, finish judging, or clear'],
 ];
 
 export const OBJECT_NOTES = [

@@ -11,6 +11,7 @@ const random = () => [...crypto.getRandomValues(new Uint8Array(8))].map((n) => n
 export function createMarksQueue({ data, service, store }) {
   const { name } = data.collection;
   let set = localStorage.getItem(setKey(name));
+  let used = false; // whether the set has marks
   let stopped = false;
   let cancel = () => {};
   const unsent = () => JSON.parse(localStorage.getItem(key(name)) || '[]');
@@ -42,17 +43,22 @@ export function createMarksQueue({ data, service, store }) {
 
   return {
     id: () => set,
+    // The set for a link; null while nothing is in it.
+    linked: () => (used ? set : null),
     use(other) {
       set = other;
+      used = true;
       localStorage.setItem(setKey(name), set);
     },
     fresh() {
       set = random();
+      used = false;
       localStorage.setItem(setKey(name), set);
       return set;
     },
     add(mark) {
       if (!set) this.fresh();
+      used = true;
       keep([...unsent(), { ...mark, set, key: random(), time: new Date().toISOString() }]);
       return send();
     },

@@ -2,6 +2,7 @@
 import { expose } from '../../shared/idle.js';
 import { createStore } from '../../shared/store.js';
 import { createHelp } from '../help.js';
+import { createMenus } from '../menus.js';
 import { createObjectActions } from './actions.js';
 import { createObjectControls } from './controls.js';
 import { createObjectGallery } from './gallery.js';
@@ -31,6 +32,8 @@ const INITIAL = {
   judged: [], // windows that were judged in the tray, for undo
   detector: null, // { name, title } of the detector that is applied
   detectors: [], // every one that is kept
+  card: null, // the detector whose card is open
+  removed: null, // { token, title } of the detector that was removed last
   kept: [], // saved searches of this collection
   saved: null, // the one that is open
   precision: [], // of the one that is open, by score
@@ -54,6 +57,7 @@ export function startObjects(root, data, onCollection, onMode) {
     context.map,
     createObjectControls(context),
     createObjectGallery(context),
+    createMenus(context),
     listenToObjectKeys(context),
     followOutlines(context),
     createHelp(context, OBJECT_KEYS, OBJECT_NOTES),

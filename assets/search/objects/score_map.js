@@ -5,12 +5,14 @@ import { formatScore } from '../../shared/format.js';
 import { beginWork } from '../../shared/idle.js';
 import { viridis } from '../../shared/viridis.js';
 
+const OPACITY = 'lookalike:score-map-opacity';
 const COLOURS = Array.from({ length: 256 }, (_, k) =>
   viridis((k - 1) / 254).match(/\d+/g).map(Number),
 );
 
 export function drawScoreMap(L, map, { store, service, data, root }) {
-  const legend = h('div', { class: 'lk-legend', role: 'img', hidden: true });
+  const scale = h('div', { class: 'lk-legend-scale', role: 'img' });
+  const legend = h('div', { class: 'lk-legend', hidden: true }, scale, opacityField(map.getPane('lk-scores')));
   root.querySelector('.lk-map-pane').append(legend);
   const layers = new Map(); // by token and scene
   let token = '';
@@ -33,13 +35,25 @@ export function drawScoreMap(L, map, { store, service, data, root }) {
     legend.hidden = !wanted;
     if (!wanted) return;
     for (const layer of layers.values()) layer.cut(cutOf(state));
-    drawLegend(legend, answer.score_range);
+    drawLegend(scale, answer.score_range);
   };
   const stop = store.watch(['scoreMap', 'answer', 'minScore'], draw);
   return () => {
     stop();
     legend.remove();
   };
+}
+
+// How opaque the map is, remembered in the browser.
+function opacityField(pane) {
+  const kept = Number.parseFloat(localStorage.getItem(OPACITY));
+  const range = h('input', { type: 'range', min: 0.1, max: 1, step: 0.05, 'aria-label': 'Score map opacity', title: 'Opacity' });
+  range.value = kept >= 0.1 && kept <= 1 ? kept : 0.75;
+  const show = () => (pane.style.opacity = range.value);
+  range.addEventListener('input', show);
+  range.addEventListener('change', () => localStorage.setItem(OPACITY, range.value));
+  show();
+  return range;
 }
 
 function drawLegend(legend, [low, high]) {
@@ -82,7 +96,7 @@ function scoreLayer(L, address, [west, south, east, north]) {
     },
   });
   return new Layer({
-    pane: 'lk-scores', bounds: [[south, west], [north, east]], maxNativeZoom: 20, maxZoom: 22, opacity: 0.75, updateWhenZooming: false,
+    pane: 'lk-scores', bounds: [[south, west], [north, east]], maxNativeZoom: 20, maxZoom: 22, updateWhenZooming: false,
   });
 }
 

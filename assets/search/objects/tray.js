@@ -6,6 +6,7 @@ export function drawTray(tray, { judging, asked, judged, marks, exhausted }, { a
   tray.hidden = !judging;
   if (!judging) return tray.replaceChildren();
   const [found] = asked;
+  const none = exhausted && !found;
   const labels = [...marks.values()];
   const count = (label) => labels.filter((mark) => mark === label).length;
   const act = (name, words, key, label) =>
@@ -14,21 +15,19 @@ export function drawTray(tray, { judging, asked, judged, marks, exhausted }, { a
   if (found) map?.reveal(found);
   return tray.replaceChildren(
     h('div', { class: 'lk-row' },
-      h('strong', {}, 'Is this one?'),
+      h('strong', {}, none ? 'All judged' : 'Is this one?'),
       h('span', { class: 'lk-push' }),
       h('span', { class: 'lk-marked', role: 'status' }, counts),
-      h('button', { class: 'lk-button', type: 'button', onclick: actions.closeTray }, 'Done')),
+      h('button', { class: `lk-button${none ? ' lk-primary' : ''}`, type: 'button', onclick: actions.closeTray }, 'Done')),
     found
       ? h('figure', { class: 'lk-tray-picture' },
           h('img', { src: service.picture(found, 2.5, 320), alt: `The place at ${formatPlace(found.lon, found.lat)}`, width: 320, height: 320 }),
           h('span', { class: 'lk-tray-window', 'aria-hidden': 'true' }))
-      : exhausted
-        ? h('p', { class: 'lk-muted', role: 'status' }, 'Nothing is left to judge.')
+      : none
+        ? h('p', { class: 'lk-muted', role: 'status' }, 'Nothing is left to judge. Done ranks the objects by your marks.')
         : h('div', { class: 'lk-skeleton lk-tray-picture', 'aria-hidden': 'true' }),
     h('div', { class: 'lk-row' },
-      act('good', 'Good', 'G', 'good'),
-      act('bad', 'Bad', 'B', 'bad'),
-      act('skip', 'Skip', 'S', 'skip'),
+      ...(none ? [] : [act('good', 'Good', 'G', 'good'), act('bad', 'Bad', 'B', 'bad'), act('skip', 'Skip', 'S', 'skip')]),
       h('span', { class: 'lk-push' }),
       h('button', { class: 'lk-button', type: 'button', disabled: !judged.length, title: 'Undo (U)', onclick: actions.unjudge }, icon('undo'), 'Undo')),
   );
