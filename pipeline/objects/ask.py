@@ -10,15 +10,10 @@ import numpy as np
 from pipeline.objects import scan
 from pipeline.objects.asking import is_free, to_judge
 from pipeline.objects.eligible import eligible_windows
+from pipeline.objects.hits import Hit, objects_of, radius_of, tops_of
 from pipeline.objects.open_cells import missing
-from pipeline.objects.ranking import (
-    Hit,
-    ObjectResult,
-    objects_of,
-    radius_of,
-    score_maps,
-    tops_of,
-)
+from pipeline.objects.results import ObjectResult
+from pipeline.objects.score_maps import score_maps
 from pipeline.progress import OnProgress, silent
 
 if TYPE_CHECKING:

@@ -37,7 +37,8 @@ from pipeline.objects.eligible import scene_passes
 from pipeline.objects.find import learn
 from pipeline.objects.learning import probabilities, unmarked_windows
 from pipeline.objects.open_cells import scales_of
-from pipeline.objects.ranking import Ranking, opened
+from pipeline.objects.ranking import Ranking
+from pipeline.objects.score_maps import opened
 from pipeline.objects.training import Examples, train
 from pipeline.progress import OnProgress, silent
 from pipeline.search.filters import Filters

@@ -17,6 +17,7 @@ from pipeline.errors import QueryError
 from pipeline.model.cells import BEST_WIDTH
 from pipeline.objects import scan
 from pipeline.objects.examples import see
+from pipeline.objects.hits import tops_of
 from pipeline.objects.learning import (
     FEWEST_MARKS,
     probabilities,
@@ -25,7 +26,9 @@ from pipeline.objects.learning import (
 from pipeline.objects.model import ObjectModel
 from pipeline.objects.open_cells import missing
 from pipeline.objects.places import Example, Spot
-from pipeline.objects.ranking import ObjectResult, Ranking, opened, rank, score_maps, tops_of
+from pipeline.objects.ranking import Ranking
+from pipeline.objects.results import ObjectResult, rank
+from pipeline.objects.score_maps import opened, score_maps
 from pipeline.objects.training import EXPANSION, Examples, expand, train
 from pipeline.progress import OnProgress, silent
 from pipeline.vectors import normalise

@@ -23,7 +23,8 @@ from pipeline.imagery.render import TILE, empty_png, encode_image
 from pipeline.objects import scan
 from pipeline.objects.open_cells import MappedCells, best_scale, open_cells, scales_of
 from pipeline.objects.outlines import outlines
-from pipeline.objects.ranking import logits_of, to_logit, to_scores
+from pipeline.objects.ranking import to_logit, to_scores
+from pipeline.objects.score_maps import logits_of
 
 if TYPE_CHECKING:
     from shapely.geometry import Polygon

@@ -13,7 +13,8 @@ from pipeline.objects.ask import ask
 from pipeline.objects.detectors import Detectors, suited, train_detector
 from pipeline.objects.examples import spots_of
 from pipeline.objects.find import find, learn
-from pipeline.objects.ranking import ObjectResult, rank, score_maps
+from pipeline.objects.results import ObjectResult, rank
+from pipeline.objects.score_maps import score_maps
 from pipeline.progress import OnProgress, silent
 from pipeline.search import uploads
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.objects.detector import Detector
     from pipeline.objects.places import Example, Spot
-    from pipeline.objects.ranking import SceneScores
     from pipeline.objects.recipe import ObjectRecipe
+    from pipeline.objects.score_maps import SceneScores
     from pipeline.search.open_collections import OpenCollections
 
 

@@ -25,7 +25,7 @@ from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector, check_cells, notes_on_looks, suited_scenes
 from pipeline.objects.detectors import Detectors, check_labels, suited, train_detector
 from pipeline.objects.places import Example
-from pipeline.objects.ranking import rank
+from pipeline.objects.results import rank
 from tests.factories import objects
 from tests.factories.objects import PLACES, lonlat
 

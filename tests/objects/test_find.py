@@ -13,7 +13,7 @@ from pipeline.collection.library import Library
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.objects.find import find
 from pipeline.objects.places import Example, of_box
-from pipeline.objects.ranking import ObjectResult
+from pipeline.objects.results import ObjectResult
 from pipeline.search.filters import Filters
 from tests.factories import objects
 from tests.factories.objects import PLACES, WIDTH, lonlat

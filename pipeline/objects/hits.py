@@ -1,0 +1,184 @@
+"""Hits: the maxima of score maps, with the marks on them, and the objects that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.objects import scan, shortlist
+from pipeline.objects.objects import FoundObject, found_objects
+from pipeline.objects.outlines import outlines
+from pipeline.objects.ranking import Ranking, to_scores
+from pipeline.objects.score_maps import SceneScores, logits_of
+
+if TYPE_CHECKING:
+    from pipeline.objects.open_cells import MappedCells
+    from pipeline.objects.places import Spot
+    from pipeline.objects.scan import Peaks
+
+#: Two objects are one if their centres are nearer than this share of their size, along both axes.
+APART = 0.5
+#: Windows of a scene that the second stage of a model ranks again.
+SECOND_STAGE = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class Hit:
+    """One maximum of a scene's map."""
+
+    scored: SceneScores
+    row: int
+    col: int
+    logit: float
+    mark: str = ""
+
+
+def radius_of(ranking: Ranking, mapped: MappedCells) -> float:
+    """Cells within which two maxima are one object."""
+    return max(APART * ranking.size_m / mapped.scene.gsd / mapped.side, 1.5)
+
+
+def tops_of(
+    scored: SceneScores, ranking: Ranking, limit: int, eligible: np.ndarray | None = None
+) -> Peaks:
+    """The best maxima of a scene's map, ranked by both stages of the model."""
+    radius = radius_of(ranking, scored.mapped)
+    most = max(limit, SECOND_STAGE) if ranking.model.kernel else limit
+    tops = _first_tops(scored, radius, most, eligible)
+    if not ranking.model.kernel or not len(tops):
+        return tops
+    vectors = scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols)
+    logits = ranking.model.logits(vectors, tops.scores)
+    order = np.argsort(-logits, kind="stable")[:limit]
+    return scan.Peaks(tops.rows[order], tops.cols[order], logits[order])
+
+
+def _first_tops(
+    scored: SceneScores, radius: float, most: int, eligible: np.ndarray | None
+) -> Peaks:
+    """The best maxima by the first stage of the model."""
+    if scored.tiles is None:
+        return scan.peaks(scored.logits, radius, most, eligible=eligible)
+    mapped, model = scored.mapped, scored.ranking.model
+    place = (mapped.cells, mapped.inverse, model.weights, scored.tiles, radius, most)
+    return shortlist.peaks_in_tiles(*place, bias=model.bias, eligible=eligible)
+
+
+def marked(
+    hits: Sequence[Hit],
+    scored: SceneScores,
+    ranking: Ranking,
+    spots: Sequence[Spot],
+    allowed: np.ndarray | None = None,
+) -> list[Hit]:
+    """The hits of a scene with the marks of the examples on them.
+
+    A mark holds for the nearest hit.  A good example without a hit of its own becomes one, unless
+    it lies on the same thing as another good one.
+
+    Args:
+        hits: The hits.
+        scored: The scene.
+        ranking: How they were ranked.
+        spots: Examples, of other scenes too.
+        allowed: bool, of the shape of the scene's map, False for windows that filters exclude;
+            None if they exclude none.
+    """
+    here = [spot for spot in spots if spot.scene.id == scored.mapped.scene.id]
+    found = list(hits)
+    if not here:
+        return found
+    radius = radius_of(ranking, scored.mapped)
+    places = np.array([(hit.row, hit.col) for hit in hits]).reshape(-1, 2)
+    windows = [scored.mapped.window_at(spot.col, spot.row) for spot in here]
+    nearest = [_nearest(places, window) for window in windows]
+    taken: list[tuple[int, int]] = []
+    # The nearest first, so that of several marks at one hit the one that is on it holds.
+    for number in sorted(range(len(here)), key=lambda number: nearest[number][1]):
+        spot, window, (which, distance) = here[number], windows[number], nearest[number]
+        mark = "good" if spot.good else "bad"
+        if distance < radius and not found[which].mark:
+            found[which] = replace(found[which], mark=mark)
+            if spot.good:
+                taken += [window, (found[which].row, found[which].col)]
+        elif spot.good and not _on_one(taken, window, radius / 2):
+            found += _hits_at(scored, ranking, window, allowed)
+            taken.append(window)
+    return found
+
+
+def _nearest(places: np.ndarray, window: tuple[int, int]) -> tuple[int, float]:
+    """Which of the places (n, 2) is nearest to a window, and its distance, down or across."""
+    if not len(places):
+        return -1, np.inf
+    off = np.abs(places - window)
+    distances = off.max(1)
+    which = int(np.lexsort((off.sum(1), distances))[0])
+    return which, float(distances[which])
+
+
+def _on_one(taken: Sequence[tuple[int, int]], window: tuple[int, int], radius: float) -> bool:
+    """Whether a window lies on a thing that is marked good already."""
+    return any(max(abs(row - window[0]), abs(col - window[1])) <= radius for row, col in taken)
+
+
+def _hits_at(
+    scored: SceneScores, ranking: Ranking, window: tuple[int, int], allowed: np.ndarray | None
+) -> list[Hit]:
+    """A good example as a hit; none if its window is not scored, or filters exclude it."""
+    logit = scored.logit_at(*window)
+    if not np.isfinite(logit) or (allowed is not None and not allowed[window]):
+        return []
+    if ranking.model.kernel:
+        row, col = (np.array([place]) for place in window)
+        vectors = scan.window_vectors(scored.mapped.cells, row, col)
+        logit = ranking.model.logits(vectors, np.array([logit]))[0]
+    return [Hit(scored, *window, float(logit), "good")]
+
+
+def objects_of(
+    hits: Sequence[Hit], ranking: Ranking, least: float | None = None
+) -> list[FoundObject]:
+    """The hits as objects, in their order.
+
+    Args:
+        hits: The hits.
+        ranking: How they were ranked.
+        least: Logit at which they have outlines, or None for windows.
+    """
+    made: dict[int, FoundObject] = {}
+    by_scene: dict[int, list[int]] = {}
+    for i, hit in enumerate(hits):
+        by_scene.setdefault(id(hit.scored), []).append(i)
+    for members in by_scene.values():
+        chosen = [hits[i] for i in members]
+        made |= dict(zip(members, _of_scene(chosen, ranking, least), strict=True))
+    return [
+        replace(made[i], rank=i + 1, mark=hit.mark, probability=_probability(ranking, hit.logit))
+        for i, hit in enumerate(hits)
+    ]
+
+
+def _of_scene(hits: Sequence[Hit], ranking: Ranking, least: float | None) -> list[FoundObject]:
+    scored = hits[0].scored
+    mapped, scene = scored.mapped, scored.mapped.scene
+    places = np.array([(hit.row, hit.col) for hit in hits])
+    size = ranking.size_m / scene.gsd
+    cols, rows = mapped.centres(places[:, 0], places[:, 1])
+    boxes = np.column_stack([cols, rows, np.full(len(hits), size), np.full(len(hits), size)])
+    shapes = None
+    if least is not None and np.isfinite(least):
+        # Of very large scenes one map is in memory at a time.
+        logits = scored.logits if scored.tiles is None else logits_of(mapped, ranking)
+        shapes = outlines(logits, places, least, scene, mapped.scale, window=scan.WINDOW)
+    scores = to_scores(np.array([hit.logit for hit in hits]))
+    return found_objects(scored.collection.name, scene, boxes, scores, outlines=shapes)
+
+
+def _probability(ranking: Ranking, logit: float) -> float | None:
+    if ranking.calibration is None:
+        return None
+    return float(ranking.calibration.probability(np.array([logit]))[0])

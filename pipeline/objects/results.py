@@ -1,0 +1,131 @@
+"""The best objects of a ranking, in one or several collections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.errors import QueryError
+from pipeline.objects.calibration import FEWEST
+from pipeline.objects.eligible import eligible_windows
+from pipeline.objects.hits import Hit, marked, objects_of, tops_of
+from pipeline.objects.notes import calibration_note, width_notes
+from pipeline.objects.objects import FoundObject
+from pipeline.objects.open_cells import missing
+from pipeline.objects.ranking import to_logit
+from pipeline.objects.score_maps import score_maps
+from pipeline.progress import OnProgress, silent
+
+if TYPE_CHECKING:
+    from pipeline.collection.collection import Collection
+    from pipeline.imagery.scene import Scene
+    from pipeline.objects.places import Spot
+    from pipeline.objects.ranking import Ranking
+    from pipeline.search.filters import Filters
+
+#: Note of an answer from scenes so large that only the promising tiles of them were scored.
+PARTIAL = (
+    "The most promising places were scored, not all: the first hits are the same, and weak ones "
+    "may be missing; a smaller area is scored whole"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectResult:
+    """The answer of an object search.
+
+    Attributes:
+        objects: The best objects, in rank order.
+        found: Number of objects above the threshold; more than `objects` if they are too many.
+        ranking: How windows were ranked.
+        spots: The examples, as windows of scenes.
+        missing: Scenes that have no cells.
+        notes: What else to know, sentences without their full stops.
+    """
+
+    objects: tuple[FoundObject, ...]
+    found: int
+    ranking: Ranking
+    spots: tuple[Spot, ...]
+    missing: tuple[Scene, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def rank(
+    collections: Sequence[Collection],
+    ranking: Ranking,
+    *,
+    spots: Sequence[Spot] = (),
+    k: int = 1_000,
+    threshold: float | None = None,
+    min_probability: float | None = None,
+    filters: Filters | None = None,
+    with_outlines: bool = False,
+    progress: OnProgress = silent,
+) -> ObjectResult:
+    """The best objects of a ranking.
+
+    Objects that a good example marks stay, whatever threshold, suppression and k say.
+
+    Args:
+        collections: Where to look; their objects are ranked together.
+        ranking: How windows are ranked.
+        spots: Examples, which mark the objects that they lie on.
+        k: Maximum number of objects; those marked good are listed beyond it.
+        threshold: Minimum score, 0 to 1.
+        min_probability: Minimum probability, 0 to 1.
+        filters: Which windows may be hits.
+        with_outlines: Whether objects above the threshold have outlines.
+        progress: Called for every scene; may raise `Cancelled`.
+
+    Raises:
+        NotFoundError: If no scene has cells.
+        QueryError: If a probability is asked for and marks are too few for any.
+        DamagedError: If cells cannot be read.
+    """
+    lacking: list[Scene] = []
+    maps = score_maps(collections, ranking, filters, progress, lacking.append, limit=k, spots=spots)
+    if not maps:
+        raise missing(collections[0], collections[0].manifest.title)
+    least = _least_logit(ranking, threshold, min_probability)
+    hits: list[Hit] = []
+    for scored in maps:
+        allowed = eligible_windows(scored.collection, scored.mapped, filters)
+        eligible = allowed
+        if filters is not None and filters.away:
+            eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
+        tops = tops_of(scored, ranking, k, eligible)
+        found = [
+            Hit(scored, int(row), int(col), float(logit))
+            for row, col, logit in zip(tops.rows, tops.cols, tops.scores, strict=True)
+        ]
+        hits += marked(found, scored, ranking, spots, allowed)
+    kept = [hit for hit in hits if hit.logit >= least or hit.mark == "good"]
+    kept.sort(key=lambda hit: -hit.logit)
+    # Objects marked good are listed whatever their rank.
+    listed = [hit for number, hit in enumerate(kept) if number < k or hit.mark == "good"]
+    objects = objects_of(listed, ranking, least if with_outlines else None)
+    notes = width_notes([(each.collection, each.mapped) for each in maps], ranking.size_m)
+    if ranking.trained and ranking.calibration is None:
+        notes = (calibration_note(ranking.good, ranking.bad), *notes)
+    if any(scored.tiles is not None for scored in maps):
+        notes = (PARTIAL, *notes)
+    return ObjectResult(tuple(objects), len(kept), ranking, tuple(spots), tuple(lacking), notes)
+
+
+def _least_logit(ranking: Ranking, threshold: float | None, min_probability: float | None) -> float:
+    least = -np.inf if threshold is None else to_logit(threshold)
+    if min_probability is None:
+        return least
+    if ranking.calibration is None:
+        raise QueryError(
+            "There are no probabilities yet: the marks are too few, or contradict each other",
+            where=f"{ranking.good} good and {ranking.bad} bad",
+            remedy=f"Mark at least {FEWEST} good and {FEWEST} bad objects, or ask for a minimum "
+            "score instead",
+        )
+    curve = ranking.calibration
+    return max(least, (to_logit(min_probability) - curve.offset) / curve.slope)
