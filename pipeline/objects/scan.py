@@ -38,7 +38,7 @@ TAPER = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32)
 #: A window with more than this share of its weight on cells without data is not scored.
 MOST_EMPTY = 0.5
 #: Cells multiplied at a time: their float32 copies stay in the cache.
-_PIECE = 8192
+PIECE = 8192
 #: Cells multiplied in one call of OpenBLAS.
 _BATCH = 128
 #: Largest error of a cell's product, as a share of the sum of all absolute weights.
@@ -235,13 +235,13 @@ def _buffer(count: int) -> np.ndarray:
     """float32 (count, 64) of this thread: memory just used is still in the cache."""
     kept = getattr(_local, "buffer", None)
     if kept is None or len(kept) < count:
-        kept = _local.buffer = np.empty((max(count, _PIECE), COMPONENTS), np.float32)
+        kept = _local.buffer = np.empty((max(count, PIECE), COMPONENTS), np.float32)
     return kept[:count]
 
 
 def _pieces(blocks: Sequence[CellBlock]) -> Iterator[tuple[CellBlock, int, int]]:
     for block in blocks:
-        rows = max(_PIECE // block.window.width, 1)
+        rows = max(PIECE // block.window.width, 1)
         for first in range(0, block.window.height, rows):
             yield block, first, min(first + rows, block.window.height)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from pipeline.imagery.scene import Scene
     from pipeline.objects.places import Spot
     from pipeline.search.filters import Filters
+
+#: Seconds between reports of a scan, and so until it notices that it was cancelled.
+REPORT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +47,17 @@ class SceneScores(SceneCells):
     Attributes:
         ranking: Makes the map.
         tiles: bool, of `shortlist.tiles_shape`: where objects are looked for; None for everywhere.
+        check: Called between pieces while the map is made; raises to stop.
     """
 
     ranking: Ranking
     tiles: np.ndarray | None = None
+    check: Callable[[], None] | None = None
 
     @cached_property
     def logits(self) -> np.ndarray:
         """float32, of `scan.map_shape`: the first stage of the model; NaN where not scored."""
-        return logits_of(self.mapped, self.ranking)
+        return logits_of(self.mapped, self.ranking, self.check)
 
     def logit_at(self, row: int, col: int) -> float:
         """The logit of one window; NaN where it is not scored."""
@@ -111,47 +118,98 @@ def score_maps(
         collections: Where to look.
         ranking: How windows are ranked.
         filters: Which scenes count, and which of their windows may be found.
-        progress: Called for every scene; may raise `Cancelled`.
+        progress: Called for every scene and within large ones; may raise `Cancelled`.
         lacking: Called with every scene without cells.
         limit: Number of objects wanted.  If scenes are very large, only the tiles that promise
             them are looked at; None for whole maps.
         spots: Examples, from which `filters.away` is measured.
     """
     scenes = opened(collections, ranking.size_m, filters, lacking)
-
-    def report(number: int) -> None:
-        title = scenes[number].mapped.scene.title
-        progress(Progress("Scanning", number, len(scenes), "scenes", title))
-
+    steps = _Steps(scenes, progress)
     tiles: Sequence[np.ndarray] | None = None
-    if limit is not None and sum(s.mapped.inverse.size for s in scenes) > shortlist.WHOLE_UP_TO:
+    if limit is not None and steps.total > shortlist.WHOLE_UP_TO:
         allowed = [eligible_windows(s.collection, s.mapped, filters, spots) for s in scenes]
-        tiles = shortlist.best_tiles(_promises(scenes, ranking, report), limit, allowed)
-    maps = []
-    for number, each in enumerate(scenes):
-        report(number)
-        if tiles is not None:
-            maps.append(SceneScores(each.collection, each.mapped, ranking, tiles[number]))
-            continue
-        maps.append(SceneScores(each.collection, each.mapped, ranking))
-        _ = maps[-1].logits  # scanned now, while progress is reported
-    progress(Progress("Scanning", len(scenes), len(scenes), "scenes"))
+        promised = [_promises(each, ranking, steps) for each in scenes]
+        tiles = shortlist.best_tiles(promised, limit, allowed)
+        if tiles is None:
+            steps = _Steps(scenes, progress)
+    if tiles is None:
+        maps = [_scanned(each, ranking, steps) for each in scenes]
+    else:
+        maps = [
+            SceneScores(each.collection, each.mapped, ranking, chosen)
+            for each, chosen in zip(scenes, tiles, strict=True)
+        ]
+    steps.end()
     return maps
 
 
-def _promises(
-    scenes: Sequence[SceneCells], ranking: Ranking, report: Callable[[int], None]
-) -> list[np.ndarray]:
-    """What the tiles of each scene promise."""
-    promised = []
-    for number, each in enumerate(scenes):
-        report(number)
-        cells, samples = each.mapped.cells, each.mapped.samples
-        promised.append(shortlist.promises(cells, samples, ranking.model.weights))
-    return promised
+class _Steps:
+    """Reports how far a scan is, within scenes too.
+
+    Args:
+        scenes: What is scanned.
+        progress: Called with the windows that were scanned; may raise `Cancelled`.
+    """
+
+    def __init__(self, scenes: Sequence[SceneCells], progress: OnProgress) -> None:
+        self.total = sum(each.mapped.inverse.size for each in scenes)
+        self._progress = progress
+        self._before = self._within = self._size = 0
+        self._title = ""
+        self._reported = 0.0
+        self._lock = threading.Lock()
+
+    def begin(self, scene: SceneCells) -> None:
+        """A scene is scanned next."""
+        self._before, self._within = self._before + self._size, 0
+        self._size, self._title = scene.mapped.inverse.size, scene.mapped.scene.title
+        self._report()
+
+    def piece(self, windows: int = scan.PIECE) -> None:
+        """About so many windows are scanned next.  Threads call this at the same time."""
+        with self._lock:
+            self._within = min(self._within + windows, self._size)
+            if time.monotonic() - self._reported > REPORT_SECONDS:
+                self._report()
+
+    def end(self) -> None:
+        """All is scanned."""
+        self._before, self._within = self.total, 0
+        self._report()
+
+    def _report(self) -> None:
+        self._reported = time.monotonic()
+        done = self._before + self._within
+        self._progress(Progress("Scanning", done, self.total, "windows", self._title))
 
 
-def logits_of(mapped: MappedCells, ranking: Ranking) -> np.ndarray:
-    """float32 (h, w): the logit of every window of a scene by the first stage."""
+def _scanned(scene: SceneCells, ranking: Ranking, steps: _Steps) -> SceneScores:
+    """The map of a scene, scanned now, while progress is reported."""
+    steps.begin(scene)
+    scored = SceneScores(scene.collection, scene.mapped, ranking, check=steps.piece)
+    _ = scored.logits
+    return scored
+
+
+def _promises(scene: SceneCells, ranking: Ranking, steps: _Steps) -> np.ndarray:
+    """What the tiles of a scene promise."""
+    steps.begin(scene)
+    cells, samples = scene.mapped.cells, scene.mapped.samples
+    windows = shortlist.PIECE * shortlist.STRIDE**2
+    check = partial(steps.piece, windows)
+    return shortlist.promises(cells, samples, ranking.model.weights, check)
+
+
+def logits_of(
+    mapped: MappedCells, ranking: Ranking, check: Callable[[], None] | None = None
+) -> np.ndarray:
+    """float32 (h, w): the logit of every window of a scene by the first stage.
+
+    Args:
+        mapped: The scene's cells.
+        ranking: How windows are ranked.
+        check: Called between pieces; raises to stop.
+    """
     model = ranking.model
-    return scan.score_map(mapped.cells, mapped.inverse, model.weights, model.bias)
+    return scan.score_map(mapped.cells, mapped.inverse, model.weights, model.bias, check)

@@ -49,7 +49,7 @@ SHARE, PER_OBJECT = 0.01, 10
 #: Share of the tiles from which on it is quicker to score all.
 MOST = 0.25
 #: Cells multiplied at a time.
-_PIECE = 16384
+PIECE = 16384
 #: A cell as one item, which numpy copies several times faster than 64.
 _CELL = np.dtype((np.void, COMPONENTS))
 #: Tiles scored at a time: their float32 copies fit a core's cache.
@@ -176,7 +176,7 @@ def _sample_products(
 def _sampled_pieces(cells: SceneCells) -> Iterator[tuple[CellBlock, int, int]]:
     """Blocks and their rows, each from a row of samples."""
     for block in cells.blocks:
-        rows = max(_PIECE * STRIDE // block.window.width, 1) * STRIDE
+        rows = max(PIECE * STRIDE // block.window.width, 1) * STRIDE
         start = (FIRST - block.window.row) % STRIDE
         for first in range(start, block.window.height, rows):
             yield block, first, min(first + rows, block.window.height)

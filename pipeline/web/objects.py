@@ -19,13 +19,14 @@ from pipeline.export.score_map import ScoreMap, download_score_maps
 from pipeline.imagery.render import age_of, window_png
 from pipeline.model.cells import identity_of
 from pipeline.objects import marks as mark_sets
-from pipeline.objects import score_tiles
+from pipeline.objects import score_tiles, under_way
 from pipeline.objects.objects import FoundObject, window_polygon
 from pipeline.objects.open_cells import missing, scales_of
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.saved import chosen
 from pipeline.objects.scan import WINDOW
 from pipeline.objects.service import MOST_ASKED, ObjectOutcome, ask_objects, find_objects
+from pipeline.progress import Progress
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.exports import download
@@ -35,6 +36,9 @@ from pipeline.web.tiles import Column, TileRow, Zoom
 router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
 
 SetId = Annotated[str, Path(alias="set", description="Id of a set of marks.")]
+#: Ids of searches that are followed.
+KEY = r"^[A-Za-z0-9_-]{8,64}$"
+ProgressId = Annotated[str, Path(pattern=KEY, description="The id that the search was sent with.")]
 _EXPORTED = file(*(made.media_type for made in OBJECT_FORMATS.values()))
 #: Bins of the histogram of scores.
 BINS = 50
@@ -127,6 +131,26 @@ class AskBody(ObjectsBody):
     n: int = Field(default=10, ge=1, le=MOST_ASKED, description="Windows wanted.")
 
 
+class FindBody(ObjectsBody):
+    """An object search that can be followed and cancelled."""
+
+    progress: str | None = Field(
+        default=None,
+        pattern=KEY,
+        description="Id made by the client, to follow the search and cancel it.",
+    )
+
+
+class ObjectsProgress(Answer):
+    """How far an object search is."""
+
+    stage: str = Field(description="What is being done; empty before and after the search.")
+    done: int = Field(description="Units of the stage that are finished.")
+    total: int = Field(description="Units of the stage; 0 while unknown.")
+    unit: str = Field(description="What is counted.")
+    note: str
+
+
 class ObjectExportBody(ObjectsBody):
     """An object search to run and export."""
 
@@ -211,14 +235,36 @@ class MarksAnswer(Answer):
         )
 
 
-@router.post("/objects", summary="Find objects", openapi_extra=request_body(ObjectsBody))
+@router.post("/objects", summary="Find objects", openapi_extra=request_body(FindBody))
 def find(
-    served: Served, name: Name, body: Annotated[ObjectsBody, Depends(read(ObjectsBody))]
+    served: Served, name: Name, body: Annotated[FindBody, Depends(read(FindBody))]
 ) -> ObjectsAnswer:
     """Everything that looks like the examples, each object once, best first."""
     started = time.perf_counter()
-    outcome = find_objects(served.open_collections, [name], body.recipe())
+    recipe = body.recipe()
+    if not body.progress:
+        return _answer(find_objects(served.open_collections, [name], recipe), started)
+    with under_way.following(body.progress) as report:
+        outcome = find_objects(served.open_collections, [name], recipe, progress=report)
     return _answer(outcome, started)
+
+
+@router.get("/objects/progress/{progress}", summary="Get the progress of an object search")
+def get_progress(collection: Opened, progress: ProgressId) -> ObjectsProgress:
+    """How far a search is that was sent with this id."""
+    step = under_way.progress_of(progress) or Progress("", 0, 0, "")
+    return ObjectsProgress(**vars(step))
+
+
+@router.delete(
+    "/objects/progress/{progress}",
+    status_code=204,
+    response_class=Response,
+    summary="Cancel an object search",
+)
+def cancel_search(collection: Opened, progress: ProgressId) -> None:
+    """It ends with status 409 within a fraction of a second, even if it arrives later."""
+    under_way.cancel(progress)
 
 
 @router.post(

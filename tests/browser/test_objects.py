@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import geopandas
 import pytest
 import rasterio
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from pipeline.collection.library import Library
 from tests.browser.driver import (
@@ -278,6 +278,35 @@ def test_menus_stay_in_the_window_and_esc_closes_them_alone(
     page.reload()
     page.get_by_role("button", name="Score map (H)").click()
     expect(page.get_by_label("Score map opacity")).to_have_value("0.4")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_long_search_shows_its_progress_and_is_cancelled_on_the_server(
+    app: App, home: Path, visit: Visit, size: tuple[int, int]
+) -> None:
+    page = opened(app, visit, size=size)
+    step = {"stage": "Scanning", "done": 30, "total": 120, "unit": "windows", "note": ""}
+    sent: list[str] = []
+
+    def keep_waiting(route: Route) -> None:
+        sent.append(route.request.post_data_json["progress"])
+
+    page.route("**/collections/ponds/objects", keep_waiting)
+    page.route("**/objects/progress/*", lambda route: (
+        route.fulfill(json=step) if route.request.method == "GET" else route.continue_()
+    ))  # fmt: skip
+    click_map(page, *lonlat(home, PONDS[13]))
+    expect(page.get_by_label("Progress of the search")).to_be_visible()
+    assert page.get_by_label("Progress of the search").get_attribute("value") == "0.25"
+    with page.expect_request(lambda request: request.method == "DELETE") as cancelled:
+        page.get_by_role("button", name="Cancel").click()
+    assert cancelled.value.url.endswith(f"/objects/progress/{sent[0]}")
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    until(page, "!s.busy && !s.problem")
+    page.unroute("**/collections/ponds/objects")
+    click_map(page, *lonlat(home, PONDS[13]))
+    answered(page, 2)
+    assert places(page)
 
 
 def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:

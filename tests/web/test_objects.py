@@ -261,3 +261,27 @@ def test_what_cannot_be_used_is_refused(client: TestClient, body: dict) -> None:
     answer = client.post(f"{YARD}/objects", json=body)
     assert answer.status_code in (400, 404, 422), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_search_that_is_cancelled_ends_even_if_it_arrives_later(
+    client: TestClient, yard: Collection
+) -> None:
+    way = f"{YARD}/objects/progress/search-0001"
+    assert client.get(way).json()["stage"] == ""
+    assert client.delete(way).status_code == 204
+    lon, lat = lonlat(yard, PLACES[5])
+    body = {"at": [lon, lat], "object_size": 32, "progress": "search-0001"}
+    refused = client.post(f"{YARD}/objects", json=body)
+    assert refused.status_code == 409
+    assert refused.json()["title"] == "The search was cancelled"
+    # The id is free again, and a search that is followed answers as any other.
+    assert len(client.post(f"{YARD}/objects", json=body).json()["objects"]) >= 16
+    assert client.get(way).json()["stage"] == ""
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 65, "../../etc/passwd"])
+def test_unusable_id_of_a_search_is_refused(client: TestClient, key: str) -> None:
+    body = {"at": [6.4, 46.4], "object_size": 32, "progress": key}
+    answer = client.post(f"{YARD}/objects", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["title"].startswith("progress must be")

@@ -223,6 +223,8 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("DELETE", "/api/detectors/none", 404)
     ask("POST", "/api/detectors/restore", 404, json={"token": "none.1"})
     ask("POST", f"{BAY}/objects", 409, json={"at": [lon, lat]})
+    ask("GET", f"{BAY}/objects/progress/search-0001")
+    ask("DELETE", f"{BAY}/objects/progress/search-0001", 204)
     ask("POST", f"{BAY}/objects/ask", 409, json={"at": [lon, lat]})
     ask("POST", f"{BAY}/objects/export", 409, json={"at": [lon, lat]})
     outlines = {"token": "none", "threshold": 0.5, "objects": []}

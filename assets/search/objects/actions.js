@@ -5,6 +5,7 @@ import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
 import { createMarksQueue } from './marks_queue.js';
 import { markOf, placeKey } from './place_marks.js';
 import { stateOf } from './saved.js';
+import { waitFor } from './waiting.js';
 
 export const MOST = 1000;
 
@@ -14,6 +15,7 @@ export function createObjectActions({ store, service, data }) {
   const { state, set } = store;
   const queue = createMarksQueue({ data, service, store });
   let asking = null; // of the request that is under way
+  let waiting = null; // for it
   let history = []; // marks, for undo
 
   const recipe = () => ({
@@ -33,15 +35,24 @@ export function createObjectActions({ store, service, data }) {
 
   const remember = (step) => writeObjectLink(name, state, queue.linked(), step);
 
-  async function search(step = true) {
+  // Whoever searches anew, cancels or leaves no longer needs the answer; the server stops, too.
+  function abandon() {
     asking?.abort();
+    waiting?.cancel();
+  }
+
+  async function search(step = true) {
+    abandon();
     asking = new AbortController();
+    const { signal } = asking;
+    waiting = waitFor({ service, store });
+    const mine = waiting;
     const number = state.requestNumber + 1;
     set({ requestNumber: number, busy: 'Looking for objects', problem: null, saved: null, precision: [] });
     remember(step);
     try {
       await queue.flushed();
-      const answer = await service.find(recipe(), asking.signal);
+      const answer = await service.find({ ...recipe(), progress: mine.id }, signal);
       const { objects, ...rest } = answer;
       const minScore = step || !state.minScore ? rest.threshold : state.minScore;
       show({ objects, answer: rest, minScore, page: 0, selected: -1, hovered: -1 });
@@ -50,6 +61,7 @@ export function createObjectActions({ store, service, data }) {
       if (problem.name === 'AbortError') return;
       show({ objects: [], answer: null, problem, selected: -1, page: 0 });
     } finally {
+      mine.end();
       if (state.requestNumber === number) set({ busy: '', answered: number });
     }
   }
@@ -102,7 +114,7 @@ export function createObjectActions({ store, service, data }) {
 
   // The objects and marks of a saved search, as they were.
   async function openSaved(id, minScore = 0, step = true) {
-    asking?.abort();
+    abandon();
     const number = state.requestNumber + 1;
     set({ requestNumber: number, busy: 'Opening', problem: null });
     try {
@@ -163,6 +175,7 @@ export function createObjectActions({ store, service, data }) {
     turnTo: (page) => set({ page, selected: -1 }),
     toggle: (key) => (key === 'hideMarked' ? show({ hideMarked: !state.hideMarked }) : set({ [key]: !state[key] })),
     refine: () => search(),
+    cancel: abandon,
     openTray() {
       set({ judging: true, asked: [], judged: [] });
       return askMore();
@@ -230,7 +243,7 @@ export function createObjectActions({ store, service, data }) {
       if (found) put(found, before);
     },
     clear() {
-      asking?.abort();
+      abandon();
       forgetMarks();
       set({ examples: [], detector: null, saved: null, precision: [], busy: '', problem: null });
       show({ objects: [], answer: null, selected: -1, page: 0, minScore: 0 });
@@ -246,7 +259,7 @@ export function createObjectActions({ store, service, data }) {
     },
     stop() {
       removeEventListener('popstate', reopen);
-      asking?.abort();
+      abandon();
       queue.stop();
       history = [];
     },

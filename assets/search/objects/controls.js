@@ -9,6 +9,7 @@ import { modeChoice } from '../mode_choice.js';
 import { detectorMenu } from './detectors.js';
 import { FORMATS } from './exports.js';
 import { savedMenu } from './saved.js';
+import { waitingBar } from './waiting.js';
 
 export function createObjectControls(context) {
   const { store, root, actions, data, onCollection, onMode } = context;
@@ -20,6 +21,7 @@ export function createObjectControls(context) {
     minScoreField(store, actions),
     h('span', { class: 'lk-push' }),
     notes.busy,
+    waitingBar(store, actions),
     unsent(store),
     savedMenu(context),
     detectorMenu(context),

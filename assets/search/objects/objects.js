@@ -41,6 +41,7 @@ const INITIAL = {
   help: false, // whether the shortcuts are shown
   scoreMap: false, // whether the score map is drawn
   busy: '', // what is being waited for, in words
+  waiting: null, // { done, total } of a long search
   problem: null,
   requestNumber: 0,
   answered: 0,

@@ -15,6 +15,9 @@ export function createObjectService(base, name) {
   return {
     find: (recipe, signal) =>
       request(`${root}/objects`, { signal, ...sent('POST', recipe) }).then(json),
+    progress: (id) => request(`${root}/objects/progress/${id}`).then(json),
+    // A page that is left sends this, too.
+    cancel: (id) => request(`${root}/objects/progress/${id}`, { method: 'DELETE', keepalive: true }),
     ask: (recipe, n, signal) =>
       request(`${root}/objects/ask`, { signal, ...sent('POST', { ...recipe, n }) }).then(json),
     detectors: () => request(detectors).then(json),
