@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.objects import print_result
+from pipeline.cli.objects import (
+    Background,
+    check_background,
+    print_result,
+    search_in_background,
+)
 from pipeline.cli.terminal import (
     Json,
     Name,
@@ -102,12 +107,17 @@ def apply(
         float | None, typer.Option(min=0, max=1, help="Minimum score, 0 to 1.")
     ] = None,
     k: Annotated[int, typer.Option(help="Maximum number of objects.")] = 1_000,
+    background: Background = False,
     as_json: Json = False,
 ) -> None:
     """Find with a detector in a collection."""
     format = by_suffix(to, OBJECT_FORMATS) if to else None
     fields = {"k": k, "threshold": threshold, "min_probability": min_probability}
     recipe = ObjectRecipe.from_fields({**fields, "outlines": to is not None}, start=False)
+    if background:
+        check_background(to=to)
+        search_in_background([name], recipe, as_json, detector=detector)
+        return
     opened = OpenCollections(library())
     found = Detectors(opened.library.home).find(detector)
     with progress() as report:

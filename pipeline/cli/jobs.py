@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli.terminal import Json, plural, print_json, print_note, print_table
 from pipeline.errors import LookalikeError
+from pipeline.jobs.object_search import ObjectSearchRequest
 from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import work_through
 from pipeline.settings import settings
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.jobs.job import Job
 
 jobs_app = typer.Typer(
-    help="Builds in the background: list, follow, cancel, resume.",
+    help="Builds and object searches in the background: list, follow, cancel, resume.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -31,9 +32,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(jobs_app, name="jobs")
 
 
-def submit(request: BuildRequest, as_json: bool) -> None:
-    """Queue a build and print how to follow it."""
-    job = _jobs().submit(request)
+def submit(request: BuildRequest | ObjectSearchRequest, as_json: bool) -> None:
+    """Queue a build or an object search, and print how to follow it."""
+    if isinstance(request, ObjectSearchRequest):
+        job = _jobs().search(request)
+    else:
+        job = _jobs().submit(request)
     if as_json:
         print_json(job.to_dict())
     else:
@@ -76,6 +80,7 @@ def show(job: JobId, as_json: Json = False) -> None:
     _print_error(current)
     for failure in current.failures:
         typer.echo(f"  {failure['block']}, {failure['tries']} tries: {failure['reason']}")
+    _print_saved(current)
     _print_notes(current)
 
 
@@ -101,7 +106,8 @@ def follow(job: JobId) -> None:
             line = f"{current.state}: {_progress(current)} {_left(current)}"
             status.update(Text(line.rstrip()))
             time.sleep(0.5)
-    typer.echo(f"{current.collection} is {current.state}.")
+    typer.echo(f"{current.title if current.is_search else current.collection} is {current.state}.")
+    _print_saved(current)
     _print_notes(current)
     if current.error:
         _print_error(current)
@@ -110,7 +116,7 @@ def follow(job: JobId) -> None:
 
 @jobs_app.command()
 def cancel(job: JobId) -> None:
-    """Stop a job; finished blocks are kept."""
+    """Stop a job; finished blocks of a build are kept."""
     typer.echo(f"{job} is {_jobs().cancel(job).state}.")
 
 
@@ -148,6 +154,13 @@ def _progress(job: Job) -> str:
 def _print_error(job: Job) -> None:
     if error := job.error:
         typer.echo(LookalikeError(error["what"], where=error["where"], remedy=error["remedy"]))
+
+
+def _print_saved(job: Job) -> None:
+    """What an object search found, and where it is."""
+    if job.is_search and job.summary:
+        found = plural(job.summary["objects"], "object")
+        typer.echo(f"Saved {found} as search {job.summary['search']} of {job.collection}")
 
 
 def _print_notes(job: Job) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.jobs import submit
 from pipeline.cli.search import SearchOptions, with_search_options
 from pipeline.cli.terminal import (
     Json,
@@ -24,6 +25,7 @@ from pipeline.export.formats import OBJECT_FORMATS, by_suffix
 from pipeline.export.formats import export as write
 from pipeline.export.object_findings import outcome_findings
 from pipeline.export.score_map import ScoreMap, write_score_maps
+from pipeline.jobs.object_search import ObjectSearchRequest
 from pipeline.objects.detectors import Detectors
 from pipeline.objects.labels import check_examples, read_labels
 from pipeline.objects.recipe import ObjectRecipe
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 FIND, ASK = "find", "ask"
 #: Rows of the table; a file has all.
 SHOWN = 20
+
+Background = Annotated[
+    bool, typer.Option("--background", help="Queue the search as a job and return at once.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -106,6 +112,7 @@ def objects(
         Path | None,
         typer.Option(help="GeoTIFF to write the scores of all windows to, one for each scene."),
     ] = None,
+    background: Background = False,
     as_json: Json = False,
 ) -> None:
     """Find all objects like one that a point, a box or a label file shows."""
@@ -123,6 +130,17 @@ def objects(
         },
         start=not (labels or options.image or detector),
     )
+    if background:
+        check_background(asks=asks, to=to, score_map=score_map)
+        search_in_background(
+            names,
+            recipe,
+            as_json,
+            labels=labels,
+            image=options.image,
+            detector=detector,
+        )
+        return
     upload = options.upload(keep=False)
     picture = load(upload.content, name=upload.name) if upload else None
     format = by_suffix(to, OBJECT_FORMATS) if to else None
@@ -147,6 +165,53 @@ def objects(
     print_result(outcome, as_json)
     if to is not None:
         typer.echo(f"Wrote {len(outcome.result.objects)} objects to {to}", err=True)
+
+
+def check_background(
+    *, asks: bool = False, to: Path | None = None, score_map: Path | None = None
+) -> None:
+    """Raise `QueryError` if something is asked for that a job does not make."""
+    given = [
+        option
+        for option, value in (("ask", asks), ("--to", to), ("--score-map", score_map))
+        if value
+    ]
+    if given:
+        raise QueryError(
+            f"--background does not go with {given[0]}",
+            remedy="A job saves the search: export it from Results, or leave out --background",
+        )
+
+
+def search_in_background(
+    names: list[str],
+    recipe: ObjectRecipe,
+    as_json: bool,
+    *,
+    labels: Path | None = None,
+    image: Path | None = None,
+    detector: str | None = None,
+) -> None:
+    """Queue an object search, after what can be wrong with it has been checked."""
+    opened = library()
+    for name in names:
+        opened.open(name)
+    if image:
+        load(image)
+    if detector:
+        Detectors(opened.home).find(detector)
+        if Path(detector).is_file():
+            detector = str(Path(detector).resolve())
+    submit(
+        ObjectSearchRequest(
+            tuple(names),
+            recipe,
+            labels=str(labels.resolve()) if labels else "",
+            image=str(image.resolve()) if image else "",
+            detector=detector or "",
+        ),
+        as_json,
+    )
 
 
 def _drawn(at: list[str] | None, box: list[str] | None) -> dict[str, Any]:

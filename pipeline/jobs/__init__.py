@@ -1,4 +1,4 @@
-"""Builds in the background: the queue of jobs, its runner, rates and pace.
+"""Builds and object searches in the background: the queue of jobs, its runner, rates and pace.
 
 A job calls the packages that do the work.
 """

@@ -22,13 +22,13 @@ ENDED_EARLY = (CANCELLED, FAILED, INTERRUPTED)
 
 @dataclass(frozen=True)
 class Job:
-    """One build and its state.
+    """One build or object search, and its state.
 
     Attributes:
         id: Identifier, which sorts by the time of the request.
-        collection: Name of the collection that it builds.
+        collection: Name of the collection that it builds, or that keeps what a search finds.
         title: Title of the collection.
-        request: JSON form of its `JobRequest`.
+        request: JSON form of its `JobRequest` or `ObjectSearchRequest`.
         state: queued, running, cancelling, cancelled, failed, done or interrupted.
         stage: Current stage.
         done: Finished units of the stage.
@@ -43,7 +43,7 @@ class Job:
         attempts: Number of starts.
         error: Why it failed: what, where, remedy and kind.
         failures: Blocks that could not be made: block, reason, tries.
-        summary: Summary of the build, once the job is done.
+        summary: Summary of the build or of the search, once the job is done.
         engine: Where blocks are built: "in process", "2 workers" or a scheduler's address.
     """
 
@@ -74,18 +74,25 @@ class Job:
         return self.state in (QUEUED, RUNNING, CANCELLING)
 
     @property
+    def is_search(self) -> bool:
+        """Whether it is an object search; otherwise it is a build."""
+        return "objects" in self.request
+
+    @property
     def share(self) -> float:
         """Finished share of the current stage, 0 to 1."""
         return min(self.done / self.total, 1.0) if self.total else 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes of the build, once the job is done."""
+        """Notes of the build or of the search, once the job is done."""
         return tuple((self.summary or {}).get("notes", ()))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, without the request's geometry and candidates."""
-        return {**asdict(self), "request": {"stride": self.request["build"].get("stride")}}
+        build = self.request.get("build", {})
+        kind = "objects" if self.is_search else "build"
+        return {**asdict(self), "kind": kind, "request": {"stride": build.get("stride")}}
 
 
 def check_kinds(job: Job) -> None:
@@ -95,7 +102,8 @@ def check_kinds(job: Job) -> None:
         *(job.created, job.started, job.ended, job.engine),
         *(job.error or {}).values(),
     )
-    objects = (job.request, job.request.get("build"), job.error or {}, job.summary or {})
+    asked = job.request.get("objects" if job.is_search else "build")
+    objects = (job.request, asked, job.error or {}, job.summary or {})
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text is not a string")
     if not all(type(number) is int for number in (job.done, job.total, job.attempts)):

@@ -1,4 +1,4 @@
-"""The queue of jobs: builds that outlive the page or terminal that requested them.
+"""The queue of jobs: builds and object searches that outlive the page or terminal that asked.
 
     jobs/<id>/job.json     request and state; one process at a time writes it
     jobs/<id>/log.txt      log, one event per line
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from pipeline.collection.collection import Collection
     from pipeline.collection.library import Library
+    from pipeline.jobs.object_search import ObjectSearchRequest
 
 #: Version of a job's record.
 SCHEMA = 1
@@ -97,13 +98,15 @@ class Jobs:
         name = check_name(request.build.name)
         with self._mutex():
             for other in self.all():
-                if other.collection == name and other.active:
+                if other.collection != name or other.is_search:
+                    continue
+                if other.active:
                     raise QueryError(
                         "A job for this collection is under way",
                         where=f"{name}, job {other.id}",
                         remedy="Wait for it to end, or cancel it",
                     )
-                if other.collection == name and other.state == INTERRUPTED:
+                if other.state == INTERRUPTED:
                     # The new job continues it; both would build the same blocks.
                     note = "Continued by a later job"
                     self.write(replace(other, state=CANCELLED, ended=now(), note=note))
@@ -112,6 +115,38 @@ class Jobs:
                 collection=name,
                 title=request.build.title or name,
                 request=request.to_dict(),
+                created=now(),
+            )
+            self.write(job)
+        self.tell(job.id, "queued")
+        self._tidy()
+        if start:
+            self.start_runner()
+        return job
+
+    def search(self, request: ObjectSearchRequest, *, start: bool = True) -> Job:
+        """Queue an object search, and start a runner unless one is running.
+
+        The same search is not queued twice: whoever asks again, such as a page that is reloaded,
+        gets the job that is under way.
+
+        Args:
+            request: The search.
+            start: Whether to start a runner; otherwise the caller runs the job.
+
+        Raises:
+            StorageError: If the home folder is not writable.
+        """
+        with self._mutex():
+            fields = request.to_dict()
+            for other in self.all():
+                if other.active and other.request == fields:
+                    return other
+            job = Job(
+                id=self._free_id(),
+                collection=request.names[0],
+                title=request.title or f"Objects: {request.label}",
+                request=fields,
                 created=now(),
             )
             self.write(job)
@@ -181,7 +216,8 @@ class Jobs:
                     remedy="Only a job that was cancelled, failed or interrupted can be resumed",
                 )
             for other in self.all():
-                if other.active and other.collection == job.collection:
+                both_build = not (other.is_search or job.is_search)
+                if both_build and other.active and other.collection == job.collection:
                     raise QueryError(
                         "Another job for this collection is under way",
                         where=other.id,
@@ -208,17 +244,17 @@ class Jobs:
             shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
     def rename_collection(self, library: Library, name: str, new_name: str) -> Collection:
-        """`Library.rename`, unless a build is queued, which would recreate the old name.
+        """`Library.rename`, unless a job is queued: a build would recreate the old name.
 
         Raises:
             NotFoundError: If there is no such collection.
             QueryError: If the new name cannot be used or is taken.
-            StorageError: If a build of it is running or queued.
+            StorageError: If a build of it is running, or a job for it is queued.
         """
         library.open(name)
         if any(job.collection == name for job in self.queue()):
             raise StorageError(
-                "A build of this collection is queued",
+                "A job for this collection is queued",
                 where=name,
                 remedy="Wait for it to end, or cancel it",
             )

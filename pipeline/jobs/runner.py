@@ -30,6 +30,7 @@ from pipeline.imagery.render import encode_image
 from pipeline.imagery.scene import load_scene
 from pipeline.jobs.job import CANCELLED, DONE, FAILED, RUNNING, Job, JobRequest, engine_name
 from pipeline.jobs.meter import Meter
+from pipeline.jobs.object_search import ObjectSearchRequest, search
 from pipeline.jobs.queue import Jobs
 from pipeline.progress import OnProgress, Progress, silent
 from pipeline.settings import settings
@@ -111,7 +112,8 @@ def run(
         except (Cancelled, KeyboardInterrupt) as error:
             if isinstance(error, KeyboardInterrupt) and not attended:
                 raise
-            cause, end = error, {"state": CANCELLED, "note": "Finished blocks are kept"}
+            note = "Nothing was saved" if job.is_search else "Finished blocks are kept"
+            cause, end = error, {"state": CANCELLED, "note": note}
             jobs.tell(job.id, "cancelled")
         except LookalikeError as error:
             cause = error
@@ -131,7 +133,8 @@ def run(
             jobs.tell(job.id, f"failed: {fault}")
         else:
             end = {"state": DONE, "summary": summary, "note": ""}
-            jobs.tell(job.id, f"done: {summary['chips']} chips in {summary['seconds']:.1f} s")
+            unit = "objects" if job.is_search else "chips"
+            jobs.tell(job.id, f"done: {summary[unit]} {unit} in {summary['seconds']:.1f} s")
         (folder / "stop").unlink(missing_ok=True)
         job = replace(report.job, **end, ended=now(), rate=None, left=None)
         jobs.write(job)
@@ -159,7 +162,9 @@ def build_attended(
 
 
 def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[str, Any]:
-    """Fetch imagery if necessary, build, and return the summary."""
+    """Search, or fetch imagery if necessary and build; returns the summary."""
+    if job.is_search:
+        return search(ObjectSearchRequest.from_dict(job.request), settings.home, report)
     request = _with_fetched_scenes(jobs, job, JobRequest.from_dict(job.request), report)
     stop = jobs.folder(job.id) / "stop"
     storage = Storage.at(settings.storage) if settings.storage else None

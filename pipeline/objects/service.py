@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import QueryError
 from pipeline.model.cells import CellIdentity, identity_of
+from pipeline.model.resnet import CELL_PIXELS
 from pipeline.objects import marks
 from pipeline.objects.ask import ask
 from pipeline.objects.detectors import Detectors, suited, train_detector
+from pipeline.objects.eligible import scene_passes
 from pipeline.objects.examples import spots_of
 from pipeline.objects.find import find, learn
+from pipeline.objects.open_cells import best_scale, scales_of
 from pipeline.objects.results import ObjectResult, rank
 from pipeline.objects.score_maps import score_maps
 from pipeline.progress import OnProgress, silent
@@ -97,6 +100,28 @@ def find_objects(
     )
     model = identity_of(collections[0].manifest.model.weights_sha256)
     return ObjectOutcome(collections, recipe, result, model, recipe.label)
+
+
+def scan_size(open_collections: OpenCollections, names: Sequence[str], recipe: ObjectRecipe) -> int:
+    """About how many windows a search scores; scenes without cells count none.
+
+    Raises:
+        NotFoundError: If there is no such collection or detector.
+    """
+    widths = [each.width_m for each in recipe.all_examples() if each.width_m]
+    size = max([*widths, recipe.object_size or 0.0])
+    if recipe.detector:
+        kept = Detectors(open_collections.library.home)
+        size = kept.open(recipe.detector).ranking.size_m
+    filters = recipe.filters()
+    windows = 0.0
+    for collection in _searched(open_collections, names, recipe):
+        for scene in collection.scenes.values():
+            scales = scales_of(collection, scene) if scene_passes(scene, filters) else []
+            if scales:
+                side = CELL_PIXELS / best_scale(scales, size / scene.gsd)
+                windows += scene.width * scene.height / side**2
+    return round(windows)
 
 
 def _searched(

@@ -17,6 +17,7 @@ from pipeline.web import (
     detectors,
     exports,
     jobs,
+    object_marks,
     object_searches,
     objects,
     problems,
@@ -60,8 +61,8 @@ class Rest(FastAPI):
         self.state.services = services
         problems.add_handlers(self)
         for module in (
-            collections, search, objects, object_searches, detectors, saved_searches, exports,
-            tiles, jobs,
+            collections, search, objects, object_marks, object_searches, detectors, saved_searches,
+            exports, tiles, jobs,
         ):  # fmt: skip
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)

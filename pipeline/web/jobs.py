@@ -73,16 +73,17 @@ class BuildBody(Body):
 
 
 class BuildOptions(Answer):
-    """What a job's request says of its build."""
+    """What a job's request says of its build; null of an object search."""
 
     stride: int | None
     object_size: float | None = None
 
 
 class JobAnswer(Answer):
-    """A build and its state."""
+    """A build or an object search, and its state."""
 
     id: str
+    kind: Literal["build", "objects"]
     collection: str
     title: str
     request: BuildOptions
@@ -100,7 +101,10 @@ class JobAnswer(Answer):
     attempts: int = Field(description="How often it was started.")
     error: dict[str, str] | None = Field(description="Why it failed: what, where, remedy and kind.")
     failures: list[dict[str, Any]] = Field(description="Blocks that could not be made.")
-    summary: dict[str, Any] | None = Field(description="What was made, once it is done.")
+    summary: dict[str, Any] | None = Field(
+        description="What was made, once it is done; of an object search `search` is the id of "
+        "the saved object search."
+    )
     engine: str = Field(description="Where blocks are made.")
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import ConfigDict, Field, FiniteFloat
-from starlette.responses import FileResponse, Response
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from pipeline.errors import NotFoundError
 from pipeline.export.findings import Provenance
@@ -17,25 +18,31 @@ from pipeline.export.formats import OBJECT_FORMATS, export, format_named
 from pipeline.export.object_findings import outcome_findings
 from pipeline.export.score_map import ScoreMap, download_score_maps
 from pipeline.imagery.render import age_of, window_png
+from pipeline.jobs.object_search import LARGE, ObjectSearchRequest
 from pipeline.model.cells import identity_of
-from pipeline.objects import marks as mark_sets
 from pipeline.objects import score_tiles, under_way
 from pipeline.objects.objects import FoundObject, window_polygon
 from pipeline.objects.open_cells import missing, scales_of
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.saved import chosen
 from pipeline.objects.scan import WINDOW
-from pipeline.objects.service import MOST_ASKED, ObjectOutcome, ask_objects, find_objects
+from pipeline.objects.service import (
+    MOST_ASKED,
+    ObjectOutcome,
+    ask_objects,
+    find_objects,
+    scan_size,
+)
 from pipeline.progress import Progress
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.exports import download
+from pipeline.web.jobs import JobAnswer
 from pipeline.web.responses import BRIEF, IMMUTABLE, Acquired, Answer, GeoJson, file
 from pipeline.web.tiles import Column, TileRow, Zoom
 
 router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
 
-SetId = Annotated[str, Path(alias="set", description="Id of a set of marks.")]
 #: Ids of searches that are followed.
 KEY = r"^[A-Za-z0-9_-]{8,64}$"
 ProgressId = Annotated[str, Path(pattern=KEY, description="The id that the search was sent with.")]
@@ -139,6 +146,11 @@ class FindBody(ObjectsBody):
         pattern=KEY,
         description="Id made by the client, to follow the search and cancel it.",
     )
+    background: bool | None = Field(
+        default=None,
+        description="Whether to run as a job, whose result is a saved object search; by default "
+        f"from {LARGE:,} windows on. The answer is then a job, with status 202.",
+    )
 
 
 class ObjectsProgress(Answer):
@@ -194,54 +206,31 @@ class OutlinesAnswer(Answer):
     )
 
 
-class MarkBody(Body):
-    """One judgement."""
-
-    # Numbers of a client may be integers.
-    model_config = ConfigDict(strict=False, extra="forbid")
-
-    key: str = Field(max_length=64, description="Made by the client, unique in the set.")
-    lon: float
-    lat: float
-    width_m: float = 0
-    height_m: float = 0
-    label: Literal["good", "bad", "skip", ""] = Field(description="Empty to undo.")
-    scene_id: str = Field(default="", max_length=200)
-    time: str = Field(default="", max_length=40, description="ISO 8601; by default now.")
-
-
-class MarksBody(Body):
-    """Judgements to add to a set, in order."""
-
-    marks: list[MarkBody] = Field(max_length=1_000)
-
-
-class MarksAnswer(Answer):
-    """A set of marks."""
-
-    count: int = Field(description="Number of marks that hold.")
-    good: int
-    bad: int
-    marks: list[dict[str, Any]] = Field(description="The marks that hold, in order.")
-
-    @classmethod
-    def of(cls, every: tuple[mark_sets.Mark, ...]) -> MarksAnswer:
-        """Of all marks of a set."""
-        held = mark_sets.present(every)
-        labels = [mark.label for mark in held]
-        listed = [dict(vars(mark)) for mark in held]
-        return cls(
-            count=len(held), good=labels.count("good"), bad=labels.count("bad"), marks=listed
-        )
-
-
-@router.post("/objects", summary="Find objects", openapi_extra=request_body(FindBody))
+@router.post(
+    "/objects",
+    summary="Find objects",
+    openapi_extra=request_body(FindBody),
+    response_model=ObjectsAnswer,
+    responses={202: {"model": JobAnswer, "description": "The search runs as a job."}},
+)
 def find(
-    served: Served, name: Name, body: Annotated[FindBody, Depends(read(FindBody))]
-) -> ObjectsAnswer:
-    """Everything that looks like the examples, each object once, best first."""
+    request: Request,
+    served: Served,
+    name: Name,
+    body: Annotated[FindBody, Depends(read(FindBody))],
+) -> ObjectsAnswer | Response:
+    """Everything that looks like the examples, each object once, best first.
+
+    A long search runs as a job; `Location` is then the job's address.
+    """
     started = time.perf_counter()
     recipe = body.recipe()
+    size = scan_size(served.open_collections, [name], recipe)  # refuses collections that are gone
+    if body.background or (body.background is None and size > LARGE):
+        job = served.jobs.search(ObjectSearchRequest((name,), recipe))
+        address = f"{request.scope['root_path']}/api/jobs/{job.id}"
+        content = JobAnswer(**job.to_dict()).model_dump()
+        return JSONResponse(content, 202, {"Location": address})
     if not body.progress:
         return _answer(find_objects(served.open_collections, [name], recipe), started)
     with under_way.following(body.progress) as report:
@@ -385,23 +374,6 @@ def get_object_picture(
     corner = (round(col - extent / 2), round(row - extent / 2))
     content = window_png(found, age_of(found), corner, extent, size)
     return Response(content, media_type="image/png", headers={"Cache-Control": IMMUTABLE})
-
-
-@router.put(
-    "/object-marks/{set}", summary="Add marks to a set", openapi_extra=request_body(MarksBody)
-)
-def add_marks(
-    collection: Opened, set_id: SetId, body: Annotated[MarksBody, Depends(read(MarksBody))]
-) -> MarksAnswer:
-    """Kept in the order given; a mark that is sent again counts once."""
-    given = [mark_sets.Mark.from_dict(dict(mark)) for mark in body.marks]
-    return MarksAnswer.of(mark_sets.append(collection, set_id, given))
-
-
-@router.get("/object-marks/{set}", summary="Get a set of marks")
-def get_marks(collection: Opened, set_id: SetId) -> MarksAnswer:
-    """The marks that hold."""
-    return MarksAnswer.of(mark_sets.read(collection, set_id))
 
 
 def _answer(outcome: ObjectOutcome, started: float) -> ObjectsAnswer:

@@ -309,6 +309,29 @@ def test_long_search_shows_its_progress_and_is_cancelled_on_the_server(
     assert places(page)
 
 
+def test_search_that_becomes_a_job_shows_what_it_found_and_stands_on_jobs(
+    app: App, home: Path, visit: Visit
+) -> None:
+    page = opened(app, visit)
+
+    def in_background(route: Route) -> None:
+        route.continue_(post_data={**route.request.post_data_json, "background": True})
+
+    page.route("**/collections/ponds/objects", in_background)
+    click_map(page, *lonlat(home, PONDS[13]))
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    until(page, "s.saved && s.answered === s.requestNumber && !s.busy && !s.waiting")
+    found(page, 0.6)
+    saved = state(page, "saved")["id"]
+
+    page.goto(f"{app.url}/jobs")
+    page.get_by_role("link", name="Open").click()
+    wait(page, "() => window.lookalike?.store?.state.saved")
+    assert state(page, "saved")["id"] == saved
+    idle(page)
+    page.request.delete(f"{app.url}/api/collections/ponds/object-searches/{saved}")
+
+
 def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     step = page.get_by_text("Step through objects")

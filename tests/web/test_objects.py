@@ -13,6 +13,9 @@ from starlette.testclient import TestClient
 
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
+from pipeline.jobs.queue import Jobs
+from pipeline.jobs.runner import work_through
+from pipeline.settings import Settings
 from tests.factories import objects
 from tests.factories.objects import PLACES, WIDTH, lonlat
 from tests.web import rest
@@ -285,3 +288,46 @@ def test_unusable_id_of_a_search_is_refused(client: TestClient, key: str) -> Non
     answer = client.post(f"{YARD}/objects", json=body)
     assert answer.status_code == 400
     assert answer.json()["title"].startswith("progress must be")
+
+
+def test_search_in_the_background_is_a_job_that_saves_what_it_found(
+    client: TestClient, yard: Collection, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Jobs, "start_runner", lambda self: False)
+    lon, lat = lonlat(yard, PLACES[5])
+    body = {"at": [lon, lat], "object_size": 32, "k": 16, "background": True}
+    queued = client.post(f"{YARD}/objects", json=body)
+    assert queued.status_code == 202
+    job = queued.json()
+    assert (job["state"], job["kind"], job["collection"]) == ("queued", "objects", "yard")
+    # A page that is reloaded does not search twice.
+    assert client.post(f"{YARD}/objects", json=body).json()["id"] == job["id"]
+    work_through(Jobs(home), Settings(home=home, workers=0))
+    done = client.get(queued.headers["location"]).json()
+    assert (done["state"], done["summary"]["objects"]) == ("done", 16)
+    saved = client.get(f"{YARD}/object-searches/{done['summary']['search']}").json()
+    assert len(saved["objects"]) == 16
+    assert saved["search"]["recipe"]["at"] == [lon, lat]
+
+
+def test_large_search_becomes_a_job_unless_it_is_not_to(
+    client: TestClient, yard: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Jobs, "start_runner", lambda self: False)
+    lon, lat = lonlat(yard, PLACES[5])
+    body = {"at": [lon, lat], "object_size": 32}
+    assert client.post(f"{YARD}/objects", json=body).status_code == 200
+    monkeypatch.setattr("pipeline.web.objects.LARGE", 4_000)
+    queued = client.post(f"{YARD}/objects", json=body)
+    assert queued.status_code == 202
+    assert client.post(f"{YARD}/objects", json={**body, "background": False}).status_code == 200
+    assert client.post(f"/api/jobs/{queued.json()['id']}/cancel").json()["state"] == "cancelled"
+
+
+def test_job_keeps_no_more_objects_than_a_saved_search(
+    client: TestClient, yard: Collection
+) -> None:
+    body = {"at": list(lonlat(yard, PLACES[5])), "k": 20_000, "background": True}
+    refused = client.post(f"{YARD}/objects", json=body)
+    assert refused.status_code == 400
+    assert "at most 10,000 objects" in refused.json()["title"]

@@ -53,6 +53,11 @@ export function createObjectActions({ store, service, data }) {
     try {
       await queue.flushed();
       const answer = await service.find({ ...recipe(), progress: mine.id }, signal);
+      if (answer.state) {
+        const job = await mine.followed(answer);
+        mine.end();
+        return await openFound(job);
+      }
       const { objects, ...rest } = answer;
       const minScore = step || !state.minScore ? rest.threshold : state.minScore;
       show({ objects, answer: rest, minScore, page: 0, selected: -1, hovered: -1 });
@@ -64,6 +69,18 @@ export function createObjectActions({ store, service, data }) {
       mine.end();
       if (state.requestNumber === number) set({ busy: '', answered: number });
     }
+    return undefined;
+  }
+
+  // What a job has found, which it has saved.
+  async function openFound(job) {
+    if (!job || job.state === 'cancelled') return undefined;
+    if (!job.summary) {
+      const { what, where, remedy } = job.error ?? { what: `The search is ${job.state}`, remedy: 'See Jobs' };
+      throw Object.assign(new Error(what), { detail: where, remedy });
+    }
+    listSaved();
+    return openSaved(job.summary.search, 0, false);
   }
 
   const searchFrom = (example, add) => {
@@ -259,7 +276,8 @@ export function createObjectActions({ store, service, data }) {
     },
     stop() {
       removeEventListener('popstate', reopen);
-      abandon();
+      asking?.abort();
+      waiting?.leave();
       queue.stop();
       history = [];
     },

@@ -18,6 +18,8 @@ export function createObjectService(base, name) {
     progress: (id) => request(`${root}/objects/progress/${id}`).then(json),
     // A page that is left sends this, too.
     cancel: (id) => request(`${root}/objects/progress/${id}`, { method: 'DELETE', keepalive: true }),
+    job: (id) => request(`${location.origin}${base}/api/jobs/${id}`).then(json),
+    cancelJob: (id) => request(`${location.origin}${base}/api/jobs/${id}/cancel`, { method: 'POST' }),
     ask: (recipe, n, signal) =>
       request(`${root}/objects/ask`, { signal, ...sent('POST', { ...recipe, n }) }).then(json),
     detectors: () => request(detectors).then(json),

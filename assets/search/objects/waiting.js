@@ -9,20 +9,37 @@ const random = () => [...crypto.getRandomValues(new Uint8Array(12))].map((n) => 
 export function waitFor({ service, store }) {
   const id = random();
   let over = false;
+  let job = null; // that the search has become
   let timer = setTimeout(look, FIRST);
 
   async function look() {
+    if (job) return;
     try {
       const step = await service.progress(id);
-      if (!over) store.set({ waiting: step });
+      if (!over && !job) store.set({ waiting: step });
     } catch {
       // The answer to the search itself says what is wrong.
     }
-    if (!over) timer = setTimeout(look, EVERY);
+    if (!over && !job) timer = setTimeout(look, EVERY);
+  }
+
+  // Follows a long search, which the server runs as a job, until it has ended; null if this page no
+  // longer waits for it.
+  async function followed(found) {
+    job = found;
+    while (!over && ['queued', 'running', 'cancelling'].includes(job.state)) {
+      store.set({ waiting: job });
+      await new Promise((done) => setTimeout(done, EVERY));
+      job = await service.job(job.id);
+    }
+    return over ? null : job;
   }
 
   const waiting = {
     id,
+    followed,
+    // A page that is left needs no answer; a job goes on.
+    leave: () => (job ? waiting.end() : waiting.cancel()),
     end() {
       if (over) return;
       over = true;
@@ -32,6 +49,10 @@ export function waitFor({ service, store }) {
     cancel() {
       if (over) return;
       waiting.end();
+      if (job) {
+        service.cancelJob(job.id).catch(() => {}); // it may have ended just now
+        return;
+      }
       service.cancel(id).catch(() => {}); // the server then finishes for nobody
     },
   };

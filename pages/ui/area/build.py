@@ -104,5 +104,5 @@ def _into() -> str:
 
 def _taken() -> set[str]:
     """Names of collections that exist or are being built."""
-    building = {job.collection for job in jobs().all() if job.active}
+    building = {job.collection for job in jobs().all() if job.active and not job.is_search}
     return {*open_collections().library.names(), *building}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -102,6 +102,9 @@ def _standing(job: Job) -> str:
 
 def _result(job: Job) -> None:
     summary = job.summary or {}
+    if job.is_search:
+        _search_result(job, summary)
+        return
     chips, new = summary.get("chips", 0), summary.get("made", 0)
     facts = [plural(chips, "chip")]
     if 0 < new < chips:
@@ -116,6 +119,15 @@ def _result(job: Job) -> None:
         st.text(f"{note}.")
 
 
+def _search_result(job: Job, summary: dict[str, Any]) -> None:
+    facts = [plural(summary.get("objects", 0), "object")]
+    if summary.get("found", 0) > summary.get("objects", 0):
+        facts.append(f"of {count(summary['found'])}")
+    st.markdown(" ".join(facts) + f" · in {duration(summary.get('seconds', 0))}")
+    for note in job.notes:
+        st.text(f"{note}.")
+
+
 def _why_it_ended(job: Job) -> None:
     if job.error:
         error = job.error
@@ -124,7 +136,10 @@ def _why_it_ended(job: Job) -> None:
         )
     else:
         label, _ = STATES[job.state]
-        st.markdown(f"{label}. Finished blocks are kept; Resume continues from there.")
+        kept = "Nothing was saved; Resume starts the search again"
+        if not job.is_search:
+            kept = "Finished blocks are kept; Resume continues from there"
+        st.markdown(f"{label}. {kept}.")
     for failure in job.failures:
         attempts = plural(failure["tries"], "attempt")
         st.markdown(f"- `{failure['block']}`: {failure['reason']} ({attempts})")
@@ -135,11 +150,14 @@ def _actions(job: Job) -> None:
     with st.container(horizontal=True, key=f"job-actions-{job.id}"):
         collection = open_collections().library.current(job.collection) if job.state == DONE else ""
         if collection:
+            fields = {"collection": collection}
+            if job.is_search and job.summary:
+                fields |= {"mode": "objects", "saved": job.summary["search"]}
             st.page_link(
                 "search.py",
-                label="Search",
+                label="Open" if job.is_search else "Search",
                 icon=":material/travel_explore:",
-                query_params={"collection": collection},
+                query_params=fields,
             )
         elif job.state == DONE:
             st.caption("The collection was deleted.")

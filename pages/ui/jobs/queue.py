@@ -84,6 +84,6 @@ def _no_job() -> None:
     empty_state(
         "No job yet",
         "A job makes an area searchable: it fetches imagery, cuts it into chips and embeds each "
-        "one. Draw an area to start.",
+        "one. Long object searches are jobs, too. Draw an area to start.",
     )
     draw_an_area()

@@ -1,0 +1,75 @@
+"""Marks of object searches over REST."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import ConfigDict, Field
+
+from pipeline.objects import marks as mark_sets
+from pipeline.web.bodies import Body, read, request_body
+from pipeline.web.dependencies import Opened
+from pipeline.web.responses import Answer
+
+router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
+
+SetId = Annotated[str, Path(alias="set", description="Id of a set of marks.")]
+
+
+class MarkBody(Body):
+    """One judgement."""
+
+    # Numbers of a client may be integers.
+    model_config = ConfigDict(strict=False, extra="forbid")
+
+    key: str = Field(max_length=64, description="Made by the client, unique in the set.")
+    lon: float
+    lat: float
+    width_m: float = 0
+    height_m: float = 0
+    label: Literal["good", "bad", "skip", ""] = Field(description="Empty to undo.")
+    scene_id: str = Field(default="", max_length=200)
+    time: str = Field(default="", max_length=40, description="ISO 8601; by default now.")
+
+
+class MarksBody(Body):
+    """Judgements to add to a set, in order."""
+
+    marks: list[MarkBody] = Field(max_length=1_000)
+
+
+class MarksAnswer(Answer):
+    """A set of marks."""
+
+    count: int = Field(description="Number of marks that hold.")
+    good: int
+    bad: int
+    marks: list[dict[str, Any]] = Field(description="The marks that hold, in order.")
+
+    @classmethod
+    def of(cls, every: tuple[mark_sets.Mark, ...]) -> MarksAnswer:
+        """Of all marks of a set."""
+        held = mark_sets.present(every)
+        labels = [mark.label for mark in held]
+        listed = [dict(vars(mark)) for mark in held]
+        return cls(
+            count=len(held), good=labels.count("good"), bad=labels.count("bad"), marks=listed
+        )
+
+
+@router.put(
+    "/object-marks/{set}", summary="Add marks to a set", openapi_extra=request_body(MarksBody)
+)
+def add_marks(
+    collection: Opened, set_id: SetId, body: Annotated[MarksBody, Depends(read(MarksBody))]
+) -> MarksAnswer:
+    """Kept in the order given; a mark that is sent again counts once."""
+    given = [mark_sets.Mark.from_dict(dict(mark)) for mark in body.marks]
+    return MarksAnswer.of(mark_sets.append(collection, set_id, given))
+
+
+@router.get("/object-marks/{set}", summary="Get a set of marks")
+def get_marks(collection: Opened, set_id: SetId) -> MarksAnswer:
+    """The marks that hold."""
+    return MarksAnswer.of(mark_sets.read(collection, set_id))
