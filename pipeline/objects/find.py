@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Quantile of the scores of random windows that the background reaches.
 _BACKGROUND = 0.99
+#: Windows up to which a click's best hits are looked for among all: they are few, and the best.
+_WHOLE_UP_TO = 1_000_000
 #: Maximum number of objects of one answer.
 MAX_OBJECTS = 100_000
 
@@ -165,7 +167,7 @@ def _expanded(
     query = normalise(vectors.good.mean((0, 1)))
     plain = Ranking(ObjectModel(query, 0.0), size)
     most = EXPANSION + len(spots)
-    found = score_maps(collections, plain, progress=progress, limit=most)
+    found = score_maps(collections, plain, progress=progress, limit=most, whole_up_to=_WHOLE_UP_TO)
     answers = [(scored, tops_of(scored, plain, most)) for scored in found]
     scores = np.concatenate([tops.scores for _, tops in answers])
     numbers = np.repeat(np.arange(len(answers)), [len(tops) for _, tops in answers])

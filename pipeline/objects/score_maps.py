@@ -110,6 +110,7 @@ def score_maps(
     lacking: Callable[[Scene], object] = lambda scene: None,
     *,
     limit: int | None = None,
+    whole_up_to: int = shortlist.WHOLE_UP_TO,
     spots: Sequence[Spot] = (),
 ) -> list[SceneScores]:
     """The score map of every scene that passes the filters and has cells.
@@ -122,12 +123,13 @@ def score_maps(
         lacking: Called with every scene without cells.
         limit: Number of objects wanted.  If scenes are very large, only the tiles that promise
             them are looked at; None for whole maps.
+        whole_up_to: Windows up to which all are looked at.
         spots: Examples, from which `filters.away` is measured.
     """
     scenes = opened(collections, ranking.size_m, filters, lacking)
     steps = _Steps(scenes, progress)
     tiles: Sequence[np.ndarray] | None = None
-    if limit is not None and steps.total > shortlist.WHOLE_UP_TO:
+    if limit is not None and steps.total > whole_up_to:
         allowed = [eligible_windows(s.collection, s.mapped, filters, spots) for s in scenes]
         promised = [_promises(each, ranking, steps) for each in scenes]
         tiles = shortlist.best_tiles(promised, limit, allowed)

@@ -71,6 +71,7 @@ function drawMap(L, map, context) {
 function listen(map, { store, actions }) {
   const click = ({ latlng, originalEvent }) => {
     if (store.state.drawing) return undefined;
+    document.activeElement?.blur(); // of a field, so that keys reach the map
     const index = originalEvent.shiftKey ? -1 : objectAt(store.state, latlng);
     if (index >= 0 && index !== store.state.selected) return actions.select(index);
     return actions.searchAt(latlng.lng, latlng.lat, originalEvent.shiftKey);
