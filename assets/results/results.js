@@ -4,13 +4,19 @@ import { createHistory } from '../shared/history.js';
 import { expose, later } from '../shared/idle.js';
 import { createMount } from '../shared/mount.js';
 import { problemNote, problemText } from '../shared/problem.js';
-import { showComparison } from './comparison.js';
+import { showComparison, showObjectComparison } from './comparison.js';
 import { showReview } from './review.js';
 import { showList } from './saved_list.js';
 import { showSearch } from './saved_search.js';
 import { createSavedSearches } from './saved_searches.js';
 
-const VIEWS = { list: showList, search: showSearch, review: showReview, compare: showComparison };
+const VIEWS = {
+  list: showList,
+  search: showSearch,
+  review: showReview,
+  compare: showComparison,
+  'compare-objects': showObjectComparison,
+};
 
 export const mount = createMount('.lk-results', start);
 
@@ -76,7 +82,10 @@ function readAddress() {
   const [collection, id] = [fields.get('collection'), fields.get('search')];
   if (!collection || !id) return { view: 'list' };
   const [other, otherId] = (fields.get('with') || '').split('/');
-  if (otherId) return { view: 'compare', collection, id, other: { collection: other, id: otherId } };
+  if (otherId) {
+    const view = fields.get('kind') === 'objects' ? 'compare-objects' : 'compare';
+    return { view, collection, id, other: { collection: other, id: otherId } };
+  }
   const view = fields.get('view') === 'review' ? 'review' : 'search';
   return { view, collection, id, from: fields.get('from') };
 }

@@ -1,7 +1,7 @@
 // All saved searches, the latest first; two of them can be chosen to compare.
 import { h, iconButton } from '../shared/dom.js';
 import { formatCount, formatDay, plural } from '../shared/format.js';
-import { keyOf } from './saved_searches.js';
+import { keyOf, searchPage } from './saved_searches.js';
 
 export async function showList({ body, data, saved, go, fail }) {
   let [{ searches, refused, trashed }, objects] = await Promise.all([saved.all(), saved.objects()]);
@@ -26,7 +26,7 @@ export async function showList({ body, data, saved, go, fail }) {
   }
 
   function drawTools() {
-    if (searches.length < 2) return tools.replaceChildren();
+    if (!comparable(searches) && !comparable(objects)) return tools.replaceChildren();
     const ready = chosen.length === 2;
     const compare = { class: 'lk-button', type: 'button', disabled: !ready, onclick: openBoth };
     const hint = ready ? '' : chosen.length ? 'Select one more' : 'Select two to compare';
@@ -42,11 +42,14 @@ export async function showList({ body, data, saved, go, fail }) {
       collection: first.collection,
       search: first.id,
       with: keyOf(second),
+      ...(objects.includes(first) ? { kind: 'objects' } : {}),
     });
   }
 
+  // Places are compared with places, objects with objects.
   function choose(search, on) {
-    chosen = chosen.filter((other) => other !== search);
+    const kind = objects.includes(search) ? objects : searches;
+    chosen = chosen.filter((other) => other !== search && kind.includes(other));
     if (on) chosen = [...chosen, search].slice(-2);
     for (const box of list.querySelectorAll('input')) {
       box.checked = chosen.some((search) => keyOf(search) === box.value);
@@ -57,12 +60,10 @@ export async function showList({ body, data, saved, go, fail }) {
   function row(search) {
     const { collection, id } = search;
     const open = () => go({ collection, search: id });
-    const box = h('input', { type: 'checkbox', value: keyOf(search), 'aria-label': `Compare ${search.name}` });
-    box.addEventListener('change', () => choose(search, box.checked));
     const item = h(
       'li',
       { class: 'lk-saved-row' },
-      searches.length > 1 ? h('label', { class: 'lk-tick' }, box) : null,
+      tick(search, searches),
       h(
         'button',
         { class: 'lk-open', type: 'button', onclick: open },
@@ -81,10 +82,17 @@ export async function showList({ body, data, saved, go, fail }) {
     return item;
   }
 
-  // An object search opens on the Search page, where its objects are reviewed.
+  // The box that chooses a search to compare; room for it where others have one.
+  function tick(search, kind) {
+    if (!comparable(kind)) return comparable(searches) || comparable(objects) ? h('span', { class: 'lk-tick' }) : null;
+    const box = h('input', { type: 'checkbox', value: keyOf(search), 'aria-label': `Compare ${search.name}` });
+    box.checked = chosen.includes(search);
+    box.addEventListener('change', () => choose(search, box.checked));
+    return h('label', { class: 'lk-tick' }, box);
+  }
+
   function objectRow(search) {
-    const fields = new URLSearchParams({ collection: search.collection, mode: 'objects', saved: search.id });
-    const href = `${location.origin}${data.base}/search?${fields}`;
+    const href = searchPage(data.base, search);
     const thumb = search.best
       ? h('img', { src: saved.object(search.best), alt: '', width: 72, height: 72, class: 'lk-thumb' })
       : h('span', { class: 'lk-thumb lk-skeleton' });
@@ -92,7 +100,7 @@ export async function showList({ body, data, saved, go, fail }) {
     const item = h(
       'li',
       { class: 'lk-saved-row' },
-      searches.length > 1 ? h('span', { class: 'lk-tick' }) : null,
+      tick(search, objects),
       h(
         'a',
         { class: 'lk-open', href, target: '_self' },
@@ -139,6 +147,8 @@ export async function showList({ body, data, saved, go, fail }) {
     keep.focus();
   }
 }
+
+const comparable = (kind) => kind.length > 1;
 
 function picture(search, saved) {
   if (!search.picture) return h('span', { class: 'lk-thumb lk-skeleton' });

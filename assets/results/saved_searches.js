@@ -4,10 +4,18 @@ import { readAs, request } from '../shared/service.js';
 // Unique among all collections: a copied collection has the same searches' ids.
 export const keyOf = ({ collection, id }) => `${collection}/${id}`;
 
+// A saved object search opens on the Search page, where its objects are reviewed.
+export function searchPage(base, { collection, id }) {
+  const fields = new URLSearchParams({ collection, mode: 'objects', saved: id });
+  return `${location.origin}${base}/search?${fields}`;
+}
+
 export function createSavedSearches(base) {
   const api = `${location.origin}${base}/api`;
   const collection = (name) => `${api}/collections/${encodeURIComponent(name)}`;
   const one = ({ collection: name, id }) => `${collection(name)}/searches/${encodeURIComponent(id)}`;
+  const objectSearch = ({ collection: name, id }) =>
+    `${collection(name)}/object-searches/${encodeURIComponent(id)}`;
   const json = readAs('json');
   const send = (method, body) => ({
     method,
@@ -18,8 +26,12 @@ export function createSavedSearches(base) {
   return {
     all: () => request(`${api}/searches`).then(json),
     objects: () => request(`${api}/object-searches`).then(json),
-    removeObjects: ({ collection: name, id }) =>
-      request(`${collection(name)}/object-searches/${id}`, { method: 'DELETE' }),
+    openObjects: (search) => request(objectSearch(search)).then(json),
+    compareObjects: (search, other) => {
+      const fields = new URLSearchParams({ with: other.id, in: other.collection });
+      return request(`${objectSearch(search)}/compare?${fields}`).then(json);
+    },
+    removeObjects: (search) => request(objectSearch(search), { method: 'DELETE' }),
     object: ({ collection: name, scene_id: scene, col, row, width, height }) => {
       const side = Math.max(16, Math.round(1.25 * Math.max(width, height)));
       const fields = new URLSearchParams({ scene, col, row, side, size: 144 });

@@ -11,10 +11,12 @@ from pipeline.cli.search import SearchOptions, Sites, with_search_options
 from pipeline.cli.terminal import Json, Name, library, print_json, print_table, progress
 from pipeline.errors import QueryError
 from pipeline.export.findings import Findings
-from pipeline.export.formats import by_suffix
+from pipeline.export.formats import OBJECT_FORMATS, by_suffix
 from pipeline.export.formats import export as write
+from pipeline.export.object_findings import saved_findings
+from pipeline.objects.saved import ObjectSearches, SavedObjects, chosen, present
 from pipeline.search.open_collections import OpenCollections
-from pipeline.search.saved import Searches
+from pipeline.search.saved import Saved, Searches
 from pipeline.search.service import find
 from pipeline.search.sites import merge
 
@@ -43,8 +45,12 @@ def export(
     sites: Sites = False,
 ) -> None:
     """Write the hits of a search as a file for a GIS, a spreadsheet or a browser."""
-    format = by_suffix(to)
     open_collections = OpenCollections(library())
+    if saved and ObjectSearches(open_collections.collection(name)).holds(saved):
+        _check_alone(context, options)
+        _export_objects(open_collections, name, saved, to, options.threshold)
+        return
+    format = by_suffix(to)
     if saved is None:
         recipe = options.recipe("export")
         outcome = find(open_collections, name, recipe, options.upload(keep=True), sites=sites)
@@ -61,23 +67,47 @@ def export(
     typer.echo(f"Wrote {len(findings.items)} {'sites' if sites else 'hits'} to {to}")
 
 
+def _export_objects(
+    open_collections: OpenCollections, name: str, saved: str, to: Path, threshold: float | None
+) -> None:
+    """Write the objects of a saved search; those marked good at any score."""
+    format = by_suffix(to, OBJECT_FORMATS)
+    collection = open_collections.collection(name)
+    search = ObjectSearches(collection).get(saved)
+    collections, objects, _ = present(open_collections, collection, search)
+    findings = saved_findings(collections, chosen(objects, threshold), search)
+    with progress() as report:
+        write(findings, format.name, to, report)
+    typer.echo(f"Wrote {len(findings.items)} objects to {to}")
+
+
 def searches(name: Name, as_json: Json = False) -> None:
-    """List the saved searches of a collection."""
+    """List the saved searches of a collection, the latest first."""
+    collection = library().open(name)
+    found: list[tuple[str, Saved | SavedObjects, int, str]] = [
+        ("place", saved, len(saved.hits), saved.query) for saved in Searches(collection).all()
+    ]
+    found += [
+        ("object", saved, len(saved.objects), saved.query)
+        for saved in ObjectSearches(collection).all()
+    ]
+    found.sort(key=lambda each: (each[1].created, each[1].id), reverse=True)
     rows = [
         {
             "id": saved.id,
             "name": saved.name,
+            "kind": kind,
             "created": saved.created,
-            "hits": len(saved.hits),
+            "hits": hits,
             "reviewed": saved.reviewed,
-            "query": saved.query,
+            "query": query,
         }
-        for saved in Searches(library().open(name)).all()
+        for kind, saved, hits, query in found
     ]
     if as_json:
         print_json(rows)
         return
-    keys = ["id", "name", "created", "hits", "reviewed", "query"]
+    keys = ["id", "name", "kind", "created", "hits", "reviewed", "query"]
     print_table(
         [key.capitalize() for key in keys], [tuple(str(row[key]) for key in keys) for row in rows]
     )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TRASH_DAYS = 7
 #: Parts of a collection that can be made again from the others.
 DROPPABLE = ("cells", "index")
+#: Folders of a collection that hold saved searches: of places, and of objects.
+SEARCHES = ("searches", "object-searches")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Trashed:
         name: Its former name.
         title: Its former title.
         deleted: When, ISO 8601 UTC.
-        searches: Number of its saved searches.
+        searches: Number of its saved searches, of places and of objects.
     """
 
     token: str
@@ -251,7 +253,7 @@ class Library:
             if not (NAME.fullmatch(name) and stamp.isdecimal()):
                 continue
             when = dates.from_timestamp(int(stamp) / 1e9)
-            searches = sum(1 for _ in (path.parent / "searches").glob("*.json"))
+            searches = sum(1 for kept in SEARCHES for _ in (path.parent / kept).glob("*.json"))
             found.append((int(stamp), token, name, when, searches, path.parent))
         return [
             Trashed(token, name, _title_of(folder, name), when, searches)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
     from pipeline.objects.objects import FoundObject
+    from pipeline.objects.saved import SavedObjects
     from pipeline.objects.service import ObjectOutcome
 
 #: What a format draws of an object: its outline at the threshold (else its window), its window, or
@@ -119,6 +120,26 @@ def outcome_findings(outcome: ObjectOutcome, geometry: str = "outline") -> Findi
         parameters=outcome.recipe.parameters,
         model=outcome.model,
         geometry=geometry,
+    )
+
+
+def saved_findings(
+    collections: Mapping[str, Collection],
+    objects: Sequence[FoundObject],
+    saved: SavedObjects,
+    geometry: str = "outline",
+) -> Findings:
+    """Findings of objects of a saved search; see `object_findings`."""
+    return object_findings(
+        collections,
+        objects,
+        query=saved.query,
+        recipe=saved.recipe.to_dict(),
+        parameters=saved.recipe.parameters,
+        model=saved.model,
+        name=saved.name,
+        geometry=geometry,
+        notes=saved.notes,
     )
 
 

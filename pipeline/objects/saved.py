@@ -30,6 +30,7 @@ from pipeline.search.saved import LONGEST_NAME, LONGEST_NOTE, UNMARKED
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.objects.service import ObjectOutcome
+    from pipeline.search.open_collections import OpenCollections
 
 #: Version of a saved object search's file.
 SCHEMA = 1
@@ -225,6 +226,10 @@ class ObjectSearches:
 
         return self._change(search_id, changed)
 
+    def holds(self, search_id: str) -> bool:
+        """Whether a saved object search has this id."""
+        return bool(_ID.fullmatch(search_id)) and (self.folder / f"{search_id}.json").is_file()
+
     def delete(self, search_id: str) -> None:
         """Delete a saved search permanently.
 
@@ -235,14 +240,13 @@ class ObjectSearches:
             self._path(search_id).unlink()
 
     def _path(self, search_id: str) -> Path:
-        path = self.folder / f"{search_id}.json"
-        if not (_ID.fullmatch(search_id) and path.is_file()):
+        if not self.holds(search_id):
             raise NotFoundError(
                 "No saved object search has this id",
                 where=search_id[:40],
                 remedy="It may have been deleted; list those that are left",
             )
-        return path
+        return self.folder / f"{search_id}.json"
 
     def _change(
         self, search_id: str, change: Callable[[SavedObjects], SavedObjects]
@@ -295,6 +299,31 @@ def chosen(
         and (marks is None or (found.mark or UNMARKED) in marks)
     ]
     return tuple(replace(found, rank=rank) for rank, found in enumerate(kept, 1))
+
+
+def present(
+    open_collections: OpenCollections, home: Collection, saved: SavedObjects
+) -> tuple[dict[str, Collection], list[FoundObject], list[str]]:
+    """What is left of a saved search's objects.
+
+    Returns:
+        The collections of the objects by name, the objects whose scenes exist with their marks,
+        and the ids of the others.
+    """
+    collections = {home.name: home}
+    for name in sorted({found.collection for found in saved.objects} - set(collections)):
+        try:
+            collections[name] = open_collections.collection(name)
+        except NotFoundError:
+            continue
+    objects = [
+        found
+        for found in saved.marked()
+        if found.collection in collections
+        and found.scene_id in collections[found.collection].scenes
+    ]
+    kept = {found.id for found in objects}
+    return collections, objects, [each.id for each in saved.objects if each.id not in kept]
 
 
 def _plain(found: FoundObject) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from starlette.responses import FileResponse, Response
 
 from pipeline.collection.collection import Collection
 from pipeline.collection.names import proposed_name
-from pipeline.errors import LookalikeError, NotFoundError
+from pipeline.errors import LookalikeError
 from pipeline.export.formats import OBJECT_FORMATS, export, format_named
-from pipeline.export.object_findings import object_findings
+from pipeline.export.object_findings import saved_findings
 from pipeline.objects.comparison import compare
-from pipeline.objects.objects import FoundObject
-from pipeline.objects.saved import ObjectSearches, SavedObjects, chosen
+from pipeline.objects.saved import ObjectSearches, SavedObjects, chosen, present
 from pipeline.objects.service import find_objects
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.review import precision_at, review_order
@@ -241,41 +240,12 @@ def export_object_search(
 ) -> FileResponse:
     """The objects at or above a score or marked good, with certain marks, as a file."""
     saved = searches.get(search)
-    collections, objects, _ = _present(served.open_collections, searches.collection, saved)
-    findings = object_findings(
-        collections,
-        chosen(objects, least, marks.split(",") if marks else None),
-        query=saved.query,
-        recipe=saved.recipe.to_dict(),
-        parameters=saved.recipe.parameters,
-        model=saved.model,
-        name=saved.name,
-        geometry=geometry,
-        notes=saved.notes,
-    )
+    collections, objects, _ = present(served.open_collections, searches.collection, saved)
+    kept = chosen(objects, least, marks.split(",") if marks else None)
+    findings = saved_findings(collections, kept, saved, geometry)
     media_type = format_named(format, OBJECT_FORMATS).media_type
     stem = f"{proposed_name(saved.name) or searches.collection.name}-objects"
     return download(lambda folder: export(findings, format, folder / stem), media_type)
-
-
-def _present(
-    open_collections: OpenCollections, home: Collection, saved: SavedObjects
-) -> tuple[dict[str, Collection], list[FoundObject], list[str]]:
-    """The collections of the objects, those whose scenes exist, and the ids of the others."""
-    collections = {home.name: home}
-    for name in sorted({found.collection for found in saved.objects} - set(collections)):
-        try:
-            collections[name] = open_collections.collection(name)
-        except NotFoundError:
-            continue
-    objects = [
-        found
-        for found in saved.marked()
-        if found.collection in collections
-        and found.scene_id in collections[found.collection].scenes
-    ]
-    kept = {found.id for found in objects}
-    return collections, objects, [each.id for each in saved.objects if each.id not in kept]
 
 
 def _brief(collection: Collection, saved: SavedObjects) -> BriefObjects:
@@ -306,7 +276,7 @@ def _brief(collection: Collection, saved: SavedObjects) -> BriefObjects:
 def _reopened(
     open_collections: OpenCollections, searches: ObjectSearches, saved: SavedObjects
 ) -> ReopenedObjects:
-    _, objects, missing = _present(open_collections, searches.collection, saved)
+    _, objects, missing = present(open_collections, searches.collection, saved)
     return ReopenedObjects(
         **_review(saved),
         search=_brief(searches.collection, saved),

@@ -230,6 +230,29 @@ def test_search_is_saved_reviewed_and_reopened_as_it_was(
     until(page, "!s.kept.length && !s.saved")
 
 
+def test_two_saved_object_searches_are_compared(app: App, home: Path, visit: Visit) -> None:
+    page = visit(f"{app.url}/results")
+    kept = f"{app.url}/api/collections/ponds/object-searches"
+    made = []
+    for name, k in (("All ponds", 20), ("Fewer ponds", 8)):
+        body = {"at": lonlat(home, PONDS[13]), "object_size": POND, "k": k, "name": name}
+        made.append(page.request.post(kept, data=body).json()["search"]["id"])
+    found = page.request.get(f"{kept}/{made[0]}/compare?with={made[1]}").json()
+    assert found["both"]
+    page.reload()
+    for name in ("All ponds", "Fewer ponds"):
+        page.get_by_label(f"Compare {name}").check()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    both = page.get_by_role("heading", name=f"Both: {len(found['both'])}")
+    expect(both).to_be_visible()
+    page.reload()
+    expect(both).to_be_visible()
+    page.get_by_role("link", name="All ponds").click()
+    wait(page, "() => window.lookalike?.store?.state.saved")
+    for each in made:
+        page.request.delete(f"{kept}/{each}")
+
+
 @pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)])
 def test_menus_stay_in_the_window_and_esc_closes_them_alone(
     app: App, home: Path, visit: Visit, size: tuple[int, int], dark: bool

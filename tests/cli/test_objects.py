@@ -14,6 +14,10 @@ from shapely.geometry import Point, box, shape
 
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
+from pipeline.objects.recipe import ObjectRecipe
+from pipeline.objects.saved import ObjectSearches
+from pipeline.objects.service import find_objects
+from pipeline.search.open_collections import OpenCollections
 from pipeline.settings import settings
 from tests.cli.test_app import answer, run
 from tests.factories import objects
@@ -103,6 +107,26 @@ def test_files_and_score_map_open_in_other_programs(tmp_path: Path, yard: Collec
         with rasterio.open(file) as opened:
             assert opened.dtypes == ("float32",)
             assert opened.crs
+
+
+def test_saved_object_search_is_listed_and_exported(
+    tmp_path: Path, folder: Path, yard: Collection
+) -> None:
+    opened = OpenCollections(Library(folder / "home"))
+    recipe = ObjectRecipe(at=lonlat(yard, PLACES[5]), object_size=SIZE, k=16)
+    kept = ObjectSearches(yard)
+    saved = kept.save("Squares", find_objects(opened, ["yard"], recipe))
+    lowest = saved.objects[-1]
+    kept.review(saved.id, lowest.id, mark="good")
+    (row,) = answer("searches", "yard", "--json")
+    assert {key: row[key] for key in ("id", "name", "kind", "hits", "reviewed")} == {
+        "id": saved.id, "name": "Squares", "kind": "object", "hits": 16, "reviewed": 1,
+    }  # fmt: skip
+    path = tmp_path / "squares.geojson"
+    written = run("export", "yard", "--saved", saved.id, "--threshold", "1", "--to", str(path))
+    assert written.stdout == f"Wrote 1 objects to {path}\n", written.stderr
+    assert list(geopandas.read_file(path)["id"]) == [lowest.id]
+    kept.delete(saved.id)
 
 
 def test_detector_is_trained_applied_and_kept(

@@ -154,6 +154,17 @@ def test_export_keeps_what_is_marked_good_below_the_minimum_score(
     assert bad not in kept
 
 
+def test_searches_of_a_deleted_collection_are_counted_and_come_back(
+    client: TestClient, yard: Collection, saved: dict[str, Any]
+) -> None:
+    token = Library(yard.path.parents[1]).delete("yard")
+    (gone,) = client.get("/api/searches").json()["trashed"]
+    assert (gone["name"], gone["searches"]) == ("yard", 1)
+    assert client.get("/api/object-searches").json() == []
+    Library(yard.path.parents[1]).restore(token)
+    assert [each["name"] for each in client.get("/api/object-searches").json()] == ["Squares"]
+
+
 def test_damaged_file_is_told_and_left_out_of_the_list(
     client: TestClient, yard: Collection, saved: dict[str, Any]
 ) -> None:
