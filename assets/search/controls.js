@@ -71,7 +71,7 @@ function overlaps(store, actions) {
   return h('label', { class: 'lk-field', title }, box, h('span', {}, 'Hide overlaps'));
 }
 
-function filterButton(store, actions) {
+export function filterButton(store, actions) {
   const number = h('span', { class: 'lk-active' });
   const button = h(
     'button',

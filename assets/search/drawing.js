@@ -6,7 +6,8 @@ import { h, TOUCH } from '../shared/dom.js';
 import { later } from '../shared/idle.js';
 import { createKeyboardBox } from './keyboard_box.js';
 
-const KINDS = { box: 'Rectangle', polygon: 'Polygon' };
+// An outline is a polygon to search by, a polygon one that results must lie in.
+const KINDS = { box: 'Rectangle', polygon: 'Polygon', outline: 'Polygon' };
 const NARROW = matchMedia('(max-width: 760px)');
 
 export function createDrawing(map, { store, actions, root }) {
@@ -65,6 +66,7 @@ export function createDrawing(map, { store, actions, root }) {
 
   function take(kind, layer) {
     if (kind === 'box') return actions.search({ box: edges(layer.getBounds()) });
+    if (kind === 'outline') return actions.search({ polygon: layer.toGeoJSON().geometry });
     return actions.setFilters({ within: layer.toGeoJSON().geometry });
   }
 

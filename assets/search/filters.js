@@ -4,7 +4,8 @@ import { h, icon, iconButton } from '../shared/dom.js';
 import { formatCount, formatScene } from '../shared/format.js';
 import { stopAll } from '../shared/stops.js';
 
-export function createFilters({ root, store, actions, data, map }) {
+// With `counts`, the panel says how many chips are left.
+export function createFilters({ root, store, actions, data, map, counts = true }) {
   const panel = root.querySelector('.lk-filters');
   const { collection } = data;
   const eligible = h('span', { class: 'lk-eligible', role: 'status' });
@@ -22,7 +23,7 @@ export function createFilters({ root, store, actions, data, map }) {
   panel.replaceChildren(
     ...fields.filter(Boolean),
     h('span', { class: 'lk-push' }),
-    eligible,
+    counts ? eligible : '',
     reset,
   );
   const stops = [

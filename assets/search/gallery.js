@@ -19,7 +19,7 @@ export function createGallery(context) {
   const list = h('ol', { class: 'lk-cards', 'aria-label': 'Results, best first' });
   const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Result pages' });
   pane.replaceChildren(head, bar, list, pager);
-  const drop = acceptDrops(root, actions);
+  const drop = acceptDrops(root, actions.searchPicture);
 
   const drawList = (state) => {
     const { shown, query, busy, options } = state;
@@ -212,7 +212,7 @@ function markHovered(list, state) {
   );
 }
 
-function acceptDrops(root, actions) {
+export function acceptDrops(root, take) {
   const over = (event) => {
     if (![...event.dataTransfer.types].includes('Files')) return;
     event.preventDefault();
@@ -224,7 +224,7 @@ function acceptDrops(root, actions) {
     const [file] = event.dataTransfer.files;
     if (!file) return;
     event.preventDefault();
-    actions.searchPicture(file);
+    take(file);
   };
   root.addEventListener('dragover', over);
   root.addEventListener('dragleave', leave);

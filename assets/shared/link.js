@@ -55,7 +55,8 @@ function marksOf(good, bad, fields) {
   return marks;
 }
 
-function filtersOf(fields) {
+// The filters in an address; `writeFilters` puts them there.
+export function filtersOf(fields) {
   const filters = {};
   const within = placeOf(fields.get('within'));
   if (within) filters.within = within;
@@ -70,9 +71,18 @@ function filtersOf(fields) {
   return filters;
 }
 
+export function writeFilters(fields, filters) {
+  if (filters.within) fields.set('within', placeText(filters.within));
+  if (filters.scenes) fields.set('scenes', filters.scenes.join());
+  for (const [field, key] of Object.entries(TEXTS)) if (filters[key]) fields.set(field, filters[key]);
+  for (const [field, key] of Object.entries(NUMBERS)) {
+    if (filters[key] !== undefined) fields.set(field, filters[key]);
+  }
+}
+
 // A polygon is written as "lon lat,lon lat,…" without its last corner; rings are set apart by ";",
 // the polygons of a place that has several by "|".
-function placeOf(text) {
+export function placeOf(text) {
   if (!text) return null;
   const polygons = text.split('|').map((polygon) => polygon.split(';').map(ringOf));
   if (!polygons.flat().every(Boolean)) return null;
@@ -87,7 +97,7 @@ function ringOf(text) {
   return whole && ring.length >= 3 ? [...ring, ring[0]] : null;
 }
 
-function placeText({ type, coordinates }) {
+export function placeText({ type, coordinates }) {
   const at = ([lon, lat]) => `${+lon.toFixed(6)} ${+lat.toFixed(6)}`;
   const ring = (corners) => corners.slice(0, -1).map(at).join(',');
   const polygon = (rings) => rings.map(ring).join(';');
@@ -126,12 +136,7 @@ export function writeLink(name, state, step = false) {
     set('scaled', options.any_scale && '1');
   }
   if (page > 0) set('page', page + 1);
-  if (filters.within) set('within', placeText(filters.within));
-  set('scenes', filters.scenes?.join());
-  for (const [field, key] of Object.entries(TEXTS)) set(field, filters[key]);
-  for (const [field, key] of Object.entries(NUMBERS)) {
-    if (filters[key] !== undefined) fields.set(field, filters[key]);
-  }
+  writeFilters(fields, filters);
   for (const [field, key] of Object.entries(FLAGS)) set(field, state[key] && '1');
   sessionStorage.setItem(remembered(name), fields.toString());
   const address = `${location.pathname}?${fields}${location.hash}`;

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pages.ui import component
+from pipeline.objects.open_cells import scales_of
 from pipeline.search.recipe import MAX_K
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def show(collection: Collection, titles: dict[str, str]) -> None:
             **component.collection_data(collection, titles),
             "max_k": MAX_K,
             "objects": object_size is not None,
+            "cells": any(scales_of(collection, scene) for scene in collection.scenes.values()),
             "object_size": object_size,
         },
         on_collection_change=component.open_chosen_collection("explorer"),

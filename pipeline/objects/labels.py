@@ -7,6 +7,8 @@ are in the file's CRS, or EPSG:4326 if it states none.  A polygon gives the size
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +65,23 @@ def read_labels(path: Path) -> tuple[Example, ...]:
         of_geometry(_single(shape), good=kind == GOOD)
         for shape, kind in zip(shapes[present], kinds[present.to_numpy()], strict=True)
     )
+
+
+def parse_labels(content: bytes, name: str) -> tuple[Example, ...]:
+    """The examples in an uploaded label file.
+
+    Args:
+        content: The file.
+        name: Its name, whose suffix says what it is.
+
+    Raises:
+        InputError: As `read_labels`.
+    """
+    plain = re.sub(r"[^\w.-]+", "-", name)[-80:].lstrip(".") or "labels"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / plain
+        path.write_bytes(content)
+        return read_labels(path)
 
 
 def check_examples(examples: Sequence[Example], where: str) -> None:

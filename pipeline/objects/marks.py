@@ -100,6 +100,29 @@ class Mark:
         return mark
 
 
+def of_examples(examples: Sequence[Example], key: str) -> tuple[Mark, ...]:
+    """Examples as marks.
+
+    Args:
+        examples: The examples.
+        key: Where they come from: the same examples of the same origin are the same marks.
+    """
+    now = dates.now()
+    return tuple(
+        Mark(
+            key=f"{key}-{number}",
+            lon=each.lon,
+            lat=each.lat,
+            width_m=each.width_m or 0,
+            height_m=each.height_m or 0,
+            label="good" if each.good else "bad",
+            scene_id=each.scene_id or "",
+            time=now,
+        )
+        for number, each in enumerate(examples)
+    )
+
+
 def append(collection: Collection, set_id: str, marks: Sequence[Mark]) -> tuple[Mark, ...]:
     """Add marks to a set, which is made if need be; returns all of its marks.
 

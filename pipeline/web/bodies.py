@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from pipeline.errors import QueryError
+from pipeline.errors import LookalikeError, QueryError
 from pipeline.search.recipe import Recipe
 
 MAX_JSON_BYTES = 4_000_000
@@ -73,6 +73,16 @@ def request_body(model: type[Body]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+async def body_up_to(request: Request, max_bytes: int, too_large: LookalikeError) -> bytes:
+    """The body of a request; reading stops, and `too_large` is raised, where it is larger."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)
+
+
 async def json_object(request: Request, max_bytes: int, *, remedy: str) -> dict[str, Any]:
     """The JSON object in the body of a request, whatever its media type.
 
@@ -84,17 +94,13 @@ async def json_object(request: Request, max_bytes: int, *, remedy: str) -> dict[
     Raises:
         QueryError: If it is larger, or no JSON object.
     """
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > max_bytes:
-            raise QueryError(
-                "The request is too large",
-                where=f"more than {max_bytes // 1_000_000} MB",
-                remedy=remedy,
-            )
+    too_large = QueryError(
+        "The request is too large",
+        where=f"more than {max_bytes // 1_000_000} MB",
+        remedy=remedy,
+    )
     try:
-        content = json.loads(body)
+        content = json.loads(await body_up_to(request, max_bytes, too_large))
         # JSON can spell unpaired surrogates, which neither a file nor a response can hold.
         json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector
 from pipeline.objects.detectors import Detectors, check_labels, train_detector, warnings_for
 from pipeline.objects.service import examples_of, origins_of
-from pipeline.web.bodies import Body, read, request_body
+from pipeline.web.bodies import Body, body_up_to, read, request_body
 from pipeline.web.dependencies import Served, Services
 from pipeline.web.objects import ObjectsBody
 from pipeline.web.responses import Answer, file, read_or_raise
@@ -123,16 +123,12 @@ def train(served: Served, body: Annotated[TrainBody, Depends(read(TrainBody))]) 
 @router.post("/file", status_code=201, summary="Upload a detector")
 async def upload(served: Served, request: Request) -> DetectorAnswer:
     """A detector's file from elsewhere, kept under its title."""
-    content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > files.MAX_BYTES:
-            raise QueryError(
-                f"A detector's file has at most {files.MAX_BYTES >> 20} MB",
-                remedy="Train the detector again from fewer marks",
-            )
+    large = QueryError(
+        f"A detector's file has at most {files.MAX_BYTES >> 20} MB",
+        remedy="Train the detector again from fewer marks",
+    )
     try:
-        made = files.read(bytes(content), name="the file")
+        made = files.read(await body_up_to(request, files.MAX_BYTES, large), name="the file")
     except NewerError:
         raise
     except DamagedError as error:  # it is the request's, not ours

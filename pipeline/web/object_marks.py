@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
+from pipeline.errors import QueryError
+from pipeline.objects import labels
 from pipeline.objects import marks as mark_sets
-from pipeline.web.bodies import Body, read, request_body
+from pipeline.web.bodies import Body, body_up_to, read, request_body
 from pipeline.web.dependencies import Opened
 from pipeline.web.responses import Answer
 
@@ -73,3 +78,27 @@ def add_marks(
 def get_marks(collection: Opened, set_id: SetId) -> MarksAnswer:
     """The marks that hold."""
     return MarksAnswer.of(mark_sets.read(collection, set_id))
+
+
+@router.post("/object-marks/{set}/labels", summary="Add the labels of a file to a set of marks")
+async def add_labels(
+    collection: Opened,
+    set_id: SetId,
+    request: Request,
+    file: Annotated[str, Query(max_length=200, description="Name of the file: its kind.")],
+) -> MarksAnswer:
+    """The body is a vector file; a file that is sent again counts once."""
+    large = QueryError(
+        f"A label file has at most {labels.MAX_BYTES >> 20} MB",
+        where=file[:80],
+        remedy="Keep the labels of the scenes that you search",
+    )
+    content = await body_up_to(request, labels.MAX_BYTES, large)
+    return await run_in_threadpool(_keep_labels, collection, set_id, content, file)
+
+
+def _keep_labels(collection: Opened, set_id: str, content: bytes, name: str) -> MarksAnswer:
+    examples = labels.parse_labels(content, name)
+    labels.check_examples(examples, name)
+    given = mark_sets.of_examples(examples, hashlib.sha256(content).hexdigest()[:16])
+    return MarksAnswer.of(mark_sets.append(collection, set_id, given))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from fastapi import Query as QueryParameter
 from pydantic import BeforeValidator, Field, PlainValidator
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from pipeline.search.picture import MAX_BYTES, too_large
 from pipeline.search.queries import Query
 from pipeline.search.recipe import HOW, Recipe
 from pipeline.search.service import Outcome, Upload
-from pipeline.web.bodies import RecipeBody, json_object, read, request_body
+from pipeline.web.bodies import RecipeBody, body_up_to, json_object, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.responses import (
     BRIEF,
@@ -299,6 +300,20 @@ def get_box_picture(
     recipe = Recipe.from_fields({"box": box})
     content = uploads.query_png(collection, recipe)
     return Response(content, media_type="image/png", headers={"Cache-Control": BRIEF})
+
+
+class PictureAnswer(Answer):
+    """A picture that is kept to search by."""
+
+    picture: str = Field(description="Its id, the same for the same pixels.")
+
+
+@router.post("/pictures", summary="Keep a picture to search by", status_code=201)
+async def keep_picture(collection: Opened, request: Request) -> PictureAnswer:
+    """The body is the file; chips and objects can be searched by the id."""
+    content = await body_up_to(request, MAX_BYTES, too_large("the picture"))
+    kept = await run_in_threadpool(uploads.keep, collection, content, "the picture")
+    return PictureAnswer(picture=kept)
 
 
 @router.get("/pictures/{picture}.png", summary="Get an uploaded query picture", **file("image/png"))

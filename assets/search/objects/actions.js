@@ -5,6 +5,7 @@ import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
 import { createMarksQueue } from './marks_queue.js';
 import { markOf, placeKey } from './place_marks.js';
 import { stateOf } from './saved.js';
+import { createFileActions, started } from './start.js';
 import { waitFor } from './waiting.js';
 
 export const MOST = 1000;
@@ -20,6 +21,8 @@ export function createObjectActions({ store, service, data }) {
 
   const recipe = () => ({
     ...(state.detector ? { detector: state.detector.name } : { examples: state.examples }),
+    ...(state.picture ? { picture: state.picture, object_size: state.size } : {}),
+    ...state.filters,
     ...(state.marks.size && queue.id() ? { marks: queue.id() } : {}),
     k: MOST,
   });
@@ -84,10 +87,16 @@ export function createObjectActions({ store, service, data }) {
   }
 
   const searchFrom = (example, add) => {
-    if (!add) forgetMarks();
-    set({ examples: add ? [...state.examples, example] : [example], detector: null });
+    if (add) set({ examples: [...state.examples, example], detector: null });
+    else begin({ examples: [example] });
     return search();
   };
+
+  // Another thing is looked for.
+  function begin(start) {
+    forgetMarks();
+    set({ examples: [], detector: null, picture: null, labels: 0, ...start });
+  }
 
   // Another thing is looked for: its marks are a set of their own.
   function forgetMarks() {
@@ -115,10 +124,13 @@ export function createObjectActions({ store, service, data }) {
     if (link.saved) return openSaved(link.saved, link.minScore, false);
     if (link.marks) queue.use(link.marks);
     const detector = link.detector && { name: link.detector, title: link.detector };
-    set({ examples: link.examples, minScore: link.minScore, detector });
-    if (link.examples.length || detector) restoreMarks(link).then(() => search(false));
-    else show({ objects: [], answer: null });
-    return undefined;
+    const { examples, picture, filters, minScore } = link;
+    set({ examples, picture, filters, minScore, detector, labels: 0 });
+    return restoreMarks(link).then(() => {
+      if (!started(state)) set({ labels: state.marks.size });
+      if (started(state)) return search(false);
+      return show({ objects: [], answer: null });
+    });
   }
 
   async function listSaved() {
@@ -161,9 +173,21 @@ export function createObjectActions({ store, service, data }) {
     }
   }
 
+  function setFilters(change) {
+    const filters = { ...state.filters, ...change };
+    for (const [key, value] of Object.entries(filters)) {
+      if (value === null || value === '' || value?.length === 0) delete filters[key];
+    }
+    set({ filters });
+    if (started(state)) return search();
+    return remember(false);
+  }
+
   const actions = {
     ...createObjectExports({ store, service, data, recipe }),
     ...createDetectorActions({ store, service, queue, recipe }),
+    ...createFileActions({ store, service, queue, begin, search, restoreMarks }),
+    setFilters,
     begin() {
       actions.listDetectors();
       listSaved();
@@ -176,8 +200,7 @@ export function createObjectActions({ store, service, data }) {
     searchAt: (lon, lat, add = false) =>
       searchFrom({ at: [lon, lat], object_size: state.size, label: 'good' }, add),
     // As the drawing tools call it.
-    search: ({ box }) => searchFrom({ box, label: 'good' }, false),
-    setFilters() {},
+    search: (place, add = false) => searchFrom({ ...place, label: 'good' }, add),
     setSize(size, done = true) {
       const rounded = Number(size.toPrecision(3));
       if (!(rounded >= 0.1 && rounded <= 100_000)) return;
@@ -244,8 +267,7 @@ export function createObjectActions({ store, service, data }) {
       }
     },
     apply(detector) {
-      forgetMarks();
-      set({ detector, examples: [] });
+      begin({ detector });
       return search();
     },
     mark(index, label) {
@@ -261,8 +283,8 @@ export function createObjectActions({ store, service, data }) {
     },
     clear() {
       abandon();
-      forgetMarks();
-      set({ examples: [], detector: null, saved: null, precision: [], busy: '', problem: null });
+      begin();
+      set({ saved: null, precision: [], busy: '', problem: null });
       show({ objects: [], answer: null, selected: -1, page: 0, minScore: 0 });
       remember(true);
     },

@@ -4,11 +4,13 @@ import { collectionChoice } from '../../shared/collection_choice.js';
 import { h, icon } from '../../shared/dom.js';
 import { formatScore, plural } from '../../shared/format.js';
 import { createNotes } from '../../shared/notes.js';
+import { filterButton } from '../controls.js';
 import { helpButton } from '../help.js';
 import { modeChoice } from '../mode_choice.js';
 import { detectorMenu } from './detectors.js';
 import { FORMATS } from './exports.js';
 import { savedMenu } from './saved.js';
+import { started } from './start.js';
 import { waitingBar } from './waiting.js';
 
 export function createObjectControls(context) {
@@ -19,6 +21,8 @@ export function createObjectControls(context) {
     modeChoice('objects', onMode),
     sizeField(store, actions),
     minScoreField(store, actions),
+    filterButton(store, actions),
+    fileButton(actions),
     h('span', { class: 'lk-push' }),
     notes.busy,
     waitingBar(store, actions),
@@ -41,6 +45,19 @@ function sizeField(store, actions) {
   store.watch(['size'], ({ size }) => (field.value = size ?? ''));
   const title = 'Width of the object that a click takes; on the map, Alt and the wheel change it';
   return h('label', { class: 'lk-field', title }, h('span', {}, 'Object size'), field, h('span', {}, 'm'));
+}
+
+// Examples that are in a file: a picture of the object, or a vector file of points and polygons.
+function fileButton(actions) {
+  const accept = 'image/*,.tif,.tiff,.geojson,.json,.gpkg,.zip,.kml,.fgb,.parquet';
+  const file = h('input', { type: 'file', accept, class: 'lk-offscreen', tabindex: -1, 'aria-label': 'File with examples' });
+  file.addEventListener('change', () => {
+    if (file.files[0]) actions.searchFile(file.files[0]);
+    file.value = '';
+  });
+  const title = 'Search by a picture of the object, or by points or polygons in a vector file (GeoJSON, GeoPackage, zipped Shapefile, KML)';
+  const button = { class: 'lk-button', type: 'button', title, onclick: () => file.click() };
+  return h('span', { class: 'lk-picture' }, h('button', button, icon('picture'), 'From file'), file);
 }
 
 function minScoreField(store, actions) {
@@ -118,6 +135,6 @@ function exportMenu(store, actions) {
 
 function clearButton(store, actions) {
   const button = h('button', { class: 'lk-button', type: 'button', title: 'Esc', onclick: actions.clear }, icon('clear'), 'Clear');
-  store.watch(['examples', 'detector'], ({ examples, detector }) => (button.disabled = !(examples.length || detector)));
+  store.watch(['examples', 'detector', 'picture', 'objects'], (state) => (button.disabled = !(started(state) || state.objects.length)));
   return button;
 }

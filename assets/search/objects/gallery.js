@@ -4,10 +4,12 @@ import { h, icon, TOUCH } from '../../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../../shared/format.js';
 import { rankColour, rankMark } from '../../shared/ranks.js';
 import { stopAll } from '../../shared/stops.js';
+import { acceptDrops } from '../gallery.js';
 import { firstOf, onPage, pagesOf } from '../paging.js';
 import { savePanel } from './detectors.js';
 import { markOf } from './place_marks.js';
 import { precisionAt } from './saved.js';
+import { started } from './start.js';
 import { drawTray } from './tray.js';
 
 export function createObjectGallery(context) {
@@ -20,28 +22,51 @@ export function createObjectGallery(context) {
   const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Object pages' });
   pane.replaceChildren(head, tray, bar, list, pager);
   const stops = [
-    store.watch(['answer', 'examples', 'objects', 'detector'], (state) => drawHead(head, state, context)),
+    store.watch(['answer', 'examples', 'objects', 'detector', 'picture', 'labels', 'filters'], (state) => drawHead(head, state, context)),
     store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => drawTray(tray, state, context)),
     store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'precision'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks'], (state) => drawList(list, pager, state, context)),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
   ];
-  return { stop: () => stopAll(stops) };
+  const drop = acceptDrops(root, context.actions.searchFile);
+  return { stop: () => stopAll([...stops, drop]) };
 }
 
-function drawHead(head, { answer, examples, objects, detector }, { actions, data }) {
-  if (!examples.length && !detector) return head.replaceChildren(invitation(data));
+function drawHead(head, state, { actions, data }) {
+  const { answer, objects } = state;
+  if (!data.cells) return head.replaceChildren(withoutCells(data, actions));
+  if (!started(state) && !answer) return head.replaceChildren(invitation(data));
   if (!answer) return head.replaceChildren();
   const lacking = answer.missing.length
     ? h('p', { class: 'lk-muted' }, `${plural(answer.missing.length, 'scene')} without object cells ${answer.missing.length > 1 ? 'were' : 'was'} not searched. `,
         h('button', { class: 'lk-button', type: 'button', onclick: actions.makeCells }, 'Make object cells'))
     : null;
-  const like = detector ? `of ${detector.title}` : `like ${examples.length > 1 ? `${examples.length} examples` : 'this one'}`;
-  const what = `${plural(objects.length, 'object')} ${like}`;
+  const what = `${plural(objects.length, 'object')} ${likeWhat(state)}`;
+  const filtered = Object.keys(state.filters).length && !objects.length;
+  const everywhere = () =>
+    actions.setFilters(Object.fromEntries(Object.keys(state.filters).map((key) => [key, null])));
   return head.replaceChildren(
     h('p', { class: 'lk-summary', role: 'status' }, `${what} · ${formatSize(answer.query.object_size)} wide`),
+    ...(filtered ? [h('p', { class: 'lk-muted' }, 'The filters leave nothing to search. ', h('button', { class: 'lk-button', type: 'button', onclick: everywhere }, 'Clear filters'))] : []),
     ...(lacking ? [lacking] : []),
     ...answer.notes.map((note) => h('p', { class: 'lk-muted' }, `${note}.`)),
+  );
+}
+
+function likeWhat({ detector, picture, examples, labels }) {
+  if (detector) return `of ${detector.title}`;
+  if (picture) return 'like your picture';
+  const count = examples.length || labels;
+  return `like ${count > 1 ? `${formatCount(count)} examples` : 'this one'}`;
+}
+
+function withoutCells({ collection }, actions) {
+  return h(
+    'div',
+    { class: 'lk-invitation' },
+    h('h2', {}, 'Object search needs object cells'),
+    h('p', {}, `${collection.title} has none yet. Its chips stay as they are.`),
+    h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.makeCells }, 'Make object cells'),
   );
 }
 
@@ -53,7 +78,7 @@ function invitation({ collection }) {
     { class: 'lk-invitation' },
     h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} an object on the map`),
     h('p', {}, `Lookalike finds every object of ${collection.title} that looks like it, each at its place.`),
-    h('p', {}, TOUCH ? 'Or draw a box around it.' : 'Or draw a box around it. Shift and a click add another example; Alt and the wheel change the size of the window.'),
+    h('p', {}, TOUCH ? 'Or draw a box or a polygon around it.' : 'Or draw a box or a polygon around it, or drop a picture or a label file here. Shift adds another example; Alt and the wheel change the size of the window.'),
   );
 }
 

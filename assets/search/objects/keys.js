@@ -28,8 +28,13 @@ export function listenToObjectKeys({ store, actions, map }) {
     u: () => actions.undo(),
     h: () => actions.toggle('scoreMap'),
     x: () => map.draw('box'),
+    p: () => map.draw('outline'),
+    f: () => actions.toggle('panel'),
     '?': () => store.set({ help: !store.state.help }),
-    Escape: () => (store.state.drawing ? map.stopDrawing() : actions.clear()),
+    Escape: () => {
+      if (store.state.drawing) return map.stopDrawing();
+      return store.state.panel ? actions.toggle('panel') : actions.clear();
+    },
   };
   const press = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || inField(event)) return;

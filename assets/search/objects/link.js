@@ -1,4 +1,5 @@
 // An object search as an address, and back.
+import { filtersOf, placeOf, placeText, writeFilters } from '../../shared/link.js';
 
 const remembered = (name) => `lookalike:objects:${name}`;
 const sizes = (name) => `lookalike:object-size:${name}`;
@@ -22,22 +23,32 @@ export function readObjectLink(name, search = location.search) {
     const box = numbers(text);
     if (box.length === 4 && box.every(Number.isFinite)) examples.push({ box, label: 'good' });
   }
+  for (const text of fields.getAll('polygon')) {
+    const polygon = placeOf(text);
+    if (polygon) examples.push({ polygon, label: 'good' });
+  }
   const minScore = Number.parseFloat(fields.get('min')) || 0;
   const detector = fields.get('detector') || null;
   const saved = fields.get('saved') || null;
-  return { examples, minScore, marks: fields.get('marks') || null, detector, saved };
+  const picture = fields.get('picture') || null;
+  const filters = filtersOf(fields);
+  return { examples, minScore, marks: fields.get('marks') || null, detector, saved, picture, filters };
 }
 
-export function writeObjectLink(name, { examples, minScore, detector, saved }, set, step = false) {
+export function writeObjectLink(name, state, set, step = false) {
+  const { examples, minScore, detector, saved, picture, filters = {} } = state;
   const fields = new URLSearchParams({ collection: name, mode: 'objects' });
-  for (const { at, box, object_size: size, label } of examples) {
-    if (box) fields.append('box', box.map((value) => +value.toFixed(7)).join());
+  for (const { at, box, polygon, object_size: size, label } of examples) {
+    if (polygon) fields.append('polygon', placeText(polygon));
+    else if (box) fields.append('box', box.map((value) => +value.toFixed(7)).join());
     else {
       const place = at.map((value) => +value.toFixed(7));
       fields.append('at', [...place, +(size ?? 0).toFixed(2), ...(label === 'bad' ? ['bad'] : [])].join());
     }
   }
   if (minScore > 0) fields.set('min', minScore.toFixed(2));
+  if (picture) fields.set('picture', picture);
+  writeFilters(fields, filters);
   if (set) fields.set('marks', set);
   if (detector) fields.set('detector', detector.name);
   if (saved) fields.set('saved', saved.id);

@@ -4,6 +4,7 @@ import { addCredit, sceneLayer } from '../../map/scenes.js';
 import { h, iconButton } from '../../shared/dom.js';
 import { formatScene } from '../../shared/format.js';
 import { createDrawing } from '../drawing.js';
+import { drawFilter } from '../map_layers.js';
 import { drawExamples, drawObjects, drawSelected, drawWindow, objectAt } from './layers.js';
 import { drawScoreMap } from './score_map.js';
 
@@ -24,6 +25,8 @@ export function createObjectMap(context) {
     reveal: (found) => view?.reveal(found),
     draw: (kind) => view?.drawing.begin(kind),
     stopDrawing: () => view?.drawing.stop(),
+    // What is in view, for the filter.
+    outline: () => view?.drawing.view(),
     stop: base.stop,
   };
 }
@@ -39,12 +42,15 @@ function drawMap(L, map, context) {
   for (const scene of scenes) {
     overlays[h('span', {}, formatScene(scene)).innerHTML] = sceneLayer(L, data.base, data.collection, scene).addTo(map);
   }
-  const drawing = createDrawing(map, context);
+  const shift = followShift();
+  const search = (start) => actions.search(start, shift.held());
+  const drawing = createDrawing(map, { ...context, actions: { ...actions, search } });
   const tool = (icon, label, act) => iconButton(icon, label, act, { class: null });
   const box = tool('box', 'Draw a box around an object (X)', () => drawing.begin('box'));
+  const outline = tool('polygon', 'Draw a polygon around an object (P)', () => drawing.begin('outline'));
   const scores = tool('heat', 'Score map (H)', () => actions.toggle('scoreMap'));
   const all = tool('fit', 'Show the whole collection', () => fit(map, bounds));
-  addToolbar(L, map, {}, box, scores, all);
+  addToolbar(L, map, {}, box, outline, scores, all);
   if (scenes.length > 1) L.control.layers(null, overlays, { position: 'topleft' }).addTo(map);
   addCredit(L, map, scenes);
   return {
@@ -56,7 +62,12 @@ function drawMap(L, map, context) {
     stops: [
       stopKeeping,
       drawing.end,
-      store.watch(['drawing'], (state) => box.setAttribute('aria-pressed', state.drawing === 'box')),
+      shift.stop,
+      store.watch(['drawing'], ({ drawing: kind }) => {
+        box.setAttribute('aria-pressed', kind === 'box');
+        outline.setAttribute('aria-pressed', kind === 'outline');
+      }),
+      drawFilter(L, map, store),
       store.watch(['scoreMap'], (state) => scores.setAttribute('aria-pressed', state.scoreMap)),
       drawScoreMap(L, map, context),
       drawObjects(L, map, context),
@@ -66,6 +77,14 @@ function drawMap(L, map, context) {
       listen(map, context),
     ],
   };
+}
+
+// Whether Shift was held when a button of the pointer was last released.
+function followShift() {
+  let held = false;
+  const note = (event) => (held = event.shiftKey);
+  addEventListener('pointerup', note, true);
+  return { held: () => held, stop: () => removeEventListener('pointerup', note, true) };
 }
 
 function listen(map, { store, actions }) {

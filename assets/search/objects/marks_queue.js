@@ -56,6 +56,8 @@ export function createMarksQueue({ data, service, store }) {
       localStorage.setItem(setKey(name), set);
       return set;
     },
+    // The id of a set that is not there yet.
+    spare: random,
     add(mark) {
       if (!set) this.fresh();
       used = true;

@@ -1,6 +1,7 @@
 // Object search on the Search page: one click on a thing, and every thing like it is on the map.
 import { expose } from '../../shared/idle.js';
 import { createStore } from '../../shared/store.js';
+import { createFilters } from '../filters.js';
 import { createHelp } from '../help.js';
 import { createMenus } from '../menus.js';
 import { createObjectActions } from './actions.js';
@@ -13,7 +14,11 @@ import { followOutlines } from './outlines.js';
 import { createObjectService } from './service.js';
 
 const INITIAL = {
-  examples: [], // { at | box, object_size?, label }
+  examples: [], // { at | box | polygon, object_size?, label }
+  picture: null, // id of an uploaded picture of the object
+  labels: 0, // examples that a file brought
+  filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
+  panel: false, // whether the filters are open
   size: null, // metres, of the window around a click
   objects: [], // as the server ranked them
   shown: [], // those of at least `minScore` that are not hidden
@@ -57,6 +62,7 @@ export function startObjects(root, data, onCollection, onMode) {
   const parts = [
     context.map,
     createObjectControls(context),
+    createFilters({ ...context, counts: false }),
     createObjectGallery(context),
     createMenus(context),
     listenToObjectKeys(context),

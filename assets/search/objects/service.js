@@ -40,6 +40,9 @@ export function createObjectService(base, name) {
     savedFile: (id, fields) => request(`${kept}/${id}/export?${new URLSearchParams(fields)}`),
     mark: (set, marks) => request(`${root}/object-marks/${set}`, sent('PUT', { marks })).then(json),
     marks: (set) => request(`${root}/object-marks/${set}`).then(json),
+    keepPicture: (file) => request(`${root}/pictures`, { method: 'POST', body: file }).then(json),
+    keepLabels: (set, file) =>
+      request(`${root}/object-marks/${set}/labels?${new URLSearchParams({ file: file.name })}`, { method: 'POST', body: file }).then(json),
     makeCells: () =>
       request(`${location.origin}${base}/api/jobs`, sent('POST', { name })).then(json),
     jobs: `${base}/jobs`,
