@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.errors import DamagedError, ModelMismatchError, SceneError
+from pipeline.errors import DamagedError, ModelMismatchError, NotFoundError, SceneError
 from pipeline.files import check_schema
 from pipeline.imagery import geotiff
 from pipeline.imagery.formats import open_raster
@@ -97,9 +97,20 @@ class CellBlock:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """int8 (height, width, 64), mapped from the file."""
+        """int8 (height, width, 64), mapped from the file.
+
+        Raises:
+            NotFoundError: If the file was removed meanwhile.
+        """
         shape = (self.window.height, self.window.width, COMPONENTS)
-        return np.memmap(self.path, np.int8, "r", self.offset, shape)
+        try:
+            return np.memmap(self.path, np.int8, "r", self.offset, shape)
+        except OSError as error:
+            raise NotFoundError(
+                "Object cells were removed while they were searched",
+                where=self.path,
+                remedy="Search again; if the collection still exists, make its cells first",
+            ) from error
 
 
 def folder_of(collection: Path, scene_id: str, scale: float) -> Path:

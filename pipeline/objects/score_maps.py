@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from pipeline.errors import NotFoundError
 from pipeline.objects import scan, shortlist
 from pipeline.objects.eligible import eligible_windows, scene_passes
 from pipeline.objects.open_cells import MappedCells, best_scale, open_cells, scales_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Seconds between reports of a scan, and so until it notices that it was cancelled.
 REPORT_SECONDS = 0.1
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,7 @@ def score_maps(
     lacking: Callable[[Scene], object] = lambda scene: None,
     *,
     limit: int | None = None,
-    whole_up_to: int = shortlist.WHOLE_UP_TO,
+    whole_up_to: int | None = None,
     spots: Sequence[Spot] = (),
 ) -> list[SceneScores]:
     """The score map of every scene that passes the filters and has cells.
@@ -120,23 +122,29 @@ def score_maps(
         ranking: How windows are ranked.
         filters: Which scenes count, and which of their windows may be found.
         progress: Called for every scene and within large ones; may raise `Cancelled`.
-        lacking: Called with every scene without cells.
+        lacking: Called with every scene without cells, or whose cells are removed meanwhile.
         limit: Number of objects wanted.  If scenes are very large, only the tiles that promise
             them are looked at; None for whole maps.
-        whole_up_to: Windows up to which all are looked at.
+        whole_up_to: Windows up to which all are looked at; by default `shortlist.WHOLE_UP_TO`.
         spots: Examples, from which `filters.away` is measured.
+
+    Raises:
+        NotFoundError: If the cells of all scenes are removed meanwhile.
     """
+    most = shortlist.WHOLE_UP_TO if whole_up_to is None else whole_up_to
     scenes = opened(collections, ranking.size_m, filters, lacking)
     steps = _Steps(scenes, progress)
     tiles: Sequence[np.ndarray] | None = None
-    if limit is not None and steps.total > whole_up_to:
+    if limit is not None and steps.total > most:
+        promised = _present(scenes, partial(_promises, ranking=ranking, steps=steps), lacking)
+        scenes = [each for each, _ in promised]
         allowed = [eligible_windows(s.collection, s.mapped, filters, spots) for s in scenes]
-        promised = [_promises(each, ranking, steps) for each in scenes]
-        tiles = shortlist.best_tiles(promised, limit, allowed)
+        tiles = shortlist.best_tiles([each for _, each in promised], limit, allowed)
         if tiles is None:
             steps = _Steps(scenes, progress)
     if tiles is None:
-        maps = [_scanned(each, ranking, steps) for each in scenes]
+        scanned = _present(scenes, partial(_scanned, ranking=ranking, steps=steps), lacking)
+        maps = [each for _, each in scanned]
     else:
         maps = [
             SceneScores(each.collection, each.mapped, ranking, chosen)
@@ -144,6 +152,27 @@ def score_maps(
         ]
     steps.end()
     return maps
+
+
+def _present(
+    scenes: Sequence[SceneCells],
+    read: Callable[[SceneCells], _Read],
+    lacking: Callable[[Scene], object],
+) -> list[tuple[SceneCells, _Read]]:
+    """What is read of each scene; one whose cells were removed meanwhile is lacking.
+
+    Raises:
+        NotFoundError: If those of all scenes were removed.
+    """
+    found: list[tuple[SceneCells, _Read]] = []
+    for scene in scenes:
+        try:
+            found.append((scene, read(scene)))
+        except NotFoundError:
+            lacking(scene.mapped.scene)
+            if scene is scenes[-1] and not found:
+                raise
+    return found
 
 
 class _Steps:
