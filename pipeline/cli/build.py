@@ -37,6 +37,17 @@ if TYPE_CHECKING:
     from pipeline.build.build import BuildSummary
 
 
+BrightnessOption = Annotated[
+    str | None,
+    typer.Option(
+        "--brightness",
+        help="automatic shows 8-bit RGB as stored, and clips the darkest and brightest 2% of "
+        "other scenes of a sensor; percentile clips 8-bit RGB, too; LOW,HIGH sets the levels "
+        "shown as black and white.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(build)
@@ -72,14 +83,7 @@ def build(
     crs: Annotated[
         str | None, typer.Option(help="CRS of rasters that state none, for instance EPSG:32632.")
     ] = None,
-    brightness: Annotated[
-        str | None,
-        typer.Option(
-            help="automatic shows 8-bit RGB as stored, and clips the darkest and brightest 2% of "
-            "other scenes of a sensor; percentile clips 8-bit RGB, too; LOW,HIGH sets the levels "
-            "shown as black and white."
-        ),
-    ] = None,
+    brightness: BrightnessOption = None,
     restretch: Annotated[
         bool,
         typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,7 @@ from pipeline.cli.terminal import (
 from pipeline.dates import Dates
 from pipeline.errors import AreaError, NotFoundError, QueryError, ServiceError, storage_errors
 from pipeline.geo.area import Area
+from pipeline.imagery.brightness import Brightness
 from pipeline.settings import settings
 from pipeline.sources.earth_engine.catalogue import CATALOGUE
 from pipeline.sources.earth_engine.client import check_sign_in
@@ -259,6 +260,7 @@ def fetch(
         str | None, typer.Option(help="Collection to build from the rasters, or to add them to.")
     ] = None,
     stride: Annotated[int | None, typer.Option(help="Chip spacing in pixels; with --name.")] = None,
+    brightness: build.BrightnessOption = None,
     pick: Annotated[
         list[str] | None,
         typer.Option(help="Fetch this candidate, by id; may be given several times."),
@@ -298,12 +300,18 @@ def fetch(
         composite=composite, scale=scale, road=road, bucket=bucket, drive_folder=drive_folder,
         tidy=tidy, workers=workers,
     )  # fmt: skip
-    _check_collection(name, stride)
+    _check_collection(name, stride, brightness)
+    shown = Brightness.parse(brightness)
     listing = _list(source, options, aoi, bbox, dates, cloud, limit)
     chosen = _pick(listing, pick or [])
     destination = to or settings().home / "imagery"
     with storage_errors(destination), progress() as report:
         fetched = listing.source.fetch(listing.area, chosen, destination, report)
+    if brightness is not None:
+        fetched = [
+            replace(raster, stretch=shown.stretch, percentile=shown.percentile)
+            for raster in fetched
+        ]
     if name is not None:
         _build(name, fetched, listing.area, stride)
     if as_json:
@@ -344,12 +352,14 @@ def _options(source: str, **given: Any) -> dict[str, Any]:
     return kept
 
 
-def _check_collection(name: str | None, stride: int | None) -> None:
+def _check_collection(name: str | None, stride: int | None, brightness: str | None) -> None:
     """Raise the errors of a later build before anything is fetched."""
     if name is not None:
         check_request(BuildRequest(name, stride=stride), library())
     elif stride is not None:
         raise QueryError("--stride needs a collection", remedy="Give --name, too")
+    elif brightness is not None:
+        raise QueryError("--brightness needs a collection", remedy="Give --name, too")
 
 
 def _list(

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 import rasterio
 
+from pipeline.collection.library import Library
 from pipeline.errors import ServiceError
+from pipeline.imagery.scene import AS_STORED
 from tests.cli.test_app import answer, run
+from tests.factories import objects
+from tests.factories.rasters import write_raster
 from tests.loopback.fixtures import MANHATTAN, Google, google
 
 BBOX = "--bbox=" + ",".join(map(str, MANHATTAN))
@@ -103,6 +107,12 @@ def test_one_candidate_can_be_picked(server: Google, tmp_path: Path) -> None:
         (("fetch", "earth_engine", BBOX, "--name", "New York"), 2, "'new-york'"),
         (("fetch", "earth_engine", BBOX, "--name", "ny", "--stride", "77"), 2, "multiple of 32"),
         (("fetch", "earth_engine", BBOX, "--stride", "64"), 2, "Give --name"),
+        (("fetch", "earth_engine", BBOX, "--brightness", "percentile"), 2, "Give --name"),
+        (
+            ("fetch", "earth_engine", BBOX, "--name", "ny", "--brightness", "dark"),
+            2,
+            "automatic, percentile, or two levels",
+        ),
         (("fetch", "earth_engine", BBOX, "--to", __file__), 6, "Cannot write here"),
         (("fetch", "openaerialmap", BBOX, "--drive-folder", "x"), 2, "no option --drive-folder"),
         (("scenes", "stac", BBOX, "--scale", "0"), 2, "between 0.01 and 10"),
@@ -185,3 +195,20 @@ def test_every_service_at_once_serves_the_app(
             (one, *_) = answer("fetch", source, BBOX, "--to", str(tmp_path / source), "--json")
             assert Path(one["path"]).stat().st_size > 10_000
     settings.cache_clear()
+
+
+@pytest.mark.parametrize("given", ["0,200", "percentile", None])
+def test_fetched_rasters_are_shown_with_the_brightness_that_is_given(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    objects.use_standin(monkeypatch)
+    path = write_raster(tmp_path / "field.tif", 512, 512)
+    options = ["--location", str(path), "--name", "field", "--stride", "256"]
+    done = run("fetch", "raster", *options, *(["--brightness", given] if given else []))
+    assert done.returncode == 0, done.stderr
+    (scene,) = Library(home).open("field").scenes.values()
+    shown = (scene.stretch.low, scene.stretch.high)
+    if given == "0,200":
+        assert shown == ((0.0,) * 3, (200.0,) * 3)
+    else:
+        assert (scene.stretch == AS_STORED) == (given is None)
