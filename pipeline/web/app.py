@@ -22,6 +22,7 @@ from pipeline.web import (
     objects,
     problems,
     saved_searches,
+    score_maps,
     search,
     tiles,
 )
@@ -62,7 +63,7 @@ class Rest(FastAPI):
         problems.add_handlers(self)
         for module in (
             collections, search, objects, object_marks, object_searches, detectors, saved_searches,
-            exports, tiles, jobs,
+            score_maps, exports, tiles, jobs,
         ):  # fmt: skip
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)

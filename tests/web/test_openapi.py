@@ -30,6 +30,7 @@ from pipeline.web import (
     object_searches,
     objects,
     saved_searches,
+    score_maps,
     search,
     tiles,
 )
@@ -46,6 +47,7 @@ ROUTES = [
         object_searches,
         detectors,
         saved_searches,
+        score_maps,
         exports,
         tiles,
         jobs,
