@@ -42,6 +42,7 @@ from pipeline.model import loader
 from pipeline.model.basis import COMPONENTS
 from pipeline.model.resnet import CELL_PIXELS
 from pipeline.objects import scan, shortlist
+from pipeline.objects.peaks import Peaks, peaks
 
 #: Cells along the edges of a scene, 6.4 million, and of a block.
 HEIGHT, WIDTH, BLOCK = 2500, 2560, 256
@@ -75,18 +76,18 @@ class Scene:
         self.inverse = scan.inverse_lengths(self.cells)
         self.samples = shortlist.sample_lengths(self.cells)
 
-    def whole(self, query: np.ndarray) -> scan.Peaks:
+    def whole(self, query: np.ndarray) -> Peaks:
         """The best of the whole score map."""
         scores = scan.score_map(self.cells, self.inverse, query)
-        return scan.peaks(scores, RADIUS, LIMIT)
+        return peaks(scores, RADIUS, LIMIT)
 
 
-def whole(scenes: Sequence[Scene], query: np.ndarray) -> list[scan.Peaks]:
+def whole(scenes: Sequence[Scene], query: np.ndarray) -> list[Peaks]:
     """The best of every scene by its whole score map."""
     return [scene.whole(query) for scene in scenes]
 
 
-def staged(scenes: Sequence[Scene], query: np.ndarray) -> list[scan.Peaks]:
+def staged(scenes: Sequence[Scene], query: np.ndarray) -> list[Peaks]:
     """The best of every scene after the first stage."""
     promised = [shortlist.promises(scene.cells, scene.samples, query) for scene in scenes]
     tiles = shortlist.best_tiles(promised, LIMIT, [None] * len(scenes))
@@ -97,7 +98,7 @@ def staged(scenes: Sequence[Scene], query: np.ndarray) -> list[scan.Peaks]:
     ]
 
 
-def first(found: Sequence[scan.Peaks]) -> set[tuple[int, int, int]]:
+def first(found: Sequence[Peaks]) -> set[tuple[int, int, int]]:
     """Scene, row and column of the first hundred of several scenes."""
     hits = [
         (-score, number, row, col)

@@ -11,13 +11,13 @@ import numpy as np
 from pipeline.objects import scan, shortlist
 from pipeline.objects.objects import FoundObject, found_objects
 from pipeline.objects.outlines import outlines
+from pipeline.objects.peaks import Peaks, peaks
 from pipeline.objects.ranking import Ranking, to_scores
 from pipeline.objects.score_maps import SceneScores, logits_of
 
 if TYPE_CHECKING:
     from pipeline.objects.open_cells import MappedCells
     from pipeline.objects.places import Spot
-    from pipeline.objects.scan import Peaks
 
 #: Two objects are one if their centres are nearer than this share of their size, along both axes.
 APART = 0.5
@@ -53,7 +53,7 @@ def tops_of(
     vectors = scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols)
     logits = ranking.model.logits(vectors, tops.scores)
     order = np.argsort(-logits, kind="stable")[:limit]
-    return scan.Peaks(tops.rows[order], tops.cols[order], logits[order])
+    return Peaks(tops.rows[order], tops.cols[order], logits[order])
 
 
 def _first_tops(
@@ -61,7 +61,7 @@ def _first_tops(
 ) -> Peaks:
     """The best maxima by the first stage of the model."""
     if scored.tiles is None:
-        return scan.peaks(scored.logits, radius, most, eligible=eligible)
+        return peaks(scored.logits, radius, most, eligible=eligible)
     mapped, model = scored.mapped, scored.ranking.model
     place = (mapped.cells, mapped.inverse, model.weights, scored.tiles, radius, most)
     return shortlist.peaks_in_tiles(*place, bias=model.bias, eligible=eligible)

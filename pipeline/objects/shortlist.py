@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.model.basis import COMPONENTS
+from pipeline.objects.peaks import Peaks, suppressed
 from pipeline.objects.scan import (
     WINDOW,
-    Peaks,
     cell_values,
     map_shape,
     put,
     spread,
-    suppressed,
     times,
 )
 from pipeline.objects.scan import window_sums as sums_of
@@ -224,14 +223,14 @@ def peaks_in_tiles(
     eligible: np.ndarray | None = None,
     check: Callable[[], None] | None = None,
 ) -> Peaks:
-    """As `scan.peaks` of the whole score map, but of some of its tiles only.
+    """As `peaks.peaks` of the whole score map, but of some of its tiles only.
 
     Args:
         cells: Cells of the scene.
         inverse: Its `scan.inverse_lengths`.
         weights: float (64,) by which unit vectors of windows are multiplied.
         tiles: bool, of `tiles_shape`: the tiles to score.
-        radius: As in `scan.peaks`.
+        radius: As in `peaks.peaks`.
         limit: Maximum number.
         bias: Added to the product.
         eligible: bool, of `scan.map_shape`, False for windows that may not be found.

@@ -8,6 +8,7 @@ import pytest
 from pipeline.collection.cell_files import CellWindow, SceneCells
 from pipeline.model.basis import COMPONENTS, NO_DATA, basis
 from pipeline.objects import scan
+from pipeline.objects.peaks import peaks
 
 
 class Block:
@@ -70,21 +71,21 @@ def test_peaks_are_apart_best_first_and_deterministic() -> None:
     scores = np.zeros((40, 40), np.float32)
     scores[10, 10], scores[10, 12], scores[30, 30], scores[5, 35] = 3, 2.9, 2, 2
     scores[20, 20] = np.nan
-    tops = scan.peaks(scores, 4, 10, threshold=1)
+    tops = peaks(scores, 4, 10, threshold=1)
     assert list(zip(tops.rows, tops.cols, strict=True)) == [(10, 10), (5, 35), (30, 30)]
-    near = scan.peaks(scores, 2, 10, threshold=1)
+    near = peaks(scores, 2, 10, threshold=1)
     assert (10, 12) in list(zip(near.rows, near.cols, strict=True))
     mask = np.ones(scores.shape, bool)
     mask[10, 10] = False
-    assert scan.peaks(scores, 4, 1, eligible=mask).cols.tolist() == [12]
-    assert len(scan.peaks(scores, 4, 2, threshold=1)) == 2
+    assert peaks(scores, 4, 1, eligible=mask).cols.tolist() == [12]
+    assert len(peaks(scores, 4, 2, threshold=1)) == 2
 
 
 def test_as_many_peaks_as_asked_for_however_many_lie_under_better_ones() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random((400, 400)).astype(np.float32)
     scores[:200] += 1  # thousands of better maxima lie close together
-    tops = scan.peaks(scores, 60, 30)
+    tops = peaks(scores, 60, 30)
     assert len(tops) == 30
     assert (np.diff(tops.scores) <= 0).all()
 

@@ -13,6 +13,7 @@ from pipeline.collection.library import Library
 from pipeline.model.basis import COMPONENTS, NO_DATA
 from pipeline.objects import scan, shortlist
 from pipeline.objects.find import find
+from pipeline.objects.peaks import Peaks, peaks
 from pipeline.objects.places import Example
 from pipeline.search.filters import Filters
 from tests.factories import objects
@@ -42,8 +43,8 @@ def texture(height: int, width: int, seed: int) -> np.ndarray:
     return np.rint(scan.window_sums(noise) / 8).clip(-127, 127).astype(np.int8)
 
 
-def places(peaks: scan.Peaks) -> list[tuple[int, int]]:
-    return list(zip(peaks.rows.tolist(), peaks.cols.tolist(), strict=True))
+def places(found: Peaks) -> list[tuple[int, int]]:
+    return list(zip(found.rows.tolist(), found.cols.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("edge", [37, 128])
@@ -55,7 +56,7 @@ def test_all_tiles_hold_the_maxima_of_the_whole_map(edge: int) -> None:
     weights = np.random.default_rng(2).normal(size=COMPONENTS)
     mask = np.random.default_rng(3).random(inverse.shape) < 0.7
     whole = scan.score_map(cells, inverse, weights, bias=0.25)
-    expected = scan.peaks(whole, 2.5, 60, eligible=mask)
+    expected = peaks(whole, 2.5, 60, eligible=mask)
     tiles = np.ones(shortlist.tiles_shape(cells), bool)
     found = shortlist.peaks_in_tiles(
         cells, inverse, weights, tiles, 2.5, 60, bias=0.25, eligible=mask
@@ -75,7 +76,7 @@ def test_few_tiles_hold_the_best_of_a_large_map() -> None:
     cells = cells_of(codes, 111)
     inverse = scan.inverse_lengths(cells)
     weights = (thing * cells.steps).astype(np.float32)
-    expected = scan.peaks(scan.score_map(cells, inverse, weights), 5, 50)
+    expected = peaks(scan.score_map(cells, inverse, weights), 5, 50)
     promised = shortlist.promises(cells, shortlist.sample_lengths(cells), weights)
     tiles = shortlist.best_tiles([promised], 10, [None])
     assert tiles is not None
