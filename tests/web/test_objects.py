@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,6 +125,69 @@ def test_marks_are_kept_and_count_as_examples(client: TestClient, yard: Collecti
     body = {"marks": "set00001", "k": 20}
     answer = client.post(f"{YARD}/objects", json=body).json()
     assert len(answer["objects"]) == 20
+
+
+def test_labels_of_a_file_become_marks_once(client: TestClient, yard: Collection) -> None:
+    points = [
+        {
+            "type": "Feature",
+            "properties": {"label": label},
+            "geometry": {"type": "Point", "coordinates": list(lonlat(yard, place))},
+        }
+        for place, label in ((PLACES[0], "good"), (PLACES[3], "good"), ((8, 8), "bad"))
+    ]
+    content = json.dumps({"type": "FeatureCollection", "features": points})
+    address = f"{YARD}/object-marks/labels00/labels"
+    for _ in range(2):
+        answer = client.post(address, params={"file": "trees.geojson"}, content=content)
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["good"], answer.json()["bad"]) == (2, 1)
+    found = client.post(
+        f"{YARD}/objects", json={"marks": "labels00", "object_size": WIDTH / 2, "k": 16}
+    ).json()
+    assert {each["mark"] for each in found["objects"]} >= {"good"}
+    assert len(found["query"]["windows"]) == 2  # of the good ones
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "title"),
+    [
+        ("trees.txt", b"1,2", "The label file is not GeoJSON"),
+        ("../trees.geojson", b'{"type": "FeatureCollection", "features": []}', "The label file"),
+        ("trees.geojson", b"{", "The label file is damaged"),
+    ],
+)
+def test_label_file_that_cannot_be_used_is_refused_and_leaves_no_marks(
+    client: TestClient, yard: Collection, name: str, content: bytes, title: str
+) -> None:
+    answer = client.post(
+        f"{YARD}/object-marks/refused0/labels", params={"file": name}, content=content
+    )
+    assert answer.status_code == 400
+    assert answer.json()["title"].startswith(title)
+    assert answer.json()["remedy"]
+    assert client.get(f"{YARD}/object-marks/refused0").status_code == 404
+
+
+def test_picture_is_kept_and_searched_by(client: TestClient, yard: Collection) -> None:
+    shown = client.get(
+        f"{YARD}/objects/picture",
+        params={
+            "scene": next(iter(yard.scenes)), "col": PLACES[5][0], "row": PLACES[5][1],
+            "side": WIDTH, "size": 160,
+        },
+    )  # fmt: skip
+    kept = client.post(f"{YARD}/pictures", content=shown.content)
+    assert kept.status_code == 201, kept.text
+    again = client.post(f"{YARD}/pictures", content=shown.content)
+    assert again.json() == kept.json()
+    fields = {**kept.json(), "object_size": WIDTH / 2, "k": 16}
+    found = client.post(f"{YARD}/objects", json=fields)
+    assert found.status_code == 200, found.text
+    assert len(found.json()["objects"]) == 16
+    refused = client.post(f"{YARD}/pictures", content=b"no picture")
+    assert refused.status_code == 400
+    assert refused.json()["remedy"]
 
 
 def test_what_to_judge_next_avoids_what_was_judged(client: TestClient, yard: Collection) -> None:

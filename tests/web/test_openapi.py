@@ -214,6 +214,8 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     mark = {"key": "a", "lon": lon, "lat": lat, "label": "good"}
     ask("PUT", f"{BAY}/object-marks/abcd1234", json={"marks": [mark]})
     ask("GET", f"{BAY}/object-marks/abcd1234")
+    ask("POST", f"{BAY}/object-marks/abcd1234/labels?file=a.geojson", 400, content=b"{")
+    ask("POST", f"{BAY}/pictures", 201, content=picture.getvalue())
     shown = {"scene": table.scene_ids[0], "col": 40, "row": 40, "side": 20}
     ask("GET", f"{BAY}/objects/picture", params=shown)
     # Of other weights, without saved searches and detectors; tests/web/test_objects.py has some.

@@ -6,7 +6,9 @@ export const OBJECT_KEYS = [
   [['S'], 'Skip it'],
   [['U'], 'Undo the last mark'],
   [['H'], 'Score map'],
+  [['F'], 'Filters'],
   [['X'], 'Draw a box around an object'],
+  [['P'], 'Draw a polygon around an object'],
   [['Esc'], 'Close a menu, finish judging, or clear'],
 ];
 
