@@ -4,7 +4,7 @@ The notebook is written from the cells below and `result_queries.py`, then execu
 its text from the notebook's text cells and its pictures from the outputs, so that the two cannot
 disagree.
 
-The two sample collections are built for it in `.cache/results`, chip by chip: the comments in
+The sample collections are built for it in `.cache/results`, chip by chip: the comments in
 `result_queries.py` are about these vectors, while `make sample` takes the dense mode, the default
 at stride 64.
 """
@@ -22,7 +22,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from result_queries import CLOSING, OPENING, QUERIES, ResultQuery
+from result_queries import CLOSING, OBJECT_QUERIES, OPENING, QUERIES, ResultQuery
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -187,6 +187,57 @@ display(Markdown(
 ))"""
 
 
+OBJECTS = '''\
+from pipeline.objects.find import find
+from pipeline.objects.places import Example
+
+forest = library.open("yellowstone-forest")
+(scene,) = forest.scenes.values()
+SMALL = 96
+
+
+def square_picture(col, row, size_m):
+    """A thing in the forest and some of its surroundings."""
+    side = round(1.4 * size_m / scene.gsd)
+    left = min(max(round(col - side / 2), 0), scene.width - side)
+    top = min(max(round(row - side / 2), 0), scene.height - side)
+    with SceneReader(scene) as reader:
+        pixels, _ = reader.read(left, top, side, side)
+    return Image.fromarray(pixels).resize((SMALL, SMALL))
+
+
+def objects_sheet(lon, lat, size_m):
+    """What one click finds: the query, the best twenty, and their places."""
+    found = find([forest], [Example(lon, lat, size_m, size_m)], k=20).objects
+    col, row = (float(axis) for axis in scene.georeference.pixels(lon, lat))
+    height = 4 * (SMALL + 18 + GAP) - GAP
+    picture = scene_picture(forest, height)
+    pen, scale = ImageDraw.Draw(picture), height / scene.height
+    half = size_m / scene.gsd / 2
+    marks = [(one.col, one.row, WARM[min(n // 2, 9)], str(n + 1)) for n, one in enumerate(found)]
+    for x, y, colour, text in [*reversed(marks), (col, row, CYAN, "")]:
+        frame = [(at + off) * scale for off in (-half, half) for at in (x, y)]
+        pen.rectangle(frame, outline=colour, width=2)
+        pen.text((frame[2] + 2, frame[1]), text, fill=colour, font=font, stroke_width=2,
+                 stroke_fill="black")
+    left = SMALL + 2 * GAP
+    canvas = Image.new("RGB", (left + 5 * (SMALL + GAP) + picture.width, height), "white")
+    pen = ImageDraw.Draw(canvas)
+    pen.text((0, 0), "query", fill="black", font=font)
+    canvas.paste(square_picture(col, row, size_m), (0, 18))
+    for n, one in enumerate(found):
+        x, y = left + n % 5 * (SMALL + GAP), n // 5 * (SMALL + 18 + GAP)
+        pen.text((x, y), f"{n + 1}   {one.score:.2f}", fill="black", font=font)
+        canvas.paste(square_picture(one.col, one.row, size_m), (x, y + 18))
+    canvas.paste(picture, (left + 5 * (SMALL + GAP), 0))
+    return jpeg(canvas)
+
+
+display(Markdown(
+    f"**{forest.manifest.title}**: {scene.width}×{scene.height} pixels of {scene.gsd:.1f} m"
+))'''
+
+
 def notebook() -> nbformat.NotebookNode:
     """The notebook, not yet executed; the picture a cell makes is named in its metadata."""
     cells = [
@@ -206,6 +257,13 @@ def notebook() -> nbformat.NotebookNode:
         cells.append(new_markdown_cell(f"### {number}. {query.title}\n\n*{query.verdict}*"))
         cells.append(_code(_query_code(query), query.slug, query.title))
         cells.append(new_markdown_cell(query.why))
+    cells.append(new_markdown_cell("## Objects\n\n" + OPENING["objects"]))
+    cells.append(_code(OBJECTS, "objects"))
+    for number, thing in enumerate(OBJECT_QUERIES, len(QUERIES) + 1):
+        cells.append(new_markdown_cell(f"### {number}. {thing.title}\n\n*{thing.verdict}*"))
+        show = "display(objects_sheet({}, {}, {}))".format(*thing.at, thing.size_m)
+        cells.append(_code(show, thing.slug, thing.title))
+        cells.append(new_markdown_cell(thing.why))
     cells.append(new_markdown_cell("## What to take from this\n\n" + CLOSING))
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number:02d}"
@@ -236,12 +294,11 @@ def _query_code(query: ResultQuery) -> str:
 
 
 def build_samples() -> None:
-    """Build the sample collections chip by chip in `HOME`, or continue an interrupted build."""
+    """Build the sample collections in `HOME`, or continue an interrupted build."""
     library = Library(HOME)
     for request in sample_requests():
-        if request.name == forest.NAME:  # object search has pages of its own
-            continue
-        build(replace(request, mode="chip"), library)
+        # Objects are looked for in the forest, at the scales that `make sample` makes.
+        build(request if request.name == forest.NAME else replace(request, mode="chip"), library)
 
 
 def execute(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -301,7 +358,7 @@ def main() -> None:
     nbformat.validate(book)
     NOTEBOOK.write_text(nbformat.writes(book) + "\n")
     PAGE.write_text(page(book))
-    print(f"{NOTEBOOK.name} and {PAGE.name}: {len(QUERIES)} queries")
+    print(f"{NOTEBOOK.name} and {PAGE.name}: {len(QUERIES) + len(OBJECT_QUERIES)} queries")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Make the screenshots of every page, in both themes and both sizes (`make screenshots`).
 
-They go to `docs/screenshots/` as JPEG, and one of the Search page to `assets/screenshot.png` for
-the README; words after the script's name choose pages (`search results`).  The app runs over your
-own collections and needs the sample collection of San Francisco Bay, and for Changes one with
+They go to `docs/screenshots/` as JPEG, and one of object search to `assets/screenshot.png` for the
+README; words after the script's name choose pages (`search results`).  The app runs over your
+own collections and needs the sample collections, and for Changes one with
 scenes of two days; what is saved for the Results page is deleted afterwards.
 """
 
@@ -24,12 +24,24 @@ from playwright.sync_api import Browser, Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.settings import settings
-from tests.browser.driver import DESKTOP, FLAGS, PHONE, chromium_path, live, results, serving
+from tests.browser.driver import (
+    DESKTOP,
+    FLAGS,
+    PHONE,
+    chromium_path,
+    live,
+    results,
+    serving,
+    until,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
 README = ROOT / "assets" / "screenshot.png"
 NAME = "san-francisco-bay"
+FOREST = "yellowstone-forest"
+#: A standing dead tree, 9 m wide.
+TREE = "-110.643431,44.963398,9"
 PONDS = {"at": [-122.14, 37.63], "k": 12}
 LARGEST, LARGEST_README = 150_000, 700_000
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
@@ -57,7 +69,7 @@ def main() -> None:
                         opened.wait_for_timeout(SETTLE_MS)
                         name = f"{shot}-{size}-{theme}.jpg"
                         print(name, write_jpeg(opened.screenshot(), PICTURES / name))
-                        if (shot, size, theme) == ("search", "desktop", "light"):
+                        if (shot, size, theme) == ("objects", "desktop", "light"):
                             print(README.name, write_png(opened.screenshot(), README))
         browser.close()
 
@@ -66,10 +78,14 @@ def shots(search: dict[str, Any]) -> dict[str, tuple[str, Callable[[Page], None]
     """Address of each page, and what to wait for, by the picture's name."""
     collection = f"collection={NAME}"
     chip = f"/search?{collection}&chip={search['recipe']['chip']}"
+    objects = f"/search?collection={FOREST}&mode=objects"
     one = f"/results?{collection}&search={search['id']}"
     return {
         "home": ("/", seen(".lk-collection img")),
         "area": ("/area", seen(".lk-area[data-state=live]")),
+        "objects": (f"{objects}&at={TREE}&min=0.7", objects_found),
+        "objects-scores": (f"{objects}&at={TREE}&min=0.7", scores_shown),
+        "objects-judge": (f"{objects}&at={TREE}&min=0.7", judging),
         "search": (f"{chip}&k=12", searched),
         "search-heatmap": (f"{chip}&k=12&heat=1&inside=1&filters=1", searched_inside),
         "search-sites": (f"{chip}&k=100&sites=1&min=0.74", searched),
@@ -117,6 +133,30 @@ def searched(page: Page) -> None:
     """Waits until the results are there with their pictures."""
     live(page)
     results(page)
+    page.wait_for_load_state("networkidle")
+
+
+def objects_found(page: Page) -> None:
+    """Waits until the objects are there with their pictures."""
+    until(page, "s.objects.length && !s.busy")
+    page.locator(".lk-object-cards img").first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+def scores_shown(page: Page) -> None:
+    """Waits until the score map is drawn."""
+    objects_found(page)
+    page.get_by_role("button", name="Score map (H)").click()
+    page.locator(".leaflet-lk-scores-pane img").first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+def judging(page: Page) -> None:
+    """Waits until there is something to judge."""
+    objects_found(page)
+    page.get_by_role("button", name="Judge", exact=True).click()
+    until(page, "s.asked.length && !s.busy")
+    page.locator(".lk-tray img").first.wait_for()
     page.wait_for_load_state("networkidle")
 
 

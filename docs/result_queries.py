@@ -30,19 +30,42 @@ class ResultQuery:
     picture: str = ""
 
 
+@dataclass(frozen=True)
+class ObjectQuery:
+    """One click on a thing in the forest, and what it shows.
+
+    Attributes:
+        slug: Name of its picture.
+        title: What the query shows.
+        verdict: The outcome, in one line.
+        why: The reason, in a paragraph written after looking at the hits.
+        at: Longitude and latitude of the click.
+        size_m: Size of the thing in metres.
+    """
+
+    slug: str
+    title: str
+    verdict: str
+    why: str
+    at: tuple[float, float]
+    size_m: float
+
+
 OPENING = {
     "title": (
         "# Reverse visual search: what it finds and what it misses\n\n"
         "Two Landsat scenes are cut into chips, embedded by a network that was trained only on "
-        "photographs, and searched. `make docs` computes everything below from the two sample "
-        "collections with the current pipeline; the page is the notebook "
+        "photographs, and searched for places; in a forest at 10 cm, one click on a thing finds "
+        "things like it. `make docs` computes everything below from the sample collections with "
+        "the current pipeline; the page is the notebook "
         "`docs/reverse_visual_search.ipynb` without its code. The comments on each query were "
         "written after looking at its hits."
     ),
     "set-up": (
         "`make docs` installs everything, fetches and verifies the ImageNet weights, and builds "
-        "the two collections, chip by chip (`--mode chip`). A collection holds the scene, its "
-        "chips with their embeddings, and an index."
+        "the collections, the two of Landsat chip by chip (`--mode chip`). A collection holds the "
+        "scene, its chips with their embeddings, an index, and the object cells that object search "
+        "needs."
     ),
     "scenes": (
         "San Francisco Bay is shown in near-infrared, red and green, as it is stored: vegetation "
@@ -67,6 +90,13 @@ OPENING = {
         "Each picture shows the query, its ten best hits with rank and score (the cosine), and "
         "their locations; the query is framed in cyan. Hits that overlap a better hit or the "
         "query by more than a quarter are suppressed."
+    ),
+    "objects": (
+        "Object search compares windows of 3×3 object cells, far smaller than a chip, and lists "
+        "every thing once, at its place ([objects.md](objects.md)). Each picture shows one click, "
+        "framed in cyan on the map, and the twenty best hits with rank and score. A score above "
+        "0.5 says that a window is more like the example than like the rest of the scene; it is "
+        "not a probability."
     ),
 }
 
@@ -268,6 +298,55 @@ QUERIES = (
     ),
 )
 
+OBJECT_QUERIES = (
+    ObjectQuery(
+        "dead-tree",
+        "A standing dead tree",
+        "Works very well.",
+        "The tree clicked is a nine-metre starburst of bare branches. Eighteen of the twenty hits "
+        "are standing dead or dying trees, down to small ones of three metres that are hard to see "
+        "on the map at all; the tree itself is rank 5. Rank 17 is a living crown with a pale ring "
+        "around it, rank 20 a red trunk on the ground. Bare branches against grass are a texture "
+        "of their own, whatever their size and shadow, and nothing else here looks like them.",
+        (-110.643431, 44.963398),
+        9.0,
+    ),
+    ObjectQuery(
+        "fallen-trunk",
+        "A fallen trunk",
+        "Works well.",
+        "All twenty hits are trunks on the ground, thick and thin, alone and crossed, in every "
+        "direction: the example is turned four ways before it is compared. A trunk is far longer "
+        "than the window, so a long one is found more than once, and the same crossing of trunks "
+        "as the example is listed beside it. What counts as one object is a matter of size: choose "
+        "it larger to get one hit for a trunk.",
+        (-110.643076, 44.963197),
+        9.0,
+    ),
+    ObjectQuery(
+        "shadow",
+        "The shadow of a tree",
+        "Works well, and is worth knowing.",
+        "All twenty hits are shadows of trees. The network learned nothing about light and tells a "
+        "shadow from its tree without trouble. So a click on the dark side of a thing looks for "
+        "its shadow: click the thing itself, and mark the first shadows as bad.",
+        (-110.643129, 44.962514),
+        9.0,
+    ),
+    ObjectQuery(
+        "crown",
+        "The crown of a living tree",
+        "Fails.",
+        "The crown of a living tree, drawn out by the way in which such pictures are put together. "
+        "Two of the hits are crowns with the same smear; the rest is meadow, at scores hardly "
+        "lower. At this size the window holds leaves and nothing that bounds them, and leaves are "
+        "texture as grass is. A larger size, which takes in the outline and the shadow, does "
+        "better, and so do twenty marks, of which those of meadow are bad.",
+        (-110.644151, 44.963371),
+        5.0,
+    ),
+)
+
 CLOSING = "\n".join(
     f"- {lesson}"
     for lesson in (
@@ -279,6 +358,8 @@ CLOSING = "\n".join(
         "is highest where there is nothing to see.",
         "Colour and stretch matter about as much as shape. Give all scenes of a collection the "
         "same bands.",
+        "Things that are smaller than a chip want object search. It finds what has a look of its "
+        "own, and what a click leaves open a few marks decide.",
         "The last ranks of a small scene are what is left, not what is similar. A threshold, set "
         "by eye for each query, is the honest end of a list.",
     )
