@@ -2,8 +2,9 @@
 
     python benchmarks/learn_basis.py SOURCE=FOLDER … --to pipeline/model/cells_basis_1.npz
 
-Mean and principal axes of ResNet-50's fourth stage over the pictures and rasters of the folders,
-each source with the same number of cells.  The basis is fixed: cells of all collections lie in the
+Mean and principal axes of ResNet-50's fourth stage over all cells of the pictures and rasters in the
+folders.  A source counts for what it has: when few scenes of one landscape were given the weight of
+many pictures of all kinds, less was found elsewhere (docs/objects.md).  The basis is fixed: cells of all collections lie in the
 space of the one that is shipped, so another one takes another name and makes all cells anew.  It
 prints the share of variance that the axes keep, and how well windows of 4×4 cells keep their
 cosines in 64 int8 codes.
@@ -22,8 +23,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 COMPONENTS = 64
-#: Cells drawn from each source.
-CELLS = 60_000
 #: Pixels along an edge of the windows that rasters are cut into.
 WINDOW = 1024
 #: Components are clipped beyond this many standard deviations.
@@ -38,14 +37,14 @@ def main() -> int:
     options = parser.parse_args()
     stage = fourth_stage()
     rng = np.random.default_rng(0)
-    drawn, windows = [], []
+    every, windows = [], []
     for name, folder in (source.split("=", 1) for source in options.sources):
         maps = [stage(picture[None])[0] for picture in pictures(Path(folder))]
         cells = np.concatenate([one.reshape(-1, one.shape[-1]) for one in maps])
-        drawn.append(cells[rng.choice(len(cells), CELLS, replace=len(cells) < CELLS)])
+        every.append(cells)
         windows += [window_means(one) for one in maps]
         print(f"{name}: {len(maps)} pictures, {len(cells)} cells")
-    cells = np.concatenate(drawn).astype(np.float64)
+    cells = np.concatenate(every)
     mean, axes, share = principal_axes(cells)
     steps = ((cells - mean) @ axes).std(0) * CLIP / 127
     arrays = {
@@ -97,8 +96,9 @@ def pictures(folder: Path) -> Iterator[np.ndarray]:
 
 def principal_axes(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Mean, leading axes (1024, 64) and the share of variance that they keep."""
-    mean = cells.mean(0)
-    values, vectors = np.linalg.eigh(np.cov((cells - mean).T))
+    mean = cells.mean(0, dtype=np.float64)
+    centred = cells - mean.astype(np.float32)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(cells))
     axes = vectors[:, ::-1][:, :COMPONENTS]
     # A sign of its own choice would make two runs differ.
     axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(COMPONENTS)])

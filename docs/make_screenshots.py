@@ -147,7 +147,7 @@ def scores_shown(page: Page) -> None:
     """Waits until the score map is drawn."""
     objects_found(page)
     page.get_by_role("button", name="Score map (H)").click()
-    page.locator(".leaflet-lk-scores-pane img").first.wait_for()
+    page.locator(".leaflet-lk-scores-pane canvas").first.wait_for()
     page.wait_for_load_state("networkidle")
 
 
