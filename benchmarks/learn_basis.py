@@ -2,12 +2,12 @@
 
     python benchmarks/learn_basis.py SOURCE=FOLDER … --to pipeline/model/cells_basis_1.npz
 
-Mean and principal axes of ResNet-50's fourth stage over all cells of the pictures and rasters in the
-folders.  A source counts for what it has: when few scenes of one landscape were given the weight of
-many pictures of all kinds, less was found elsewhere (docs/objects.md).  The basis is fixed: cells of all collections lie in the
-space of the one that is shipped, so another one takes another name and makes all cells anew.  It
-prints the share of variance that the axes keep, and how well windows of 4×4 cells keep their
-cosines in 64 int8 codes.
+Mean and principal axes of ResNet-50's fourth stage over all cells of the pictures and rasters in
+the folders.  A source counts for what it has: with few scenes of one landscape weighed as much as
+many pictures of all kinds, less was found on other imagery (docs/objects.md).  The basis is fixed:
+cells of all collections lie in the space of the one that is shipped, so another one takes another
+name and makes all cells anew.  It prints the share of variance that the axes keep, and how well
+windows of 4×4 cells keep their cosines in 64 int8 codes.
 """
 
 from __future__ import annotations

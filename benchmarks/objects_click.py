@@ -163,9 +163,7 @@ def clicks(page: Page, places: Sequence[Sequence[float]]) -> tuple[list[float], 
         took, count = page.evaluate("() => answer")
         times.append(took)
         counts.append(count)
-        page.wait_for_function(
-            "() => document.querySelector('.lk-object-cards img')?.complete"
-        )
+        page.wait_for_function("() => document.querySelector('.lk-object-cards img')?.complete")
     return times, counts
 
 
@@ -202,9 +200,9 @@ def main() -> int:
     million = round(scenes * SIDE**2 / 1e6, 1)
     grey = sample_scene()[:PICTURE, :PICTURE].mean(2)
     rival = template_matching(grey) * million * CELL_PIXELS**2
-    home = Path(os.environ.get("DBG_HOME") or tempfile.mkdtemp())
+    home = Path(tempfile.mkdtemp())
     try:
-        if not (home/"collections").exists(): make_home(home, scenes)
+        make_home(home, scenes)
         with server(home, NAME) as url, sync_playwright() as playwright:
             bounds = httpx.get(f"{url}/api/collections/{NAME}").json()["bounds"]
             browser = playwright.chromium.launch(
@@ -228,7 +226,7 @@ def main() -> int:
             browser.close()
             marked = marks(url, options.clicks)
     finally:
-        shutil.rmtree(home) if not os.environ.get('DBG_HOME') else 0
+        shutil.rmtree(home)
     for name, values, quality in (
         (f"click to objects on the map, {million:g} million cells, ms", times, min(counts)),
         (f"mark to new ranking, {million:g} million cells, ms", marked, MARKS),
