@@ -71,6 +71,14 @@ export function filtersOf(fields) {
   return filters;
 }
 
+// The filters of a saved search.
+export const filtersIn = (recipe) =>
+  Object.fromEntries(
+    ['within', 'scenes', ...Object.values(TEXTS), ...Object.values(NUMBERS)]
+      .map((key) => [key, recipe[key]])
+      .filter(([, value]) => value !== undefined && value !== null),
+  );
+
 export function writeFilters(fields, filters) {
   if (filters.within) fields.set('within', placeText(filters.within));
   if (filters.scenes) fields.set('scenes', filters.scenes.join());

@@ -133,9 +133,14 @@ def _frame(path: Path) -> geopandas.GeoDataFrame:
     except Exception as error:  # whatever pyogrio, GDAL, pyarrow or shapely raise
         raise InputError(
             "The label file is damaged",
-            where=f"{path.name}: {str(error)[:120]}",
+            where=f"{path.name}: {_reason(error, path)}",
             remedy=f"Export it again as {FORMATS}",
         ) from error
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """The first clause of a library's message, without the folder, which may be temporary."""
+    return str(error).replace(str(path), path.name).split(";")[0].rstrip(".")[:120]
 
 
 def _in_degrees(frame: Any, path: Path) -> geopandas.GeoDataFrame:

@@ -82,13 +82,14 @@ def rank(
         progress: Called for every scene; may raise `Cancelled`.
 
     Raises:
-        NotFoundError: If no scene has cells.
+        NotFoundError: If no scene that passes the filters has cells.
         QueryError: If a probability is asked for and marks are too few for any.
         DamagedError: If cells cannot be read.
     """
     lacking: list[Scene] = []
     maps = score_maps(collections, ranking, filters, progress, lacking.append, limit=k, spots=spots)
-    if not maps:
+    # Filters that leave no scene find nothing; that is no lack of cells.
+    if not maps and (lacking or filters is None):
         raise missing(collections[0], collections[0].manifest.title)
     least = _least_logit(ranking, threshold, min_probability)
     hits: list[Hit] = []

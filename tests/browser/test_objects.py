@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import geopandas
+import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from pipeline.collection.library import Library
@@ -18,10 +21,13 @@ from tests.browser.driver import (
     PHONE,
     App,
     Visit,
+    built,
     chromium,
     click_map,
     idle,
+    ponds,
     serving,
+    spot,
     state,
     until,
     visit,
@@ -353,6 +359,149 @@ def test_search_that_becomes_a_job_shows_what_it_found_and_stands_on_jobs(
     assert state(page, "saved")["id"] == saved
     idle(page)
     page.request.delete(f"{app.url}/api/collections/ponds/object-searches/{saved}")
+
+
+def reloaded(page: Page) -> None:
+    """Reload the page and wait for its first answer."""
+    page.reload()
+    wait(page, "() => window.lookalike?.store?.state.size && window.lookalike.map.leaflet()")
+    answered(page, 1)
+
+
+@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)])
+def test_filters_act_before_the_search_and_survive_a_reload(
+    app: App, home: Path, visit: Visit, size: tuple[int, int], dark: bool
+) -> None:
+    lon, lat = lonlat(home, PONDS[13])
+    fields = {"collection": "ponds", "mode": "objects", "at": f"{lon},{lat},{POND}"}
+    nowhere = urlencode({**fields, "within": "9 9,9.1 9,9.1 9.1"})
+    page = visit(f"{app.url}/search?{nowhere}", size=size, dark=dark)
+    wait(page, "() => window.lookalike?.store?.state.answered > 0")
+    expect(page.get_by_text("No object passes these filters")).to_be_visible()
+    page.locator(".lk-query").get_by_role("button", name="Clear filters").click()
+    answered(page, 2)
+    found(page, 0.6)
+
+    everywhere = len(places(page))
+    page.get_by_role("button", name="Filters").click()
+    away = page.get_by_label("At least")
+    away.fill("4000")
+    away.press("Enter")
+    answered(page, 3)
+    if size == DESKTOP:  # every button is in sight, in one row
+        ends = [page.get_by_role("button", name=name) for name in ("Object", "Keyboard shortcuts")]
+        first, last = (end.first.bounding_box() for end in ends)
+        assert first
+        assert last
+        assert abs(last["y"] - first["y"]) < first["height"]
+        assert last["x"] + last["width"] <= size[0]
+    reloaded(page)
+    assert state(page, "filters") == {"away": 4000}
+    assert 0 < len(places(page)) < everywhere
+
+
+def test_polygon_is_an_example_and_shift_adds_a_box(app: App, home: Path, visit: Visit) -> None:
+    page = opened(app, visit, size=DESKTOP)
+    x, y = PONDS[13]
+    corners = [(x - 44, y - 44), (x + 44, y - 44), (x + 44, y + 44), (x - 44, y + 44)]
+    page.get_by_role("button", name="Draw a polygon around an object").click()
+    until(page, "s.drawing === 'outline'")
+    for corner in (*corners, corners[0]):
+        click_map(page, *lonlat(home, corner))
+    answered(page, 1)
+    assert [*state(page, "examples")[0]] == ["polygon", "label"]
+    found(page, 0.6)
+
+    x, y = PONDS[2]
+    page.get_by_role("button", name="Draw a box around an object").click()
+    until(page, "s.drawing === 'box'")
+    page.mouse.move(*spot(page, *lonlat(home, (x - 44, y - 44))))
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.mouse.move(*spot(page, *lonlat(home, (x + 44, y + 44))), steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    answered(page, 2)
+    assert [("polygon" in each, "box" in each) for each in state(page, "examples")] == [
+        (True, False),
+        (False, True),
+    ]
+    expect(page.get_by_text("objects like 2 examples")).to_be_visible()
+    reloaded(page)
+    assert len(state(page, "examples")) == 2
+    found(page, 0.6)
+
+
+@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)])
+def test_label_file_brings_its_marks(
+    app: App, home: Path, visit: Visit, size: tuple[int, int], dark: bool
+) -> None:
+    page = opened(app, visit, size=size, dark=dark, expect="400")
+    given = page.get_by_label("File with examples")
+    given.set_input_files(
+        {"name": "ponds.geojson", "mimeType": "application/geo+json", "buffer": b"{"}
+    )
+    expect(page.get_by_role("alert")).to_contain_text("The label file is damaged")
+    assert page.locator(".lk-problem p").inner_text()  # the remedy
+    assert "/" not in page.locator(".lk-problem code").inner_text()
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"label": label},
+            "geometry": {"type": "Point", "coordinates": lonlat(home, place)},
+        }
+        for place, label in ((PONDS[0], "good"), (PONDS[13], "good"), ((200, 200), "bad"))
+    ]
+    content = json.dumps({"type": "FeatureCollection", "features": features}).encode()
+    given.set_input_files(
+        {"name": "ponds.geojson", "mimeType": "application/geo+json", "buffer": content}
+    )
+    answered(page, 1)
+    # Points take the object size of the page.
+    assert page.evaluate("() => lookalike.store.state.answer.query.object_size") == POND
+    assert state(page, "problem") is None
+    found(page, 0.6)
+    labels = "() => [...lookalike.store.state.marks.values()].sort()"
+    assert page.evaluate(labels) == ["bad", "good", "good"]
+    reloaded(page)
+    assert page.evaluate(labels) == ["bad", "good", "good"]
+    found(page, 0.6)
+
+
+def test_picture_is_an_example(app: App, visit: Visit, tmp_path: Path) -> None:
+    page = opened(app, visit, expect="400")
+    given = page.get_by_label("File with examples")
+    given.set_input_files({"name": "pond.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert page.locator(".lk-problem p").inner_text()  # the remedy
+    x, y = PONDS[13]
+    pixels = np.moveaxis(ponds(), 0, -1)[y - 44 : y + 44, x - 44 : x + 44].astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "pond.png")
+    given.set_input_files(tmp_path / "pond.png")
+    answered(page, 1)
+    expect(page.get_by_text("objects like your picture")).to_be_visible()
+    found(page, 0.5)
+    reloaded(page)
+    expect(page.get_by_text("objects like your picture")).to_be_visible()
+    found(page, 0.5)
+
+
+@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True)])
+def test_collection_without_cells_offers_to_make_them(
+    app: App, home: Path, visit: Visit, size: tuple[int, int], dark: bool
+) -> None:
+    name = f"bare-{size[0]}"
+    library = Library(home)
+    shutil.copytree(home / "collections/ponds", home / "collections" / name)
+    library.drop(name, "cells")
+    address = f"{app.url}/search?{urlencode({'collection': name, 'mode': 'objects'})}"
+    page = visit(address, size=size, dark=dark)
+    expect(page.get_by_role("heading", name="Object search needs object cells")).to_be_visible()
+    page.get_by_role("button", name="Make object cells").click()
+    built(page, name)
+    page.goto(address)
+    expect(page.get_by_text("an object on the map")).to_be_visible()
+    idle(page)
 
 
 def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:

@@ -25,7 +25,7 @@ function page(asked = []) {
   const data = { collection: { name: 'ponds', scenes: [] } };
   const actions = createObjectActions({ store, service, data });
   const mark = () => markOf(found, store.state.marks);
-  return { actions, sent, mark, state: store.state };
+  return { actions, sent, mark, service, state: store.state };
 }
 
 test('a mark that the answer already carries can be taken back', async () => {
@@ -46,6 +46,21 @@ test('undo leads back through each mark to that of the answer', () => {
   assert.equal(mark(), 'bad');
   actions.undo();
   assert.equal(mark(), 'good');
+});
+
+test('a saved search brings its filters and its picture, and leaves those of before', async () => {
+  const { actions, service, state } = page();
+  const saved = (recipe) => ({
+    search: { id: 's', name: 'Ponds', created: '2024-01-01T00:00:00Z', query: 'a picture', object_size: 4, recipe },
+    objects: [],
+    precision: [],
+  });
+  service.savedSearch = async () => saved({ picture: 'p', away: 5 });
+  await actions.openSaved('s');
+  assert.deepEqual([state.picture, state.filters], ['p', { away: 5 }]);
+  service.savedSearch = async () => saved({ at: [1, 2] });
+  await actions.openSaved('s');
+  assert.deepEqual([state.picture, state.filters], [null, {}]);
 });
 
 test('the tray says when nothing is left to judge', async () => {

@@ -65,6 +65,15 @@ def test_click_answers_objects_with_their_places(client: TestClient, yard: Colle
     assert sum(answer["histogram"]) <= 16
 
 
+def test_filters_that_leave_no_scene_or_window_find_nothing(
+    client: TestClient, yard: Collection
+) -> None:
+    nowhere = {"type": "Polygon", "coordinates": [[[9, 9], [9.1, 9], [9.1, 9.1], [9, 9]]]}
+    for filters in ({"since": "2099-01-01"}, {"within": nowhere}):
+        answer = search(client, yard, **filters)
+        assert (answer["objects"], answer["found"], answer["missing"]) == ([], 0, [])
+
+
 def test_collections_are_ranked_together(client: TestClient, yard: Collection, home: Path) -> None:
     objects.collection(home.parent, Library(home), "depot", [(300, 300), (700, 300)])
     found = search(client, yard, also=["depot"], k=18)["objects"]

@@ -1,4 +1,5 @@
 // What can be done in object search.
+import { filtersIn } from '../../shared/link.js';
 import { createDetectorActions } from './detector_actions.js';
 import { createObjectExports } from './exports.js';
 import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
@@ -21,7 +22,9 @@ export function createObjectActions({ store, service, data }) {
 
   const recipe = () => ({
     ...(state.detector ? { detector: state.detector.name } : { examples: state.examples }),
-    ...(state.picture ? { picture: state.picture, object_size: state.size } : {}),
+    ...(state.picture ? { picture: state.picture } : {}),
+    // Of a picture, and of points in a file.
+    ...(state.picture || state.labels ? { object_size: state.size } : {}),
     ...state.filters,
     ...(state.marks.size && queue.id() ? { marks: queue.id() } : {}),
     k: MOST,
@@ -148,8 +151,9 @@ export function createObjectActions({ store, service, data }) {
     set({ requestNumber: number, busy: 'Opening', problem: null });
     try {
       const opened = stateOf(await service.savedSearch(id));
-      forgetMarks();
-      if (opened.saved.recipe.marks) queue.use(opened.saved.recipe.marks);
+      const { recipe: kept } = opened.saved;
+      begin({ picture: kept.picture ?? null, filters: filtersIn(kept) });
+      if (kept.marks) queue.use(kept.marks);
       const marked = opened.objects.filter((found) => found.mark);
       const marks = new Map(marked.map((found) => [placeKey(found), found.mark]));
       show({ ...opened, marks, minScore, page: 0, selected: -1, hovered: -1 });
@@ -191,7 +195,7 @@ export function createObjectActions({ store, service, data }) {
     begin() {
       actions.listDetectors();
       listSaved();
-      set({ size: keptSize(name) ?? data.object_size ?? data.collection.scenes[0]?.gsd * 64 });
+      actions.setSize(keptSize(name) ?? data.object_size ?? (data.collection.scenes[0]?.gsd ?? 1) * 64, false);
       addEventListener('popstate', reopen);
       reopen();
       remember(false);

@@ -57,7 +57,7 @@ function fileButton(actions) {
   });
   const title = 'Search by a picture of the object, or by points or polygons in a vector file (GeoJSON, GeoPackage, zipped Shapefile, KML)';
   const button = { class: 'lk-button', type: 'button', title, onclick: () => file.click() };
-  return h('span', { class: 'lk-picture' }, h('button', button, icon('picture'), 'From file'), file);
+  return h('span', { class: 'lk-picture' }, h('button', button, icon('picture'), h('span', {}, 'From file')), file);
 }
 
 function minScoreField(store, actions) {
@@ -97,7 +97,7 @@ function drawSpread(canvas, { objects, minScore }) {
 }
 
 function unsent(store) {
-  const words = h('span', { class: 'lk-busy', role: 'status' });
+  const words = h('span', { class: 'lk-busy lk-unsent', role: 'status' });
   store.watch(['unsent'], (state) => {
     words.textContent = state.unsent ? `${plural(state.unsent, 'mark')} not sent yet` : '';
   });

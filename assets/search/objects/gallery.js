@@ -46,8 +46,8 @@ function drawHead(head, state, { actions, data }) {
   const everywhere = () =>
     actions.setFilters(Object.fromEntries(Object.keys(state.filters).map((key) => [key, null])));
   return head.replaceChildren(
-    h('p', { class: 'lk-summary', role: 'status' }, `${what} · ${formatSize(answer.query.object_size)} wide`),
-    ...(filtered ? [h('p', { class: 'lk-muted' }, 'The filters leave nothing to search. ', h('button', { class: 'lk-button', type: 'button', onclick: everywhere }, 'Clear filters'))] : []),
+    h('p', { class: 'lk-summary', role: 'status' }, filtered ? 'No object passes these filters.' : `${what} · ${formatSize(answer.query.object_size)} wide`),
+    ...(filtered ? [h('div', { class: 'lk-row' }, h('button', { class: 'lk-button', type: 'button', onclick: everywhere }, 'Clear filters'))] : []),
     ...(lacking ? [lacking] : []),
     ...answer.notes.map((note) => h('p', { class: 'lk-muted' }, `${note}.`)),
   );

@@ -48,7 +48,7 @@ export function writeObjectLink(name, state, set, step = false) {
   }
   if (minScore > 0) fields.set('min', minScore.toFixed(2));
   if (picture) fields.set('picture', picture);
-  writeFilters(fields, filters);
+  if (!saved) writeFilters(fields, filters); // a saved search has its own
   if (set) fields.set('marks', set);
   if (detector) fields.set('detector', detector.name);
   if (saved) fields.set('saved', saved.id);
