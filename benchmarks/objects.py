@@ -45,7 +45,7 @@ from pipeline.objects import ask as questions
 from pipeline.objects import asking, examples, find, training
 from pipeline.objects.find import Learned, learn
 from pipeline.objects.places import Example
-from pipeline.objects.ranking import ObjectResult, rank
+from pipeline.objects.results import ObjectResult, rank
 from pipeline.settings import settings
 from pipeline.sources import forest
 

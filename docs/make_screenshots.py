@@ -138,7 +138,9 @@ def searched(page: Page) -> None:
 
 def objects_found(page: Page) -> None:
     """Waits until the objects are there with their pictures."""
-    until(page, "s.objects.length && !s.busy")
+    page.wait_for_function(
+        "() => { const s = window.lookalike?.store?.state; return s?.objects.length && !s.busy; }"
+    )
     page.locator(".lk-object-cards img").first.wait_for()
     page.wait_for_load_state("networkidle")
 
