@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import geopandas
@@ -90,3 +91,33 @@ def test_too_many_labels_are_refused_before_they_are_all_read(tmp_path: Path) ->
     geopandas.GeoDataFrame(geometry=shapes, crs=4326).to_file(path)
     with pytest.raises(InputError, match="more than 100000"):
         read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "trick.kml",
+            '<OGRVRTDataSource><OGRVRTLayer name="other"><SrcDataSource>{other}</SrcDataSource>'
+            "</OGRVRTLayer></OGRVRTDataSource>",
+        ),
+        (
+            "trick.json",
+            '{{"type": "gdal_streamed_alg", "command_line": "gdal vector pipeline read {other} '
+            '! filter --bbox -180,-90,180,90"}}',
+        ),
+    ],
+)
+def test_a_file_that_names_another_one_does_not_read_it(
+    tmp_path: Path, frame: geopandas.GeoDataFrame, name: str, content: str
+) -> None:
+    other = tmp_path / "other.geojson"
+    frame.to_file(other)
+    path = tmp_path / name
+    path.write_text(content.format(other=other))
+    with pytest.raises(InputError, match="damaged"):
+        read_labels(path)
+    with zipfile.ZipFile(tmp_path / "trick.zip", "w") as archive:
+        archive.write(path, "other.vrt" if name.endswith("kml") else "other.gdalg.json")
+    with pytest.raises(InputError, match="damaged"):
+        read_labels(tmp_path / "trick.zip")
