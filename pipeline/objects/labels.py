@@ -158,9 +158,8 @@ def _in_degrees(frame: Any, path: Path) -> geopandas.GeoDataFrame:
             where=path.name,
             remedy="Save the labels in EPSG:4326",
         ) from error
-    west, south, east, north = frame.total_bounds
-    finite = np.isfinite([west, south, east, north]).all()
-    if finite and not (west >= -540 and east <= 540 and south >= -90.01 and north <= 90.01):
+    west, south, east, north = frame.total_bounds  # NaN without any geometry
+    if west < -540 or east > 540 or south < -90 or north > 90:
         raise InputError(
             "The labels do not lie on the Earth",
             where=f"{path.name}: {west:.6g}, {south:.6g} to {east:.6g}, {north:.6g}",

@@ -195,7 +195,8 @@ def _append(path: Path, marks: Sequence[Mark]) -> None:
     # Half a line, which a power cut left, is overwritten.
     size = path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
     lines = [] if size else [json.dumps({"schema": SCHEMA})]
-    lines += [json.dumps(asdict(mark), ensure_ascii=False) for mark in marks]
+    # Escaped as ASCII: a text may hold separators of lines, and half a character cannot be cut off.
+    lines += [json.dumps(asdict(mark)) for mark in marks]
     with path.open("ab") as file:
         file.truncate(size)
         try:

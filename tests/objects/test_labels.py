@@ -75,6 +75,11 @@ def test_bad_labels_are_told(tmp_path: Path, frame: geopandas.GeoDataFrame) -> N
     refused("bad.geojson", feature(point, "bad"), "All labels are bad")
     far = {"type": "Point", "coordinates": [512000, 5150000]}
     refused("metres.geojson", feature(far), "not degrees")
+    nowhere = {"type": "Point", "coordinates": [6.5, 90.005]}
+    refused("pole.geojson", feature(nowhere), "do not lie on the Earth")
+    endless = {"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32632"}}}
+    beyond = feature({"type": "Point", "coordinates": [1e30, 1e30]})
+    refused("endless.geojson", {**beyond, **endless}, "do not lie on the Earth")
     refused("cut.geojson", '{"type": "FeatureColl', "damaged")
     refused("note.txt", "hello", "not GeoJSON")
     refused("trick.gpkg", "<OGRVRTDataSource/>", "not GeoJSON")

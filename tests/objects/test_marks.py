@@ -57,6 +57,13 @@ def test_half_a_line_of_a_power_cut_costs_no_other_mark(collection: Collection) 
     assert [each.key for each in marks.read(collection, SET)] == ["a", "c"]
 
 
+@pytest.mark.parametrize("scene", ["two\u2028lines", "é\x85", "\ud800"])
+def test_any_text_of_a_client_leaves_the_set_readable(collection: Collection, scene: str) -> None:
+    data = {"key": "a", "lon": 6.5, "lat": 46.5, "label": "good", "scene_id": scene}
+    marks.append(collection, SET, [Mark.from_dict(data)])
+    assert [each.scene_id for each in marks.read(collection, SET)] == [scene]
+
+
 @pytest.mark.parametrize(
     "data",
     [
