@@ -145,9 +145,12 @@ def objects(
     picture = load(upload.content, name=upload.name) if upload else None
     format = by_suffix(to, OBJECT_FORMATS) if to else None
     opened = OpenCollections(library())
+    applied = Detectors(opened.library.home).find(detector) if detector else None
     with progress() as report:
         if asks:
-            outcome = ask_objects(opened, names, recipe, n, examples=examples, progress=report)
+            outcome = ask_objects(
+                opened, names, recipe, n, examples=examples, detector=applied, progress=report
+            )
         else:
             outcome = find_objects(
                 opened,
@@ -155,7 +158,7 @@ def objects(
                 recipe,
                 examples=examples,
                 picture=picture,
-                detector=Detectors(opened.library.home).find(detector) if detector else None,
+                detector=applied,
                 progress=report,
             )
         if to is not None and format is not None:

@@ -34,9 +34,10 @@ from pipeline.objects.detector import (
     with_title,
 )
 from pipeline.objects.eligible import scene_passes
+from pipeline.objects.examples import see
 from pipeline.objects.find import learn
 from pipeline.objects.learning import probabilities, unmarked_windows
-from pipeline.objects.open_cells import scales_of
+from pipeline.objects.open_cells import missing, scales_of
 from pipeline.objects.ranking import Ranking
 from pipeline.objects.score_maps import opened
 from pipeline.objects.training import Examples, train
@@ -45,6 +46,7 @@ from pipeline.search.filters import Filters
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
+    from pipeline.objects.examples import Seen
     from pipeline.objects.find import Learned
     from pipeline.objects.places import Example, Spot
 
@@ -242,14 +244,22 @@ def train_detector(
         progress: Called for every mark; may raise `Cancelled`.
 
     Raises:
-        QueryError: If marks cannot be used, or none is good.
+        QueryError: If marks cannot be used, or none is good, those of `before` included.
         NotFoundError: If no mark lies on imagery with object cells.
     """
-    learned = learn([collection], examples, origins=origins, size_m=size_m, progress=progress)
-    maps = opened([collection], learned.ranking.size_m)
+    found: Learned | Seen
+    if before is None:
+        found = learn([collection], examples, origins=origins, size_m=size_m, progress=progress)
+        vectors, ranking = found.examples, found.ranking
+    else:
+        size_m = size_m or before.ranking.size_m
+        found = see([collection], examples, origins=origins, size_m=size_m, bad_alone=True,
+                    progress=progress)  # fmt: skip
+        vectors, ranking = found.vectors, before.ranking
+    maps = opened([collection], ranking.size_m)
+    if not maps:
+        raise missing(collection, collection.manifest.title)
     unmarked = unmarked_windows([each.mapped for each in maps])
-    vectors = learned.examples
-    ranking = learned.ranking
     if before is not None:
         vectors = Examples(
             np.concatenate([before.examples.good, vectors.good]),
@@ -273,14 +283,14 @@ def train_detector(
         title=title,
         ranking=ranking,
         cells=identity_of(collection.manifest.model.weights_sha256),
-        origin=_origin(collection, learned),
+        origin=_origin(collection, found.spots),
         examples=vectors,
         background=mean_window(unmarked),
-        marks=(*(before.marks if before else ()), *map(_mark, learned.spots)),
-        pictures=_pictures(learned.spots) or (before.pictures if before else ()),
+        marks=(*(before.marks if before else ()), *map(_mark, found.spots)),
+        pictures=_pictures(found.spots) or (before.pictures if before else ()),
         created=dates.now(),
     )
-    return Trained(with_title(made, title), learned.spots, learned.notes)
+    return Trained(with_title(made, title), found.spots, found.notes)
 
 
 def suited(
@@ -324,8 +334,8 @@ def warnings_for(detector: Detector, collection: Collection) -> tuple[str, ...]:
         return tuple(text for text in (error.what, error.remedy) if text)
 
 
-def _origin(collection: Collection, learned: Learned) -> TrainedOn:
-    scenes = {spot.scene.id: spot.scene for spot in learned.spots} or collection.scenes
+def _origin(collection: Collection, spots: Sequence[Spot]) -> TrainedOn:
+    scenes = {spot.scene.id: spot.scene for spot in spots} or collection.scenes
     gsd = float(np.median([scene.gsd for scene in scenes.values()]))
     days = {scene.datetime[:10] for scene in scenes.values() if scene.datetime}
     sensors = {scene.source for scene in scenes.values()}

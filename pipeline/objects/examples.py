@@ -58,6 +58,7 @@ def see(
     origins: Sequence[Collection] = (),
     picture: np.ndarray | None = None,
     size_m: float | None = None,
+    bad_alone: bool = False,
     progress: OnProgress = silent,
 ) -> Seen:
     """The windows of examples and their vectors.
@@ -68,11 +69,12 @@ def see(
         origins: Further collections in which examples lie.
         picture: A picture that a good example fills, uint8 (h, h, 3).
         size_m: Width in metres of examples that have none.
+        bad_alone: Whether bad examples alone will do, because a detector has good ones.
         progress: Called for every one of many examples; may raise `Cancelled`.
 
     Raises:
         NotFoundError: If no scene lies under any example.
-        QueryError: If no example can be used, or none is good.
+        QueryError: If no example can be used, or none is good and must be.
         DamagedError: If the imagery cannot be read.
         ModelMismatchError: If other weights than ours made the cells.
     """
@@ -102,7 +104,13 @@ def see(
         notes.append(
             f"{len(refusals):,} of {len(chosen):,} examples left out: {first.what} ({first.where})"
         )
-    return Seen(tuple(spots), _examples(spots, views, picture), tuple(notes))
+    vectors = _examples(spots, views, picture)
+    if not (bad_alone or len(vectors.good)):
+        raise QueryError(
+            "There is no good example to search from",
+            remedy="Mark or draw at least one object that is what you look for",
+        )
+    return Seen(tuple(spots), vectors, tuple(notes))
 
 
 def check_weights(collections: Sequence[Collection]) -> None:
@@ -200,13 +208,8 @@ def _examples(
     bad = [each for spot, each in zip(spots, views, strict=True) if not spot.good]
     if picture is not None:
         good.append(vectors_of(framed(picture)[None], loader.cells(), basis().steps)[0])
-    if not good:
-        raise QueryError(
-            "There is no good example to search from",
-            remedy="Mark or draw at least one object that is what you look for",
-        )
     none = np.zeros((0, 4, COMPONENTS), np.float32)
-    return Examples(np.stack(good), np.stack(bad) if bad else none)
+    return Examples(np.stack(good) if good else none, np.stack(bad) if bad else none)
 
 
 def _unusable(refusals: Sequence[LookalikeError]) -> LookalikeError:

@@ -11,7 +11,7 @@ from pipeline.model.cells import CellIdentity, identity_of
 from pipeline.model.resnet import CELL_PIXELS
 from pipeline.objects import marks
 from pipeline.objects.ask import ask
-from pipeline.objects.detectors import Detectors, suited, train_detector
+from pipeline.objects.detectors import Detectors, Trained, suited, train_detector
 from pipeline.objects.eligible import scene_passes
 from pipeline.objects.examples import spots_of
 from pipeline.objects.find import find, learn
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pipeline.collection.collection import Collection
     from pipeline.objects.detector import Detector
-    from pipeline.objects.places import Example, Spot
+    from pipeline.objects.places import Example
     from pipeline.objects.recipe import ObjectRecipe
     from pipeline.objects.score_maps import SceneScores
     from pipeline.search.open_collections import OpenCollections
@@ -141,24 +141,13 @@ def _apply(
     progress: OnProgress,
 ) -> ObjectOutcome:
     """Apply a detector, which examples train further."""
-    spots: tuple[Spot, ...] = ()
-    noted: tuple[str, ...] = ()
-    if examples:
-        trained = train_detector(
-            collections[0],
-            examples,
-            detector.title,
-            origins=origins,
-            size_m=recipe.object_size,
-            before=detector,
-            progress=progress,
-        )
-        detector, spots, noted = trained.detector, trained.spots, trained.notes
+    trained = _with_examples(collections, recipe, detector, examples, origins, progress)
+    detector = trained.detector
     filters, notes = suited(detector, collections, recipe.filters())
     result = rank(
         collections,
         detector.ranking,
-        spots=spots,
+        spots=trained.spots,
         k=recipe.k,
         threshold=recipe.threshold,
         min_probability=recipe.min_probability,
@@ -166,8 +155,30 @@ def _apply(
         with_outlines=recipe.outlines,
         progress=progress,
     )
-    result = replace(result, notes=(*noted, *notes, *result.notes))
+    result = replace(result, notes=(*trained.notes, *notes, *result.notes))
     return ObjectOutcome(collections, recipe, result, detector.cells, f"detector {detector.title}")
+
+
+def _with_examples(
+    collections: Sequence[Collection],
+    recipe: ObjectRecipe,
+    detector: Detector,
+    examples: Sequence[Example],
+    origins: Sequence[Collection],
+    progress: OnProgress,
+) -> Trained:
+    """A detector, trained further by examples if there are any."""
+    if not examples:
+        return Trained(detector, ())
+    return train_detector(
+        collections[0],
+        examples,
+        detector.title,
+        origins=origins,
+        size_m=recipe.object_size,
+        before=detector,
+        progress=progress,
+    )
 
 
 #: Maximum number of windows to ask for.
@@ -181,6 +192,7 @@ def ask_objects(
     count: int,
     *,
     examples: Sequence[Example] = (),
+    detector: Detector | None = None,
     progress: OnProgress = silent,
 ) -> ObjectOutcome:
     """What to judge next; the arguments are those of `find_objects`.
@@ -191,6 +203,7 @@ def ask_objects(
         recipe: What is looked for, with the marks so far.
         count: Windows wanted.
         examples: Further examples.
+        detector: A detector whose doubts are asked for, if the recipe names none.
         progress: Called for every scene; may raise `Cancelled`.
 
     Raises:
@@ -204,20 +217,30 @@ def ask_objects(
     collections = _searched(open_collections, names, recipe)
     every = (*examples_of(collections[0], recipe), *examples)
     origins = origins_of(open_collections, every)
-    learned = learn(
-        collections, every, origins=origins, size_m=recipe.object_size, progress=progress
-    )
+    if detector is None and recipe.detector:
+        detector = Detectors(open_collections.library.home).open(recipe.detector)
+    filters = recipe.filters()
+    if detector is None:
+        learned = learn(
+            collections, every, origins=origins, size_m=recipe.object_size, progress=progress
+        )
+        ranking, spots, notes = learned.ranking, learned.spots, learned.notes
+    else:
+        trained = _with_examples(collections, recipe, detector, every, origins, progress)
+        filters, notes = suited(trained.detector, collections, filters)
+        ranking, spots = trained.detector.ranking, trained.spots
+        notes = (*trained.notes, *notes)
     skipped = spots_of(collections[0], _skipped(collections[0], recipe))
     result = ask(
         collections,
-        learned.ranking,
-        learned.spots,
+        ranking,
+        spots,
         count,
         skipped=skipped,
-        filters=recipe.filters(),
+        filters=filters,
         progress=progress,
     )
-    result = replace(result, notes=(*learned.notes, *result.notes))
+    result = replace(result, notes=(*notes, *result.notes))
     model = identity_of(collections[0].manifest.model.weights_sha256)
     return ObjectOutcome(collections, recipe, result, model, recipe.label)
 

@@ -25,7 +25,10 @@ from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector, check_cells, notes_on_looks, suited_scenes
 from pipeline.objects.detectors import Detectors, check_labels, suited, train_detector
 from pipeline.objects.places import Example
+from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.results import rank
+from pipeline.objects.service import ask_objects, find_objects
+from pipeline.search.open_collections import OpenCollections
 from tests.factories import objects
 from tests.factories.objects import PLACES, lonlat
 
@@ -103,6 +106,20 @@ def test_detector_is_trained_further_elsewhere(home: Path, detector: Detector) -
     topped = train_detector(depot, more, detector.title, before=detector).detector
     assert (topped.ranking.good, topped.ranking.bad) == (13, 12)
     assert len(topped.marks) == 25
+
+
+def test_detector_asks_and_learns_from_what_is_wrong_alone(home: Path, detector: Detector) -> None:
+    name = Detectors(home).keep(detector)
+    opened = OpenCollections(Library(home))
+    depot = opened.collection("depot")
+    wrong = {"at": list(lonlat(depot, (500, 500))), "object_size": SIZE, "label": "bad"}
+    asked = ask_objects(opened, ["depot"], ObjectRecipe(detector=name), 4).result
+    assert len(asked.objects) == 4
+    marked = ObjectRecipe(detector=name, examples=(wrong,))
+    found = find_objects(opened, ["depot"], marked).result
+    assert (found.ranking.good, found.ranking.bad) == (12, 13)
+    assert len(ask_objects(opened, ["depot"], marked, 4).result.objects) == 4
+    Detectors(home).remove(name)
 
 
 def test_good_marks_alone_train_no_detector(yard: Collection) -> None:
