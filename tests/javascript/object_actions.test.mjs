@@ -1,5 +1,5 @@
 // Marks of objects: taken back, undone, and asked for.
-import './page.mjs';
+import { openTab } from './page.mjs';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
@@ -12,11 +12,14 @@ globalThis.localStorage ??= globalThis.sessionStorage;
 const found = { lon: 1, lat: 2, width_m: 4, height_m: 4, scene_id: 's', score: 0.9, mark: 'good' };
 
 // Object search whose answer holds one object; `sent` are the labels that reached the server.
-function page(asked = []) {
+function page(asked = [], more = {}) {
   const sent = [];
   const service = {
     mark: async (_, marks) => sent.push(...marks.map((mark) => mark.label)),
     ask: async () => ({ objects: asked }),
+    detectors: async () => [],
+    savedSearches: async () => [],
+    ...more,
   };
   const store = createStore({
     examples: [], objects: [found], shown: [found], minScore: 0, marks: new Map(), asked: [],
@@ -71,4 +74,33 @@ test('the tray says when nothing is left to judge', async () => {
   await some.actions.openTray();
   assert.ok(!some.state.exhausted);
   assert.deepEqual(some.state.asked, [found]);
+});
+
+// Waits until the requests that were made are answered.
+const answered = () => new Promise((done) => setTimeout(done));
+
+test('a link without marks is searched without those of what was looked for before', async () => {
+  const listeners = {};
+  Object.assign(globalThis, { addEventListener: (name, act) => (listeners[name] = act), removeEventListener() {} });
+  const recipes = [];
+  const find = async (recipe) => {
+    recipes.push(recipe);
+    return { objects: [found], threshold: 0.5, score_range: [0, 1], notes: [], missing: [] };
+  };
+  const { actions, state } = page([], { find });
+  openTab('/search?collection=ponds&mode=objects&at=1,2,4');
+  actions.begin();
+  await answered();
+  await actions.mark(0, 'good');
+  await actions.refine();
+  assert.ok(recipes.at(-1).marks);
+  openTab('/search?collection=ponds&mode=objects&at=5,6,4');
+  listeners.popstate();
+  await answered();
+  assert.deepEqual(recipes.at(-1).examples[0].at, [5, 6]);
+  assert.equal(recipes.at(-1).marks, undefined);
+  await actions.mark(0, 'bad');
+  await actions.refine();
+  assert.notEqual(recipes.at(-1).marks, recipes[1].marks);
+  assert.equal(state.marks.size, 1);
 });

@@ -125,6 +125,8 @@ export function createObjectActions({ store, service, data }) {
   function reopen() {
     const link = readObjectLink(name);
     if (link.saved) return openSaved(link.saved, link.minScore, false);
+    abandon();
+    forgetMarks(); // of what was looked for before
     if (link.marks) queue.use(link.marks);
     const detector = link.detector && { name: link.detector, title: link.detector };
     const { examples, picture, filters, minScore } = link;
@@ -132,7 +134,7 @@ export function createObjectActions({ store, service, data }) {
     return restoreMarks(link).then(() => {
       if (!started(state)) set({ labels: state.marks.size });
       if (started(state)) return search(false);
-      return show({ objects: [], answer: null });
+      return show({ objects: [], answer: null, saved: null, precision: [] });
     });
   }
 
@@ -171,6 +173,7 @@ export function createObjectActions({ store, service, data }) {
     try {
       await queue.flushed();
       const { marks } = await service.marks(id);
+      if (queue.id() !== id) return; // something else is looked for meanwhile
       set({ marks: new Map(marks.map((mark) => [placeKey(mark), mark.label])) });
     } catch {
       // Nothing was marked yet.
