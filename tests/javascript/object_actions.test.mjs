@@ -104,3 +104,18 @@ test('a link without marks is searched without those of what was looked for befo
   assert.notEqual(recipes.at(-1).marks, recipes[1].marks);
   assert.equal(state.marks.size, 1);
 });
+
+test('a saved search that arrives late does not replace what was searched meanwhile', async () => {
+  let arrive;
+  const search = { id: 'a', name: 'Old', query: 'a pond', created: '2026-01-01T00:00:00Z', recipe: {}, object_size: 4 };
+  const savedSearch = () => new Promise((done) => (arrive = () => done({ search, objects: [], precision: [] })));
+  const find = async () => ({ objects: [found], threshold: 0.5, score_range: [0, 1], notes: [], missing: [] });
+  const { actions, state } = page([], { savedSearch, find });
+  openTab('/search?collection=ponds&mode=objects');
+  const opening = actions.openSaved('a');
+  await actions.searchAt(1, 2);
+  arrive();
+  await opening;
+  assert.deepEqual(state.objects, [found]);
+  assert.equal(state.saved, null);
+});

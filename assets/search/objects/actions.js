@@ -153,6 +153,7 @@ export function createObjectActions({ store, service, data }) {
     set({ requestNumber: number, busy: 'Opening', problem: null });
     try {
       const opened = stateOf(await service.savedSearch(id));
+      if (state.requestNumber !== number) return; // something else was asked for meanwhile
       const { recipe: kept } = opened.saved;
       begin({ picture: kept.picture ?? null, filters: filtersIn(kept) });
       if (kept.marks) queue.use(kept.marks);
@@ -161,7 +162,7 @@ export function createObjectActions({ store, service, data }) {
       show({ ...opened, marks, minScore, page: 0, selected: -1, hovered: -1 });
       remember(step);
     } catch (problem) {
-      set({ problem, saved: null });
+      if (state.requestNumber === number) set({ problem, saved: null });
     } finally {
       if (state.requestNumber === number) set({ busy: '', answered: number });
     }
