@@ -7,9 +7,12 @@ export function listenToObjectKeys({ store, actions, map }) {
     if (shown.length) actions.select(Math.max(0, Math.min(shown.length - 1, selected + by)));
   };
   const mark = (label) => {
-    const { selected } = store.state;
-    actions.mark(Math.max(selected, 0), label);
-    step(1);
+    const { shown, selected } = store.state;
+    const at = Math.max(selected, 0);
+    actions.mark(at, label);
+    // If marked objects are hidden, the next one has taken its place.
+    const left = store.state.shown.length;
+    actions.select(Math.min(at + (left === shown.length ? 1 : 0), left - 1));
   };
   const judged = (act) => () => (store.state.judging ? act() : undefined);
   const tray = {
