@@ -119,3 +119,9 @@ test('a saved search that arrives late does not replace what was searched meanwh
   assert.deepEqual(state.objects, [found]);
   assert.equal(state.saved, null);
 });
+
+test('a mark holds for one scene, not for another date of the same place', () => {
+  const { actions, state } = page();
+  actions.mark(0, 'bad');
+  assert.equal(markOf({ ...found, scene_id: 'later', mark: '' }, state.marks), '');
+});
