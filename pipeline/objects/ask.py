@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.objects import scan
-from pipeline.objects.asking import is_free, to_judge
+from pipeline.objects.asking import to_judge
 from pipeline.objects.eligible import eligible_windows
-from pipeline.objects.hits import Hit, objects_of, radius_of, tops_of
+from pipeline.objects.hits import Hit, objects_of, off_spots, tops_of
 from pipeline.objects.open_cells import missing
 from pipeline.objects.results import ObjectResult
 from pipeline.objects.score_maps import score_maps
@@ -61,14 +61,7 @@ def ask(
     for scored in maps:
         eligible = eligible_windows(scored.collection, scored.mapped, filters)
         tops = tops_of(scored, ranking, CHOICE, eligible)
-        marked = [
-            (0, *scored.mapped.window_at(spot.col, spot.row))
-            for spot in (*spots, *skipped)
-            if spot.scene.id == scored.mapped.scene.id
-        ]
-        apart = radius_of(ranking, scored.mapped)
-        here = np.zeros(len(tops), int)
-        free.append(is_free(tops.rows, tops.cols, here, np.array(marked), apart))
+        free.append(off_spots(tops, scored, ranking, (*spots, *skipped)))
         vectors.append(scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols))
         hits += [
             Hit(scored, int(row), int(col), float(logit))

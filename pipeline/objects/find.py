@@ -17,7 +17,7 @@ from pipeline.errors import QueryError
 from pipeline.model.cells import BEST_WIDTH
 from pipeline.objects import scan
 from pipeline.objects.examples import see
-from pipeline.objects.hits import tops_of
+from pipeline.objects.hits import off_spots, tops_of
 from pipeline.objects.learning import (
     FEWEST_MARKS,
     probabilities,
@@ -168,7 +168,12 @@ def _expanded(
     plain = Ranking(ObjectModel(query, 0.0), size)
     most = EXPANSION + len(spots)
     found = score_maps(collections, plain, progress=progress, limit=most, whole_up_to=_WHOLE_UP_TO)
-    answers = [(scored, tops_of(scored, plain, most)) for scored in found]
+    bad = [spot for spot in spots if not spot.good]
+    answers = []
+    for scored in found:
+        tops = tops_of(scored, plain, most)
+        # What is marked bad is no example of the thing, however much it looks like it.
+        answers.append((scored, tops.where(off_spots(tops, scored, plain, bad))))
     scores = np.concatenate([tops.scores for _, tops in answers])
     numbers = np.repeat(np.arange(len(answers)), [len(tops) for _, tops in answers])
     places = np.concatenate([np.arange(len(tops)) for _, tops in answers])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.objects import scan, shortlist
+from pipeline.objects.asking import is_free
 from pipeline.objects.objects import FoundObject, found_objects
 from pipeline.objects.outlines import outlines
 from pipeline.objects.peaks import Peaks, peaks
@@ -65,6 +66,19 @@ def _first_tops(
     mapped, model = scored.mapped, scored.ranking.model
     place = (mapped.cells, mapped.inverse, model.weights, scored.tiles, radius, most)
     return shortlist.peaks_in_tiles(*place, bias=model.bias, eligible=eligible)
+
+
+def off_spots(
+    tops: Peaks, scored: SceneScores, ranking: Ranking, spots: Sequence[Spot]
+) -> np.ndarray:
+    """bool (n,): the maxima of a scene that lie on none of the examples, of any scene."""
+    here = [
+        (0, *scored.mapped.window_at(spot.col, spot.row))
+        for spot in spots
+        if spot.scene.id == scored.mapped.scene.id
+    ]
+    apart = radius_of(ranking, scored.mapped)
+    return is_free(tops.rows, tops.cols, np.zeros(len(tops), int), np.array(here), apart)
 
 
 def marked(

@@ -31,7 +31,11 @@ class Peaks:
 
     def first(self, count: int) -> Peaks:
         """The best `count`."""
-        return Peaks(self.rows[:count], self.cols[:count], self.scores[:count])
+        return self.where(slice(count))
+
+    def where(self, kept: np.ndarray | slice) -> Peaks:
+        """Those that are kept."""
+        return Peaks(self.rows[kept], self.cols[kept], self.scores[kept])
 
 
 def peaks(

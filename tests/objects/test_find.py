@@ -11,9 +11,11 @@ from shapely.geometry import box
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import NotFoundError, QueryError
-from pipeline.objects.find import find
-from pipeline.objects.places import Example, of_box
+from pipeline.objects.find import find, learn
+from pipeline.objects.hits import off_spots, tops_of
+from pipeline.objects.places import Example, of_box, spot_of
 from pipeline.objects.results import ObjectResult
+from pipeline.objects.score_maps import score_maps
 from pipeline.search.filters import Filters
 from tests.factories import objects
 from tests.factories.objects import PLACES, WIDTH, lonlat
@@ -60,6 +62,20 @@ def test_box_is_an_example_of_its_own_size(yard: Collection) -> None:
     result = find([yard], [of_box((west, south, east, north))], k=len(PLACES))
     assert result.ranking.size_m == pytest.approx(SIZE, rel=0.05)
     assert sorted(filter(None, map(near, centres(result)))) == sorted(PLACES)
+
+
+def test_what_is_marked_bad_is_no_further_example_of_a_click(yard: Collection) -> None:
+    good = Example(*lonlat(yard, PLACES[5]), SIZE, SIZE)
+    bad = [Example(*lonlat(yard, place), SIZE, SIZE, good=False) for place in PLACES[:4]]
+    spots = [spot_of(yard, example) for example in (good, *bad)]
+    plain = learn([yard], [good]).ranking
+    (scored,) = score_maps([yard], plain)
+    tops = tops_of(scored, plain, 100)
+    kept = tops.where(off_spots(tops, scored, plain, spots[1:]))
+    found = {
+        near(place) for place in zip(*scored.mapped.centres(kept.rows, kept.cols), strict=True)
+    }
+    assert found - {None} == set(PLACES[4:])
 
 
 def test_filters_apply_before_the_search(yard: Collection) -> None:
