@@ -12,7 +12,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Searches whose ranking is kept.
 KEPT = 256
+#: Bytes of score maps that are kept in memory; a larger one is kept alone.
+MOST_BYTES = 512 * 2**20
 #: Points along a tile's edge whose place in the scene is computed; between them it is interpolated.
 _KNOTS = 9
 
@@ -58,7 +59,10 @@ class KeptRanking:
 
 
 _rankings: OrderedDict[str, KeptRanking] = OrderedDict()
+_maps: OrderedDict[tuple[MappedCells, str], np.ndarray] = OrderedDict()
 _lock = threading.Lock()
+#: Held while a map is made, for which all cores are used.
+_making = threading.Lock()
 
 
 def keep(
@@ -127,6 +131,16 @@ def scores_of(collection: Collection, scene_id: str, token: str) -> tuple[Mapped
     Raises:
         NotFoundError: If there is no such scene, map or cells.
     """
+    mapped = cells_of(collection, scene_id, token)
+    return mapped, _map_of(mapped, token)
+
+
+def cells_of(collection: Collection, scene_id: str, token: str) -> MappedCells:
+    """The cells of a scene that a token's search compared.
+
+    Raises:
+        NotFoundError: If there is no such scene, map or cells.
+    """
     scene = collection.scenes.get(scene_id)
     if scene is None:
         raise NotFoundError("No such scene in this collection", where=scene_id[:80])
@@ -134,8 +148,7 @@ def scores_of(collection: Collection, scene_id: str, token: str) -> tuple[Mapped
     available = scales_of(collection, scene)
     if not available:
         raise NotFoundError("This scene has no object cells", where=scene.title)
-    mapped = open_cells(collection, scene, best_scale(available, ranking.size_m / scene.gsd))
-    return mapped, _map_of(mapped, token)
+    return open_cells(collection, scene, best_scale(available, ranking.size_m / scene.gsd))
 
 
 def outlines_at(
@@ -176,9 +189,22 @@ def outlines_at(
     return found
 
 
-@lru_cache(maxsize=16)
 def _map_of(mapped: MappedCells, token: str) -> np.ndarray:
-    return to_scores(logits_of(mapped, kept(token).ranking))
+    """The score map of a scene under a token, made once however many tiles are asked for."""
+    key = (mapped, token)
+    with _lock:
+        if key in _maps:
+            _maps.move_to_end(key)
+            return _maps[key]
+    with _making:
+        if key in _maps:
+            return _maps[key]
+        made = to_scores(logits_of(mapped, kept(token).ranking))
+        with _lock:
+            _maps[key] = made
+            while len(_maps) > 1 and sum(each.nbytes for each in _maps.values()) > MOST_BYTES:
+                _maps.popitem(last=False)
+    return made
 
 
 def _places(mapped: MappedCells, z: int, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:

@@ -88,17 +88,19 @@ def get_score_map(
         scenes = [each for each in scenes if scales_of(collection, collection.scenes[each])]
     if not scenes:
         raise missing(collection, collection.manifest.title)
-    maps = [score_tiles.scores_of(collection, each, token) for each in scenes]
+    maps = [score_tiles.cells_of(collection, each, token) for each in scenes]
     provenance = Provenance.of(
         [collection],
-        [mapped.scene for mapped, _ in maps],
+        [mapped.scene for mapped in maps],
         query=found.query,
         recipe=found.recipe,
         parameters={},
         model=identity_of(collection.manifest.model.weights_sha256),
     )
-    made = [ScoreMap(mapped.scene, scores, mapped.scale, WINDOW) for mapped, scores in maps]
-    media_type = "image/tiff" if len(made) == 1 else "application/zip"
+    # One map is in memory at a time, however many scenes there are.
+    scored = (score_tiles.scores_of(collection, mapped.scene.id, token) for mapped in maps)
+    made = (ScoreMap(mapped.scene, scores, mapped.scale, WINDOW) for mapped, scores in scored)
+    media_type = "image/tiff" if len(maps) == 1 else "application/zip"
     return download(
         lambda folder: download_score_maps(folder, collection.name, made, provenance, threshold),
         media_type,

@@ -16,6 +16,7 @@ from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import work_through
+from pipeline.objects import score_tiles
 from pipeline.settings import Settings
 from tests.factories import objects
 from tests.factories.objects import PLACES, WIDTH, lonlat
@@ -404,3 +405,15 @@ def test_job_keeps_no_more_objects_than_a_saved_search(
     refused = client.post(f"{YARD}/objects", json=body)
     assert refused.status_code == 400
     assert "at most 10,000 objects" in refused.json()["title"]
+
+
+def test_score_maps_are_made_once_and_leave_memory(
+    client: TestClient, yard: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scene,) = yard.scenes.values()
+    first, second = (search(client, yard, object_size=size)["score_map"] for size in (32, 38))
+    made = score_tiles.scores_of(yard, scene.id, first)[1]
+    assert score_tiles.scores_of(yard, scene.id, first)[1] is made
+    monkeypatch.setattr(score_tiles, "MOST_BYTES", made.nbytes)
+    score_tiles.scores_of(yard, scene.id, second)
+    assert score_tiles.scores_of(yard, scene.id, first)[1] is not made
