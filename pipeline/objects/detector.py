@@ -165,10 +165,10 @@ def read(source: Path | bytes, *, name: str = "") -> Detector:
     except NewerError:
         raise
     except DamagedError as error:
-        raise DamagedError(error.what, where=f"{where}: {error.where}", remedy=_REMEDY) from error
+        inside = "" if error.where == where else f": {error.where}"
+        raise DamagedError(error.what, where=f"{where}{inside}", remedy=_REMEDY) from error
     except (
-        AttributeError, KeyError, LookupError, OverflowError, TypeError, ValueError, QueryError,
-        ModelMismatchError,
+        AttributeError, LookupError, OverflowError, TypeError, ValueError, QueryError,
     ) as error:  # fmt: skip
         raise _damaged("The detector's file is damaged", where) from error
 

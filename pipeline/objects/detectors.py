@@ -147,8 +147,10 @@ class Detectors:
 
     def rename(self, name: str, title: str) -> Detector:
         """Change a detector's title."""
-        changed = with_title(self.open(name), title)
-        files.write(self.path(name), changed)
+        # Under the lock, so that one that is removed meanwhile does not come back.
+        with exclusive(self.folder / ".lock"):
+            changed = with_title(self.open(name), title)
+            files.write(self.path(name), changed)
         return changed
 
     def remove(self, name: str) -> str:

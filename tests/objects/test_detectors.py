@@ -156,7 +156,11 @@ def _put(*path: Any) -> Callable[[dict[str, Any]], None]:
     ("edit", "error", "message"),
     [
         (lambda content: content[: len(content) // 2], DamagedError, "cut short"),
-        (lambda content: content.replace(b"Orange", b"Purple"), DamagedError, "edited"),
+        (
+            lambda content: content.replace(b"Orange", b"Purple"),
+            DamagedError,
+            r"edited or damaged: given\.json\. Get",
+        ),
         (lambda content: b"[]", DamagedError, "no detector"),
         (lambda content: b"\x00" * 100, DamagedError, "not JSON"),
         (lambda content: b" " * (files.MAX_BYTES + 1), DamagedError, "larger than 10 MB"),
