@@ -58,6 +58,7 @@ def register(app: typer.Typer) -> None:
     without=[name for name in PARAMETERS if name not in {"k", "threshold", *FILTERS}],
     help={
         "k": "Maximum number of objects.",
+        "threshold": "Minimum score, 0 to 1.",
         "max_nodata": "Maximum share without data, in percent, of the chip around an object.",
         "min_sharpness": "Minimum sharpness of the chip around an object.",
         "within": "Polygon that must contain the centre of an object, EPSG:4326.",

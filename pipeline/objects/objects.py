@@ -34,7 +34,7 @@ class FoundObject:
     Attributes:
         id: Content-addressed: 16 hex digits of the scene, the centre in pixels and the size.
         rank: 1 for the best.
-        score: Cosine to the examples, -1 to 1; of a trained model 0 to 1.
+        score: 0 to 1; above 0.5 more like the good examples than like anything else.
         probability: Calibrated, 0 to 1; None while there are too few marks.
         lon: Longitude of the centre, EPSG:4326.
         lat: Latitude of the centre.

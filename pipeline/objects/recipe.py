@@ -155,7 +155,7 @@ class ObjectRecipe:
         Parameter(SIZE, "Size in metres of an object that is given by a point."),
     ] = None
     k: Annotated[int, Parameter(COUNT, f"Maximum number of objects, 1 to {MAX_OBJECTS}.")] = 1_000
-    threshold: Annotated[float | None, Parameter(Number(-1, 1), "Minimum score, -1 to 1.")] = None
+    threshold: Annotated[float | None, Parameter(Number(0, 1), "Minimum score, 0 to 1.")] = None
     min_probability: Annotated[
         float | None, Parameter(Number(0, 1), "Minimum probability, 0 to 1.")
     ] = None

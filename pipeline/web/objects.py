@@ -50,7 +50,9 @@ class ObjectAnswer(Answer):
 
     rank: int = Field(description="1 for the best.")
     id: str = Field(description="Content-addressed: scene, centre and size.")
-    score: float = Field(description="Cosine to the examples; of a detector 0 to 1.")
+    score: float = Field(
+        description="0 to 1; above 0.5 it is more like the examples than like anything else."
+    )
     probability: float | None = Field(description="Calibrated, or null while marks are too few.")
     lon: float = Field(description="Longitude of the centre, EPSG:4326.")
     lat: float = Field(description="Latitude of the centre, EPSG:4326.")
