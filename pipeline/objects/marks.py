@@ -13,8 +13,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ SCHEMA = 1
 LABELS = ("good", "bad", "skip", "")
 #: Maximum number of marks of a set, its history included.
 MOST_MARKS = 100_000
+#: Metres in a degree of latitude.
+_DEGREE = 111_320
 _SET = re.compile(r"[a-z0-9]{8,32}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -172,13 +176,48 @@ def read(collection: Collection, set_id: str) -> tuple[Mark, ...]:
 
 
 def present(marks: Iterable[Mark]) -> tuple[Mark, ...]:
-    """The marks that hold: the last of each place, undone ones left out."""
+    """The marks that hold: the last on each thing, undone ones left out.
+
+    A search that ranks anew may find a thing a little aside.  A later mark within half its size, in
+    the same scene, is of the same thing and replaces the earlier one.
+    """
     last: dict[tuple[str, float, float], Mark] = {}
+    squares: defaultdict[tuple[object, ...], list[Mark]] = defaultdict(list)
     for mark in marks:
         last.pop(mark.place, None)
+        for square in _squares(mark, around=True):
+            for other in squares.get(square, ()):
+                if _on_one_thing(mark, other):
+                    last.pop(other.place, None)
         if mark.label:
             last[mark.place] = mark
+            for square in _squares(mark):
+                squares[square].append(mark)
     return tuple(last.values())
+
+
+def _on_one_thing(one: Mark, other: Mark) -> bool:
+    reach = min(max(one.width_m, one.height_m), max(other.width_m, other.height_m)) / 2
+    across = abs(one.lon - other.lon) * _DEGREE * math.cos(math.radians(one.lat))
+    return max(across, abs(one.lat - other.lat) * _DEGREE) < reach
+
+
+def _squares(mark: Mark, *, around: bool = False) -> Iterator[tuple[object, ...]]:
+    """The square of a grid that a mark lies in, or those where marks of its thing may lie.
+
+    The edge of a grid is a power of two of metres, at least half the thing's size.  Marks without a
+    size or a scene, such as those of label files, lie in none.
+    """
+    size = max(mark.width_m, mark.height_m)
+    if not (size > 0 and mark.scene_id):
+        return
+    level, steps = math.ceil(math.log2(size / 2)), (-1, 0, 1) if around else (0,)
+    # Of a whole degree, so that neighbours lie in one grid.
+    east = mark.lon * _DEGREE * math.cos(math.radians(round(mark.lat)))
+    for power in (level + step for step in steps):
+        col, row = east // 2.0**power, mark.lat * _DEGREE // 2.0**power
+        for i, j in product(steps, steps):
+            yield mark.scene_id, power, col + i, row + j
 
 
 def _path(collection: Collection, set_id: str) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.collection.collection import Collection
@@ -37,6 +39,22 @@ def test_last_judgement_of_a_place_holds_and_undo_takes_it_back(collection: Coll
     held = marks.present(marks.read(collection, SET))
     assert [(each.lon, each.label) for each in held] == [(6.5, "bad")]
     assert held[0].example().good is False
+
+
+def test_later_mark_of_a_thing_that_is_found_a_little_aside_replaces_it(
+    collection: Collection,
+) -> None:
+    aside = 10 / 111_320 / np.cos(np.radians(46.5))  # ten metres, of a thing of thirty
+    given = [mark("a"), mark("b", "bad", 6.5 + aside), mark("c", "good", 6.5 + 3 * aside)]
+    held = marks.present(given)
+    assert [(each.key, each.label) for each in held] == [("b", "bad"), ("c", "good")]
+    assert [each.key for each in marks.present([*given, mark("d", "", 6.5)])] == ["c"]
+    other = replace(mark("e", "bad", 6.5), scene_id="later")
+    assert [each.key for each in marks.present([*given, other])] == ["b", "c", "e"]
+    labels = [replace(each, scene_id="") for each in given]
+    assert len(marks.present(labels)) == 3
+    many = [mark(str(i), "good", 6.5 + i * 3 * aside) for i in range(1_000)]
+    assert len(marks.present(many)) == 1_000
 
 
 def test_several_people_mark_at_once(collection: Collection) -> None:
