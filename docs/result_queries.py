@@ -303,11 +303,12 @@ OBJECT_QUERIES = (
         "dead-tree",
         "A standing dead tree",
         "Works very well.",
-        "The tree clicked is a nine-metre starburst of bare branches. Eighteen of the twenty hits "
-        "are standing dead or dying trees, down to small ones of three metres that are hard to see "
-        "on the map at all; the tree itself is rank 5. Rank 17 is a living crown with a pale ring "
-        "around it, rank 20 a red trunk on the ground. Bare branches against grass are a texture "
-        "of their own, whatever their size and shadow, and nothing else here looks like them.",
+        "The tree clicked is a nine-metre starburst of bare branches; it is its own first hit. The "
+        "first fourteen are all standing dead or dying trees, in the sun, in the shade and half "
+        "behind others, down to small ones that are hard to see on the map at all. Then the scores "
+        "drop from 0.91 to 0.85, and trunks on the ground come between the last ones (15, 17, 19). "
+        "Bare branches are a texture of their own, whatever their size and shadow. A minimum score "
+        "of 0.9 lists just the trees.",
         (-110.643431, 44.963398),
         9.0,
     ),
@@ -315,11 +316,10 @@ OBJECT_QUERIES = (
         "fallen-trunk",
         "A fallen trunk",
         "Works well.",
-        "All twenty hits are trunks on the ground, thick and thin, alone and crossed, in every "
-        "direction: the example is turned four ways before it is compared. A trunk is far longer "
-        "than the window, so a long one is found more than once, and the same crossing of trunks "
-        "as the example is listed beside it. What counts as one object is a matter of size: choose "
-        "it larger to get one hit for a trunk.",
+        "All twenty hits are trunks or branches on the ground, thick and thin, alone and crossed, "
+        "in every direction: the example is turned four ways before it is compared. A trunk is far "
+        "longer than the window, so a long one may be found more than once: what counts as one "
+        "object is a matter of the size that is chosen.",
         (-110.643076, 44.963197),
         9.0,
     ),
@@ -336,12 +336,12 @@ OBJECT_QUERIES = (
     ObjectQuery(
         "crown",
         "The crown of a living tree",
-        "Fails.",
+        "Half of it fails.",
         "The crown of a living tree, drawn out by the way in which such pictures are put together. "
-        "Two of the hits are crowns with the same smear; the rest is meadow, at scores hardly "
-        "lower. At this size the window holds leaves and nothing that bounds them, and leaves are "
-        "texture as grass is. A larger size, which takes in the outline and the shadow, does "
-        "better, and so do twenty marks, of which those of meadow are bad.",
+        "Eleven of the twenty hits are crowns, among them those with the same smear; the others "
+        "are meadow, at the same scores. At this size the window holds leaves and little that "
+        "bounds them, and leaves are texture as grass is. Marks are the way on: judge the meadow as "
+        "bad.",
         (-110.644151, 44.963371),
         5.0,
     ),

@@ -24,6 +24,7 @@ function page(asked = [], more = {}) {
   const store = createStore({
     examples: [], objects: [found], shown: [found], minScore: 0, marks: new Map(), asked: [],
     judged: [], judging: false, exhausted: false, hideMarked: false, detector: null, unsent: 0,
+    requestNumber: 0,
   });
   const data = { collection: { name: 'ponds', scenes: [] } };
   const actions = createObjectActions({ store, service, data });
