@@ -340,8 +340,8 @@ OBJECT_QUERIES = (
         "The crown of a living tree, drawn out by the way in which such pictures are put together. "
         "Eleven of the twenty hits are crowns, among them those with the same smear; the others "
         "are meadow, at the same scores. At this size the window holds leaves and little that "
-        "bounds them, and leaves are texture as grass is. Marks are the way on: judge the meadow as "
-        "bad.",
+        "bounds them, and leaves are texture as grass is. Marks are the way on: judge the "
+        "meadow as bad.",
         (-110.644151, 44.963371),
         5.0,
     ),
