@@ -128,7 +128,8 @@ class Jobs:
         """Queue an object search, and start a runner unless one is running.
 
         The same search is not queued twice: whoever asks again, such as a page that is reloaded,
-        gets the job that is under way.
+        gets the job that is under way.  A running one has read its marks and labels already, which
+        may have grown since, and one that is being cancelled finds nothing.
 
         Args:
             request: The search.
@@ -139,8 +140,9 @@ class Jobs:
         """
         with self._mutex():
             fields = request.to_dict()
+            shared = (QUEUED,) if request.recipe.marks or request.labels else (QUEUED, RUNNING)
             for other in self.all():
-                if other.active and other.request == fields:
+                if other.state in shared and other.request == fields:
                     return other
             job = Job(
                 id=self._free_id(),

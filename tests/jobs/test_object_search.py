@@ -16,6 +16,7 @@ from pipeline.errors import StorageError
 from pipeline.jobs.object_search import ObjectSearchRequest
 from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import run, work_through
+from pipeline.objects import marks
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.saved import ObjectSearches
 from pipeline.progress import Progress
@@ -71,6 +72,28 @@ def test_cancelled_search_saves_nothing_and_can_be_resumed(yard: Collection, hom
     jobs.resume(job.id)
     assert work_through(jobs, present) == 1
     assert len(ObjectSearches(yard).all()) == 1
+
+
+def test_search_is_shared_only_with_a_job_that_will_answer_it(yard: Collection, home: Path) -> None:
+    jobs, seen = Jobs(home), []
+    plain, marked = request(yard), request(yard, marks="abcd1234")
+    marks.append(yard, "abcd1234", [marks.Mark("a", *lonlat(yard, PLACES[1]), 32, 32, "good")])
+    first = jobs.search(marked)
+    assert jobs.search(marked).id == first.id  # it reads its marks when it runs
+    run(jobs, first, Settings(home=home, workers=0), lambda _: seen.append(jobs.search(marked).id))
+    assert len(set(seen)) == 1
+    assert first.id not in seen
+    second = jobs.search(plain)
+
+    def cancel(_: Progress) -> None:
+        seen.append(jobs.search(plain).id)
+        jobs.cancel(second.id)
+        seen.append(jobs.search(plain).id)
+
+    seen.clear()
+    run(jobs, second, Settings(home=home, workers=0), cancel)
+    assert seen[0] == second.id
+    assert seen[1] != second.id
 
 
 def test_collection_that_is_deleted_before_its_search_is_told(yard: Collection, home: Path) -> None:
