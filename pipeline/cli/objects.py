@@ -150,7 +150,14 @@ def objects(
     with progress() as report:
         if asks:
             outcome = ask_objects(
-                opened, names, recipe, n, examples=examples, detector=applied, progress=report
+                opened,
+                names,
+                recipe,
+                n,
+                examples=examples,
+                picture=picture,
+                detector=applied,
+                progress=report,
             )
         else:
             outcome = find_objects(

@@ -192,6 +192,7 @@ def ask_objects(
     count: int,
     *,
     examples: Sequence[Example] = (),
+    picture: np.ndarray | None = None,
     detector: Detector | None = None,
     progress: OnProgress = silent,
 ) -> ObjectOutcome:
@@ -203,6 +204,7 @@ def ask_objects(
         recipe: What is looked for, with the marks so far.
         count: Windows wanted.
         examples: Further examples.
+        picture: Pixels of an uploaded picture that the object fills, uint8 (h, h, 3).
         detector: A detector whose doubts are asked for, if the recipe names none.
         progress: Called for every scene; may raise `Cancelled`.
 
@@ -221,8 +223,15 @@ def ask_objects(
         detector = Detectors(open_collections.library.home).open(recipe.detector)
     filters = recipe.filters()
     if detector is None:
+        if picture is None and recipe.picture:
+            picture = uploads.pixels(collections[0], recipe.picture)
         learned = learn(
-            collections, every, origins=origins, size_m=recipe.object_size, progress=progress
+            collections,
+            every,
+            origins=origins,
+            picture=picture,
+            size_m=recipe.object_size,
+            progress=progress,
         )
         ranking, spots, notes = learned.ranking, learned.spots, learned.notes
     else:

@@ -195,6 +195,9 @@ def test_picture_is_kept_and_searched_by(client: TestClient, yard: Collection) -
     found = client.post(f"{YARD}/objects", json=fields)
     assert found.status_code == 200, found.text
     assert len(found.json()["objects"]) == 16
+    asked = client.post(f"{YARD}/objects/ask", json={**fields, "n": 4})
+    assert asked.status_code == 200, asked.text
+    assert len(asked.json()["objects"]) == 4
     refused = client.post(f"{YARD}/pictures", content=b"no picture")
     assert refused.status_code == 400
     assert refused.json()["remedy"]
