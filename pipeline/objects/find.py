@@ -177,8 +177,9 @@ def _expanded(
     scores = np.concatenate([tops.scores for _, tops in answers])
     numbers = np.repeat(np.arange(len(answers)), [len(tops) for _, tops in answers])
     places = np.concatenate([np.arange(len(tops)) for _, tops in answers])
-    # The best of all is the query itself, or as many as there are examples.
-    best = np.argsort(-scores, kind="stable")[len(vectors.good) :][:EXPANSION]
+    # The best of all are the examples themselves; a picture is none of them.
+    own = sum(spot.good for spot in spots)
+    best = np.argsort(-scores, kind="stable")[own:][:EXPANSION]
     background = unmarked @ query
     if len(best) and len(background):
         # A thing may be rare: what is nearer to the background than to the best hit is none.
