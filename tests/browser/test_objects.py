@@ -200,6 +200,25 @@ def test_marks_survive_a_server_that_does_not_answer_and_a_reload(
     until(page, "s.unsent === 0 && s.marks.size === 1")
 
 
+def test_focus_stays_on_the_button_that_marks_or_judges(app: App, home: Path, visit: Visit) -> None:
+    page = opened(app, visit)
+    click_map(page, *lonlat(home, PONDS[6]))
+    answered(page, 1)
+    good = page.get_by_role("button", name="Mark object 2 as good (G)")
+    good.focus()
+    page.keyboard.press("Enter")
+    until(page, "s.marks.size === 1")
+    expect(good).to_be_focused()
+    page.get_by_role("button", name="Judge").click()
+    until(page, "s.asked.length")
+    skip = page.get_by_role("button", name="Skip")
+    skip.focus()
+    for count in (1, 2):
+        page.keyboard.press("Enter")
+        until(page, "s.judged.length === arg", count)
+        expect(skip).to_be_focused()
+
+
 def test_search_is_saved_reviewed_and_reopened_as_it_was(
     app: App, home: Path, visit: Visit
 ) -> None:

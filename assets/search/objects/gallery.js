@@ -1,6 +1,7 @@
 // The gallery of object search: what was looked for, and every object with a tight picture.
 import { coordinates } from '../../shared/coordinates.js';
 import { h, icon, TOUCH } from '../../shared/dom.js';
+import { keepingFocus } from '../../shared/focus.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../../shared/format.js';
 import { rankColour, rankMark } from '../../shared/ranks.js';
 import { stopAll } from '../../shared/stops.js';
@@ -16,16 +17,16 @@ export function createObjectGallery(context) {
   const { store, root } = context;
   const pane = root.querySelector('.lk-gallery');
   const head = h('div', { class: 'lk-query' });
-  const tray = h('section', { class: 'lk-tray', 'aria-label': 'What to judge next', hidden: true });
+  const tray = h('section', { class: 'lk-tray', 'aria-label': 'What to judge next', tabindex: -1, hidden: true });
   const bar = h('div', { class: 'lk-refine' });
-  const list = h('ol', { class: 'lk-cards lk-object-cards', 'aria-label': 'Objects, best first' });
+  const list = h('ol', { class: 'lk-cards lk-object-cards', 'aria-label': 'Objects, best first', tabindex: -1 });
   const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Object pages' });
   pane.replaceChildren(head, tray, bar, list, pager);
   const stops = [
     store.watch(['answer', 'examples', 'objects', 'detector', 'picture', 'labels', 'filters'], (state) => drawHead(head, state, context)),
-    store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => drawTray(tray, state, context)),
+    store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => keepingFocus(tray, () => drawTray(tray, state, context))),
     store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'precision'], (state) => drawBar(bar, state, context)),
-    store.watch(['shown', 'page', 'marks'], (state) => drawList(list, pager, state, context)),
+    store.watch(['shown', 'page', 'marks'], (state) => keepingFocus(list, () => drawList(list, pager, state, context))),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
   ];
   const drop = acceptDrops(root, context.actions.searchFile);
