@@ -15,7 +15,7 @@ export function drawTray(tray, { judging, asked, judged, marks, exhausted }, { a
   if (found) map?.reveal(found);
   return tray.replaceChildren(
     h('div', { class: 'lk-row' },
-      h('strong', {}, none ? 'All judged' : 'Is this one?'),
+      h('strong', {}, none ? 'All judged' : 'Is this a match?'),
       h('span', { class: 'lk-push' }),
       h('span', { class: 'lk-marked', role: 'status' }, counts),
       h('button', { class: `lk-button${none ? ' lk-primary' : ''}`, type: 'button', onclick: actions.closeTray }, 'Done')),
