@@ -30,7 +30,7 @@ _Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, eq=False)
-class SceneCells:
+class SearchedScene:
     """A scene of a collection with its cells.
 
     Attributes:
@@ -43,7 +43,7 @@ class SceneCells:
 
 
 @dataclass(frozen=True, eq=False)
-class SceneScores(SceneCells):
+class SceneScores(SearchedScene):
     """The score map of one scene.
 
     Attributes:
@@ -81,7 +81,7 @@ def opened(
     size_m: float,
     filters: Filters | None = None,
     lacking: Callable[[Scene], object] = lambda scene: None,
-) -> list[SceneCells]:
+) -> list[SearchedScene]:
     """The scenes that pass the filters, with their cells at the scale that suits a size in metres.
 
     Args:
@@ -100,7 +100,7 @@ def opened(
                 lacking(scene)
                 continue
             scale = best_scale(available, size_m / scene.gsd)
-            found.append(SceneCells(collection, open_cells(collection, scene, scale)))
+            found.append(SearchedScene(collection, open_cells(collection, scene, scale)))
     return found
 
 
@@ -155,16 +155,16 @@ def score_maps(
 
 
 def _present(
-    scenes: Sequence[SceneCells],
-    read: Callable[[SceneCells], _Read],
+    scenes: Sequence[SearchedScene],
+    read: Callable[[SearchedScene], _Read],
     lacking: Callable[[Scene], object],
-) -> list[tuple[SceneCells, _Read]]:
+) -> list[tuple[SearchedScene, _Read]]:
     """What is read of each scene; one whose cells were removed meanwhile is lacking.
 
     Raises:
         NotFoundError: If those of all scenes were removed.
     """
-    found: list[tuple[SceneCells, _Read]] = []
+    found: list[tuple[SearchedScene, _Read]] = []
     for scene in scenes:
         try:
             found.append((scene, read(scene)))
@@ -183,7 +183,7 @@ class _Steps:
         progress: Called with the windows that were scanned; may raise `Cancelled`.
     """
 
-    def __init__(self, scenes: Sequence[SceneCells], progress: OnProgress) -> None:
+    def __init__(self, scenes: Sequence[SearchedScene], progress: OnProgress) -> None:
         self.total = sum(each.mapped.inverse.size for each in scenes)
         self._progress = progress
         self._before = self._within = self._size = 0
@@ -191,7 +191,7 @@ class _Steps:
         self._reported = 0.0
         self._lock = threading.Lock()
 
-    def begin(self, scene: SceneCells) -> None:
+    def begin(self, scene: SearchedScene) -> None:
         """A scene is scanned next."""
         self._before, self._within = self._before + self._size, 0
         self._size, self._title = scene.mapped.inverse.size, scene.mapped.scene.title
@@ -215,7 +215,7 @@ class _Steps:
         self._progress(Progress("Scanning", done, self.total, "windows", self._title))
 
 
-def _scanned(scene: SceneCells, ranking: Ranking, steps: _Steps) -> SceneScores:
+def _scanned(scene: SearchedScene, ranking: Ranking, steps: _Steps) -> SceneScores:
     """The map of a scene, scanned now, while progress is reported."""
     steps.begin(scene)
     scored = SceneScores(scene.collection, scene.mapped, ranking, check=steps.piece)
@@ -223,7 +223,7 @@ def _scanned(scene: SceneCells, ranking: Ranking, steps: _Steps) -> SceneScores:
     return scored
 
 
-def _promises(scene: SceneCells, ranking: Ranking, steps: _Steps) -> np.ndarray:
+def _promises(scene: SearchedScene, ranking: Ranking, steps: _Steps) -> np.ndarray:
     """What the tiles of a scene promise."""
     steps.begin(scene)
     cells, samples = scene.mapped.cells, scene.mapped.samples
