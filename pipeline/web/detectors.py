@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -127,8 +128,14 @@ async def upload(served: Served, request: Request) -> DetectorAnswer:
         f"A detector's file has at most {files.MAX_BYTES >> 20} MB",
         remedy="Train the detector again from fewer marks",
     )
+    content = await body_up_to(request, files.MAX_BYTES, large)
+    # Ten megabytes of JSON are read and checked, while other requests are answered.
+    return await run_in_threadpool(_keep, served, content)
+
+
+def _keep(served: Services, content: bytes) -> DetectorAnswer:
     try:
-        made = files.read(await body_up_to(request, files.MAX_BYTES, large), name="the file")
+        made = files.read(content, name="the file")
     except NewerError:
         raise
     except DamagedError as error:  # it is the request's, not ours
