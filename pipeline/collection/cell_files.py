@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,7 +221,7 @@ def verify(path: Path) -> CellBlock:
         NewerError: If a newer version wrote it.
         DamagedError: If it is damaged.
     """
-    block = read(path)
+    block = replace(read(path))  # the one that is remembered would keep the file mapped
     if zlib.crc32(block.codes.data) != block.checksum:
         raise _damaged(path)
     return block

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,9 +31,13 @@ def unmarked_windows(maps: Sequence[MappedCells]) -> np.ndarray:
     )
 
 
-@lru_cache(maxsize=512)
 def _drawn(mapped: MappedCells, count: int) -> np.ndarray:
-    return scan.random_windows(mapped.cells, count)
+    found = mapped.drawn.get(count)
+    if found is None:
+        found = scan.random_windows(mapped.cells, count)
+        mapped.drawn.clear()
+        mapped.drawn[count] = found
+    return found
 
 
 def probabilities(examples: Examples, unmarked: np.ndarray) -> Calibration | None:

@@ -12,7 +12,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -48,12 +48,14 @@ class MappedCells:
         cells: Its cells.
         inverse: float32, one over the length of each window; see `scan.inverse_lengths`.
         folder: Where files derived from the cells are kept.
+        drawn: Windows that were drawn at random, by their number: the last ones.
     """
 
     scene: Scene
     cells: SceneCells
     inverse: np.ndarray
     folder: Path
+    drawn: dict[int, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def samples(self) -> np.ndarray:
@@ -114,6 +116,8 @@ def open_cells(collection: Collection, scene: Scene, scale: float) -> MappedCell
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
+    # Copies, which are mapped for as long as these cells are open.
+    cells = replace(cells, blocks=tuple(map(replace, cells.blocks)))
     folder = cell_files.folder_of(collection.path, scene.id, scale)
     inverse = _derived(
         _derived_path(folder, "lengths", cells),
@@ -126,6 +130,13 @@ def open_cells(collection: Collection, scene: Scene, scale: float) -> MappedCell
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     return opened
+
+
+def forget_removed() -> None:
+    """Close cells whose files were removed, so that the disk has their space again."""
+    with _lock:
+        for key in [key for key, mapped in _kept.items() if not mapped.folder.exists()]:
+            del _kept[key]
 
 
 def missing(collection: Collection, where: str) -> NotFoundError:

@@ -14,7 +14,13 @@ import numpy as np
 from pipeline.errors import NotFoundError
 from pipeline.objects import scan, shortlist
 from pipeline.objects.eligible import eligible_windows, scene_passes
-from pipeline.objects.open_cells import MappedCells, best_scale, open_cells, scales_of
+from pipeline.objects.open_cells import (
+    MappedCells,
+    best_scale,
+    forget_removed,
+    open_cells,
+    scales_of,
+)
 from pipeline.objects.ranking import Ranking, to_scores
 from pipeline.progress import OnProgress, Progress, silent
 
@@ -90,6 +96,7 @@ def opened(
         filters: Which scenes count.
         lacking: Called with every scene without cells.
     """
+    forget_removed()
     found = []
     for collection in collections:
         for scene in collection.scenes.values():

@@ -59,7 +59,7 @@ class KeptRanking:
 
 
 _rankings: OrderedDict[str, KeptRanking] = OrderedDict()
-_maps: OrderedDict[tuple[MappedCells, str], np.ndarray] = OrderedDict()
+_maps: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
 _lock = threading.Lock()
 #: Held while a map is made, for which all cores are used.
 _making = threading.Lock()
@@ -191,7 +191,7 @@ def outlines_at(
 
 def _map_of(mapped: MappedCells, token: str) -> np.ndarray:
     """The score map of a scene under a token, made once however many tiles are asked for."""
-    key = (mapped, token)
+    key = (mapped.folder, mapped.cells.stamp, token)
     with _lock:
         if key in _maps:
             _maps.move_to_end(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from shapely.geometry import box
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import NotFoundError, QueryError
+from pipeline.objects import score_tiles
 from pipeline.objects.find import find, learn
 from pipeline.objects.hits import off_spots, tops_of
+from pipeline.objects.open_cells import forget_removed
 from pipeline.objects.places import Example, of_box, spot_of
 from pipeline.objects.results import ObjectResult
 from pipeline.objects.score_maps import score_maps
@@ -76,6 +79,22 @@ def test_what_is_marked_bad_is_no_further_example_of_a_click(yard: Collection) -
         near(place) for place in zip(*scored.mapped.centres(kept.rows, kept.cols), strict=True)
     }
     assert found - {None} == set(PLACES[4:])
+
+
+def test_cells_that_are_dropped_leave_the_disk_though_they_were_searched(
+    yard: Collection, library: Library
+) -> None:
+    example = Example(*lonlat(yard, PLACES[5]))
+    result = find([yard], [example], size_m=SIZE, k=16)
+    (scene,) = yard.scenes
+    token = score_tiles.keep(result.ranking, 0, 1)
+    score_tiles.scores_of(yard, scene, token)
+    library.drop("yard", "cells")
+    forget_removed()
+    gc.collect()
+    mapped = Path("/proc/self/maps").read_text()
+    assert str(yard.path / ".tmp-cells") not in mapped
+    assert str(yard.path / "cells") not in mapped
 
 
 def test_filters_apply_before_the_search(yard: Collection) -> None:

@@ -19,6 +19,7 @@ from pipeline.errors import LookalikeError, NotFoundError
 from pipeline.export.chip_files import MAX_ZIPPED
 from pipeline.imagery.chips import CHIP
 from pipeline.jobs.job import JobRequest
+from pipeline.objects.open_cells import forget_removed
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -192,6 +193,7 @@ def _free_disk(collection: Collection) -> None:
         ):
             try:
                 open_collections().library.drop(collection.name, part)
+                forget_removed()
             except LookalikeError as error:
                 messages.show_error(error)
                 return
