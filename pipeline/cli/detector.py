@@ -69,10 +69,10 @@ def train(
 ) -> None:
     """Train a detector from labels of a collection."""
     examples = read_labels(labels)
-    check_examples(examples, labels.name)
     kept = Detectors(settings().home)
     before = kept.find(further) if further else None
     if before is None:
+        check_examples(examples, labels.name)
         check_labels(examples)
     shown = title or (before.title if before else labels.name.split(".")[0])
     with progress() as report:

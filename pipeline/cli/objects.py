@@ -119,7 +119,7 @@ def objects(
     """Find all objects like one that a point, a box or a label file shows."""
     asks, names = _verb(names)
     examples = read_labels(labels) if labels else ()
-    if labels:
+    if labels and not (at or box or options.image or detector):
         check_examples(examples, labels.name)
     recipe = ObjectRecipe.from_fields(
         {

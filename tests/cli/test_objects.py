@@ -184,6 +184,10 @@ def test_detector_is_trained_further_with_labels_of_the_new_place(
         "--to", str(tmp_path / "topped.json"), "--json",
     )  # fmt: skip
     assert (topped["good"], topped["bad"]) == (13, 12)
+    wrong = Point(*lonlat(depot, (500, 500)))
+    geopandas.GeoDataFrame({"label": ["bad"]}, geometry=[wrong], crs=4326).to_file(more)
+    left = ["--labels", str(more), "--detector", str(file), *size, "--n", "3", "--json"]
+    assert len(answer("objects", "ask", "depot", *left)) == 3
 
 
 def _points(folder: Path, points: list[Point], kinds: list[str] | None = None) -> Path:
