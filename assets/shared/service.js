@@ -6,6 +6,7 @@ export class Refusal extends Error {
     super(problem.title || 'The server did not respond');
     this.detail = problem.detail || '';
     this.remedy = problem.remedy || '';
+    this.status = problem.status || 0; // 0 if the server cannot be reached
   }
 }
 
@@ -75,7 +76,7 @@ export async function request(url, options) {
       remedy: 'Check that Lookalike is still running, then try again',
     });
   }
-  if (!answer.ok) throw new Refusal(await problem(answer));
+  if (!answer.ok) throw new Refusal({ ...(await problem(answer)), status: answer.status });
   return answer;
 }
 

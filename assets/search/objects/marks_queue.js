@@ -20,6 +20,11 @@ export function createMarksQueue({ data, service, store }) {
     store.set({ unsent: marks.length });
   };
 
+  // Sets whose marks the server does not take, such as those of a damaged file: they wait for a
+  // reload, and do not hold up the marks of other sets.
+  const refused = new Set();
+  const due = () => unsent().filter((mark) => !refused.has(mark.set));
+
   let under = null; // what is being sent
 
   function send() {
@@ -30,15 +35,26 @@ export function createMarksQueue({ data, service, store }) {
   async function sendAll() {
     if (stopped) return;
     try {
-      for (let marks = unsent(); marks.length && !stopped; marks = unsent()) {
-        const part = marks.slice(0, 200);
-        for (const group of bySet(part)) await service.mark(group[0].set, group.map(({ set: _, ...mark }) => mark));
-        const gone = new Set(part.map((mark) => mark.key));
-        keep(unsent().filter((mark) => !gone.has(mark.key)));
+      for (let marks = due(); marks.length && !stopped; marks = due()) {
+        const [group] = bySet(marks.slice(0, 200));
+        await sendGroup(group);
       }
     } catch {
       if (!stopped) cancel = later('marks to be sent again', AGAIN, send);
     }
+  }
+
+  async function sendGroup(group) {
+    try {
+      await service.mark(group[0].set, group.map(({ set: _, ...mark }) => mark));
+    } catch (problem) {
+      if (!(problem.status >= 400 && problem.status < 500)) throw problem;
+      refused.add(group[0].set);
+      store.set({ problem });
+      return;
+    }
+    const gone = new Set(group.map((mark) => mark.key));
+    keep(unsent().filter((mark) => !gone.has(mark.key)));
   }
 
   return {
@@ -68,7 +84,7 @@ export function createMarksQueue({ data, service, store }) {
     // Resolves once the server has every mark, or has failed to take them.
     async flushed() {
       await under;
-      if (unsent().length) await send();
+      if (due().length) await send();
     },
     stop() {
       stopped = true;
