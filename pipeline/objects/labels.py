@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import geopandas
 
 MAX_BYTES = 64 * 2**20
+#: Bytes of a compressed file's content, by what its directory says.
+MAX_UNPACKED = 1024 * 2**20
 MAX_LABELS = 100_000
 GOOD, BAD = "good", "bad"
 FORMATS = "GeoJSON, GeoPackage, zipped Shapefile, KML, FlatGeobuf or GeoParquet"
@@ -126,11 +129,20 @@ def _frame(path: Path) -> geopandas.GeoDataFrame:
     import geopandas
 
     try:
+        if (unpacked := _unpacked(path)) > MAX_UNPACKED:
+            raise InputError(
+                f"The label file unpacks to {unpacked >> 20:,} MB; the limit is "
+                f"{MAX_UNPACKED >> 20:,} MB",
+                where=path.name,
+                remedy="Keep the geometry and the attribute label only",
+            )
         if path.suffix.lower() == ".parquet":
             return geopandas.read_parquet(path)
         # One more than are allowed, so that a larger file is noticed and not read to its end.
         return geopandas.read_file(path, engine="pyogrio", rows=MAX_LABELS + 1)
-    except Exception as error:  # whatever pyogrio, GDAL, pyarrow or shapely raise
+    except InputError:
+        raise
+    except Exception as error:  # whatever zipfile, pyogrio, GDAL, pyarrow or shapely raise
         raise InputError(
             "The label file is damaged",
             where=f"{path.name}: {_reason(error, path)}",
@@ -141,6 +153,19 @@ def _frame(path: Path) -> geopandas.GeoDataFrame:
 def _reason(error: Exception, path: Path) -> str:
     """The first clause of a library's message, without the folder, which may be temporary."""
     return str(error).replace(str(path), path.name).split(";")[0].rstrip(".")[:120]
+
+
+def _unpacked(path: Path) -> int:
+    """Bytes of a zip's or a GeoParquet's content; 0 of formats that are not compressed."""
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    if path.suffix.lower() == ".parquet":
+        from pyarrow.parquet import read_metadata
+
+        about = read_metadata(path)
+        return sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    return 0
 
 
 def _in_degrees(frame: Any, path: Path) -> geopandas.GeoDataFrame:

@@ -11,6 +11,7 @@ import pytest
 from shapely.geometry import Point, box
 
 from pipeline.errors import InputError
+from pipeline.objects import labels
 from pipeline.objects.labels import check_examples, read_labels
 
 
@@ -126,3 +127,19 @@ def test_a_file_that_names_another_one_does_not_read_it(
         archive.write(path, "other.vrt" if name.endswith("kml") else "other.gdalg.json")
     with pytest.raises(InputError, match="damaged"):
         read_labels(tmp_path / "trick.zip")
+
+
+@pytest.mark.parametrize("suffix", [".shp.zip", ".parquet"])
+def test_a_file_that_unpacks_to_too_much_is_refused_unread(
+    tmp_path: Path,
+    frame: geopandas.GeoDataFrame,
+    suffix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / f"labels{suffix}"
+    points = frame.iloc[[0, 2]]
+    points.to_parquet(path) if suffix == ".parquet" else points.to_file(path)
+    assert len(read_labels(path)) == 2
+    monkeypatch.setattr(labels, "MAX_UNPACKED", 20)
+    with pytest.raises(InputError, match="unpacks to"):
+        read_labels(path)
