@@ -94,7 +94,9 @@ class ObjectsAnswer(Answer):
     """The objects of a search."""
 
     objects: list[ObjectAnswer]
-    found: int = Field(description="Number of objects; more than listed if k is smaller.")
+    found: int = Field(
+        description="Number of objects, at least: those beyond k of a scene are not counted."
+    )
     query: ObjectQuery
     trained: bool = Field(description="Whether marks trained the ranking.")
     calibrated: bool = Field(description="Whether objects have a probability.")

@@ -24,7 +24,7 @@ function page(asked = [], more = {}) {
   const store = createStore({
     examples: [], objects: [found], shown: [found], minScore: 0, marks: new Map(), asked: [],
     judged: [], judging: false, exhausted: false, hideMarked: false, detector: null, unsent: 0,
-    requestNumber: 0,
+    requestNumber: 0, most: 1000,
   });
   const data = { collection: { name: 'ponds', scenes: [] } };
   const actions = createObjectActions({ store, service, data });
@@ -39,6 +39,19 @@ test('a mark that the answer already carries can be taken back', async () => {
   assert.equal(mark(), '');
   await new Promise(setImmediate);
   assert.deepEqual(sent, ['good', '']);
+});
+
+test('more objects are asked for, and another thing starts with the first ones again', async () => {
+  const asked = [];
+  const find = async (recipe) => {
+    asked.push(recipe);
+    return { objects: [found], threshold: 0.5 };
+  };
+  const { actions, state } = page([], { find, progress: async () => ({}) });
+  await actions.findMore();
+  await actions.searchAt(1, 2);
+  assert.deepEqual(asked.map((recipe) => recipe.k), [5000, 1000]);
+  assert.equal(state.most, 1000);
 });
 
 test('undo leads back through each mark to that of the answer', () => {

@@ -9,7 +9,9 @@ import { stateOf } from './saved.js';
 import { createFileActions, started } from './start.js';
 import { waitFor } from './waiting.js';
 
-export const MOST = 1000;
+// Objects of an answer at first, and when all are asked for.
+export const FIRST = 1_000;
+export const MOST = 5_000;
 
 
 export function createObjectActions({ store, service, data }) {
@@ -27,7 +29,7 @@ export function createObjectActions({ store, service, data }) {
     ...(state.picture || state.labels ? { object_size: state.size } : {}),
     ...state.filters,
     ...(state.marks.size && queue.id() ? { marks: queue.id() } : {}),
-    k: MOST,
+    k: state.most,
   });
 
   const show = (changes = {}) => {
@@ -98,7 +100,7 @@ export function createObjectActions({ store, service, data }) {
   // Another thing is looked for.
   function begin(start) {
     forgetMarks();
-    set({ examples: [], detector: null, picture: null, labels: 0, ...start });
+    set({ examples: [], detector: null, picture: null, labels: 0, most: FIRST, ...start });
   }
 
   // Another thing is looked for: its marks are a set of their own.
@@ -223,6 +225,10 @@ export function createObjectActions({ store, service, data }) {
     turnTo: (page) => set({ page, selected: -1 }),
     toggle: (key) => (key === 'hideMarked' ? show({ hideMarked: !state.hideMarked }) : set({ [key]: !state[key] })),
     refine: () => search(),
+    findMore() {
+      set({ most: MOST });
+      return search(false);
+    },
     cancel: abandon,
     openTray() {
       set({ judging: true, asked: [], judged: [] });

@@ -7,6 +7,7 @@ import { rankColour, rankMark } from '../../shared/ranks.js';
 import { stopAll } from '../../shared/stops.js';
 import { acceptDrops } from '../gallery.js';
 import { firstOf, onPage, pagesOf } from '../paging.js';
+import { MOST } from './actions.js';
 import { savePanel } from './detectors.js';
 import { markOf } from './place_marks.js';
 import { precisionAt } from './saved.js';
@@ -42,13 +43,16 @@ function drawHead(head, state, { actions, data }) {
     ? h('p', { class: 'lk-muted' }, `${plural(answer.missing.length, 'scene')} without object cells ${answer.missing.length > 1 ? 'were' : 'was'} not searched. `,
         h('button', { class: 'lk-button', type: 'button', onclick: actions.makeCells }, 'Make object cells'))
     : null;
-  const what = `${plural(objects.length, 'object')} ${likeWhat(state)}`;
+  const all = objects.length < state.most;
+  const what = `${all ? '' : 'The best '}${plural(objects.length, 'object')} ${likeWhat(state)}`;
+  const more = h('button', { class: 'lk-button', type: 'button', onclick: actions.findMore }, `Find up to ${formatCount(MOST)}`);
   const filtered = Object.keys(state.filters).length && !objects.length;
   const everywhere = () =>
     actions.setFilters(Object.fromEntries(Object.keys(state.filters).map((key) => [key, null])));
   return head.replaceChildren(
     h('p', { class: 'lk-summary', role: 'status' }, filtered ? 'No object passes these filters.' : `${what} · ${formatSize(answer.query.object_size)} wide`),
     ...(filtered ? [h('div', { class: 'lk-row' }, h('button', { class: 'lk-button', type: 'button', onclick: everywhere }, 'Clear filters'))] : []),
+    ...(all || state.most === MOST || state.saved ? [] : [more]),
     ...(lacking ? [lacking] : []),
     ...answer.notes.map((note) => h('p', { class: 'lk-muted' }, `${note}.`)),
   );

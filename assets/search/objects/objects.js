@@ -4,7 +4,7 @@ import { createStore } from '../../shared/store.js';
 import { createFilters } from '../filters.js';
 import { createHelp } from '../help.js';
 import { createMenus } from '../menus.js';
-import { createObjectActions } from './actions.js';
+import { createObjectActions, FIRST } from './actions.js';
 import { createObjectControls } from './controls.js';
 import { createObjectGallery } from './gallery.js';
 import { OBJECT_KEYS, OBJECT_NOTES } from './help.js';
@@ -20,6 +20,7 @@ const INITIAL = {
   filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
   panel: false, // whether the filters are open
   size: null, // metres, of the window around a click
+  most: FIRST, // objects of an answer
   objects: [], // as the server ranked them
   shown: [], // those of at least `minScore` that are not hidden
   answer: null, // what else the server said
