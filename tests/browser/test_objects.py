@@ -21,6 +21,7 @@ from tests.browser.driver import (
     PHONE,
     App,
     Visit,
+    address,
     built,
     chromium,
     click_map,
@@ -217,6 +218,27 @@ def test_focus_stays_on_the_button_that_marks_or_judges(app: App, home: Path, vi
         page.keyboard.press("Enter")
         until(page, "s.judged.length === arg", count)
         expect(skip).to_be_focused()
+
+
+def test_back_and_forward_keep_the_marks_of_each_search_apart(
+    app: App, home: Path, visit: Visit
+) -> None:
+    page = opened(app, visit)
+    click_map(page, *lonlat(home, PONDS[6]))
+    answered(page, 1)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("g")
+    until(page, "s.marks.size === 1 && s.unsent === 0")
+    click_map(page, *lonlat(home, (200, 300)))  # where no object is to be selected
+    answered(page, 2)
+    second = address(page)
+    page.go_back()
+    answered(page, 3)
+    assert page.evaluate("() => lookalike.store.state.marks.size") == 1
+    page.go_forward()
+    answered(page, 4)
+    assert page.evaluate("() => lookalike.store.state.marks.size") == 0
+    assert address(page) == second
 
 
 def test_search_is_saved_reviewed_and_reopened_as_it_was(

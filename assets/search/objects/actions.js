@@ -13,7 +13,6 @@ import { waitFor } from './waiting.js';
 export const FIRST = 1_000;
 export const MOST = 5_000;
 
-
 export function createObjectActions({ store, service, data }) {
   const { name } = data.collection;
   const { state, set } = store;
@@ -132,7 +131,7 @@ export function createObjectActions({ store, service, data }) {
     if (link.marks) queue.use(link.marks);
     const detector = link.detector && { name: link.detector, title: link.detector };
     const { examples, picture, filters, minScore } = link;
-    set({ examples, picture, filters, minScore, detector, labels: 0 });
+    set({ examples, picture, filters, minScore, detector, labels: 0, saved: null, precision: [] });
     return restoreMarks(link).then(() => {
       if (!started(state)) set({ labels: state.marks.size });
       if (started(state)) return search(false);
