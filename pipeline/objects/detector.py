@@ -274,7 +274,7 @@ def _content(source: Path | bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise _damaged("The detector's file is not JSON, or cut short", where) from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise _damaged("This file is no detector", where)
+        raise _damaged("This file is not a detector", where)
     return content
 
 
