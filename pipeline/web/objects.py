@@ -79,7 +79,7 @@ class ObjectQuery(Answer):
     """What was looked for."""
 
     label: str = Field(description="In words.")
-    windows: list[GeoJson] = Field(description="The examples' windows.")
+    windows: list[GeoJson] = Field(description="The windows of the good examples.")
     object_size: float = Field(description="Size of the thing in metres.")
 
 
@@ -289,6 +289,7 @@ def _answer(outcome: ObjectOutcome, started: float) -> ObjectsAnswer:
     windows = [
         mapping(window_polygon(spot.scene, spot.col, spot.row, spot.width, spot.height))
         for spot in result.spots
+        if spot.good
     ]
     return ObjectsAnswer(
         objects=[ObjectAnswer.of(found) for found in result.objects],
