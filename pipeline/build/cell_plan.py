@@ -144,7 +144,9 @@ def _undamaged(
     collection: Collection, scene: Scene, scale: float, tell: Callable[[str], None]
 ) -> set[str]:
     """Names of the scene's usable files; the others are removed."""
-    wanted, names = identity_of(collection.manifest.model.weights_sha256), set()
+    wanted = identity_of(collection.manifest.model.weights_sha256)
+    names: set[str] = set()
+    outdated = 0
     for path in cell_files.files_of(collection.path, scene.id, scale):
         try:
             block = cell_files.verify(path)
@@ -157,8 +159,11 @@ def _undamaged(
         if block.identity == wanted:
             names.add(path.name)
         else:
-            tell(f"Object cells of another version were made again: {path.name}")
+            outdated += 1
             path.unlink(missing_ok=True)
+    if outdated:
+        of = f"{scene.id}, scale {scale:g}, {outdated} files"
+        tell(f"Object cells of another version were made again: {of}")
     return names
 
 
