@@ -32,7 +32,9 @@ export function readObjectLink(name, search = location.search) {
   const saved = fields.get('saved') || null;
   const picture = fields.get('picture') || null;
   const filters = filtersOf(fields);
-  return { examples, minScore, marks: fields.get('marks') || null, detector, saved, picture, filters };
+  // Marks could not be sent to a set of another name, and would be kept unsent for ever.
+  const marks = /^[a-z0-9]{8,32}$/.exec(fields.get('marks'))?.[0] ?? null;
+  return { examples, minScore, marks, detector, saved, picture, filters };
 }
 
 export function writeObjectLink(name, state, set, step = false) {
