@@ -19,9 +19,10 @@ COLUMNS = 3
 def hero() -> None:
     """What Lookalike does, in one sentence."""
     st.html(
-        '<header class="lk-hero"><h1>Find every place that looks like this one</h1>'
-        "<p>Click something in satellite imagery – a salt pond, a quarry, a type of roof – and "
-        "Lookalike ranks the places that look most like it, on the same map.</p></header>"
+        '<header class="lk-hero"><h1>Find everything that looks like this</h1>'
+        "<p>Click an object in satellite imagery – a dead tree, an aircraft, a tank – or a place – "
+        "a salt pond, a quarry – and Lookalike finds what looks like it, on the same map.</p>"
+        "</header>"
     )
 
 
@@ -64,8 +65,8 @@ def steps() -> None:
         '<ol class="lk-steps">'
         "<li><b>Draw and build</b> Choose imagery, draw an area and build it into a searchable "
         "collection.</li>"
-        "<li><b>Search</b> Click what you are looking for, or drop a picture. Mark good or bad "
-        "results, then refine.</li>"
+        "<li><b>Search</b> Click the object or the place that you are looking for, or drop a "
+        "picture. Judge some results, and they get better.</li>"
         "<li><b>Review and export</b> Save the search, review its hits to see how many are right, "
         "and export them to a file.</li></ol>"
     )

@@ -20,10 +20,10 @@ def calibration_note(good: int, bad: int) -> str:
     """Why a ranking that marks trained gives no probabilities."""
     if min(good, bad) < FEWEST:
         return (
-            f"Scores, not probabilities: of {good} good and {bad} bad marks, {FEWEST} each are "
-            "needed"
+            f"Probabilities need {FEWEST} good and {FEWEST} bad examples; there are {good} good "
+            f"and {bad} bad, so these are scores"
         )
-    return "Scores, not probabilities: the marks contradict each other"
+    return "These are scores: the marks contradict each other too much for probabilities"
 
 
 def width_notes(

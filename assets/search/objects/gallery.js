@@ -82,7 +82,7 @@ function invitation({ collection }) {
     'div',
     { class: 'lk-invitation' },
     h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} an object on the map`),
-    h('p', {}, `Lookalike finds every object of ${collection.title} that looks like it, each at its place.`),
+    h('p', {}, `Lookalike finds every object of ${collection.title} that looks like it, each at its place. Set the object size first: what is seen in it is what is compared.`),
     h('p', {}, TOUCH ? 'Or draw a box or a polygon around it.' : 'Or draw a box or a polygon around it, or drop a picture or a label file here. Shift adds another example; Alt and the wheel change the size of the window.'),
   );
 }
