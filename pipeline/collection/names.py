@@ -10,8 +10,8 @@ from pipeline.errors import QueryError
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
-def check_name(name: str) -> str:
-    """Return `name` if it is valid for a collection or a detector.
+def check_name(name: str, what: str = "A collection's name") -> str:
+    """Return `name` if it is valid for a collection, or for what else is said.
 
     Raises:
         QueryError: If it is not; the message proposes a valid name.
@@ -20,7 +20,7 @@ def check_name(name: str) -> str:
         return name
     proposal = proposed_name(name)
     raise QueryError(
-        "A name is 1 to 64 lowercase letters, digits and hyphens",
+        f"{what} is 1 to 64 lowercase letters, digits and hyphens",
         where=repr(name if len(name) <= 60 else name[:57] + "…"),
         remedy=f"Try '{proposal}'; the title can be any text",
     )

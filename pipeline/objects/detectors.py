@@ -55,6 +55,8 @@ _PICTURE = 48
 #: Maximum number of marks that train a detector, all places together: its file stays small.
 MOST_TRAINED = 3_000
 
+_NAME = "A detector's name"
+
 
 @dataclass(frozen=True, eq=False)
 class Kept:
@@ -102,7 +104,7 @@ class Detectors:
         Raises:
             NotFoundError: If there is none of this name.
         """
-        path = self.folder / f"{check_name(name)}.json"
+        path = self.folder / f"{check_name(name, _NAME)}.json"
         if not path.is_file():
             names = ", ".join(sorted(each.stem for each in self.folder.glob("*.json"))[:8])
             raise NotFoundError(
@@ -180,7 +182,7 @@ class Detectors:
             NotFoundError: If it is not in the trash.
         """
         name, _, stamp = token.rpartition(".")
-        source = self.trash / f"{check_name(name)}.{stamp}.json"
+        source = self.trash / f"{check_name(name, _NAME)}.{stamp}.json"
         if not (stamp.isdecimal() and source.is_file()):
             raise NotFoundError(
                 "No removed detector has this token",
