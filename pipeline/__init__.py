@@ -10,9 +10,10 @@ import os
 
 # GDAL tells formats by content, not by suffix: what is uploaded as KML, JSON or zip could be one of
 # these, which name other files and servers to read.  It leaves them out when it is first imported.
-os.environ["OGR_SKIP"] = (
+os.environ.setdefault(
+    "OGR_SKIP",
     "OGR_VRT,GDALG,WFS,OAPIF,OGCAPI,CSW,EEDA,Carto,Elasticsearch,AmigoCloud,PLSCENES,NGW,HTTP,ADBC,"
-    "GPSBabel"
+    "GPSBabel",
 )
 
 __version__ = "0.1.0"

@@ -161,7 +161,7 @@ def _put(*path: Any) -> Callable[[dict[str, Any]], None]:
             DamagedError,
             r"edited or damaged: given\.json\. Get",
         ),
-        (lambda content: b"[]", DamagedError, "no detector"),
+        (lambda content: b"[]", DamagedError, "not a detector"),
         (lambda content: b"\x00" * 100, DamagedError, "not JSON"),
         (lambda content: b" " * (files.MAX_BYTES + 1), DamagedError, "larger than 10 MB"),
         (lambda content: b"[" * 100_000, DamagedError, "not JSON"),
