@@ -238,4 +238,4 @@ def test_probability_is_refused_while_marks_are_too_few(yard: Collection) -> Non
     few = train_detector(yard, marks(yard, 9, 9), "Few").detector
     with pytest.raises(QueryError, match="no probabilities yet"):
         rank([yard], few.ranking, min_probability=0.5)
-    assert "9 good and 9 bad marks" in rank([yard], few.ranking).notes[0]
+    assert "9 good and 9 bad" in rank([yard], few.ranking).notes[0]
