@@ -148,27 +148,13 @@ def objects(
     opened = OpenCollections(library())
     applied = Detectors(opened.library.home).find(detector) if detector else None
     with progress() as report:
+        given: dict[str, Any] = {
+            "examples": examples, "picture": picture, "detector": applied, "progress": report,
+        }  # fmt: skip
         if asks:
-            outcome = ask_objects(
-                opened,
-                names,
-                recipe,
-                n,
-                examples=examples,
-                picture=picture,
-                detector=applied,
-                progress=report,
-            )
+            outcome = ask_objects(opened, names, recipe, n, **given)
         else:
-            outcome = find_objects(
-                opened,
-                names,
-                recipe,
-                examples=examples,
-                picture=picture,
-                detector=applied,
-                progress=report,
-            )
+            outcome = find_objects(opened, names, recipe, **given)
         if to is not None and format is not None:
             write(outcome_findings(outcome, geometry), format.name, to, report)
         if score_map is not None:

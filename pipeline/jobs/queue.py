@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.build.request import BuildRequest
 from pipeline.collection.names import check_name
@@ -110,18 +110,8 @@ class Jobs:
                     # The new job continues it; both would build the same blocks.
                     note = "Continued by a later job"
                     self.write(replace(other, state=CANCELLED, ended=now(), note=note))
-            job = Job(
-                id=self._free_id(),
-                collection=name,
-                title=request.build.title or name,
-                request=request.to_dict(),
-                created=now(),
-            )
-            self.write(job)
-        self.tell(job.id, "queued")
-        self._tidy()
-        if start:
-            self.start_runner()
+            job = self._add(name, request.build.title or name, request.to_dict())
+        self._begin(job, start)
         return job
 
     def search(self, request: ObjectSearchRequest, *, start: bool = True) -> Job:
@@ -144,19 +134,24 @@ class Jobs:
             for other in self.all():
                 if other.state in shared and other.request == fields:
                     return other
-            job = Job(
-                id=self._free_id(),
-                collection=request.names[0],
-                title=request.title or f"Objects: {request.label}",
-                request=fields,
-                created=now(),
-            )
-            self.write(job)
+            title = request.title or f"Objects: {request.label}"
+            job = self._add(request.names[0], title, fields)
+        self._begin(job, start)
+        return job
+
+    def _add(self, collection: str, title: str, request: dict[str, Any]) -> Job:
+        """Write the record of a new job; the mutex is held."""
+        job = Job(
+            id=self._free_id(), collection=collection, title=title, request=request, created=now()
+        )
+        self.write(job)
+        return job
+
+    def _begin(self, job: Job, start: bool) -> None:
         self.tell(job.id, "queued")
         self._tidy()
         if start:
             self.start_runner()
-        return job
 
     def all(self) -> list[Job]:
         """All jobs, the newest first, except those whose records are damaged."""
