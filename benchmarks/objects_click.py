@@ -7,9 +7,9 @@ ranking, over 6.4 million cells.
 
 The page is the Search page of the real server.  A click's time runs from the browser's click event
 to the frame after the one in which the objects were drawn: the surroundings of the click are read
-and pass the network, all cells are ranked, and the thousand best objects are drawn.  A mark's time
-is that of two requests: one keeps it, and one trains on the 21 and more marks so far and ranks
-all cells.
+and pass the network, all cells are ranked, and the thousand best objects are drawn.  The page is at
+rest before it.  A mark's time is that of two requests: one keeps it, and one trains on the 21 and
+more marks so far and ranks all cells.
 
 Scenes are a sample scene, repeated; their cells are pieces of its own, turned, mirrored and
 disturbed (`objects_speed.py`).  The rival is scikit-image's `match_template` of 64 pixels in a grey
@@ -30,7 +30,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -73,6 +73,8 @@ NEXT = (
     " watch.observe(document.querySelector('.lk-map'), { childList: true, subtree: true });"
     " }, { capture: true, once: true })); }"
 )
+#: In the addresses of what a search asks for: pictures, outlines.
+ASKED = "/objects/"
 CLEARED = (
     "() => !lookalike.store.state.objects.length && !lookalike.store.state.busy"
     " && !document.querySelector('.leaflet-lk-objects-pane canvas')"
@@ -154,6 +156,10 @@ def write_chips(path: Path, scene: Scene, model: ModelIdentity) -> None:
 def clicks(page: Page, places: Sequence[Sequence[float]]) -> tuple[list[float], list[int]]:
     """Milliseconds of each click, and how many objects it drew."""
     times, counts = [], []
+    under_way: set[Request] = set()
+    page.on("request", lambda asked: under_way.add(asked) if ASKED in asked.url else None)
+    page.on("requestfinished", lambda asked: under_way.discard(asked))
+    page.on("requestfailed", lambda asked: under_way.discard(asked))
     for place in places:
         page.keyboard.press("Escape")
         page.wait_for_function(CLEARED)
@@ -164,6 +170,8 @@ def clicks(page: Page, places: Sequence[Sequence[float]]) -> tuple[list[float], 
         times.append(took)
         counts.append(count)
         page.wait_for_function("() => document.querySelector('.lk-object-cards img')?.complete")
+        while under_way:
+            page.wait_for_event("requestfinished")
     return times, counts
 
 
@@ -174,8 +182,9 @@ def marks(url: str, count: int) -> list[float]:
         bounds = client.get(root).json()["bounds"]
         at = [(bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2]
         example = {"at": at, "object_size": SIZE_M, "label": "good"}
-        recipe = {"examples": [example], "marks": "speed000", "k": 1000}
+        recipe = {"examples": [example], "k": 1000}
         found = client.post(f"{root}/objects", json=recipe).raise_for_status().json()["objects"]
+        recipe["marks"] = "speed000"
         times = []
         for number in range(MARKS + count):
             hit = found[number]

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -307,7 +308,8 @@ def scene_cells(
 
 def files_of(collection: Path, scene_id: str, scale: float) -> list[Path]:
     """The cell files of a scene at a scale, in order of their names."""
-    return sorted(folder_of(collection, scene_id, scale).glob("block-*.tif"))
+    found = folder_of(collection, scene_id, scale).glob("block-*.tif")
+    return sorted(found, key=attrgetter("name"))  # paths themselves compare slowly
 
 
 def _check_inside(blocks: Sequence[CellBlock], height: int, width: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.objects import scan
 from pipeline.objects.asking import to_judge
 from pipeline.objects.eligible import eligible_windows
-from pipeline.objects.hits import Hit, objects_of, off_spots, tops_of
+from pipeline.objects.hits import Hit, hits_of, objects_of, off_spots, tops_of
 from pipeline.objects.open_cells import missing
 from pipeline.objects.results import ObjectResult
 from pipeline.objects.score_maps import score_maps
@@ -63,10 +63,7 @@ def ask(
         tops = tops_of(scored, ranking, CHOICE, eligible)
         free.append(off_spots(tops, scored, ranking, (*spots, *skipped)))
         vectors.append(scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols))
-        hits += [
-            Hit(scored, int(row), int(col), float(logit))
-            for row, col, logit in zip(tops.rows, tops.cols, tops.scores, strict=True)
-        ]
+        hits += hits_of(scored, tops)
     logits = np.array([hit.logit for hit in hits])
     order = np.argsort(-logits, kind="stable")
     numbers = {id(scored): number for number, scored in enumerate(maps)}

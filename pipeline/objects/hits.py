@@ -81,6 +81,12 @@ def off_spots(
     return is_free(tops.rows, tops.cols, np.zeros(len(tops), int), np.array(here), apart)
 
 
+def hits_of(scored: SceneScores, tops: Peaks) -> list[Hit]:
+    """The maxima of a scene as hits."""
+    columns = (axis.tolist() for axis in (tops.rows, tops.cols, tops.scores))
+    return [Hit(scored, *values) for values in zip(*columns, strict=True)]
+
+
 def marked(
     hits: Sequence[Hit],
     scored: SceneScores,
@@ -168,31 +174,35 @@ def objects_of(
     for i, hit in enumerate(hits):
         by_scene.setdefault(id(hit.scored), []).append(i)
     for members in by_scene.values():
-        chosen = [hits[i] for i in members]
-        made |= dict(zip(members, _of_scene(chosen, ranking, least), strict=True))
-    return [
-        replace(made[i], rank=i + 1, mark=hit.mark, probability=_probability(ranking, hit.logit))
-        for i, hit in enumerate(hits)
-    ]
+        ranks = [i + 1 for i in members]
+        found = _of_scene([hits[i] for i in members], ranks, ranking, least)
+        made |= dict(zip(members, found, strict=True))
+    return [made[i] for i in range(len(hits))]
 
 
-def _of_scene(hits: Sequence[Hit], ranking: Ranking, least: float | None) -> list[FoundObject]:
+def _of_scene(
+    hits: Sequence[Hit], ranks: Sequence[int], ranking: Ranking, least: float | None
+) -> list[FoundObject]:
     scored = hits[0].scored
     mapped, scene = scored.mapped, scored.mapped.scene
     places = np.array([(hit.row, hit.col) for hit in hits])
+    logits = np.array([hit.logit for hit in hits])
     size = ranking.size_m / scene.gsd
     cols, rows = mapped.centres(places[:, 0], places[:, 1])
     boxes = np.column_stack([cols, rows, np.full(len(hits), size), np.full(len(hits), size)])
     shapes = None
     if least is not None and np.isfinite(least):
         # Of very large scenes one map is in memory at a time.
-        logits = scored.logits if scored.tiles is None else logits_of(mapped, ranking)
-        shapes = outlines(logits, places, least, scene, mapped.scale, window=scan.WINDOW)
-    scores = to_scores(np.array([hit.logit for hit in hits]))
-    return found_objects(scored.collection.name, scene, boxes, scores, outlines=shapes)
-
-
-def _probability(ranking: Ranking, logit: float) -> float | None:
-    if ranking.calibration is None:
-        return None
-    return float(ranking.calibration.probability(np.array([logit]))[0])
+        score_map = scored.logits if scored.tiles is None else logits_of(mapped, ranking)
+        shapes = outlines(score_map, places, least, scene, mapped.scale, window=scan.WINDOW)
+    curve = ranking.calibration
+    return found_objects(
+        scored.collection.name,
+        scene,
+        boxes,
+        to_scores(logits),
+        ranks=ranks,
+        probabilities=curve.probability(logits).tolist() if curve else None,
+        outlines=shapes,
+        marks=[hit.mark for hit in hits],
+    )

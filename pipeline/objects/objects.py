@@ -122,9 +122,10 @@ def found_objects(
     boxes: np.ndarray,
     scores: np.ndarray,
     *,
-    first_rank: int = 1,
+    ranks: Sequence[int] | None = None,
     probabilities: Sequence[float | None] | None = None,
     outlines: Sequence[Polygon | None] | None = None,
+    marks: Sequence[str] | None = None,
 ) -> list[FoundObject]:
     """Objects of one scene, in the order given.
 
@@ -133,9 +134,10 @@ def found_objects(
         scene: The scene.
         boxes: float (n, 4): centre column, centre row, width and height in pixels of the scene.
         scores: float (n,).
-        first_rank: Rank of the first.
+        ranks: Their ranks, (n,); by default 1, 2 and so on.
         probabilities: Calibrated, (n,); None for none.
         outlines: Outlines in EPSG:4326, (n,); None where an object has its window instead.
+        marks: Their marks, (n,); by default none.
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     lon, lat, width_m, height_m = _on_ground(scene, boxes)
@@ -146,7 +148,7 @@ def found_objects(
         objects.append(
             FoundObject(
                 id=object_id(scene.id, col, row, width, height),
-                rank=first_rank + i,
+                rank=ranks[i] if ranks else i + 1,
                 score=float(scores[i]),
                 probability=probabilities[i] if probabilities else None,
                 lon=float(lon[i]),
@@ -161,6 +163,7 @@ def found_objects(
                 row=row,
                 width=width,
                 height=height,
+                mark=marks[i] if marks else "",
             )
         )
     return objects

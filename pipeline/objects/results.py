@@ -11,17 +11,18 @@ import numpy as np
 from pipeline.errors import QueryError
 from pipeline.objects.calibration import FEWEST
 from pipeline.objects.eligible import eligible_windows
-from pipeline.objects.hits import Hit, marked, objects_of, tops_of
+from pipeline.objects.hits import Hit, hits_of, marked, objects_of, tops_of
 from pipeline.objects.notes import calibration_note, width_notes
 from pipeline.objects.objects import FoundObject
 from pipeline.objects.open_cells import missing
 from pipeline.objects.ranking import to_logit
-from pipeline.objects.score_maps import score_maps
+from pipeline.objects.score_maps import SceneScores, score_maps
 from pipeline.progress import OnProgress, silent
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
+    from pipeline.objects.peaks import Peaks
     from pipeline.objects.places import Spot
     from pipeline.objects.ranking import Ranking
     from pipeline.search.filters import Filters
@@ -44,6 +45,7 @@ class ObjectResult:
         spots: The examples, as windows of scenes.
         missing: Scenes that have no cells.
         notes: What else to know, sentences without their full stops.
+        maps: The score maps from which they come.
     """
 
     objects: tuple[FoundObject, ...]
@@ -52,6 +54,7 @@ class ObjectResult:
     spots: tuple[Spot, ...]
     missing: tuple[Scene, ...] = ()
     notes: tuple[str, ...] = ()
+    maps: tuple[SceneScores, ...] = ()
 
 
 def rank(
@@ -92,19 +95,25 @@ def rank(
     if not maps and (lacking or filters is None):
         raise missing(collections[0], collections[0].manifest.title)
     least = _least_logit(ranking, threshold, min_probability)
-    hits: list[Hit] = []
+    tops, allowed = [], []
     for scored in maps:
-        allowed = eligible_windows(scored.collection, scored.mapped, filters)
-        eligible = allowed
+        eligible = eligible_windows(scored.collection, scored.mapped, filters)
+        allowed.append(eligible)
         if filters is not None and filters.away:
             eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
-        tops = tops_of(scored, ranking, k, eligible)
-        found = [
-            Hit(scored, int(row), int(col), float(logit))
-            for row, col, logit in zip(tops.rows, tops.cols, tops.scores, strict=True)
-        ]
-        hits += marked(found, scored, ranking, spots, allowed)
-    kept = [hit for hit in hits if hit.logit >= least or hit.mark == "good"]
+        tops.append(tops_of(scored, ranking, k, eligible))
+    last = max(least, _last_listed(tops, k))
+    kept: list[Hit] = []
+    found = 0
+    for scored, here, windows in zip(maps, tops, allowed, strict=True):
+        if any(spot.scene.id == scored.mapped.scene.id for spot in spots):
+            hits = marked(hits_of(scored, here), scored, ranking, spots, windows)
+            hits = [hit for hit in hits if hit.logit >= least or hit.mark == "good"]
+            found += len(hits)
+        else:
+            hits = hits_of(scored, here.where(here.scores >= last))
+            found += int((here.scores >= least).sum())
+        kept += hits
     kept.sort(key=lambda hit: -hit.logit)
     # Objects marked good are listed whatever their rank.
     listed = [hit for number, hit in enumerate(kept) if number < k or hit.mark == "good"]
@@ -114,7 +123,15 @@ def rank(
         notes = (calibration_note(ranking.good, ranking.bad), *notes)
     if any(scored.tiles is not None for scored in maps):
         notes = (PARTIAL, *notes)
-    return ObjectResult(tuple(objects), len(kept), ranking, tuple(spots), tuple(lacking), notes)
+    return ObjectResult(
+        tuple(objects), found, ranking, tuple(spots), tuple(lacking), notes, tuple(maps)
+    )
+
+
+def _last_listed(tops: Sequence[Peaks], k: int) -> float:
+    """The logit of the last of the k best maxima of all scenes."""
+    logits = np.concatenate([each.scores for each in tops]) if tops else np.empty(0)
+    return float(np.partition(logits, -k)[-k]) if len(logits) > k else -np.inf
 
 
 def _least_logit(ranking: Ranking, threshold: float | None, min_probability: float | None) -> float:

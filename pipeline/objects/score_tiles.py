@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from pipeline.collection.collection import Collection
     from pipeline.objects.ranking import Ranking
+    from pipeline.objects.score_maps import SceneScores
 
 #: Searches whose ranking is kept.
 KEPT = 256
@@ -71,8 +72,13 @@ def keep(
     high: float,
     query: str = "",
     recipe: Mapping[str, Any] | None = None,
+    maps: Sequence[SceneScores] = (),
 ) -> str:
-    """Keep a ranking; its token, the same for the same ranking and range."""
+    """Keep a ranking, and the whole maps that it has made.
+
+    Returns:
+        Its token, the same for the same ranking and range.
+    """
     model = ranking.model
     numbers = f"{model.bias} {ranking.size_m} {low} {high}"
     token = hashlib.sha256(model.weights.tobytes() + numbers.encode()).hexdigest()[:16]
@@ -81,6 +87,9 @@ def keep(
         _rankings.move_to_end(token)
         while len(_rankings) > KEPT:
             _rankings.popitem(last=False)
+        for scored in maps:
+            if scored.tiles is None:
+                _remember(_key(scored.mapped, token), scored.logits)
     return token
 
 
@@ -115,9 +124,9 @@ def tile_png(collection: Collection, scene_id: str, token: str, z: int, x: int, 
     if not (0 <= z <= 24 and 0 <= x < 2**z and 0 <= y < 2**z):
         raise NotFoundError("There is no such tile", where=f"{z}/{x}/{y}")
     found = kept(token)
-    mapped, scores = scores_of(collection, scene_id, token)
+    mapped, logits = scene_logits(collection, scene_id, token)
     cols, rows = _places(mapped, z, x, y)
-    values = _sampled(scores, rows, cols)
+    values = to_scores(_sampled(logits, rows, cols))
     if not np.isfinite(values).any():
         return empty_png()
     grey = 1 + 254 * (values - found.low) / max(found.high - found.low, 1e-9)
@@ -125,8 +134,10 @@ def tile_png(collection: Collection, scene_id: str, token: str, z: int, x: int, 
     return encode_image(np.rint(shown).astype(np.uint8), "PNG", compress_level=1)
 
 
-def scores_of(collection: Collection, scene_id: str, token: str) -> tuple[MappedCells, np.ndarray]:
-    """The cells of a scene and its score map under a token.
+def scene_logits(
+    collection: Collection, scene_id: str, token: str
+) -> tuple[MappedCells, np.ndarray]:
+    """The cells of a scene and its score map under a token, as logits.
 
     Raises:
         NotFoundError: If there is no such scene, map or cells.
@@ -171,17 +182,13 @@ def outlines_at(
     Raises:
         NotFoundError: If there is no such scene, map or cells.
     """
-    from scipy.special import logit
-
     found: list[Polygon | None] = [None] * len(places)
     by_scene: dict[str, list[int]] = {}
     for i, (scene_id, _, _) in enumerate(places):
         by_scene.setdefault(scene_id, []).append(i)
     for scene_id, members in by_scene.items():
-        mapped, scores = scores_of(collection, scene_id, token)
+        mapped, logits = scene_logits(collection, scene_id, token)
         peaks = np.array([mapped.window_at(*places[i][1:]) for i in members])
-        # Between windows the logit is interpolated, as in a search that has the threshold.
-        logits = logit(scores.astype(np.float64).clip(1e-9, 1 - 1e-9))
         least = to_logit(threshold)
         shapes = outlines(logits, peaks, least, mapped.scene, mapped.scale, window=scan.WINDOW)
         for i, shape in zip(members, shapes, strict=True):
@@ -191,7 +198,7 @@ def outlines_at(
 
 def _map_of(mapped: MappedCells, token: str) -> np.ndarray:
     """The score map of a scene under a token, made once however many tiles are asked for."""
-    key = (mapped.folder, mapped.cells.stamp, token)
+    key = _key(mapped, token)
     with _lock:
         if key in _maps:
             _maps.move_to_end(key)
@@ -199,12 +206,20 @@ def _map_of(mapped: MappedCells, token: str) -> np.ndarray:
     with _making:
         if key in _maps:
             return _maps[key]
-        made = to_scores(logits_of(mapped, kept(token).ranking))
+        made = logits_of(mapped, kept(token).ranking)
         with _lock:
-            _maps[key] = made
-            while len(_maps) > 1 and sum(each.nbytes for each in _maps.values()) > MOST_BYTES:
-                _maps.popitem(last=False)
+            _remember(key, made)
     return made
+
+
+def _key(mapped: MappedCells, token: str) -> tuple[object, ...]:
+    return mapped.folder, mapped.cells.stamp, token
+
+
+def _remember(key: tuple[object, ...], made: np.ndarray) -> None:
+    _maps[key] = made
+    while len(_maps) > 1 and sum(each.nbytes for each in _maps.values()) > MOST_BYTES:
+        _maps.popitem(last=False)
 
 
 def _places(mapped: MappedCells, z: int, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,8 @@ TREC-3, 1994).  Figures of these choices: docs/objects.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from pipeline.errors import QueryError
 from pipeline.model.basis import COMPONENTS
 from pipeline.objects.model import Kernel, ObjectModel, likeness
 from pipeline.vectors import normalise
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 #: Inverse strength of the penalty on the first stage's weights, after marks and after one click.
 STRENGTH, CLICK_STRENGTH = 0.3, 0.1
@@ -213,4 +218,14 @@ def logistic(
 
     start = np.zeros(wide.shape[1] + 1)
     options = {"maxiter": _ITERATIONS}
-    return minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
+    # Each product takes microseconds, of which OpenBLAS's threads would make milliseconds.
+    with _blas().limit(limits=1):
+        return minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The threads of OpenBLAS, once scipy has loaded its own."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")

@@ -187,7 +187,7 @@ def find(
     served: Served,
     name: Name,
     body: Annotated[FindBody, Depends(read(FindBody))],
-) -> ObjectsAnswer | Response:
+) -> Response:
     """Everything that looks like the examples, each object once, best first.
 
     A long search runs as a job; `Location` is then the job's address.
@@ -201,10 +201,15 @@ def find(
         content = JobAnswer(**job.to_dict()).model_dump()
         return JSONResponse(content, 202, {"Location": address})
     if not body.progress:
-        return _answer(find_objects(served.open_collections, [name], recipe), started)
+        return _quick(_answer(find_objects(served.open_collections, [name], recipe), started))
     with under_way.following(body.progress) as report:
         outcome = find_objects(served.open_collections, [name], recipe, progress=report)
-    return _answer(outcome, started)
+    return _quick(_answer(outcome, started))
+
+
+def _quick(answer: ObjectsAnswer) -> Response:
+    """An answer as JSON, which FastAPI would check a second time: thousands of objects."""
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.get("/objects/progress/{progress}", summary="Get the progress of an object search")
@@ -305,7 +310,7 @@ def _answer(outcome: ObjectOutcome, started: float) -> ObjectsAnswer:
         score_range=[low, high],
         histogram=counts.tolist(),
         score_map=score_tiles.keep(
-            result.ranking, low, high, outcome.label, outcome.recipe.to_dict()
+            result.ranking, low, high, outcome.label, outcome.recipe.to_dict(), result.maps
         ),
         notes=list(result.notes),
         missing=[SceneWithoutCells(scene_id=s.id, title=s.title) for s in result.missing],

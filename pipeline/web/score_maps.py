@@ -13,6 +13,7 @@ from pipeline.export.score_map import ScoreMap, download_score_maps
 from pipeline.model.cells import identity_of
 from pipeline.objects import score_tiles
 from pipeline.objects.open_cells import missing, scales_of
+from pipeline.objects.ranking import to_scores
 from pipeline.objects.scan import WINDOW
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Opened
@@ -98,8 +99,10 @@ def get_score_map(
         model=identity_of(collection.manifest.model.weights_sha256),
     )
     # One map is in memory at a time, however many scenes there are.
-    scored = (score_tiles.scores_of(collection, mapped.scene.id, token) for mapped in maps)
-    made = (ScoreMap(mapped.scene, scores, mapped.scale, WINDOW) for mapped, scores in scored)
+    scored = (score_tiles.scene_logits(collection, mapped.scene.id, token) for mapped in maps)
+    made = (
+        ScoreMap(mapped.scene, to_scores(logits), mapped.scale, WINDOW) for mapped, logits in scored
+    )
     media_type = "image/tiff" if len(maps) == 1 else "application/zip"
     return download(
         lambda folder: download_score_maps(folder, collection.name, made, provenance, threshold),

@@ -188,7 +188,7 @@ def test_a_very_large_object_has_a_picture_of_at_most_1024_pixels(made, tmp_path
 def test_objects_of_two_collections_go_into_one_file(made, objects, tmp_path):
     other = pictured.collection(tmp_path / "home", title="Airport", size=512)
     (scene,) = other.scenes.values()
-    there = found_objects("other", scene, BOXES[:1], np.array([0.7]), first_rank=5)
+    there = found_objects("other", scene, BOXES[:1], np.array([0.7]), ranks=[5])
     about = {"query": "detector", "recipe": RECIPE, "parameters": {}, "model": MODEL}
     both = object_findings({"bay": made, "other": other}, [*objects, *there], **about)
     features = json.loads(export(both, "geojson", tmp_path / "x").read_text())["features"]

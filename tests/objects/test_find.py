@@ -88,7 +88,8 @@ def test_cells_that_are_dropped_leave_the_disk_though_they_were_searched(
     result = find([yard], [example], size_m=SIZE, k=16)
     (scene,) = yard.scenes
     token = score_tiles.keep(result.ranking, 0, 1)
-    score_tiles.scores_of(yard, scene, token)
+    score_tiles.scene_logits(yard, scene, token)
+    del result
     library.drop("yard", "cells")
     forget_removed()
     gc.collect()
