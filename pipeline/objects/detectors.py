@@ -35,12 +35,11 @@ from pipeline.objects.detector import (
 )
 from pipeline.objects.eligible import scene_passes
 from pipeline.objects.examples import see
-from pipeline.objects.find import learn
-from pipeline.objects.learning import probabilities, unmarked_windows
+from pipeline.objects.find import learn, trained
+from pipeline.objects.learning import unmarked_windows
 from pipeline.objects.open_cells import missing, scales_of
-from pipeline.objects.ranking import Ranking
 from pipeline.objects.score_maps import opened
-from pipeline.objects.training import Examples, train
+from pipeline.objects.training import Examples
 from pipeline.progress import OnProgress, silent
 from pipeline.search.filters import Filters
 
@@ -275,14 +274,8 @@ def train_detector(
                 where=title,
                 remedy="Train another one from the marks of this place",
             )
-        ranking = Ranking(
-            train(vectors, unmarked),
-            before.ranking.size_m,
-            True,
-            probabilities(vectors, unmarked),
-            len(vectors.good),
-            len(vectors.bad),
-        )
+        size = before.ranking.size_m
+        ranking = trained([collection], vectors, size, unmarked, found.spots, progress)
     made = Detector(
         title=title,
         ranking=ranking,

@@ -16,20 +16,26 @@ import numpy as np
 from pipeline.errors import QueryError
 from pipeline.model.cells import BEST_WIDTH
 from pipeline.objects import scan
+from pipeline.objects.calibration import calibrate
 from pipeline.objects.examples import see
 from pipeline.objects.hits import off_spots, tops_of
-from pipeline.objects.learning import (
-    FEWEST_MARKS,
-    probabilities,
-    unmarked_windows,
-)
+from pipeline.objects.learning import FEWEST_MARKS, unmarked_windows
 from pipeline.objects.model import ObjectModel
 from pipeline.objects.open_cells import missing
 from pipeline.objects.places import Example, Spot
 from pipeline.objects.ranking import Ranking
 from pipeline.objects.results import ObjectResult, rank
 from pipeline.objects.score_maps import opened, score_maps
-from pipeline.objects.training import EXPANSION, Examples, expand, train
+from pipeline.objects.training import (
+    EXPANSION,
+    FEWEST_HITS,
+    HITS_PER_MARK,
+    MOST_HITS,
+    Examples,
+    Likely,
+    expand,
+    train,
+)
 from pipeline.progress import OnProgress, silent
 from pipeline.vectors import normalise
 
@@ -141,18 +147,41 @@ def learn(
         size_m = BEST_WIDTH * min(scene.gsd for scene in collections[0].scenes.values())
     sizes = [spot.size_m for spot in spots if spot.good] or [size_m or 0.0]
     size = float(np.median(sizes))
-    good, bad = len(vectors.good), len(vectors.bad)
     maps = opened(collections, size)
     if not maps:
         raise missing(collections[0], collections[0].manifest.title)
     unmarked = unmarked_windows([each.mapped for each in maps])
-    if bad and good + bad >= FEWEST_MARKS:
-        model = train(vectors, unmarked)
-        curve = probabilities(vectors, unmarked)
-        ranking = Ranking(model, size, True, curve, good, bad)
-    else:
-        ranking = _expanded(collections, vectors, size, unmarked, spots, progress)
+    enough = len(vectors.bad) and len(vectors.good) + len(vectors.bad) >= FEWEST_MARKS
+    make = trained if enough else _expanded
+    ranking = make(collections, vectors, size, unmarked, spots, progress)
     return Learned(ranking, spots, vectors, seen.notes)
+
+
+def trained(
+    collections: Sequence[Collection],
+    vectors: Examples,
+    size: float,
+    unmarked: np.ndarray,
+    spots: Sequence[Spot],
+    progress: OnProgress,
+) -> Ranking:
+    """The ranking that marks train, and their best hits as weak examples (self-training).
+
+    Args:
+        collections: Where to look for hits.
+        vectors: The marks.
+        size: Of the thing, in metres.
+        unmarked: float32 (n, 64), unit vectors of windows drawn at random.
+        spots: The marks that lie in these collections.
+        progress: Called while hits are looked for; may raise `Cancelled`.
+    """
+    good, bad = len(vectors.good), len(vectors.bad)
+    plain = Ranking(train(vectors, unmarked), size, True)
+    wanted = min(max(HITS_PER_MARK * (good + bad), FEWEST_HITS), MOST_HITS)
+    hits, logits = _best_hits(collections, plain, wanted, spots, progress)
+    likely = Likely.of(hits, logits)
+    model = train(vectors, unmarked, likely)
+    return Ranking(model, size, True, calibrate(vectors, unmarked, likely), good, bad)
 
 
 def _expanded(
@@ -166,32 +195,42 @@ def _expanded(
     """The ranking of few examples: their mean, then their best hits as further examples."""
     query = normalise(vectors.good.mean((0, 1)))
     plain = Ranking(ObjectModel(query, 0.0), size)
-    most = EXPANSION + len(spots)
-    found = score_maps(collections, plain, progress=progress, limit=most, whole_up_to=_WHOLE_UP_TO)
-    bad = [spot for spot in spots if not spot.good]
-    answers = []
-    for scored in found:
-        tops = tops_of(scored, plain, most)
-        # What is marked bad is no example of the thing, however much it looks like it.
-        answers.append((scored, tops.where(off_spots(tops, scored, plain, bad))))
-    scores = np.concatenate([tops.scores for _, tops in answers])
-    numbers = np.repeat(np.arange(len(answers)), [len(tops) for _, tops in answers])
-    places = np.concatenate([np.arange(len(tops)) for _, tops in answers])
-    # The best of all are the examples themselves; a picture is none of them.
-    own = sum(spot.good for spot in spots)
-    best = np.argsort(-scores, kind="stable")[own:][:EXPANSION]
+    hits, scores = _best_hits(collections, plain, EXPANSION, spots, progress)
     background = unmarked @ query
-    if len(best) and len(background):
+    if len(hits) and len(background):
         # A thing may be rare: what is nearer to the background than to the best hit is none.
-        least = (scores[best[0]] + np.quantile(background, _BACKGROUND)) / 2
-        best = best[scores[best] >= least]
-    hits = [
-        scan.window_vectors(scored.mapped.cells, tops.rows[chosen], tops.cols[chosen])
-        for number, (scored, tops) in enumerate(answers)
-        if len(chosen := places[best[numbers[best] == number]])
-    ]
-    if not hits:
+        hits = hits[scores >= (scores[0] + np.quantile(background, _BACKGROUND)) / 2]
+    if not len(hits):
         return plain
     views = vectors.good.reshape(-1, vectors.good.shape[-1])
-    model = expand(views, np.concatenate(hits), unmarked, background)
+    model = expand(views, hits, unmarked, background)
     return replace(plain, model=model, good=len(vectors.good), bad=len(vectors.bad))
+
+
+def _best_hits(
+    collections: Sequence[Collection],
+    ranking: Ranking,
+    count: int,
+    spots: Sequence[Spot],
+    progress: OnProgress,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors (n, 64) and logits (n,) of the best hits that lie on no example, best first."""
+    most = count + len(spots)
+    maps = score_maps(collections, ranking, progress=progress, limit=most, whole_up_to=_WHOLE_UP_TO)
+    tops = []
+    for scored in maps:
+        found = tops_of(scored, ranking, most)
+        tops.append(found.where(off_spots(found, scored, ranking, spots)))
+    logits = np.concatenate([each.scores for each in tops])
+    best = np.argsort(-logits, kind="stable")[:count]
+    least = logits[best[-1]] if len(best) else np.inf
+    kept = [each.where(each.scores >= least) for each in tops]
+    vectors = np.concatenate(
+        [
+            scan.window_vectors(scored.mapped.cells, each.rows, each.cols)
+            for scored, each in zip(maps, kept, strict=True)
+        ]
+    )
+    logits = np.concatenate([each.scores for each in kept])
+    order = np.argsort(-logits, kind="stable")[:count]
+    return vectors[order], logits[order]

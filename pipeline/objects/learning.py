@@ -9,8 +9,7 @@ import numpy as np
 
 from pipeline.model.basis import COMPONENTS
 from pipeline.objects import scan
-from pipeline.objects.calibration import Calibration, calibrate
-from pipeline.objects.training import UNMARKED_WINDOWS, Examples
+from pipeline.objects.training import UNMARKED_WINDOWS
 
 if TYPE_CHECKING:
     from pipeline.objects.open_cells import MappedCells
@@ -38,8 +37,3 @@ def _drawn(mapped: MappedCells, count: int) -> np.ndarray:
         mapped.drawn.clear()
         mapped.drawn[count] = found
     return found
-
-
-def probabilities(examples: Examples, unmarked: np.ndarray) -> Calibration | None:
-    """The calibration of a model that these marks train, if they are enough."""
-    return calibrate(examples, unmarked)

@@ -17,7 +17,7 @@ from pipeline.model.basis import COMPONENTS
 
 #: Maximum number of windows that a second stage compares with.
 MOST_ANCHORS = 2_000
-#: Share of the first stage in the logit of both, whose logits spread more.
+#: Share of the first stage in the logit of both, of models that do not state it.
 FIRST = 0.25
 #: Largest number of a model that is read, so that no logit overflows.
 MOST_NUMBER = 1e6
@@ -34,12 +34,14 @@ class Kernel:
         coefficients: float32 (m,), the weight of the likeness to each.
         bias: Added to the sum.
         width: How fast likeness falls: exp(-width · (1 - cosine)).
+        first: Share of the first stage in the logit of both.
     """
 
     anchors: np.ndarray
     coefficients: np.ndarray
     bias: float
     width: float
+    first: float = FIRST
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,8 @@ class ObjectModel:
         known = self.first(vectors) if first is None else np.asarray(first, np.float32)
         if self.kernel is None:
             return known
-        return FIRST * known + (1 - FIRST) * self._second(vectors, self.kernel)
+        share = self.kernel.first
+        return share * known + (1 - share) * self._second(vectors, self.kernel)
 
     @staticmethod
     def _second(vectors: np.ndarray, kernel: Kernel) -> np.ndarray:
@@ -90,6 +93,7 @@ class ObjectModel:
                 "coefficients": _listed(self.kernel.coefficients),
                 "bias": self.kernel.bias,
                 "width": self.kernel.width,
+                "first": round(self.kernel.first, 6),
             }
         return values
 
@@ -126,7 +130,10 @@ def _kernel(values: Any) -> Kernel | None:
     width = _number(values, "width")
     if not 0 < width <= 1e3:
         raise _damaged("width")
-    return Kernel(anchors, coefficients, _number(values, "bias"), width)
+    first = _number(values, "first") if "first" in values else FIRST
+    if not 0 <= first <= 1:
+        raise _damaged("first")
+    return Kernel(anchors, coefficients, _number(values, "bias"), width, first)
 
 
 def _listed(values: np.ndarray) -> list[float]:

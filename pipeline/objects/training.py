@@ -6,6 +6,9 @@ again by a logistic regression on their likeness to each marked window (a radial
 that nobody marked stand in for the rest of the world.  Some of them may hold what is sought, so
 all together they weigh half of what the good examples weigh.
 
+Marks are few, so the best hits of a first model count as weak good examples of a second one, each
+by its likelihood (self-training: Yarowsky, ACL 1995; soft labels as in Nigam et al., 2000).
+
 After one click there are no marks to learn from.  `expand` then takes the best hits of the click
 for good examples, which finds more than the click alone (pseudo-relevance feedback, Buckley et al.,
 TREC-3, 1994).  Figures of these choices: docs/objects.md.
@@ -43,8 +46,15 @@ UNMARKED_WINDOWS, KERNEL_WINDOWS = 2_000, 1_000
 BACKGROUND = 0.7
 #: Hits of a click that `expand` takes for good examples.
 EXPANSION = 20
-#: Maximum number of marked windows that the second stage compares with.
-MAX_ANCHORS = 500
+#: Hits of a first model that count as weak good examples of the second: so many for each mark, at
+#: least and at most; and the weight of the surest, if a good example weighs 1.
+HITS_PER_MARK, FEWEST_HITS, MOST_HITS, LIKELY = 5, 200, 400, 0.5
+#: Maximum number of marked windows, and of hits, that the second stage compares with.
+MAX_ANCHORS, LIKELY_ANCHORS = 500, 100
+#: Least and largest share of the first stage in the logit of both: few marks teach the second less.
+_FIRST = (0.25, 0.5)
+#: Marks over their number is that share.
+_ALONE = 10
 #: Effective number of examples that the unmarked windows stand for.
 _PRIOR = 2_000
 _ITERATIONS = 300
@@ -99,21 +109,54 @@ def _views(vectors: np.ndarray, name: str) -> np.ndarray:
     return normalise(wide)
 
 
-def train(examples: Examples, unmarked: np.ndarray) -> ObjectModel:
+@dataclass(frozen=True, eq=False)
+class Likely:
+    """Hits that nobody marked and that count as good examples, each by its likelihood.
+
+    Attributes:
+        vectors: float32 (n, 64), unit vectors, the best first.
+        weights: float (n,), the weight of each; a good example weighs 1.
+    """
+
+    vectors: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, logits: np.ndarray) -> Likely:
+        """Those of some hits, best first, that are more like the good examples than anything else.
+
+        Args:
+            vectors: float32 (n, 64), unit vectors.
+            logits: float (n,), by the marks alone.
+        """
+        from scipy.special import expit
+
+        kept = logits > 0
+        return cls(vectors[kept], LIKELY * expit(logits[kept]))
+
+    @classmethod
+    def none(cls) -> Likely:
+        """No hits."""
+        return cls(np.empty((0, COMPONENTS), np.float32), np.empty(0))
+
+
+def train(examples: Examples, unmarked: np.ndarray, likely: Likely | None = None) -> ObjectModel:
     """The model that marks train.
 
     Args:
         examples: The marks.
         unmarked: float32 (n, 64), unit vectors of windows drawn at random; a few thousand.
+        likely: Hits that count as weak good examples.
 
     Raises:
         QueryError: If there is no good example.
     """
     examples.checked()
+    likely = Likely.none() if likely is None else likely
     unmarked = np.asarray(unmarked, np.float32)
-    first = _rows(examples, unmarked[:UNMARKED_WINDOWS])
+    first = _rows(examples, unmarked[:UNMARKED_WINDOWS], likely)
     weights, bias = _fit(first.vectors, first, STRENGTH)
-    return ObjectModel(weights, bias, _second_stage(examples, unmarked[:KERNEL_WINDOWS]))
+    return ObjectModel(weights, bias, _second_stage(examples, unmarked[:KERNEL_WINDOWS], likely))
 
 
 def expand(
@@ -148,12 +191,13 @@ class _Rows:
     weights: np.ndarray
 
 
-def _rows(examples: Examples, unmarked: np.ndarray) -> _Rows:
+def _rows(examples: Examples, unmarked: np.ndarray, likely: Likely) -> _Rows:
     good = examples.good.reshape(-1, COMPONENTS)
     bad = examples.bad.reshape(-1, COMPONENTS)
+    weights = np.r_[np.full(len(good), len(examples.good) / len(good)), likely.weights]
     return _weighted(
-        np.concatenate([good, bad, unmarked]),
-        np.full(len(good), 1 / len(good)),
+        np.concatenate([good, likely.vectors, bad, unmarked]),
+        weights / weights.sum(),
         len(unmarked),
         len(bad),
         len(examples.good) + len(examples.bad) + _PRIOR,
@@ -171,19 +215,23 @@ def _fit(features: np.ndarray, rows: _Rows, strength: float) -> tuple[np.ndarray
     return found[:-1].astype(np.float32), float(found[-1])
 
 
-def _second_stage(examples: Examples, unmarked: np.ndarray) -> Kernel | None:
+def _second_stage(examples: Examples, unmarked: np.ndarray, likely: Likely) -> Kernel | None:
     """The kernel of a model; None without bad examples, from which alone it would learn."""
     if not len(examples.bad):
         return None
-    anchors = _spread(np.concatenate([examples.good[:, 0], examples.bad[:, 0]]), MAX_ANCHORS)
+    marked = np.concatenate([examples.good[:, 0], examples.bad[:, 0]])
+    share = float(np.clip(_ALONE / len(marked), *_FIRST))
+    anchors = _spread(marked, MAX_ANCHORS)
+    anchors = np.concatenate([anchors, likely.vectors[:LIKELY_ANCHORS]])
     between = likeness(anchors, anchors, WIDTH).astype(np.float64)
     values, axes = np.linalg.eigh(between + _RIDGE * np.eye(len(anchors)))
     # Features whose products are the kernel (Nyström): a penalty on their weights is the kernel's.
     to_features = axes / np.sqrt(values)
-    rows = _rows(examples, unmarked)
+    rows = _rows(examples, unmarked, likely)
     features = likeness(rows.vectors, anchors, WIDTH) @ to_features
     weights, bias = _fit(features, rows, KERNEL_STRENGTH)
-    return Kernel(anchors, (to_features @ weights).astype(np.float32), bias, WIDTH)
+    coefficients = (to_features @ weights).astype(np.float32)
+    return Kernel(anchors, coefficients, bias, WIDTH, share)
 
 
 def _spread(vectors: np.ndarray, most: int) -> np.ndarray:

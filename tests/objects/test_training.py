@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from pipeline.errors import DamagedError, QueryError
 from pipeline.objects.asking import is_free, to_judge
 from pipeline.objects.calibration import calibrate
 from pipeline.objects.model import ObjectModel
-from pipeline.objects.training import Examples, expand, train
+from pipeline.objects.training import Examples, Likely, expand, train
 from pipeline.vectors import normalise
 
 RNG = np.random.default_rng(5)
@@ -53,6 +54,32 @@ def test_turned_views_of_an_example_count_as_one() -> None:
         Examples.of(np.stack([GOOD, GOOD], axis=1), np.stack([BAD, BAD], axis=1)), UNMARKED
     )
     assert np.allclose(once.logits(UNSEEN), twice.logits(UNSEEN), atol=0.05)
+
+
+def test_likely_hits_make_up_for_few_marks_and_unlikely_ones_do_not_count() -> None:
+    few = Examples.of(windows_like(THING, 3, seed=9, noise=0.13), BAD[:3])
+    plain = train(few, UNMARKED)
+    hits = np.concatenate([windows_like(THING, 60, seed=10), UNMARKED[:60]])
+    likely = Likely.of(hits, plain.logits(hits))
+    assert len(likely.vectors) > 10
+    assert (likely.vectors @ THING).min() > (UNMARKED @ THING).max()
+
+    def worst(model: ObjectModel) -> float:
+        scores, others = model.logits(UNSEEN), model.logits(DECOYS)
+        return float((scores.min() - others.max()) / scores.std())
+
+    assert worst(train(few, UNMARKED, likely)) > worst(plain)
+
+
+def test_a_model_of_an_earlier_version_ranks_as_it_did() -> None:
+    model = train(Examples.of(GOOD[:6], BAD[:6]), UNMARKED)
+    values = model.to_dict()
+    values["kernel"].pop("first")
+    assert model.kernel is not None
+    earlier = replace(model, kernel=replace(model.kernel, first=0.25))
+    np.testing.assert_allclose(
+        ObjectModel.from_dict(values).logits(UNSEEN), earlier.logits(UNSEEN), atol=1e-4
+    )
 
 
 def test_without_a_good_example_training_says_what_to_do() -> None:
