@@ -44,7 +44,7 @@ from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.objects import ask as questions
 from pipeline.objects import asking, examples, find, training
 from pipeline.objects.find import Learned, learn
-from pipeline.objects.places import Example
+from pipeline.objects.places import Example, Spot
 from pipeline.objects.results import ObjectResult, rank
 from pipeline.settings import settings
 from pipeline.sources import forest
@@ -184,9 +184,9 @@ def best_only(
     return np.flatnonzero(free)[:count]
 
 
-def upright(spot: Any, scale: float) -> np.ndarray:
+def upright(collection: Collection, spot: Spot) -> np.ndarray:
     """An example as it lies, not turned."""
-    return _turned(spot, scale)[:1]
+    return _turned(collection, spot)[:1]
 
 
 _turned = examples._turned
@@ -197,6 +197,7 @@ ABLATIONS: dict[str, list[tuple[Any, str, Any]]] = {
     "the click not turned": [(examples, "_turned", upright)],
     "the click's best hits not taken for examples": [(find, "EXPANSION", 0)],
     "marks train from the first ten on": [(find, "FEWEST_MARKS", 2)],
+    "without self-training": [(find, "FEWEST_HITS", 0), (find, "HITS_PER_MARK", 0)],
     "without the second stage": [(training, "_second_stage", lambda *_: None)],
     "asks for the best alone": [(questions, "to_judge", best_only)],
     "asks for the doubtful anywhere": [

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +40,6 @@ from pipeline.objects.find import learn, trained
 from pipeline.objects.learning import unmarked_windows
 from pipeline.objects.open_cells import missing, scales_of
 from pipeline.objects.score_maps import opened
-from pipeline.objects.training import Examples
 from pipeline.progress import OnProgress, silent
 from pipeline.search.filters import Filters
 
@@ -264,10 +264,7 @@ def train_detector(
         raise missing(collection, collection.manifest.title)
     unmarked = unmarked_windows([each.mapped for each in maps])
     if before is not None:
-        vectors = Examples(
-            np.concatenate([before.examples.good, vectors.good]),
-            np.concatenate([before.examples.bad, vectors.bad]),
-        )
+        vectors = before.examples.joined(vectors)
         if len(vectors.good) + len(vectors.bad) > MOST_TRAINED:
             raise QueryError(
                 f"A detector learns from at most {MOST_TRAINED:,} marks",
@@ -280,7 +277,7 @@ def train_detector(
         title=title,
         ranking=ranking,
         cells=identity_of(collection.manifest.model.weights_sha256),
-        origin=_origin(collection, found.spots),
+        origin=_origin(collection, found.spots, before),
         examples=vectors,
         background=mean_window(unmarked),
         marks=(*(before.marks if before else ()), *map(_mark, found.spots)),
@@ -331,13 +328,22 @@ def warnings_for(detector: Detector, collection: Collection) -> tuple[str, ...]:
         return tuple(text for text in (error.what, error.remedy) if text)
 
 
-def _origin(collection: Collection, spots: Sequence[Spot]) -> TrainedOn:
+def _origin(collection: Collection, spots: Sequence[Spot], before: Detector | None) -> TrainedOn:
+    """Where marks lie, and those of the detector that they train further."""
     scenes = {spot.scene.id: spot.scene for spot in spots} or collection.scenes
     gsd = float(np.median([scene.gsd for scene in scenes.values()]))
     days = {scene.datetime[:10] for scene in scenes.values() if scene.datetime}
     sensors = {scene.source for scene in scenes.values()}
-    title = collection.manifest.title[:500]
-    return TrainedOn(title, gsd, tuple(sorted(sensors)), tuple(sorted(days)[:50]))
+    title = collection.manifest.title
+    if before is not None:
+        earlier = before.origin
+        days |= set(earlier.dates)
+        sensors |= set(earlier.sensors)
+        if title in earlier.collection.split(", "):
+            title, gsd = earlier.collection, earlier.gsd
+        else:
+            title, gsd = f"{earlier.collection}, {title}", math.sqrt(gsd * earlier.gsd)
+    return TrainedOn(title[:500], gsd, tuple(sorted(sensors)), tuple(sorted(days)[:50]))
 
 
 def _mark(spot: Spot) -> dict[str, object]:

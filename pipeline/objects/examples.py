@@ -19,17 +19,21 @@ from pipeline.geo import antimeridian
 from pipeline.model import loader
 from pipeline.model.basis import COMPONENTS, basis
 from pipeline.model.cells import SCALES, identity_of
-from pipeline.objects.open_cells import best_scale, scales_of
+from pipeline.objects import scan
+from pipeline.objects.open_cells import best_scale, open_cells, scales_of
 from pipeline.objects.places import Example, Spot, spot_of
-from pipeline.objects.query import framed, turned_vectors, vectors_of
+from pipeline.objects.query import framed, no_data, turned_vectors, vectors_of
 from pipeline.objects.training import Examples
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
 
-#: Maximum number of examples of one search.  Each takes four passes of the network.
+#: Maximum number of examples of one search.
 MOST_EXAMPLES = 1_000
+#: Examples up to which each passes the network, turned four ways; of more, which show the thing
+#: from all sides, the cells of their scenes are taken.
+MOST_TURNED = 300
 #: Examples from which on progress is worth a word.
 _MANY = 32
 #: Marked windows whose vectors are kept: the same marks come again with each one added.
@@ -82,13 +86,14 @@ def see(
     by_name = {collection.name: collection for collection in (*origins, *collections)}
     placed = [(_collection_of(example, collections[0], by_name), example) for example in examples]
     chosen = _chosen(placed)
+    view = _turned if len(chosen) <= MOST_TURNED else _upright
     spots, views, refusals = [], [], []
     for number, (collection, example) in enumerate(chosen):
         if len(chosen) > _MANY:
             progress(Progress("Reading examples", number, len(chosen), "examples"))
         try:
             spot = spot_of(collection, example, size_m)
-            views.append(_turned(spot, _scale(collection, spot)))
+            views.append(view(collection, spot))
             spots.append(spot)
         except (NotFoundError, QueryError) as error:
             refusals.append(error)
@@ -191,14 +196,28 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
-def _scale(collection: Collection, spot: Spot) -> float:
-    """The scale at which an example is seen: one that its scene has cells of, if it has any."""
-    return best_scale(scales_of(collection, spot.scene) or list(SCALES), spot.size)
+def _turned(collection: Collection, spot: Spot) -> np.ndarray:
+    """float32 (4, 64): an example, turned four ways."""
+    # At a scale that its scene has cells of, if it has any.
+    scale = best_scale(scales_of(collection, spot.scene) or list(SCALES), spot.size)
+    return _passed(spot, scale)
 
 
 @lru_cache(maxsize=_KEPT)
-def _turned(spot: Spot, scale: float) -> np.ndarray:
+def _passed(spot: Spot, scale: float) -> np.ndarray:
     return turned_vectors([spot], scale, loader.cells(), basis().steps)[0]
+
+
+def _upright(collection: Collection, spot: Spot) -> np.ndarray:
+    """float32 (1, 64): an example as the cells of its scene have it."""
+    available = scales_of(collection, spot.scene)
+    if not available:
+        return _turned(collection, spot)[:1]
+    mapped = open_cells(collection, spot.scene, best_scale(available, spot.size))
+    row, col = (np.array([place]) for place in mapped.window_at(spot.col, spot.row))
+    if not mapped.inverse[row[0], col[0]]:
+        raise no_data(spot.scene)
+    return scan.window_vectors(mapped.cells, row, col)
 
 
 def _examples(
@@ -208,8 +227,11 @@ def _examples(
     bad = [each for spot, each in zip(spots, views, strict=True) if not spot.good]
     if picture is not None:
         good.append(vectors_of(framed(picture)[None], loader.cells(), basis().steps)[0])
-    none = np.zeros((0, 4, COMPONENTS), np.float32)
-    return Examples(np.stack(good) if good else none, np.stack(bad) if bad else none)
+    shown = 1 if any(len(each) == 1 for each in (*good, *bad)) else 4
+    none = np.zeros((0, shown, COMPONENTS), np.float32)
+    return Examples(
+        *(np.stack([each[:shown] for each in kind]) if kind else none for kind in (good, bad))
+    )
 
 
 def _unusable(refusals: Sequence[LookalikeError]) -> LookalikeError:

@@ -144,7 +144,8 @@ def learn(
     )
     spots, vectors = seen.spots, seen.vectors
     if picture is not None and size_m is None:
-        size_m = BEST_WIDTH * min(scene.gsd for scene in collections[0].scenes.values())
+        finest = min((scene.gsd for scene in collections[0].scenes.values()), default=1.0)
+        size_m = BEST_WIDTH * finest
     sizes = [spot.size_m for spot in spots if spot.good] or [size_m or 0.0]
     size = float(np.median(sizes))
     maps = opened(collections, size)

@@ -140,7 +140,18 @@ def forget_removed() -> None:
 
 
 def missing(collection: Collection, where: str) -> NotFoundError:
-    """The error about a collection or a scene without object cells."""
+    """The error about a collection or a scene without object cells that can be searched."""
+    if any(
+        cell_files.files_of(collection.path, scene_id, scale)
+        for scene_id in collection.scenes
+        for scale in SCALES
+    ):
+        return NotFoundError(
+            "The object cells are of another version of Lookalike or of other weights",
+            where=where,
+            remedy=f"Make them again on the Collections page, or with `python -m pipeline build "
+            f"{collection.name}`; chips are not embedded again",
+        )
     return NotFoundError(
         "There are no object cells yet, which object search needs",
         where=where,

@@ -99,9 +99,13 @@ def of_box(box: tuple[float, float, float, float], *, good: bool = True) -> Exam
 
 
 def of_geometry(geometry: BaseGeometry, *, good: bool = True) -> Example:
-    """The example of a point or a polygon in EPSG:4326: a polygon's bounding box."""
-    if geometry.geom_type == "Point":
-        return Example(geometry.x, geometry.y, good=good)
+    """The example of a point or a polygon in EPSG:4326: a polygon's bounding box.
+
+    A polygon without width or height counts as a point.
+    """
+    west, south, east, north = geometry.bounds
+    if west == east or south == north:
+        return Example((west + east) / 2, (south + north) / 2, good=good)
     return of_box(geometry.bounds, good=good)
 
 

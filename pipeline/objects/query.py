@@ -104,12 +104,17 @@ def picture_of(spot: Spot, scale: float) -> np.ndarray:
     pixels, valid = _surroundings(spot.scene, left, top, side)
     edge = (side - round(WINDOW * CELL_PIXELS / scale)) // 2
     if valid[edge:-edge, edge:-edge].mean() < 1 - MOST_EMPTY:
-        raise QueryError(
-            "The scene has no data where the example is",
-            where=spot.scene.title,
-            remedy="Choose a place on the imagery",
-        )
+        raise no_data(spot.scene)
     return rescale(fill_missing(pixels, valid), scale)
+
+
+def no_data(scene: Scene) -> QueryError:
+    """The error about an example on nodata."""
+    return QueryError(
+        "The scene has no data where the example is",
+        where=scene.title,
+        remedy="Choose a place on the imagery",
+    )
 
 
 def _surroundings(scene: Scene, left: int, top: int, side: int) -> tuple[np.ndarray, np.ndarray]:

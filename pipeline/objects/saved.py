@@ -111,7 +111,7 @@ class ObjectSearches:
             StorageError: If it cannot be written.
         """
         objects = outcome.result.objects
-        if len(objects) > MOST_KEPT:
+        if sum(not each.mark for each in objects) > MOST_KEPT:
             raise QueryError(
                 f"A saved search keeps at most {MOST_KEPT:,} objects",
                 where=f"{len(objects):,}",

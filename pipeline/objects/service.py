@@ -82,6 +82,7 @@ def find_objects(
     if detector is None and recipe.detector:
         detector = Detectors(open_collections.library.home).open(recipe.detector)
     if detector is not None:
+        _refuse_picture(recipe, picture)
         return _apply(collections, recipe, detector, every, origins, progress)
     if picture is None and recipe.picture:
         picture = uploads.pixels(collections[0], recipe.picture)
@@ -222,6 +223,8 @@ def ask_objects(
     if detector is None and recipe.detector:
         detector = Detectors(open_collections.library.home).open(recipe.detector)
     filters = recipe.filters()
+    if detector is not None:
+        _refuse_picture(recipe, picture)
     if detector is None:
         if picture is None and recipe.picture:
             picture = uploads.pixels(collections[0], recipe.picture)
@@ -252,6 +255,14 @@ def ask_objects(
     result = replace(result, notes=(*notes, *result.notes))
     model = identity_of(collections[0].manifest.model.weights_sha256)
     return ObjectOutcome(collections, recipe, result, model, recipe.label)
+
+
+def _refuse_picture(recipe: ObjectRecipe, picture: np.ndarray | None) -> None:
+    if picture is not None or recipe.picture:
+        raise QueryError(
+            "A detector is applied as it is, without a picture",
+            remedy="Search with the picture alone, or mark objects to train the detector further",
+        )
 
 
 def origins_of(

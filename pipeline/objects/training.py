@@ -84,6 +84,16 @@ class Examples:
             bad = np.zeros((0, 1, COMPONENTS), np.float32)
         return cls(_views(good, "good"), _views(bad, "bad")).checked()
 
+    def joined(self, other: Examples) -> Examples:
+        """These and others, in as many views as all have."""
+        views = min(
+            each.shape[1] for each in (self.good, self.bad, other.good, other.bad) if len(each)
+        )
+        return Examples(
+            np.concatenate([self.good[:, :views], other.good[:, :views]]),
+            np.concatenate([self.bad[:, :views], other.bad[:, :views]]),
+        )
+
     def checked(self) -> Examples:
         """Itself.
 

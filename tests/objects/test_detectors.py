@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.collection.collection import Collection
@@ -106,6 +107,22 @@ def test_detector_is_trained_further_elsewhere(home: Path, detector: Detector) -
     topped = train_detector(depot, more, detector.title, before=detector).detector
     assert (topped.ranking.good, topped.ranking.bad) == (13, 12)
     assert len(topped.marks) == 25
+    assert topped.origin.collection == f"{detector.origin.collection}, {depot.manifest.title}"
+    again = train_detector(depot, more, detector.title, before=topped).detector
+    assert again.origin == topped.origin
+
+
+def test_picture_beside_a_detector_is_refused(home: Path, detector: Detector) -> None:
+    name = Detectors(home).keep(detector)
+    opened = OpenCollections(Library(home))
+    picture = np.zeros((64, 64, 3), np.uint8)
+    for search in (
+        lambda: find_objects(opened, ["depot"], ObjectRecipe(detector=name), picture=picture),
+        lambda: ask_objects(opened, ["depot"], ObjectRecipe(detector=name), 4, picture=picture),
+    ):
+        with pytest.raises(QueryError, match="without a picture"):
+            search()
+    Detectors(home).remove(name)
 
 
 def test_detector_asks_and_learns_from_what_is_wrong_alone(home: Path, detector: Detector) -> None:

@@ -16,7 +16,9 @@ from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, ModelMismatchError, NotFoundError, QueryError
 from pipeline.imagery.ingest import SceneInput
-from pipeline.objects.examples import MOST_EXAMPLES, see
+from pipeline.model.cells import identity_of
+from pipeline.objects import open_cells
+from pipeline.objects.examples import MOST_EXAMPLES, MOST_TURNED, see
 from pipeline.objects.find import find
 from pipeline.objects.places import Example
 from pipeline.objects.recipe import ObjectRecipe
@@ -63,6 +65,27 @@ def test_very_many_labels_are_thinned_evenly(yard: Collection) -> None:
     first = sum(spot.col < 300 for spot in seen.spots if spot.good)
     assert 340 < first < 360
     assert seen.notes == ("Of 91,700 examples 1,000 are used, spread evenly over all",)
+
+
+def test_very_many_labels_are_read_from_the_cells_and_find_the_same(yard: Collection) -> None:
+    few = [*(example(yard, place) for place in PLACES[:8]), example(yard, (270, 280), False)]
+    many = see([yard], few * (MOST_TURNED // len(few) + 1))
+    turned = see([yard], few)
+    assert many.vectors.good.shape[1:] == (1, 64)
+    alike = np.einsum("nd,nd->n", many.vectors.good[:8, 0], turned.vectors.good[:, 0])
+    assert alike.min() > 0.9
+    found = find([yard], few * (MOST_TURNED // len(few) + 1), k=8)
+    assert sum(each.mark == "good" for each in found.objects) == 8
+
+
+def test_cells_of_another_basis_are_told_apart_from_none(
+    yard: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(identity_of(yard.manifest.model.weights_sha256), basis="another")
+    monkeypatch.setattr(open_cells, "identity_of", lambda _: other)
+    with pytest.raises(NotFoundError, match="another version") as told:
+        find([yard], [example(yard, PLACES[0])])
+    assert "Make them again" in told.value.remedy
 
 
 def test_example_where_the_scene_has_no_data_is_told(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import geopandas
 import pytest
-from shapely.geometry import Point, box
+from shapely.geometry import LineString, Point, box
 
 from pipeline.errors import InputError
 from pipeline.objects import labels
@@ -56,6 +56,15 @@ def test_all_are_good_without_the_attribute(tmp_path: Path, frame: geopandas.Geo
     path = tmp_path / "plain.geojson"
     frame.drop(columns="label").to_file(path)
     assert all(example.good for example in read_labels(path))
+
+
+def test_polygon_without_area_counts_as_a_point(tmp_path: Path) -> None:
+    shapes = [box(7, 47, 7.001, 47.001), LineString([(7.5, 47), (7.5, 47.1)])]
+    path = tmp_path / "thin.geojson"
+    geopandas.GeoDataFrame(geometry=shapes, crs=4326).to_file(path)
+    whole, thin = read_labels(path)
+    assert whole.width_m
+    assert (thin.lon, thin.lat, thin.width_m) == (7.5, 47.05, None)
 
 
 def test_bad_labels_are_told(tmp_path: Path, frame: geopandas.GeoDataFrame) -> None:
