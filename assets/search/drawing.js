@@ -18,12 +18,14 @@ export function createDrawing(map, { store, actions, root }) {
   map.getContainer().parentElement.append(how);
 
   async function begin(kind) {
-    if (tool || store.state.drawing === 'keys') return stop();
+    if (tool || store.state.drawing) return stop();
     // On a phone the filters take the place in which one would draw.
     if (NARROW.matches) store.set({ panel: false });
+    // A click while the tools are loading is not one that searches.
+    store.set({ drawing: 'loading', cursor: null, hovered: -1 });
     try {
       const L = await loadDraw();
-      if (stopped) return undefined;
+      if (stopped || store.state.drawing !== 'loading') return undefined;
       takeTouches(L, map);
       const options = { shapeOptions: DRAWN, showArea: false, metric: true };
       tool = new L.Draw[KINDS[kind]](map, options);
@@ -31,10 +33,10 @@ export function createDrawing(map, { store, actions, root }) {
       map.getContainer().classList.add('lk-drawing');
       how.textContent = DRAWING_HINTS[KINDS[kind]];
       how.hidden = !TOUCH;
-      return store.set({ drawing: kind, cursor: null, hovered: -1 });
+      return store.set({ drawing: kind });
     } catch (error) {
       const remedy = error.message;
-      return store.set({ problem: { title: 'The drawing tools failed to load', remedy } });
+      return store.set({ drawing: '', problem: { title: 'The drawing tools failed to load', remedy } });
     }
   }
 
@@ -52,10 +54,8 @@ export function createDrawing(map, { store, actions, root }) {
   }
 
   function stop() {
-    if (store.state.drawing === 'keys') {
-      keyBox.stop();
-      return store.set({ drawing: '' });
-    }
+    if (store.state.drawing === 'keys') keyBox.stop();
+    if (['keys', 'loading'].includes(store.state.drawing)) return store.set({ drawing: '' });
     tool?.disable();
     tool = null;
     map.getContainer().classList.remove('lk-drawing');

@@ -445,6 +445,14 @@ def test_polygon_is_an_example_and_shift_adds_a_box(app: App, home: Path, visit:
     page = opened(app, visit, size=DESKTOP)
     x, y = PONDS[13]
     corners = [(x - 44, y - 44), (x + 44, y - 44), (x + 44, y + 44), (x - 44, y + 44)]
+    page.locator(".lk-map").hover()
+    page.evaluate("() => document.activeElement?.blur()")
+    page.keyboard.press("p")
+    click_map(page, *lonlat(home, corners[0]))  # while the tools are loading, or the first corner
+    until(page, "s.drawing === 'outline'")
+    page.keyboard.press("Escape")
+    until(page, "!s.drawing")
+    assert not state(page, "examples")
     page.get_by_role("button", name="Draw a polygon around an object").click()
     until(page, "s.drawing === 'outline'")
     for corner in (*corners, corners[0]):

@@ -111,15 +111,17 @@ export function createObjectActions({ store, service, data }) {
 
   async function askMore() {
     const n = 10;
+    const number = state.requestNumber;
+    const current = () => state.requestNumber === number; // nothing else is looked for meanwhile
     set({ busy: 'Choosing what to judge', exhausted: false });
     try {
       await queue.flushed();
       const { objects } = await service.ask(recipe(), n);
-      set({ asked: objects, exhausted: !objects.length });
+      if (current()) set({ asked: objects, exhausted: !objects.length });
     } catch (problem) {
-      set({ problem, judging: false });
+      if (current()) set({ problem, judging: false });
     } finally {
-      set({ busy: '' });
+      if (current()) set({ busy: '' });
     }
   }
 

@@ -14,9 +14,12 @@ export function detectorMenu({ store, actions, service }) {
   let asking = null; // { name, what: rename | remove }
   const ask = (name, what) => {
     asking = name && { name, what };
+    list.querySelector('form')?.remove();
     draw(store.state);
   };
   const draw = ({ detectors, detector, card, removed }) => {
+    // What is being typed stays, whatever is answered meanwhile.
+    if (asking && list.querySelector('form') && detectors.some(({ name }) => name === asking.name)) return;
     const rows = detectors.map((each) => {
       const done = () => ask(null);
       if (asking?.name === each.name) {

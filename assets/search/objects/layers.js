@@ -92,16 +92,17 @@ export function drawExamples(L, map, { store }) {
 export function drawSelected(L, map, context) {
   const { store } = context;
   const group = L.layerGroup().addTo(map);
-  return store.watch(['selected', 'hovered', 'shown', 'outlines'], ({ selected, hovered, shown, outlines }) => {
+  const watched = ['selected', 'hovered', 'shown', 'outlines', 'asked', 'judging'];
+  return store.watch(watched, ({ selected, hovered, shown, outlines, asked, judging }) => {
     group.clearLayers();
-    for (const [index, weight] of [[hovered, 3], [selected, 5]]) {
-      const found = shown[index];
+    const judged = judging ? asked[0] : null; // what the tray asks about
+    for (const [found, weight] of [[shown[hovered], 3], [judged ?? shown[selected], 5]]) {
       if (!found) continue;
       L.polygon(path(ringOf(found, outlines)), {
         pane: 'lk-selected', color: '#fff', weight, fill: false, interactive: false,
       }).addTo(group);
     }
-    if (shown[selected]) context.map?.reveal(shown[selected]);
+    if (!judged && shown[selected]) context.map?.reveal(shown[selected]);
   });
 }
 
