@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 #: Inverse strength of the penalty on the first stage's weights, after marks and after one click.
-STRENGTH, CLICK_STRENGTH = 0.3, 0.1
+STRENGTH, CLICK_STRENGTH = 0.3, 0.5
 #: The same of the second stage.
 KERNEL_STRENGTH = 0.2
 #: How fast likeness falls with distance: exp(-width · (1 - cosine)).
@@ -43,7 +43,7 @@ BAD, UNMARKED = 0.5, 0.5
 #: Unmarked windows of the first and the second stage.
 UNMARKED_WINDOWS, KERNEL_WINDOWS = 2_000, 1_000
 #: Share of the unmarked windows that count as background after one click: the worst.
-BACKGROUND = 0.7
+BACKGROUND = 0.95
 #: Hits of a click that `expand` takes for good examples.
 EXPANSION = 20
 #: Hits of a first model that count as weak good examples of the second: so many for each mark, at
