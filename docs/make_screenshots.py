@@ -83,9 +83,9 @@ def shots(search: dict[str, Any]) -> dict[str, tuple[str, Callable[[Page], None]
     return {
         "home": ("/", seen(".lk-collection img")),
         "area": ("/area", seen(".lk-area[data-state=live]")),
-        "objects": (f"{objects}&at={TREE}&min=0.8", objects_found),
-        "objects-scores": (f"{objects}&at={TREE}&min=0.8", scores_shown),
-        "objects-judge": (f"{objects}&at={TREE}&min=0.8", judging),
+        "objects": (f"{objects}&at={TREE}&min=0.9", objects_found),
+        "objects-scores": (f"{objects}&at={TREE}&min=0.9", scores_shown),
+        "objects-judge": (f"{objects}&at={TREE}&min=0.9", judging),
         "search": (f"{chip}&k=12", searched),
         "search-heatmap": (f"{chip}&k=12&heat=1&inside=1&filters=1", searched_inside),
         "search-sites": (f"{chip}&k=100&sites=1&min=0.74", searched),
