@@ -303,12 +303,12 @@ OBJECT_QUERIES = (
         "dead-tree",
         "A standing dead tree",
         "Works very well.",
-        "The tree clicked is a nine-metre starburst of bare branches; it is its own second hit. The "
-        "first fourteen are all standing dead or dying trees, in the sun, in the shade and half "
-        "behind others, down to small ones that are hard to see on the map at all. Then the scores "
-        "drop from 0.94 to 0.87, and branches and trunks on the ground come between the last ones "
-        "(15, 16, 18). Bare branches are a texture of their own, whatever their size and shadow. A "
-        "minimum score of 0.9 lists just the trees.",
+        "The tree clicked is a nine-metre starburst of bare branches; it is its own second hit. "
+        "The first fourteen are all standing dead or dying trees, in the sun, in the shade and "
+        "half behind others, down to small ones that are hard to see on the map at all. Then the "
+        "scores drop from 0.94 to 0.87, and branches and trunks on the ground come between the "
+        "last ones (15, 16, 18). Bare branches are a texture of their own, whatever their size and "
+        "shadow. A minimum score of 0.9 lists just the trees.",
         (-110.643431, 44.963398),
         9.0,
     ),
@@ -340,9 +340,9 @@ OBJECT_QUERIES = (
         "A quarter of it fails.",
         "The crown of a living tree, drawn out by the way in which such pictures are put together. "
         "Fifteen of the twenty hits are crowns, those with the same smear and others; five (3, 8, "
-        "9, 18, 20) are meadow, at the same scores. At this size the window holds leaves and little that "
-        "bounds them, and leaves are texture as grass is. Marks are the way on: judge the "
-        "meadow as bad.",
+        "9, 18, 20) are meadow, at the same scores. At this size the window holds leaves and "
+        "little that bounds them, and leaves are texture as grass is. Marks are the way on: judge "
+        "the meadow as bad.",
         (-110.644151, 44.963371),
         5.0,
     ),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 #: Two objects are one if their centres are nearer than this share of their size, along both axes.
 APART = 0.5
-#: Windows of a scene that the second stage of a model ranks again.
+#: Windows of a scene that the second stage of a model ranks again; ten times the number wanted is
+#: enough.
 SECOND_STAGE = 4_000
 
 
@@ -47,7 +48,7 @@ def tops_of(
 ) -> Peaks:
     """The best maxima of a scene's map, ranked by both stages of the model."""
     radius = radius_of(ranking, scored.mapped)
-    most = max(limit, SECOND_STAGE) if ranking.model.kernel else limit
+    most = max(limit, min(SECOND_STAGE, 10 * limit)) if ranking.model.kernel else limit
     tops = _first_tops(scored, radius, most, eligible)
     if not ranking.model.kernel or not len(tops):
         return tops

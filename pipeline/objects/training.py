@@ -234,7 +234,8 @@ def _second_stage(examples: Examples, unmarked: np.ndarray, likely: Likely) -> K
     anchors = _spread(marked, MAX_ANCHORS)
     anchors = np.concatenate([anchors, likely.vectors[:LIKELY_ANCHORS]])
     between = likeness(anchors, anchors, WIDTH).astype(np.float64)
-    values, axes = np.linalg.eigh(between + _RIDGE * np.eye(len(anchors)))
+    with _blas().limit(limits=1):
+        values, axes = np.linalg.eigh(between + _RIDGE * np.eye(len(anchors)))
     # Features whose products are the kernel (Nyström): a penalty on their weights is the kernel's.
     to_features = axes / np.sqrt(values)
     rows = _rows(examples, unmarked, likely)
@@ -283,7 +284,8 @@ def logistic(
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The threads of OpenBLAS, once scipy has loaded its own."""
+    """The threads of OpenBLAS, of numpy and of scipy, which brings its own."""
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
