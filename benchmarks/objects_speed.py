@@ -139,6 +139,7 @@ def scenes_on_disk(folder: Path, count: int, codes: Sequence[np.ndarray]) -> lis
                 piece(codes, rng)[: place.height, : place.width].tofile(path)
                 shape = (place.height, place.width, COMPONENTS)
                 blocks.append(Block(place, np.memmap(path, np.int8, "r", 0, shape)))
+        # The blocks stand in for those of files, whose window and codes a scan reads.
         cells = SceneCells(str(number), 1.0, HEIGHT, WIDTH, tuple(blocks))  # type: ignore[arg-type]
         scenes.append(Scene(cells))
         print(f"{len(scenes)} of {count} scenes", file=sys.stderr)
