@@ -13,6 +13,7 @@ const NARROW = matchMedia('(max-width: 760px)');
 export function createDrawing(map, { store, actions, root }) {
   const keyBox = createKeyboardBox(map, root.querySelector('.lk-map-pane'));
   let tool = null;
+  let turn = 0; // of drawings that were begun or stopped
   let stopped = false;
   const how = h('output', { class: 'lk-pill', hidden: true });
   map.getContainer().parentElement.append(how);
@@ -23,9 +24,10 @@ export function createDrawing(map, { store, actions, root }) {
     if (NARROW.matches) store.set({ panel: false });
     // A click while the tools are loading is not one that searches.
     store.set({ drawing: 'loading', cursor: null, hovered: -1 });
+    const mine = (turn += 1);
     try {
       const L = await loadDraw();
-      if (stopped || store.state.drawing !== 'loading') return undefined;
+      if (stopped || turn !== mine) return undefined;
       takeTouches(L, map);
       const options = { shapeOptions: DRAWN, showArea: false, metric: true };
       tool = new L.Draw[KINDS[kind]](map, options);
@@ -35,6 +37,7 @@ export function createDrawing(map, { store, actions, root }) {
       how.hidden = !TOUCH;
       return store.set({ drawing: kind });
     } catch (error) {
+      if (turn !== mine) return undefined;
       const remedy = error.message;
       return store.set({ drawing: '', problem: { title: 'The drawing tools failed to load', remedy } });
     }
@@ -54,6 +57,7 @@ export function createDrawing(map, { store, actions, root }) {
   }
 
   function stop() {
+    turn += 1;
     if (store.state.drawing === 'keys') keyBox.stop();
     if (['keys', 'loading'].includes(store.state.drawing)) return store.set({ drawing: '' });
     tool?.disable();

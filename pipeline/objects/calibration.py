@@ -43,20 +43,20 @@ class Calibration:
 
 
 def calibrate(
-    examples: Examples, unmarked: np.ndarray, likely: Likely | None = None
+    examples: Examples, unmarked: np.ndarray, hits: np.ndarray | None = None
 ) -> Calibration | None:
     """The calibration of the model that these marks train; None if there are too few.
 
     Args:
         examples: The marks.
         unmarked: float32 (n, 64), unit vectors of windows drawn at random.
-        likely: Hits from which the model learns as well.
+        hits: float32 (m, 64), unit vectors of the hits from which the model learns as well.
     """
     good, bad = len(examples.good), len(examples.bad)
     if min(good, bad) < FEWEST:
         return None
     labels = np.r_[np.ones(good), np.zeros(bad)]
-    logits = cross_validated(examples, unmarked, likely)
+    logits = cross_validated(examples, unmarked, hits)
     targets = np.where(labels == 1, (good + 1) / (good + 2), 1 / (bad + 2))
     slope, offset = logistic(logits[:, None], targets, np.ones(len(labels)), 1e-3)
     if slope <= 0:  # the marks contradict each other
@@ -66,14 +66,18 @@ def calibrate(
 
 
 def cross_validated(
-    examples: Examples, unmarked: np.ndarray, likely: Likely | None = None, folds: int = FOLDS
+    examples: Examples, unmarked: np.ndarray, hits: np.ndarray | None = None, folds: int = FOLDS
 ) -> np.ndarray:
     """Logits (g + b,) of the good, then the bad examples by models that have not seen them."""
     good, bad = examples.good, examples.bad
     fold_good, fold_bad = np.arange(len(good)) % folds, np.arange(len(bad)) % folds
     logits = np.empty(len(good) + len(bad))
     for fold in range(folds):
-        model = train(Examples(good[fold_good != fold], bad[fold_bad != fold]), unmarked, likely)
+        seen = Examples(good[fold_good != fold], bad[fold_bad != fold])
+        model = train(seen, unmarked)
+        if hits is not None:
+            # How likely a hit is, these marks alone say.
+            model = train(seen, unmarked, Likely.of(hits, model.logits(hits)))
         logits[: len(good)][fold_good == fold] = model.logits(good[fold_good == fold, 0])
         logits[len(good) :][fold_bad == fold] = model.logits(bad[fold_bad == fold, 0])
     return logits

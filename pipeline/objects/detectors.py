@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import base64
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,19 +34,21 @@ from pipeline.objects.detector import (
     with_title,
 )
 from pipeline.objects.eligible import scene_passes
-from pipeline.objects.examples import see
-from pipeline.objects.find import learn, trained
+from pipeline.objects.examples import see, spots_of
+from pipeline.objects.find import learn, self_trained
 from pipeline.objects.learning import unmarked_windows
 from pipeline.objects.open_cells import missing, scales_of
+from pipeline.objects.places import Example
 from pipeline.objects.score_maps import opened
 from pipeline.progress import OnProgress, silent
 from pipeline.search.filters import Filters
+from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.objects.examples import Seen
     from pipeline.objects.find import Learned
-    from pipeline.objects.places import Example, Spot
+    from pipeline.objects.places import Spot
 
 #: Side of an example's picture in a file, in pixels.
 _PICTURE = 48
@@ -271,15 +272,16 @@ def train_detector(
                 where=title,
                 remedy="Train another one from the marks of this place",
             )
+        spots = (*spots_of(collection, map(_example, before.marks)), *found.spots)
         size = before.ranking.size_m
-        ranking = trained([collection], vectors, size, unmarked, found.spots, progress)
+        ranking = self_trained([collection], vectors, size, unmarked, spots, None, progress)
     made = Detector(
         title=title,
         ranking=ranking,
         cells=identity_of(collection.manifest.model.weights_sha256),
         origin=_origin(collection, found.spots, before),
         examples=vectors,
-        background=mean_window(unmarked),
+        background=_background(mean_window(unmarked), found.spots, before),
         marks=(*(before.marks if before else ()), *map(_mark, found.spots)),
         pictures=_pictures(found.spots) or (before.pictures if before else ()),
         created=dates.now(),
@@ -339,11 +341,37 @@ def _origin(collection: Collection, spots: Sequence[Spot], before: Detector | No
         earlier = before.origin
         days |= set(earlier.dates)
         sensors |= set(earlier.sensors)
-        if title in earlier.collection.split(", "):
-            title, gsd = earlier.collection, earlier.gsd
+        if not f", {earlier.collection}, ".count(f", {title}, "):
+            title = f"{earlier.collection}, {title}"
         else:
-            title, gsd = f"{earlier.collection}, {title}", math.sqrt(gsd * earlier.gsd)
+            title = earlier.collection
+        share = _share(spots, before)
+        gsd = round(earlier.gsd * (gsd / earlier.gsd) ** share, 6)
     return TrainedOn(title[:500], gsd, tuple(sorted(sensors)), tuple(sorted(days)[:50]))
+
+
+def _background(here: np.ndarray, spots: Sequence[Spot], before: Detector | None) -> np.ndarray:
+    """The mean window of this place, and of those where a detector was trained before."""
+    if before is None:
+        return here
+    share = _share(spots, before)
+    return normalise(share * here + (1 - share) * before.background)
+
+
+def _share(spots: Sequence[Spot], before: Detector) -> float:
+    """The share of new marks in all marks of a detector."""
+    return len(spots) / max(len(spots) + len(before.marks), 1)
+
+
+def _example(mark: Mapping[str, Any]) -> Example:
+    """A mark of a detector as an example."""
+    return Example(
+        float(mark["lon"]),
+        float(mark["lat"]),
+        float(mark["width_m"]),
+        float(mark["height_m"]),
+        good=mark["label"] == "good",
+    )
 
 
 def _mark(spot: Spot) -> dict[str, object]:

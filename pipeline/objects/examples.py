@@ -7,7 +7,7 @@ error.  Of very many, a part that is spread evenly over all is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -136,7 +136,7 @@ def check_weights(collections: Sequence[Collection]) -> None:
             )
 
 
-def spots_of(collection: Collection, examples: Sequence[Example]) -> list[Spot]:
+def spots_of(collection: Collection, examples: Iterable[Example]) -> list[Spot]:
     """The windows of the examples that lie on imagery of a collection."""
     found = []
     for example in examples:

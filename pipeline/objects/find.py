@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import QueryError
+from pipeline.model.basis import COMPONENTS
 from pipeline.model.cells import BEST_WIDTH
 from pipeline.objects import scan
 from pipeline.objects.calibration import calibrate
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 #: Quantile of the scores of random windows that the background reaches.
 _BACKGROUND = 0.99
-#: Windows up to which a click's best hits are looked for among all: they are few, and the best.
+#: Windows up to which hits to learn from are looked for among all: they are few, and the best.
 _WHOLE_UP_TO = 1_000_000
 #: Maximum number of objects of one answer.
 MAX_OBJECTS = 100_000
@@ -113,6 +114,7 @@ def find(
         origins=origins,
         picture=picture,
         size_m=size_m,
+        filters=filters,
         progress=progress,
     )
     result = rank(
@@ -136,9 +138,10 @@ def learn(
     origins: Sequence[Collection] = (),
     picture: np.ndarray | None = None,
     size_m: float | None = None,
+    filters: Filters | None = None,
     progress: OnProgress = silent,
 ) -> Learned:
-    """The ranking that examples teach; see `find`."""
+    """The ranking that examples teach, and the hits in scenes that pass the filters; see `find`."""
     seen = see(
         collections, examples, origins=origins, picture=picture, size_m=size_m, progress=progress
     )
@@ -155,21 +158,22 @@ def learn(
     good, bad = len(vectors.good), len(vectors.bad)
     enough = bad and good + bad >= FEWEST_MARKS
     if enough:
-        ranking = trained(collections, vectors, size, unmarked, spots, progress)
+        ranking = self_trained(collections, vectors, size, unmarked, spots, filters, progress)
     else:
         # The window alone counts half of what it counts in its surroundings.
         views = np.concatenate([vectors.good, vectors.good, seen.alone], axis=1)
-        ranking = _expanded(collections, views, size, unmarked, spots, progress)
+        ranking = _expanded(collections, views, size, unmarked, spots, filters, progress)
         ranking = replace(ranking, good=good, bad=bad)
     return Learned(ranking, spots, vectors, seen.notes)
 
 
-def trained(
+def self_trained(
     collections: Sequence[Collection],
     vectors: Examples,
     size: float,
     unmarked: np.ndarray,
     spots: Sequence[Spot],
+    filters: Filters | None,
     progress: OnProgress,
 ) -> Ranking:
     """The ranking that marks train, and their best hits as weak examples (self-training).
@@ -180,15 +184,16 @@ def trained(
         size: Of the thing, in metres.
         unmarked: float32 (n, 64), unit vectors of windows drawn at random.
         spots: The marks that lie in these collections.
+        filters: Which scenes count.
         progress: Called while hits are looked for; may raise `Cancelled`.
     """
     good, bad = len(vectors.good), len(vectors.bad)
     plain = Ranking(train(vectors, unmarked), size, True)
     wanted = min(max(HITS_PER_MARK * (good + bad), FEWEST_HITS), MOST_HITS)
-    hits, logits = _best_hits(collections, plain, wanted, spots, progress)
+    hits, logits = _best_hits(collections, plain, wanted, spots, filters, progress)
     likely = Likely.of(hits, logits)
     model = train(vectors, unmarked, likely)
-    return Ranking(model, size, True, calibrate(vectors, unmarked, likely), good, bad)
+    return Ranking(model, size, True, calibrate(vectors, unmarked, hits), good, bad)
 
 
 def _expanded(
@@ -197,13 +202,14 @@ def _expanded(
     size: float,
     unmarked: np.ndarray,
     spots: Sequence[Spot],
+    filters: Filters | None,
     progress: OnProgress,
 ) -> Ranking:
     """The ranking of few examples: the mean of all views (n, v, 64) of the good ones, then its best
     hits as further examples."""
     query = normalise(views.mean((0, 1)))
     plain = Ranking(ObjectModel(query, 0.0), size)
-    hits, scores = _best_hits(collections, plain, EXPANSION, spots, progress)
+    hits, scores = _best_hits(collections, plain, EXPANSION, spots, filters, progress)
     background = unmarked @ query
     if len(hits) and len(background):
         # A thing may be rare: what is nearer to the background than to the best hit is none.
@@ -219,11 +225,16 @@ def _best_hits(
     ranking: Ranking,
     count: int,
     spots: Sequence[Spot],
+    filters: Filters | None,
     progress: OnProgress,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors (n, 64) and logits (n,) of the best hits that lie on no example, best first."""
     most = count + len(spots)
-    maps = score_maps(collections, ranking, progress=progress, limit=most, whole_up_to=_WHOLE_UP_TO)
+    maps = score_maps(
+        collections, ranking, filters, progress, limit=most, whole_up_to=_WHOLE_UP_TO, spots=spots
+    )
+    if not maps:
+        return np.empty((0, COMPONENTS), np.float32), np.empty(0)
     tops = []
     for scored in maps:
         found = tops_of(scored, ranking, most)

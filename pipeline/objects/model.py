@@ -27,10 +27,10 @@ _BATCH = 8_192
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """The second stage: a weighted sum of likenesses to marked windows.
+    """The second stage: a weighted sum of likenesses to marked windows and likely hits.
 
     Attributes:
-        anchors: float32 (m, 64), unit vectors of marked windows.
+        anchors: float32 (m, 64), unit vectors of those windows.
         coefficients: float32 (m,), the weight of the likeness to each.
         bias: Added to the sum.
         width: How fast likeness falls: exp(-width · (1 - cosine)).

@@ -141,7 +141,8 @@ def forget_removed() -> None:
 
 def missing(collection: Collection, where: str) -> NotFoundError:
     """The error about a collection or a scene without object cells that can be searched."""
-    if any(
+    usable = any(scales_of(collection, scene) for scene in collection.scenes.values())
+    if not usable and any(
         cell_files.files_of(collection.path, scene_id, scale)
         for scene_id in collection.scenes
         for scale in SCALES

@@ -111,9 +111,9 @@ class ObjectSearches:
             StorageError: If it cannot be written.
         """
         objects = outcome.result.objects
-        if sum(not each.mark for each in objects) > MOST_KEPT:
+        if sum(each.mark != "good" for each in objects) > MOST_KEPT:
             raise QueryError(
-                f"A saved search keeps at most {MOST_KEPT:,} objects",
+                f"A saved search keeps at most {MOST_KEPT:,} objects beside those marked good",
                 where=f"{len(objects):,}",
                 remedy="Ask for a minimum score or a smaller number, or export them instead",
             )

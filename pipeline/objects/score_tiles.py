@@ -204,8 +204,10 @@ def _map_of(mapped: MappedCells, token: str) -> np.ndarray:
             _maps.move_to_end(key)
             return _maps[key]
     with _making:
-        if key in _maps:
-            return _maps[key]
+        with _lock:
+            found = _maps.get(key)
+        if found is not None:
+            return found
         made = logits_of(mapped, kept(token).ranking)
         with _lock:
             _remember(key, made)
@@ -218,6 +220,7 @@ def _key(mapped: MappedCells, token: str) -> tuple[object, ...]:
 
 def _remember(key: tuple[object, ...], made: np.ndarray) -> None:
     _maps[key] = made
+    _maps.move_to_end(key)
     while len(_maps) > 1 and sum(each.nbytes for each in _maps.values()) > MOST_BYTES:
         _maps.popitem(last=False)
 

@@ -234,6 +234,7 @@ def ask_objects(
             origins=origins,
             picture=picture,
             size_m=recipe.object_size,
+            filters=filters,
             progress=progress,
         )
         ranking, spots, notes = learned.ranking, learned.spots, learned.notes

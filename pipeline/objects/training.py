@@ -2,7 +2,8 @@
 
 A model has two stages.  The first is a logistic regression on unit vectors of windows, so that
 `scan.score_map` ranks every window of a collection by it.  The second ranks the best of these
-again by a logistic regression on their likeness to each marked window (a radial kernel).  Windows
+again by a logistic regression on their likeness to each marked window and the best hits (a radial
+kernel).  Windows
 that nobody marked stand in for the rest of the world.  Some of them may hold what is sought, so
 all together they weigh half of what the good examples weigh.
 
@@ -16,6 +17,9 @@ TREC-3, 1994).  Figures of these choices: docs/objects.md.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -53,7 +57,7 @@ HITS_PER_MARK, FEWEST_HITS, MOST_HITS, LIKELY = 5, 200, 400, 0.5
 MAX_ANCHORS, LIKELY_ANCHORS = 500, 100
 #: Least and largest share of the first stage in the logit of both: few marks teach the second less.
 _FIRST = (0.25, 0.5)
-#: Marks over their number is that share.
+#: This over the number of marks is that share.
 _ALONE = 10
 #: Effective number of examples that the unmarked windows stand for.
 _PRIOR = 2_000
@@ -175,7 +179,7 @@ def expand(
     """The model of one click: its query and its best hits against the background.
 
     Args:
-        query: float32 (v, 64), unit vectors of the query, turned v ways.
+        query: float32 (v, 64), unit vectors of all views of the examples.
         hits: float32 (n, 64), unit vectors of its best hits without the query; about `EXPANSION`.
         unmarked: float32 (m, 64), unit vectors of windows drawn at random.
         scores: float (m,), their scores by the query.
@@ -234,7 +238,7 @@ def _second_stage(examples: Examples, unmarked: np.ndarray, likely: Likely) -> K
     anchors = _spread(marked, MAX_ANCHORS)
     anchors = np.concatenate([anchors, likely.vectors[:LIKELY_ANCHORS]])
     between = likeness(anchors, anchors, WIDTH).astype(np.float64)
-    with _blas().limit(limits=1):
+    with _one_thread():
         values, axes = np.linalg.eigh(between + _RIDGE * np.eye(len(anchors)))
     # Features whose products are the kernel (Nyström): a penalty on their weights is the kernel's.
     to_features = axes / np.sqrt(values)
@@ -278,8 +282,19 @@ def logistic(
     start = np.zeros(wide.shape[1] + 1)
     options = {"maxiter": _ITERATIONS}
     # Each product takes microseconds, of which OpenBLAS's threads would make milliseconds.
-    with _blas().limit(limits=1):
+    with _one_thread():
         return minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
+
+
+#: Held while OpenBLAS is limited: limits that overlap would leave it so.
+_limited = threading.Lock()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Products of matrices on one thread."""
+    with _limited, _blas().limit(limits=1):
+        yield
 
 
 @cache

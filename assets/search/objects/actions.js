@@ -18,6 +18,7 @@ export function createObjectActions({ store, service, data }) {
   const { state, set } = store;
   const queue = createMarksQueue({ data, service, store });
   let asking = null; // of the request that is under way
+  let asks = 0; // for windows to judge; only the last is wanted
   let waiting = null; // for it
   let history = []; // marks, for undo
 
@@ -46,6 +47,7 @@ export function createObjectActions({ store, service, data }) {
   function abandon() {
     asking?.abort();
     waiting?.cancel();
+    asks += 1;
   }
 
   async function search(step = true) {
@@ -69,6 +71,7 @@ export function createObjectActions({ store, service, data }) {
       const minScore = step || !state.minScore ? rest.threshold : state.minScore;
       show({ objects, answer: rest, minScore, page: 0, selected: -1, hovered: -1 });
       remember(false);
+      if (state.judging && !state.asked.length) askMore();
     } catch (problem) {
       if (problem.name === 'AbortError') return;
       show({ objects: [], answer: null, problem, selected: -1, page: 0 });
@@ -111,9 +114,10 @@ export function createObjectActions({ store, service, data }) {
 
   async function askMore() {
     const n = 10;
-    const number = state.requestNumber;
-    const current = () => state.requestNumber === number; // nothing else is looked for meanwhile
-    set({ busy: 'Choosing what to judge', exhausted: false });
+    const mine = (asks += 1);
+    const current = () => asks === mine; // nothing else is looked for meanwhile
+    const busy = 'Choosing what to judge';
+    set({ busy, exhausted: false });
     try {
       await queue.flushed();
       const { objects } = await service.ask(recipe(), n);
@@ -121,7 +125,7 @@ export function createObjectActions({ store, service, data }) {
     } catch (problem) {
       if (current()) set({ problem, judging: false });
     } finally {
-      if (current()) set({ busy: '' });
+      if (state.busy === busy) set({ busy: '' });
     }
   }
 

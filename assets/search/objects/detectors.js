@@ -14,16 +14,15 @@ export function detectorMenu({ store, actions, service }) {
   let asking = null; // { name, what: rename | remove }
   const ask = (name, what) => {
     asking = name && { name, what };
-    list.querySelector('form')?.remove();
     draw(store.state);
   };
   const draw = ({ detectors, detector, card, removed }) => {
-    // What is being typed stays, whatever is answered meanwhile.
-    if (asking && list.querySelector('form') && detectors.some(({ name }) => name === asking.name)) return;
     const rows = detectors.map((each) => {
       const done = () => ask(null);
       if (asking?.name === each.name) {
-        return asking.what === 'rename' ? renameForm(each, actions, done) : removeQuestion(each, actions, done);
+        // What is being typed stays, whatever is answered meanwhile.
+        asking.form ??= asking.what === 'rename' ? renameForm(each, actions, done) : removeQuestion(each, actions, done);
+        return asking.form;
       }
       if (each.error) return damaged(each, () => ask(each.name, 'remove'));
       const opened = card?.name === each.name;
@@ -37,12 +36,14 @@ export function detectorMenu({ store, actions, service }) {
       h('p', { class: 'lk-detector', role: 'status' },
         h('span', { class: 'lk-muted' }, `Removed ${removed.title}.`),
         h('button', { class: 'lk-button', type: 'button', onclick: actions.restoreDetector }, 'Undo'));
+    const focused = list.contains(document.activeElement) ? document.activeElement : null;
     list.replaceChildren(
       ...(rows.length ? rows : [none]),
       ...(removed ? [undo()] : []),
       h('button', { class: 'lk-button', type: 'button', onclick: () => file.click() }, 'Add a detector file'),
       file,
     );
+    if (focused?.isConnected) focused.focus();
   };
   menu.addEventListener('toggle', () => !menu.open && asking && ask(null));
   store.watch(['detectors', 'detector', 'card', 'removed'], draw);
