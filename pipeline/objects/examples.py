@@ -22,7 +22,7 @@ from pipeline.model.cells import SCALES, identity_of
 from pipeline.objects import scan
 from pipeline.objects.open_cells import best_scale, open_cells, scales_of
 from pipeline.objects.places import Example, Spot, spot_of
-from pipeline.objects.query import TURNS, framed, no_data, picture_of, views_of
+from pipeline.objects.query import framed, no_data, turned_vectors, vectors_of
 from pipeline.objects.training import Examples
 from pipeline.progress import OnProgress, Progress, silent
 
@@ -47,13 +47,11 @@ class Seen:
     Attributes:
         spots: Their windows.
         vectors: Their vectors, in the order of the spots, and of the picture last.
-        alone: float32 (g, v, 64): the good ones without their surroundings.
         notes: What is to be known of the others, sentences without their full stops.
     """
 
     spots: tuple[Spot, ...]
     vectors: Examples
-    alone: np.ndarray
     notes: tuple[str, ...] = ()
 
 
@@ -111,13 +109,13 @@ def see(
         notes.append(
             f"{len(refusals):,} of {len(chosen):,} examples left out: {first.what} ({first.where})"
         )
-    vectors, alone = _examples(spots, views, picture)
+    vectors = _examples(spots, views, picture)
     if not (bad_alone or len(vectors.good)):
         raise QueryError(
             "There is no good example to search from",
             remedy="Mark or draw at least one object that is what you look for",
         )
-    return Seen(tuple(spots), vectors, alone, tuple(notes))
+    return Seen(tuple(spots), vectors, tuple(notes))
 
 
 def check_weights(collections: Sequence[Collection]) -> None:
@@ -199,7 +197,7 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def _turned(collection: Collection, spot: Spot) -> np.ndarray:
-    """float32 (8, 64): an example, turned four ways, in its surroundings and alone."""
+    """float32 (4, 64): an example, turned four ways."""
     # At a scale that its scene has cells of, if it has any.
     scale = best_scale(scales_of(collection, spot.scene) or list(SCALES), spot.size)
     return _passed(spot, scale)
@@ -207,7 +205,7 @@ def _turned(collection: Collection, spot: Spot) -> np.ndarray:
 
 @lru_cache(maxsize=_KEPT)
 def _passed(spot: Spot, scale: float) -> np.ndarray:
-    return views_of(picture_of(spot, scale), loader.cells(), basis().steps)
+    return turned_vectors([spot], scale, loader.cells(), basis().steps)[0]
 
 
 def _upright(collection: Collection, spot: Spot) -> np.ndarray:
@@ -224,19 +222,16 @@ def _upright(collection: Collection, spot: Spot) -> np.ndarray:
 
 def _examples(
     spots: Sequence[Spot], views: Sequence[np.ndarray], picture: np.ndarray | None
-) -> tuple[Examples, np.ndarray]:
-    """The views of all examples, and of the good ones alone."""
+) -> Examples:
     good = [each for spot, each in zip(spots, views, strict=True) if spot.good]
     bad = [each for spot, each in zip(spots, views, strict=True) if not spot.good]
     if picture is not None:
-        good.append(views_of(framed(picture), loader.cells(), basis().steps))
-    # From the cells of a scene there is one view, which is the window in its surroundings.
-    shown = 1 if any(len(each) == 1 for each in (*good, *bad)) else TURNS
+        good.append(vectors_of(framed(picture)[None], loader.cells(), basis().steps)[0])
+    shown = 1 if any(len(each) == 1 for each in (*good, *bad)) else 4
     none = np.zeros((0, shown, COMPONENTS), np.float32)
-    vectors = Examples(
+    return Examples(
         *(np.stack([each[:shown] for each in kind]) if kind else none for kind in (good, bad))
     )
-    return vectors, np.stack([each[-shown:] for each in good]) if good else none
 
 
 def _unusable(refusals: Sequence[LookalikeError]) -> LookalikeError:

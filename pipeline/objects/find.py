@@ -155,15 +155,9 @@ def learn(
     if not maps:
         raise missing(collections[0], collections[0].manifest.title)
     unmarked = unmarked_windows([each.mapped for each in maps])
-    good, bad = len(vectors.good), len(vectors.bad)
-    enough = bad and good + bad >= FEWEST_MARKS
-    if enough:
-        ranking = self_trained(collections, vectors, size, unmarked, spots, filters, progress)
-    else:
-        # The window alone counts half of what it counts in its surroundings.
-        views = np.concatenate([vectors.good, vectors.good, seen.alone], axis=1)
-        ranking = _expanded(collections, views, size, unmarked, spots, filters, progress)
-        ranking = replace(ranking, good=good, bad=bad)
+    enough = len(vectors.bad) and len(vectors.good) + len(vectors.bad) >= FEWEST_MARKS
+    make = self_trained if enough else _expanded
+    ranking = make(collections, vectors, size, unmarked, spots, filters, progress)
     return Learned(ranking, spots, vectors, seen.notes)
 
 
@@ -198,16 +192,15 @@ def self_trained(
 
 def _expanded(
     collections: Sequence[Collection],
-    views: np.ndarray,
+    vectors: Examples,
     size: float,
     unmarked: np.ndarray,
     spots: Sequence[Spot],
     filters: Filters | None,
     progress: OnProgress,
 ) -> Ranking:
-    """The ranking of few examples: the mean of all views (n, v, 64) of the good ones, then its best
-    hits as further examples."""
-    query = normalise(views.mean((0, 1)))
+    """The ranking of few examples: their mean, then their best hits as further examples."""
+    query = normalise(vectors.good.mean((0, 1)))
     plain = Ranking(ObjectModel(query, 0.0), size)
     hits, scores = _best_hits(collections, plain, EXPANSION, spots, filters, progress)
     background = unmarked @ query
@@ -216,8 +209,9 @@ def _expanded(
         hits = hits[scores >= (scores[0] + np.quantile(background, _BACKGROUND)) / 2]
     if not len(hits):
         return plain
-    model = expand(views.reshape(-1, views.shape[-1]), hits, unmarked, background)
-    return replace(plain, model=model)
+    views = vectors.good.reshape(-1, vectors.good.shape[-1])
+    model = expand(views, hits, unmarked, background)
+    return replace(plain, model=model, good=len(vectors.good), bad=len(vectors.bad))
 
 
 def _best_hits(

@@ -2,12 +2,12 @@
 
 A thing seen from above has no up.  The surroundings of the example are cut out, turned by quarter
 turns and passed through the network; the mean of the four vectors finds more than any of them
-(docs/objects.md).  The same is done with the window alone, without its surroundings, which for
-some things say more of the place than of the thing.
+(docs/objects.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,31 +30,35 @@ if TYPE_CHECKING:
 SURROUNDINGS = 64
 #: Side, in pixels given to the network, of the picture around an example.
 PICTURE = WINDOW * CELL_PIXELS + 2 * SURROUNDINGS
-#: Ways in which an example is turned.
-TURNS = 4
 #: Pictures passed through the network at a time.
 _BATCH = 16
 
 
-def views_of(picture: np.ndarray, embedder: CellEmbedder, steps: np.ndarray) -> np.ndarray:
-    """Unit vectors of the window in the middle of a picture, turned four ways.
+def turned_vectors(
+    spots: Sequence[Spot], scale: float, embedder: CellEmbedder, steps: np.ndarray
+) -> np.ndarray:
+    """Unit vectors of the windows at the centres of examples, turned by 0, 90, 180 and 270 degrees.
 
     Args:
-        picture: uint8 (176, 176, 3), of an example and its surroundings.
+        spots: The examples.
+        scale: Pixels given to the network per pixel of the imagery.
         embedder: Makes cells.
         steps: float32 (64,), the basis's.
 
     Returns:
-        float32 (8, 64): in its surroundings, turned by 0, 90, 180 and 270 degrees, then alone.
+        float32 (n, 4, 64).
+
+    Raises:
+        QueryError: If a scene has no data there.
+        DamagedError: If the imagery cannot be read.
     """
-    alone = picture[SURROUNDINGS:-SURROUNDINGS, SURROUNDINGS:-SURROUNDINGS]
-    return np.concatenate([vectors_of(each[None], embedder, steps)[0] for each in (picture, alone)])
+    return vectors_of(np.stack([picture_of(spot, scale) for spot in spots]), embedder, steps)
 
 
 def vectors_of(pictures: np.ndarray, embedder: CellEmbedder, steps: np.ndarray) -> np.ndarray:
-    """Unit vectors float32 (n, 4, 64) of the middles of square pictures (n, h, h, 3), turned."""
+    """Unit vectors float32 (n, 4, 64) of the middles of pictures uint8 (n, 176, 176, 3), turned."""
     turned = np.concatenate(
-        [np.ascontiguousarray(np.rot90(pictures, turns, axes=(1, 2))) for turns in range(TURNS)]
+        [np.ascontiguousarray(np.rot90(pictures, turns, axes=(1, 2))) for turns in range(4)]
     )
     vectors = np.concatenate(
         [
@@ -62,7 +66,7 @@ def vectors_of(pictures: np.ndarray, embedder: CellEmbedder, steps: np.ndarray) 
             for start in range(0, len(turned), _BATCH)
         ]
     )
-    return vectors.reshape(TURNS, len(pictures), -1).transpose(1, 0, 2)
+    return vectors.reshape(4, len(pictures), -1).transpose(1, 0, 2)
 
 
 def centre_vectors(components: np.ndarray, steps: np.ndarray) -> np.ndarray:
