@@ -71,6 +71,13 @@ def test_likely_hits_make_up_for_few_marks_and_unlikely_ones_do_not_count() -> N
     assert worst(train(few, UNMARKED, likely)) > worst(plain)
 
 
+def test_examples_of_one_view_join_those_of_four() -> None:
+    four = Examples.of(np.repeat(GOOD[:, None], 4, axis=1), np.repeat(BAD[:, None], 4, axis=1))
+    both = four.joined(Examples.of(GOOD[:2]))
+    assert both.good.shape == (len(GOOD) + 2, 1, 64)
+    assert both.bad.shape == (len(BAD), 1, 64)
+
+
 def test_a_model_of_an_earlier_version_ranks_as_it_did() -> None:
     model = train(Examples.of(GOOD[:6], BAD[:6]), UNMARKED)
     values = model.to_dict()
