@@ -68,3 +68,10 @@ def _shifted(half: np.ndarray) -> np.ndarray:
     # Clears the copies of the sign bit that the shift dragged into the exponent.
     bits &= np.int32(-0x70002000)
     return bits.view(np.float32)
+
+
+def evenly(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most `most` of the rows, evenly over their order."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]

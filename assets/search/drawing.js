@@ -14,7 +14,6 @@ export function createDrawing(map, { store, actions, root }) {
   const keyBox = createKeyboardBox(map, root.querySelector('.lk-map-pane'));
   let tool = null;
   let turn = 0; // of drawings that were begun or stopped
-  let stopped = false;
   const how = h('output', { class: 'lk-pill', hidden: true });
   map.getContainer().parentElement.append(how);
 
@@ -27,7 +26,7 @@ export function createDrawing(map, { store, actions, root }) {
     const mine = (turn += 1);
     try {
       const L = await loadDraw();
-      if (stopped || turn !== mine) return undefined;
+      if (turn !== mine) return undefined; // stopped meanwhile
       takeTouches(L, map);
       const options = { shapeOptions: DRAWN, showArea: false, metric: true };
       tool = new L.Draw[KINDS[kind]](map, options);
@@ -91,7 +90,6 @@ export function createDrawing(map, { store, actions, root }) {
     // What the map shows, a little inside its edge; the way without a pointer.
     view: () => view(map),
     end() {
-      stopped = true;
       stop();
       keyBox.end();
       how.remove();

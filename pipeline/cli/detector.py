@@ -28,7 +28,8 @@ from pipeline.export.formats import export as write
 from pipeline.export.object_findings import outcome_findings
 from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector
-from pipeline.objects.detectors import Detectors, check_labels, train_detector
+from pipeline.objects.detector_training import check_labels, train_detector
+from pipeline.objects.detectors import Detectors
 from pipeline.objects.labels import check_examples, read_labels
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.service import find_objects

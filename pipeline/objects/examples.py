@@ -25,6 +25,7 @@ from pipeline.objects.places import Example, Spot, spot_of
 from pipeline.objects.query import framed, no_data, turned_vectors, vectors_of
 from pipeline.objects.training import Examples
 from pipeline.progress import OnProgress, Progress, silent
+from pipeline.vectors import evenly
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -173,8 +174,8 @@ def _chosen(
     likes, others = np.flatnonzero(covered & good), np.flatnonzero(covered & ~good)
     half = MOST_EXAMPLES // 2
     most = max(half, MOST_EXAMPLES - len(others))
-    likes = _spread(likes, most)
-    others = _spread(others, MOST_EXAMPLES - len(likes))
+    likes = evenly(likes, most)
+    others = evenly(others, MOST_EXAMPLES - len(likes))
     return [placed[i] for i in np.sort(np.concatenate([likes, others]))]
 
 
@@ -187,13 +188,6 @@ def _covered(placed: Sequence[tuple[Collection, Example]]) -> np.ndarray:
         for scene in collection.scenes.values():
             found |= here & antimeridian.contains(scene.footprint, points[:, 0], points[:, 1])
     return found
-
-
-def _spread(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the rows, evenly over their order."""
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
 def _turned(collection: Collection, spot: Spot) -> np.ndarray:

@@ -7,8 +7,9 @@ sixteen marks on, good and bad, the marks train the ranking.  Scores are the mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from pipeline.objects.hits import off_spots, tops_of
 from pipeline.objects.learning import FEWEST_MARKS, unmarked_windows
 from pipeline.objects.model import ObjectModel
 from pipeline.objects.open_cells import missing
+from pipeline.objects.peaks import last_of
 from pipeline.objects.places import Example, Spot
 from pipeline.objects.ranking import Ranking
 from pipeline.objects.results import ObjectResult, rank
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 _BACKGROUND = 0.99
 #: Windows up to which hits to learn from are looked for among all: they are few, and the best.
 _WHOLE_UP_TO = 1_000_000
+#: `best_hits` of some collections: their vectors and logits, by a ranking and the number wanted.
+BestHits = Callable[[Ranking, int], tuple[np.ndarray, np.ndarray]]
 #: Maximum number of objects of one answer.
 MAX_OBJECTS = 100_000
 
@@ -156,53 +160,36 @@ def learn(
         raise missing(collections[0], collections[0].manifest.title)
     unmarked = unmarked_windows([each.mapped for each in maps])
     enough = len(vectors.bad) and len(vectors.good) + len(vectors.bad) >= FEWEST_MARKS
-    make = self_trained if enough else _expanded
-    ranking = make(collections, vectors, size, unmarked, spots, filters, progress)
+    look = partial(
+        best_hits, collections=collections, spots=spots, filters=filters, progress=progress
+    )
+    ranking = (self_trained if enough else _expanded)(vectors, size, unmarked, look)
     return Learned(ranking, spots, vectors, seen.notes)
 
 
-def self_trained(
-    collections: Sequence[Collection],
-    vectors: Examples,
-    size: float,
-    unmarked: np.ndarray,
-    spots: Sequence[Spot],
-    filters: Filters | None,
-    progress: OnProgress,
-) -> Ranking:
+def self_trained(vectors: Examples, size: float, unmarked: np.ndarray, look: BestHits) -> Ranking:
     """The ranking that marks train, and their best hits as weak examples (self-training).
 
     Args:
-        collections: Where to look for hits.
         vectors: The marks.
         size: Of the thing, in metres.
         unmarked: float32 (n, 64), unit vectors of windows drawn at random.
-        spots: The marks that lie in these collections.
-        filters: Which scenes count.
-        progress: Called while hits are looked for; may raise `Cancelled`.
+        look: `best_hits` of the collections in which the marks lie.
     """
     good, bad = len(vectors.good), len(vectors.bad)
     plain = Ranking(train(vectors, unmarked), size, True)
     wanted = min(max(HITS_PER_MARK * (good + bad), FEWEST_HITS), MOST_HITS)
-    hits, logits = _best_hits(collections, plain, wanted, spots, filters, progress)
+    hits, logits = look(plain, wanted)
     likely = Likely.of(hits, logits)
     model = train(vectors, unmarked, likely)
     return Ranking(model, size, True, calibrate(vectors, unmarked, hits), good, bad)
 
 
-def _expanded(
-    collections: Sequence[Collection],
-    vectors: Examples,
-    size: float,
-    unmarked: np.ndarray,
-    spots: Sequence[Spot],
-    filters: Filters | None,
-    progress: OnProgress,
-) -> Ranking:
+def _expanded(vectors: Examples, size: float, unmarked: np.ndarray, look: BestHits) -> Ranking:
     """The ranking of few examples: their mean, then their best hits as further examples."""
     query = normalise(vectors.good.mean((0, 1)))
     plain = Ranking(ObjectModel(query, 0.0), size)
-    hits, scores = _best_hits(collections, plain, EXPANSION, spots, filters, progress)
+    hits, scores = look(plain, EXPANSION)
     background = unmarked @ query
     if len(hits) and len(background):
         # A thing may be rare: what is nearer to the background than to the best hit is none.
@@ -214,35 +201,43 @@ def _expanded(
     return replace(plain, model=model, good=len(vectors.good), bad=len(vectors.bad))
 
 
-def _best_hits(
-    collections: Sequence[Collection],
+def best_hits(
     ranking: Ranking,
     count: int,
+    *,
+    collections: Sequence[Collection],
     spots: Sequence[Spot],
-    filters: Filters | None,
-    progress: OnProgress,
+    filters: Filters | None = None,
+    progress: OnProgress = silent,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors (n, 64) and logits (n,) of the best hits that lie on no example, best first."""
+    """The best hits that lie on no example, best first.
+
+    Args:
+        ranking: How windows are ranked.
+        count: Hits wanted.
+        collections: Where to look.
+        spots: The examples that lie there.
+        filters: Which scenes count.
+        progress: Called for every scene; may raise `Cancelled`.
+
+    Returns:
+        Unit vectors float32 (≤ count, 64), and their logits.
+    """
     most = count + len(spots)
     maps = score_maps(
         collections, ranking, filters, progress, limit=most, whole_up_to=_WHOLE_UP_TO, spots=spots
     )
-    if not maps:
-        return np.empty((0, COMPONENTS), np.float32), np.empty(0)
-    tops = []
-    for scored in maps:
-        found = tops_of(scored, ranking, most)
-        tops.append(found.where(off_spots(found, scored, ranking, spots)))
-    logits = np.concatenate([each.scores for each in tops])
-    best = np.argsort(-logits, kind="stable")[:count]
-    least = logits[best[-1]] if len(best) else np.inf
-    kept = [each.where(each.scores >= least) for each in tops]
-    vectors = np.concatenate(
-        [
-            scan.window_vectors(scored.mapped.cells, each.rows, each.cols)
-            for scored, each in zip(maps, kept, strict=True)
-        ]
-    )
-    logits = np.concatenate([each.scores for each in kept])
-    order = np.argsort(-logits, kind="stable")[:count]
-    return vectors[order], logits[order]
+    vectors, logits = [np.empty((0, COMPONENTS), np.float32)], [np.empty(0)]
+    tops = [tops_of(scored, ranking, most) for scored in maps]
+    tops = [
+        each.where(off_spots(each, scored, ranking, spots))
+        for each, scored in zip(tops, maps, strict=True)
+    ]
+    least = last_of(tops, count)
+    for scored, every in zip(maps, tops, strict=True):
+        best = every.where(every.scores >= least)
+        vectors.append(scan.window_vectors(scored.mapped.cells, best.rows, best.cols))
+        logits.append(best.scores)
+    joined = np.concatenate(logits)
+    order = np.argsort(-joined, kind="stable")[:count]
+    return np.concatenate(vectors)[order], joined[order]

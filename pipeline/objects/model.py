@@ -34,14 +34,14 @@ class Kernel:
         coefficients: float32 (m,), the weight of the likeness to each.
         bias: Added to the sum.
         width: How fast likeness falls: exp(-width · (1 - cosine)).
-        first: Share of the first stage in the logit of both.
+        first_share: Share of the first stage in the logit of both.
     """
 
     anchors: np.ndarray
     coefficients: np.ndarray
     bias: float
     width: float
-    first: float = FIRST
+    first_share: float = FIRST
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class ObjectModel:
         known = self.first(vectors) if first is None else np.asarray(first, np.float32)
         if self.kernel is None:
             return known
-        share = self.kernel.first
+        share = self.kernel.first_share
         return share * known + (1 - share) * self._second(vectors, self.kernel)
 
     @staticmethod
@@ -93,7 +93,7 @@ class ObjectModel:
                 "coefficients": _listed(self.kernel.coefficients),
                 "bias": self.kernel.bias,
                 "width": self.kernel.width,
-                "first": round(self.kernel.first, 6),
+                "first_share": round(self.kernel.first_share, 6),
             }
         return values
 
@@ -130,9 +130,9 @@ def _kernel(values: Any) -> Kernel | None:
     width = _number(values, "width")
     if not 0 < width <= 1e3:
         raise _damaged("width")
-    first = _number(values, "first") if "first" in values else FIRST
+    first = _number(values, "first_share") if "first_share" in values else FIRST
     if not 0 <= first <= 1:
-        raise _damaged("first")
+        raise _damaged("first_share")
     return Kernel(anchors, coefficients, _number(values, "bias"), width, first)
 
 

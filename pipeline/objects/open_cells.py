@@ -141,23 +141,19 @@ def forget_removed() -> None:
 
 def missing(collection: Collection, where: str) -> NotFoundError:
     """The error about a collection or a scene without object cells that can be searched."""
-    usable = any(scales_of(collection, scene) for scene in collection.scenes.values())
-    if not usable and any(
-        cell_files.files_of(collection.path, scene_id, scale)
-        for scene_id in collection.scenes
+    scenes = collection.scenes.values()
+    others = not any(scales_of(collection, scene) for scene in scenes) and any(
+        cell_files.files_of(collection.path, scene.id, scale)
+        for scene in scenes
         for scale in SCALES
-    ):
-        return NotFoundError(
-            "The object cells are of another version of Lookalike or of other weights",
-            where=where,
-            remedy=f"Make them again on the Collections page, or with `python -m pipeline build "
-            f"{collection.name}`; chips are not embedded again",
-        )
+    )
     return NotFoundError(
-        "There are no object cells yet, which object search needs",
+        "The object cells are of another version of Lookalike or of other weights"
+        if others
+        else "There are no object cells yet, which object search needs",
         where=where,
-        remedy=f"Make them on the Collections page, or with `python -m pipeline build "
-        f"{collection.name}`; chips are not embedded again",
+        remedy=f"Make them {'again ' if others else ''}on the Collections page, or with "
+        f"`python -m pipeline build {collection.name}`; chips are not embedded again",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,12 @@ class Peaks:
     def where(self, kept: np.ndarray | slice) -> Peaks:
         """Those that are kept."""
         return Peaks(self.rows[kept], self.cols[kept], self.scores[kept])
+
+
+def last_of(tops: Sequence[Peaks], count: int) -> float:
+    """The last score of the `count` best of several scenes; -inf if there are no more than that."""
+    scores = np.concatenate([each.scores for each in tops]) if tops else np.empty(0)
+    return float(np.partition(scores, -count)[-count]) if len(scores) > count else -np.inf
 
 
 def peaks(

@@ -15,6 +15,7 @@ from pipeline.objects.hits import Hit, hits_of, marked, objects_of, tops_of
 from pipeline.objects.notes import calibration_note, width_notes
 from pipeline.objects.objects import FoundObject
 from pipeline.objects.open_cells import missing
+from pipeline.objects.peaks import last_of
 from pipeline.objects.ranking import to_logit
 from pipeline.objects.score_maps import SceneScores, score_maps
 from pipeline.progress import OnProgress, silent
@@ -22,7 +23,6 @@ from pipeline.progress import OnProgress, silent
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.imagery.scene import Scene
-    from pipeline.objects.peaks import Peaks
     from pipeline.objects.places import Spot
     from pipeline.objects.ranking import Ranking
     from pipeline.search.filters import Filters
@@ -102,7 +102,7 @@ def rank(
         if filters is not None and filters.away:
             eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
         tops.append(tops_of(scored, ranking, k, eligible))
-    last = max(least, _last_listed(tops, k))
+    last = max(least, last_of(tops, k))  # the rest cannot be listed
     kept: list[Hit] = []
     found = 0
     for scored, here, windows in zip(maps, tops, allowed, strict=True):
@@ -126,12 +126,6 @@ def rank(
     return ObjectResult(
         tuple(objects), found, ranking, tuple(spots), tuple(lacking), notes, tuple(maps)
     )
-
-
-def _last_listed(tops: Sequence[Peaks], k: int) -> float:
-    """The logit of the last of the k best maxima of all scenes."""
-    logits = np.concatenate([each.scores for each in tops]) if tops else np.empty(0)
-    return float(np.partition(logits, -k)[-k]) if len(logits) > k else -np.inf
 
 
 def _least_logit(ranking: Ranking, threshold: float | None, min_probability: float | None) -> float:

@@ -11,7 +11,8 @@ from pipeline.model.cells import CellIdentity, identity_of
 from pipeline.model.resnet import CELL_PIXELS
 from pipeline.objects import marks
 from pipeline.objects.ask import ask
-from pipeline.objects.detectors import Detectors, Trained, suited, train_detector
+from pipeline.objects.detector_training import Trained, train_detector
+from pipeline.objects.detectors import Detectors, suited
 from pipeline.objects.eligible import scene_passes
 from pipeline.objects.examples import spots_of
 from pipeline.objects.find import find, learn
@@ -279,7 +280,10 @@ def origins_of(
 
 
 def maps_of(outcome: ObjectOutcome, progress: OnProgress = silent) -> list[SceneScores]:
-    """The score maps of a search that was run."""
+    """The whole score maps of a search that was run."""
+    made = outcome.result.maps
+    if made and all(scored.tiles is None for scored in made):
+        return list(made)
     filters = outcome.recipe.filters()
     return score_maps(outcome.collections, outcome.result.ranking, filters, progress)
 

@@ -29,7 +29,7 @@ import numpy as np
 from pipeline.errors import QueryError
 from pipeline.model.basis import COMPONENTS
 from pipeline.objects.model import Kernel, ObjectModel, likeness
-from pipeline.vectors import normalise
+from pipeline.vectors import evenly, normalise
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -235,7 +235,7 @@ def _second_stage(examples: Examples, unmarked: np.ndarray, likely: Likely) -> K
         return None
     marked = np.concatenate([examples.good[:, 0], examples.bad[:, 0]])
     share = float(np.clip(_ALONE / len(marked), *_FIRST))
-    anchors = _spread(marked, MAX_ANCHORS)
+    anchors = evenly(marked, MAX_ANCHORS)
     anchors = np.concatenate([anchors, likely.vectors[:LIKELY_ANCHORS]])
     between = likeness(anchors, anchors, WIDTH).astype(np.float64)
     with _one_thread():
@@ -247,13 +247,6 @@ def _second_stage(examples: Examples, unmarked: np.ndarray, likely: Likely) -> K
     weights, bias = _fit(features, rows, KERNEL_STRENGTH)
     coefficients = (to_features @ weights).astype(np.float32)
     return Kernel(anchors, coefficients, bias, WIDTH, share)
-
-
-def _spread(vectors: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the vectors, evenly over their order."""
-    if len(vectors) <= most:
-        return vectors
-    return vectors[np.linspace(0, len(vectors) - 1, most).round().astype(int)]
 
 
 def logistic(
@@ -300,7 +293,7 @@ def _one_thread() -> Iterator[None]:
 @cache
 def _blas() -> ThreadpoolController:
     """The threads of OpenBLAS, of numpy and of scipy, which brings its own."""
-    import scipy.linalg  # noqa: F401
+    import scipy.linalg  # noqa: F401  (what is not loaded yet would not be limited)
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")

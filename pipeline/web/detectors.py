@@ -14,7 +14,8 @@ from starlette.responses import Response
 from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError
 from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector
-from pipeline.objects.detectors import Detectors, check_labels, train_detector, warnings_for
+from pipeline.objects.detector_training import check_labels, train_detector
+from pipeline.objects.detectors import Detectors, warnings_for
 from pipeline.objects.service import examples_of, origins_of
 from pipeline.web.bodies import Body, body_up_to, read, request_body
 from pipeline.web.dependencies import Served, Services

@@ -201,13 +201,13 @@ def find(
         content = JobAnswer(**job.to_dict()).model_dump()
         return JSONResponse(content, 202, {"Location": address})
     if not body.progress:
-        return _quick(_answer(find_objects(served.open_collections, [name], recipe), started))
+        return _as_json(_answer(find_objects(served.open_collections, [name], recipe), started))
     with under_way.following(body.progress) as report:
         outcome = find_objects(served.open_collections, [name], recipe, progress=report)
-    return _quick(_answer(outcome, started))
+    return _as_json(_answer(outcome, started))
 
 
-def _quick(answer: ObjectsAnswer) -> Response:
+def _as_json(answer: ObjectsAnswer) -> Response:
     """An answer as JSON, which FastAPI would check a second time: thousands of objects."""
     return Response(answer.model_dump_json(), media_type="application/json")
 

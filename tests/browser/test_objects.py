@@ -445,10 +445,17 @@ def test_polygon_is_an_example_and_shift_adds_a_box(app: App, home: Path, visit:
     page = opened(app, visit, size=DESKTOP)
     x, y = PONDS[13]
     corners = [(x - 44, y - 44), (x + 44, y - 44), (x + 44, y + 44), (x - 44, y + 44)]
-    page.locator(".lk-map").hover()
+    at = spot(page, *lonlat(home, corners[0]))
+    tools = []
+    script = "**/leaflet.draw.js"
+    page.route(script, lambda route: tools.append(route))  # held back
     page.evaluate("() => document.activeElement?.blur()")
-    page.keyboard.press("p")
-    click_map(page, *lonlat(home, corners[0]))  # while the tools are loading, or the first corner
+    with page.expect_request(script):
+        page.keyboard.press("p")
+    until(page, "s.drawing === 'loading'")
+    page.mouse.click(*at)
+    tools[0].continue_()
+    page.unroute(script)
     until(page, "s.drawing === 'outline'")
     page.keyboard.press("Escape")
     until(page, "!s.drawing")

@@ -24,7 +24,7 @@ from pipeline.errors import NotFoundError
 from pipeline.imagery.ingest import SceneInput
 from pipeline.objects import detector as files
 from pipeline.objects import open_cells
-from pipeline.objects.detectors import train_detector
+from pipeline.objects.detector_training import train_detector
 from pipeline.objects.places import Example
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.results import rank

@@ -24,7 +24,8 @@ from pipeline.errors import (
 from pipeline.model.cells import CellIdentity
 from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector, check_cells, notes_on_looks, suited_scenes
-from pipeline.objects.detectors import Detectors, check_labels, suited, train_detector
+from pipeline.objects.detector_training import check_labels, train_detector
+from pipeline.objects.detectors import Detectors, suited
 from pipeline.objects.places import Example
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.results import rank

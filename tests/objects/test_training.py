@@ -81,9 +81,9 @@ def test_examples_of_one_view_join_those_of_four() -> None:
 def test_a_model_of_an_earlier_version_ranks_as_it_did() -> None:
     model = train(Examples.of(GOOD[:6], BAD[:6]), UNMARKED)
     values = model.to_dict()
-    values["kernel"].pop("first")
+    values["kernel"].pop("first_share")
     assert model.kernel is not None
-    earlier = replace(model, kernel=replace(model.kernel, first=0.25))
+    earlier = replace(model, kernel=replace(model.kernel, first_share=0.25))
     np.testing.assert_allclose(
         ObjectModel.from_dict(values).logits(UNSEEN), earlier.logits(UNSEEN), atol=1e-4
     )

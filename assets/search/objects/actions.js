@@ -18,7 +18,7 @@ export function createObjectActions({ store, service, data }) {
   const { state, set } = store;
   const queue = createMarksQueue({ data, service, store });
   let asking = null; // of the request that is under way
-  let asks = 0; // for windows to judge; only the last is wanted
+  let choosing = null; // of the request for windows to judge
   let waiting = null; // for it
   let history = []; // marks, for undo
 
@@ -47,7 +47,7 @@ export function createObjectActions({ store, service, data }) {
   function abandon() {
     asking?.abort();
     waiting?.cancel();
-    asks += 1;
+    choosing?.abort();
   }
 
   async function search(step = true) {
@@ -114,16 +114,17 @@ export function createObjectActions({ store, service, data }) {
 
   async function askMore() {
     const n = 10;
-    const mine = (asks += 1);
-    const current = () => asks === mine; // nothing else is looked for meanwhile
+    choosing?.abort();
+    choosing = new AbortController();
+    const { signal } = choosing;
     const busy = 'Choosing what to judge';
     set({ busy, exhausted: false });
     try {
       await queue.flushed();
-      const { objects } = await service.ask(recipe(), n);
-      if (current()) set({ asked: objects, exhausted: !objects.length });
+      const { objects } = await service.ask(recipe(), n, signal);
+      set({ asked: objects, exhausted: !objects.length });
     } catch (problem) {
-      if (current()) set({ problem, judging: false });
+      if (problem.name !== 'AbortError') set({ problem, judging: false });
     } finally {
       if (state.busy === busy) set({ busy: '' });
     }
