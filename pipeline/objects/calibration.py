@@ -76,7 +76,7 @@ def cross_validated(
         seen = Examples(good[fold_good != fold], bad[fold_bad != fold])
         model = train(seen, unmarked)
         if hits is not None:
-            # How likely a hit is, these marks alone say.
+            # These marks alone say how likely a hit is.
             model = train(seen, unmarked, Likely.of(hits, model.logits(hits)))
         logits[: len(good)][fold_good == fold] = model.logits(good[fold_good == fold, 0])
         logits[len(good) :][fold_bad == fold] = model.logits(bad[fold_bad == fold, 0])

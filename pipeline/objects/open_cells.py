@@ -148,7 +148,7 @@ def missing(collection: Collection, where: str) -> NotFoundError:
         for scale in SCALES
     )
     return NotFoundError(
-        "The object cells are of another version of Lookalike or of other weights"
+        "The object cells were made by another version of Lookalike or with other weights"
         if others
         else "There are no object cells yet, which object search needs",
         where=where,

@@ -113,7 +113,7 @@ class ObjectSearches:
         objects = outcome.result.objects
         if sum(each.mark != "good" for each in objects) > MOST_KEPT:
             raise QueryError(
-                f"A saved search keeps at most {MOST_KEPT:,} objects beside those marked good",
+                f"A saved search keeps at most {MOST_KEPT:,} objects besides those marked good",
                 where=f"{len(objects):,}",
                 remedy="Ask for a minimum score or a smaller number, or export them instead",
             )
