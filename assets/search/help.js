@@ -34,9 +34,10 @@ export function helpButton(store) {
 // The store's `help` says whether the dialog is open.
 export function createHelp({ store, root }, shortcuts = PLACE_KEYS, notes = PLACE_NOTES) {
   const close = () => store.set({ help: false });
+  const closed = () => dialog.open || close(); // it may be open again by then
   const dialog = h(
     'dialog',
-    { class: 'lk-help', 'aria-labelledby': 'lk-help-title', onclose: close },
+    { class: 'lk-help', 'aria-labelledby': 'lk-help-title', onclose: closed },
     h(
       'div',
       { class: 'lk-row' },

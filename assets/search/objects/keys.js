@@ -33,16 +33,21 @@ export function listenToObjectKeys({ store, actions, map }) {
     x: () => map.draw('box'),
     p: () => map.draw('outline'),
     f: () => actions.toggle('panel'),
-    '?': () => store.set({ help: !store.state.help }),
+    '?': () => store.set({ help: true }),
     Escape: () => {
       if (store.state.drawing) return map.stopDrawing();
       return store.state.panel ? actions.toggle('panel') : actions.clear();
     },
   };
+  // The dialog closes by keys here: its own event comes later, and a key in between would be lost.
+  const closeHelp = () => store.set({ help: false });
+  const keysNow = () => {
+    if (store.state.help) return { '?': closeHelp, Escape: closeHelp };
+    return store.state.judging ? { ...acts, ...tray } : acts;
+  };
   const press = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || inField(event)) return;
-    if (store.state.help && event.key !== '?') return; // the dialog closes itself
-    const known = store.state.judging ? { ...acts, ...tray } : acts;
+    const known = keysNow();
     const act = known[event.key] ?? known[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
