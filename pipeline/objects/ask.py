@@ -60,7 +60,7 @@ def ask(
     vectors: list[np.ndarray] = []
     for scored in maps:
         eligible = eligible_windows(scored.collection, scored.mapped, filters)
-        tops = tops_of(scored, ranking, CHOICE, eligible)
+        [tops] = tops_of([scored], ranking, CHOICE, [eligible])
         free.append(off_spots(tops, scored, ranking, (*spots, *skipped)))
         vectors.append(scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols))
         hits += hits_of(scored, tops)

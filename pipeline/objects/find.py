@@ -228,10 +228,9 @@ def best_hits(
         collections, ranking, filters, progress, limit=most, whole_up_to=_WHOLE_UP_TO, spots=spots
     )
     vectors, logits = [np.empty((0, COMPONENTS), np.float32)], [np.empty(0)]
-    tops = [tops_of(scored, ranking, most) for scored in maps]
     tops = [
         each.where(off_spots(each, scored, ranking, spots))
-        for each, scored in zip(tops, maps, strict=True)
+        for each, scored in zip(tops_of(maps, ranking, most), maps, strict=True)
     ]
     least = last_of(tops, count)
     for scored, every in zip(maps, tops, strict=True):

@@ -12,7 +12,7 @@ from pipeline.objects import scan, shortlist
 from pipeline.objects.asking import is_free
 from pipeline.objects.objects import FoundObject, found_objects
 from pipeline.objects.outlines import outlines
-from pipeline.objects.peaks import Peaks, peaks
+from pipeline.objects.peaks import Peaks, last_of, peaks
 from pipeline.objects.ranking import Ranking, to_scores
 from pipeline.objects.score_maps import SceneScores, logits_of
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 #: Two objects are one if their centres are nearer than this share of their size, along both axes.
 APART = 0.5
-#: Windows of a scene that the second stage of a model ranks again; ten times the number wanted is
-#: enough.
+#: Windows of all scenes that the second stage of a model ranks again; ten times the number wanted
+#: is enough.
 SECOND_STAGE = 4_000
 
 
@@ -44,29 +44,58 @@ def radius_of(ranking: Ranking, mapped: MappedCells) -> float:
 
 
 def tops_of(
-    scored: SceneScores, ranking: Ranking, limit: int, eligible: np.ndarray | None = None
-) -> Peaks:
-    """The best maxima of a scene's map, ranked by both stages of the model."""
-    radius = radius_of(ranking, scored.mapped)
-    most = max(limit, min(SECOND_STAGE, 10 * limit)) if ranking.model.kernel else limit
-    tops = _first_tops(scored, radius, most, eligible)
-    if not ranking.model.kernel or not len(tops):
-        return tops
-    vectors = scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols)
-    logits = ranking.model.logits(vectors, tops.scores)
-    order = np.argsort(-logits, kind="stable")[:limit]
-    return Peaks(tops.rows[order], tops.cols[order], logits[order])
+    maps: Sequence[SceneScores],
+    ranking: Ranking,
+    limit: int,
+    eligible: Sequence[np.ndarray | None] | None = None,
+) -> list[Peaks]:
+    """The best maxima of each of some scenes' maps, ranked by both stages of the model.
+
+    Args:
+        maps: The score maps.
+        ranking: What made them.
+        limit: Maximum number in a scene.
+        eligible: For each map bool, of its shape, False for windows that may not be found; None
+            where all may.
+    """
+    allowed = [None] * len(maps) if eligible is None else eligible
+    if not ranking.model.kernel:
+        return [
+            _first_tops(scored, limit, windows)
+            for scored, windows in zip(maps, allowed, strict=True)
+        ]
+    most = max(limit, min(SECOND_STAGE, 10 * limit))
+    tops: list[Peaks] = []
+    least = -np.inf
+    for scored, windows in zip(maps, allowed, strict=True):
+        tops.append(_first_tops(scored, most, windows, least))
+        least = last_of(tops, most)
+    return [
+        _second_tops(scored, each.where(each.scores >= least), limit)
+        for scored, each in zip(maps, tops, strict=True)
+    ]
 
 
 def _first_tops(
-    scored: SceneScores, radius: float, most: int, eligible: np.ndarray | None
+    scored: SceneScores, most: int, eligible: np.ndarray | None, least: float = -np.inf
 ) -> Peaks:
     """The best maxima by the first stage of the model."""
+    radius = radius_of(scored.ranking, scored.mapped)
     if scored.tiles is None:
-        return peaks(scored.logits, radius, most, eligible=eligible)
+        return peaks(scored.logits, radius, most, threshold=least, eligible=eligible)
     mapped, model = scored.mapped, scored.ranking.model
     place = (mapped.cells, mapped.inverse, model.weights, scored.tiles, radius, most)
     return shortlist.peaks_in_tiles(*place, bias=model.bias, eligible=eligible)
+
+
+def _second_tops(scored: SceneScores, tops: Peaks, limit: int) -> Peaks:
+    """Maxima, ranked again by both stages of the model."""
+    if not len(tops):
+        return tops
+    vectors = scan.window_vectors(scored.mapped.cells, tops.rows, tops.cols)
+    logits = scored.ranking.model.logits(vectors, tops.scores)
+    order = np.argsort(-logits, kind="stable")[:limit]
+    return Peaks(tops.rows[order], tops.cols[order], logits[order])
 
 
 def off_spots(

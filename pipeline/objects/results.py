@@ -95,13 +95,11 @@ def rank(
     if not maps and (lacking or filters is None):
         raise missing(collections[0], collections[0].manifest.title)
     least = _least_logit(ranking, threshold, min_probability)
-    tops, allowed = [], []
-    for scored in maps:
-        eligible = eligible_windows(scored.collection, scored.mapped, filters)
-        allowed.append(eligible)
-        if filters is not None and filters.away:
-            eligible = eligible_windows(scored.collection, scored.mapped, filters, spots)
-        tops.append(tops_of(scored, ranking, k, eligible))
+    allowed = [eligible_windows(each.collection, each.mapped, filters) for each in maps]
+    eligible = allowed
+    if filters is not None and filters.away:
+        eligible = [eligible_windows(each.collection, each.mapped, filters, spots) for each in maps]
+    tops = tops_of(maps, ranking, k, eligible)
     last = max(least, last_of(tops, k))  # the rest cannot be listed
     kept: list[Hit] = []
     found = 0

@@ -73,7 +73,7 @@ def test_what_is_marked_bad_is_no_further_example_of_a_click(yard: Collection) -
     spots = [spot_of(yard, example) for example in (good, *bad)]
     plain = learn([yard], [good]).ranking
     (scored,) = score_maps([yard], plain)
-    tops = tops_of(scored, plain, 100)
+    [tops] = tops_of([scored], plain, 100)
     kept = tops.where(off_spots(tops, scored, plain, spots[1:]))
     found = {
         near(place) for place in zip(*scored.mapped.centres(kept.rows, kept.cols), strict=True)
