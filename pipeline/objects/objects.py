@@ -83,8 +83,9 @@ class FoundObject:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, as the command line and REST print it."""
-        from shapely.geometry import mapping
-
+        # Shapely's own `mapping` takes twice as long, which thousands of objects feel.
+        shape = self.geometry
+        rings = [list(ring.coords) for ring in (shape.exterior, *shape.interiors)]
         return {
             "rank": self.rank,
             "id": self.id,
@@ -94,7 +95,7 @@ class FoundObject:
             "lat": round(self.lat, 7),
             "width_m": round(self.width_m, 2),
             "height_m": round(self.height_m, 2),
-            "geometry": mapping(self.geometry),
+            "geometry": {"type": "Polygon", "coordinates": rings},
             "collection": self.collection,
             "scene_id": self.scene_id,
             "datetime": self.datetime,
