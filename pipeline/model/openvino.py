@@ -108,7 +108,8 @@ def _graph(folded: dict[str, tuple[np.ndarray, np.ndarray]], outputs: tuple[Outp
         kernel, bias = resnet.reduction() if name == "cells" else folded[name]
         if name == "conv1":
             kernel = kernel[:, :, ::-1]  # for RGB input, which saves converting pixels to BGR
-        weights = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+        # As a constant: of an array itself OpenVINO makes 25 million Python numbers first.
+        weights = ops.constant(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
         x = ops.convolution(x, weights, [stride] * 2, [pad] * 2, [pad] * 2, [1, 1])
         x = ops.add(x, bias.reshape(1, -1, 1, 1))
         return ops.relu(x) if relu else x
