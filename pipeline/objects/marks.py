@@ -35,6 +35,8 @@ LABELS = ("good", "bad", "skip", "")
 MOST_MARKS = 100_000
 #: Metres in a degree of latitude.
 _DEGREE = 111_320
+#: Least and largest size of a thing in metres.
+_SIZES = (1e-3, 1e6)
 _SET = re.compile(r"[a-z0-9]{8,32}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -63,6 +65,20 @@ class Mark:
     scene_id: str = ""
     time: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what could not be read again.
+
+        Raises:
+            QueryError: If a value is out of range.
+        """
+        sizes = (self.width_m, self.height_m)
+        texts = (self.key, self.label, self.scene_id, self.time)
+        valid = abs(self.lat) <= 90 and abs(self.lon) <= 540  # false for what is not a number
+        valid &= all(size == 0 or _SIZES[0] <= size <= _SIZES[1] for size in sizes)
+        valid &= all(isinstance(text, str) and len(text) <= 200 for text in texts)
+        if not valid or self.label not in LABELS or not _KEY.fullmatch(self.key):
+            raise _malformed(asdict(self))
+
     @property
     def place(self) -> tuple[str, float, float]:
         """What it is about: later marks of the same place replace it."""
@@ -83,7 +99,7 @@ class Mark:
             QueryError: If it is none.
         """
         try:
-            mark = cls(
+            return cls(
                 key=data["key"],
                 lon=float(data["lon"]),
                 lat=float(data["lat"]),
@@ -95,13 +111,6 @@ class Mark:
             )
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise _malformed(data) from error
-        numbers = (mark.lon, mark.lat, mark.width_m, mark.height_m)
-        texts = (mark.key, mark.label, mark.scene_id, mark.time)
-        valid = all(map(math.isfinite, numbers)) and abs(mark.lat) <= 90 and abs(mark.lon) <= 540
-        valid &= all(isinstance(text, str) and len(text) <= 200 for text in texts)
-        if not valid or mark.label not in LABELS or not _KEY.fullmatch(mark.key):
-            raise _malformed(data)
-        return mark
 
 
 def of_examples(examples: Sequence[Example], key: str) -> tuple[Mark, ...]:
@@ -182,17 +191,19 @@ def present(marks: Iterable[Mark]) -> tuple[Mark, ...]:
     the same scene, is of the same thing and replaces the earlier one.
     """
     last: dict[tuple[str, float, float], Mark] = {}
-    squares: defaultdict[tuple[object, ...], list[Mark]] = defaultdict(list)
+    squares: defaultdict[tuple[object, ...], dict[tuple[str, float, float], Mark]]
+    squares = defaultdict(dict)
     for mark in marks:
         last.pop(mark.place, None)
         for square in _squares(mark, around=True):
-            for other in squares.get(square, ()):
-                if _on_one_thing(mark, other):
-                    last.pop(other.place, None)
+            here = squares.get(square, {})
+            for other in [each for each in here.values() if _on_one_thing(mark, each)]:
+                last.pop(other.place, None)
+                del here[other.place]
         if mark.label:
             last[mark.place] = mark
             for square in _squares(mark):
-                squares[square].append(mark)
+                squares[square][mark.place] = mark
     return tuple(last.values())
 
 
@@ -236,14 +247,16 @@ def _append(path: Path, marks: Sequence[Mark]) -> None:
     lines = [] if size else [json.dumps({"schema": SCHEMA})]
     # Escaped as ASCII: a text may hold separators of lines, and half a character cannot be cut off.
     lines += [json.dumps(asdict(mark)) for mark in marks]
-    with path.open("ab") as file:
+    left = memoryview(("\n".join(lines) + "\n").encode())
+    # Without a buffer, which would write its rest when the file is closed.
+    with path.open("ab", buffering=0) as file:
         file.truncate(size)
         try:
-            file.write(("\n".join(lines) + "\n").encode())
-            file.flush()
+            while left:
+                left = left[file.write(left) :]
             os.fsync(file.fileno())
         except OSError:
-            os.truncate(path, size)  # no half of a line stays
+            file.truncate(size)  # no half of a line stays
             raise
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from pipeline.collection.collection import Collection
-from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError
+from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError, StorageError
 from pipeline.objects import marks
 from pipeline.objects.marks import Mark
 from tests.factories import synthetic
+from tests.factories.rasters import largest_file
 
 SET = "abcd1234"
 
@@ -90,12 +91,27 @@ def test_any_text_of_a_client_leaves_the_set_readable(collection: Collection, sc
         {"key": "a", "lon": float("nan"), "lat": 2, "label": "good"},
         {"key": "a/b", "lon": 1, "lat": 2, "label": "good"},
         {"key": "a", "lon": 1, "lat": 200, "label": "good"},
+        {"key": "a", "lon": 1, "lat": 2, "label": "good", "width_m": 1e308},
+        {"key": "a", "lon": 1, "lat": 2, "label": "good", "width_m": 5e-324},
+        {"key": "a", "lon": 1, "lat": 2, "label": "good", "height_m": -40},
         [],
     ],
 )
 def test_what_is_no_mark_is_refused(data: object) -> None:
     with pytest.raises(QueryError, match="no mark"):
         Mark.from_dict(data)
+
+
+@pytest.mark.parametrize("room", [1, 100, 300, 900])
+def test_full_disk_leaves_the_set_as_it_was(collection: Collection, room: int) -> None:
+    marks.append(collection, SET, [mark("a")])
+    size = (collection.path / "marks" / f"{SET}.jsonl").stat().st_size
+    more = [mark(f"m{number}", "good", 7 + number / 10) for number in range(9)]
+    with largest_file(size + room), pytest.raises(StorageError):
+        marks.append(collection, SET, more)
+    assert [each.key for each in marks.read(collection, SET)] == ["a"]
+    marks.append(collection, SET, more)
+    assert len(marks.read(collection, SET)) == 10
 
 
 def test_missing_damaged_and_newer_sets_are_told(collection: Collection) -> None:
