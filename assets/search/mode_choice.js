@@ -15,10 +15,13 @@ export function modeChoice(mode, onMode) {
 
 const kept = (name) => `lookalike:mode:${name}`;
 
+const fieldsOf = () => new URLSearchParams(location.search);
+export const linkedMode = () => (fieldsOf().get('mode') === 'objects' ? 'objects' : 'places');
+
 // The mode that the address, the browser or the collection says.
 export function modeOf({ collection, objects }) {
-  const fields = new URLSearchParams(location.search);
-  if (fields.get('mode') === 'objects') return 'objects';
+  const fields = fieldsOf();
+  if (linkedMode() === 'objects') return 'objects';
   if (['chip', 'box', 'picture', 'good', 'saved'].some((key) => fields.get(key))) return 'places';
   return localStorage.getItem(kept(collection.name)) ?? (objects ? 'objects' : 'places');
 }

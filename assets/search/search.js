@@ -1,6 +1,8 @@
 // The Search page's component: one live explorer per mounted element; reruns only call update().
 import { h } from '../shared/dom.js';
+import { isPage } from '../shared/history.js';
 import { expose } from '../shared/idle.js';
+import { linkedCollection } from '../shared/link.js';
 import { collectionKey, createMount } from '../shared/mount.js';
 import { DEFAULT_K } from '../shared/recipe.js';
 import { createService } from '../shared/service.js';
@@ -13,7 +15,7 @@ import { createHelp } from './help.js';
 import { createHints } from './hints.js';
 import { listenToKeys } from './keyboard.js';
 import { createMap } from './map.js';
-import { keepMode, modeOf } from './mode_choice.js';
+import { keepMode, linkedMode, modeOf } from './mode_choice.js';
 import { startObjects } from './objects/objects.js';
 
 const INITIAL = {
@@ -62,21 +64,36 @@ function start(root, data, send) {
   let view = null;
   const begin = (mode) => {
     keepMode(name, mode);
-    const onMode = (next) => {
-      view.stop();
-      empty(root);
-      history.replaceState(history.state, '', `?${new URLSearchParams({ collection: name })}`);
-      begin(next);
-    };
     root.dataset.mode = mode;
     view = mode === 'objects' ? startObjects(root, data, chosen, onMode) : startPlaces(root, data, chosen, onMode);
   };
+  const change = (mode) => {
+    view.stop();
+    empty(root);
+    begin(mode);
+  };
+  const onMode = (mode) => {
+    history.pushState(history.state, '', `?${new URLSearchParams({ collection: name })}`);
+    change(mode);
+  };
+  // Back and Forward may lead to the other mode: this is asked before the views are.
+  const onStep = (step) => {
+    const mode = linkedMode();
+    if (!isPage('search') || linkedCollection() !== name || mode === root.dataset.mode) return;
+    step.preventDefault();
+    step.stopImmediatePropagation();
+    change(mode);
+  };
+  addEventListener('lookalike:travel', onStep);
   begin(modeOf(data));
   return {
     update() {
       root.querySelector('.lk-collection select').value = name; // another choice was taken back
     },
-    stop: () => view.stop(),
+    stop() {
+      removeEventListener('lookalike:travel', onStep);
+      view.stop();
+    },
   };
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pages.ui import component
 from pipeline.objects.open_cells import scales_of
+from pipeline.objects.places import usual_size
 from pipeline.search.recipe import MAX_K
 
 if TYPE_CHECKING:
@@ -33,16 +34,16 @@ def show(collection: Collection, titles: dict[str, str]) -> None:
         collection: The collection to search.
         titles: Title by name of every collection that can be chosen instead.
     """
-    sizes = [layer.object_size for layer in collection.manifest.cells if layer.object_size]
-    object_size = min(sizes, default=None)
+    sized = any(layer.object_size for layer in collection.manifest.cells)
+    scenes = collection.scenes.values()
     _component(
         key="explorer",
         data={
             **component.collection_data(collection, titles),
             "max_k": MAX_K,
-            "objects": object_size is not None,
-            "cells": any(scales_of(collection, scene) for scene in collection.scenes.values()),
-            "object_size": object_size,
+            "objects": sized,
+            "cells": any(scales_of(collection, scene) for scene in scenes),
+            "object_size": next((usual_size(collection, scene) for scene in scenes), None),
         },
         on_collection_change=component.open_chosen_collection("explorer"),
     )

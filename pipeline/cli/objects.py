@@ -89,7 +89,9 @@ def objects(
     object_size: Annotated[
         float | None,
         typer.Option(
-            help="Width in metres of an object given by a point.", callback=checked_number
+            help="Width in metres of an object given by a point; by default what the cells were "
+            "made for, or 64 pixels.",
+            callback=checked_number,
         ),
     ] = None,
     labels: Annotated[

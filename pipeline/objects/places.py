@@ -109,13 +109,19 @@ def of_geometry(geometry: BaseGeometry, *, good: bool = True) -> Example:
     return of_box(geometry.bounds, good=good)
 
 
+def usual_size(collection: Collection, scene: Scene) -> float:
+    """Width in metres of a thing of which nobody says it: what cells were made for first."""
+    layers = collection.manifest.cells
+    return (layers[0].object_size if layers else None) or USUAL_SIDE * scene.gsd
+
+
 def spot_of(collection: Collection, example: Example, size_m: float | None = None) -> Spot:
     """An example as a window of a scene.
 
     Args:
         collection: Where it is.
         example: The example.
-        size_m: Width in metres of an example without a size.
+        size_m: Width in metres of an example without a size; by default `usual_size`.
 
     Raises:
         NotFoundError: If no scene covers its centre, or its scene is gone.
@@ -125,7 +131,7 @@ def spot_of(collection: Collection, example: Example, size_m: float | None = Non
     col, row = (float(axis) for axis in _pixels(scene, example.lon, example.lat))
     if not (0 <= col <= scene.width and 0 <= row <= scene.height):
         raise _nowhere(example)
-    width = example.width_m or size_m or USUAL_SIDE * scene.gsd
+    width = example.width_m or size_m or usual_size(collection, scene)
     height = example.height_m or width
     spot = Spot(scene, col, row, width / scene.gsd, height / scene.gsd, example.good)
     _check_size(spot)

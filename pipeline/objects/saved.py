@@ -24,7 +24,7 @@ from pipeline.files import exclusive, read_versioned, write_versioned
 from pipeline.model.cells import CellIdentity
 from pipeline.objects.objects import FoundObject
 from pipeline.objects.recipe import ObjectRecipe
-from pipeline.search.review import GOOD, MARKS, SKIP
+from pipeline.search.review import GOOD, MARKS, SKIP, Precision, precision_at
 from pipeline.search.saved import LONGEST_NAME, LONGEST_NOTE, UNMARKED
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class SavedObjects:
         note: Note on the search.
         marks: "good", "bad" or "skip" by object id, in the order of marking.
         notes: Notes on objects, by object id.
+        taught: Ids of the objects whose marks the search learned from: they do not review it.
     """
 
     id: str
@@ -77,11 +78,18 @@ class SavedObjects:
     note: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    taught: tuple[str, ...] = ()
 
     @property
     def reviewed(self) -> int:
-        """Number of objects marked good or bad."""
-        return sum(mark != SKIP for mark in self.marks.values())
+        """Number of objects marked good or bad since the search was saved."""
+        known = set(self.taught)
+        return sum(mark != SKIP for found, mark in self.marks.items() if found not in known)
+
+    def precision(self) -> list[Precision]:
+        """Precision at each threshold, estimated from the objects that the search did not know."""
+        known = set(self.taught)
+        return precision_at([each for each in self.objects if each.id not in known], self.marks)
 
     def marked(self) -> tuple[FoundObject, ...]:
         """The objects with their marks."""
@@ -100,7 +108,7 @@ class ObjectSearches:
         return self.collection.path / "object-searches"
 
     def save(self, name: str, outcome: ObjectOutcome) -> SavedObjects:
-        """Save a search; its set of marks begins the review.
+        """Save a search with its set of marks.
 
         Args:
             name: Its name; if empty, what was looked for.
@@ -133,6 +141,7 @@ class ObjectSearches:
             created=now(),
             updated=now(),
             marks=marks,
+            taught=tuple(marks),
         )
         with self._changing():
             self._write(saved)
@@ -339,13 +348,14 @@ def _saved(content: Mapping[str, Any]) -> SavedObjects:
             "recipe": ObjectRecipe.from_fields(content["recipe"], start=False),
             "model": CellIdentity.from_dict(content["model"]),
             "objects": tuple(map(_object, content["objects"])),
+            "taught": tuple(content.get("taught", ())),
         }
     )
     texts = (saved.id, saved.name, saved.query, saved.created, saved.updated, saved.note)
     reviewed = [
         text for each in (saved.marks, saved.notes) for item in each.items() for text in item
     ]
-    if not all(isinstance(text, str) for text in (*texts, *reviewed)):
+    if not all(isinstance(text, str) for text in (*texts, *reviewed, *saved.taught)):
         raise TypeError("a text is not a string")
     if not math.isfinite(saved.object_size) or type(saved.found) is not int:
         raise ValueError("a number")

@@ -18,7 +18,7 @@ from pipeline.objects.comparison import compare
 from pipeline.objects.saved import ObjectSearches, SavedObjects, chosen, present
 from pipeline.objects.service import find_objects
 from pipeline.search.open_collections import OpenCollections
-from pipeline.search.review import precision_at, review_order
+from pipeline.search.review import review_order
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Opened, Served
 from pipeline.web.exports import Minimum, download
@@ -64,7 +64,9 @@ class BriefObjects(Answer):
     trained: bool = Field(description="Whether marks trained the ranking.")
     objects: int = Field(description="Number of objects that are kept.")
     found: int = Field(description="Number of objects that the search had.")
-    reviewed: int = Field(description="Of those kept, marked good or bad.")
+    reviewed: int = Field(
+        description="Of those kept, marked good or bad since; marks learned from do not count."
+    )
     best: ObjectPlace | None = Field(description="The best object; null if there is none.")
 
 
@@ -74,7 +76,9 @@ class ObjectReview(Answer):
     marks: dict[str, str] = Field(description="good, bad or skip, by object id.")
     notes: dict[str, str] = Field(description="By object id.")
     order: list[int] = Field(description="Positions of objects in the order to review them.")
-    precision: list[PrecisionAnswer] = Field(description="Highest threshold first.")
+    precision: list[PrecisionAnswer] = Field(
+        description="Highest threshold first; of objects that the search did not learn from."
+    )
 
 
 class ReopenedObjects(ObjectReview):
@@ -292,7 +296,6 @@ def _review(saved: SavedObjects) -> dict[str, Any]:
         "notes": dict(saved.notes),
         "order": review_order(len(saved.objects)),
         "precision": [
-            {**asdict(cut), "threshold": round(cut.threshold, 6)}
-            for cut in precision_at(saved.objects, saved.marks)
+            {**asdict(cut), "threshold": round(cut.threshold, 6)} for cut in saved.precision()
         ],
     }

@@ -560,6 +560,51 @@ def test_collection_without_cells_offers_to_make_them(
     idle(page)
 
 
+def test_back_leads_from_places_to_the_objects_found_before(
+    app: App, home: Path, visit: Visit
+) -> None:
+    page = opened(app, visit)
+    click_map(page, *lonlat(home, PONDS[13]))
+    answered(page, 1)
+    found, link = places(page), address(page)
+    page.get_by_role("button", name="Place", exact=True).click()
+    wait(page, "() => window.lookalike?.store?.state.footprints")
+    idle(page)
+    page.go_back()
+    wait(
+        page, "() => window.lookalike?.store?.state.objects?.length && !lookalike.store.state.busy"
+    )
+    assert places(page) == found
+    assert address(page) == link
+    page.go_forward()
+    wait(page, "() => window.lookalike?.store?.state.footprints")
+
+
+def test_link_brings_its_object_size(app: App, home: Path, visit: Visit) -> None:
+    page = opened(app, visit)
+    page.get_by_label("Object size").fill("500")
+    page.get_by_label("Object size").press("Enter")
+    click_map(page, *lonlat(home, PONDS[13]))
+    answered(page, 1)
+    again = visit(address(page))
+    answered(again, 1)
+    expect(again.get_by_label("Object size")).to_have_value("500")
+
+
+def test_esc_keeps_a_search_that_has_marks(app: App, home: Path, visit: Visit) -> None:
+    page = opened(app, visit)
+    click_map(page, *lonlat(home, PONDS[13]))
+    answered(page, 1)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("g")
+    until(page, "s.marks.size === 1")
+    page.keyboard.press("Escape")
+    idle(page)
+    assert state(page, "objects")
+    page.keyboard.press("u")
+    until(page, "![...s.marks.values()].some(Boolean)")
+
+
 def test_switch_leads_to_places_and_back(app: App, visit: Visit) -> None:
     page = opened(app, visit)
     step = page.get_by_text("Step through objects")

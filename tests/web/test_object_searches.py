@@ -95,6 +95,31 @@ def test_marks_and_notes_are_kept_and_estimate_the_precision(
         assert client.post(f"{one}/marks", json=wrong).status_code == 400
 
 
+def test_marks_that_a_search_learned_from_do_not_review_it(
+    client: TestClient, yard: Collection
+) -> None:
+    marks = []
+    for number, place in enumerate(PLACES[:4]):
+        lon, lat = lonlat(yard, place)
+        size = {"width_m": WIDTH / 2, "height_m": WIDTH / 2}
+        (scene_id,) = yard.scenes
+        mark = {"key": str(number), "lon": lon, "lat": lat, "scene_id": scene_id, **size}
+        marks.append({**mark, "label": "bad" if number else "good"})
+    client.put("/api/collections/yard/object-marks/taught00", json={"marks": marks})
+    made = save(client, yard, "Taught", marks="taught00")
+    one = f"{KEPT}/{made['search']['id']}"
+    assert sorted(made["marks"].values())[-1] == "good"
+    assert made["search"]["reviewed"] == 0
+    assert {cut["reviewed"] for cut in made["precision"]} == {0}
+    fresh = next(each["id"] for each in made["objects"] if each["id"] not in made["marks"])
+    review = client.post(f"{one}/marks", json={"object": fresh, "mark": "good"}).json()
+    last = review["precision"][-1]
+    assert (last["reviewed"], last["good"]) == (1, 1)
+    assert last["hits"] == len(made["objects"]) - len(made["marks"])
+    assert client.get(one).json()["search"]["reviewed"] == 1
+    assert client.delete(one).status_code == 204
+
+
 def test_search_is_renamed_and_annotated(client: TestClient, saved: dict[str, Any]) -> None:
     one = f"{KEPT}/{saved['search']['id']}"
     changed = client.patch(one, json={"name": "Boxes", "note": "Checked"}).json()

@@ -139,6 +139,8 @@ export function createObjectActions({ store, service, data }) {
     const detector = link.detector && { name: link.detector, title: link.detector };
     const { examples, picture, filters, minScore } = link;
     set({ examples, picture, filters, minScore, detector, labels: 0, saved: null, precision: [] });
+    const sized = examples.findLast((example) => example.object_size);
+    if (sized) actions.setSize(sized.object_size, false);
     return restoreMarks(link).then(() => {
       if (!started(state)) set({ labels: state.marks.size });
       if (started(state)) return search(false);
@@ -207,7 +209,7 @@ export function createObjectActions({ store, service, data }) {
     begin() {
       actions.listDetectors();
       listSaved();
-      actions.setSize(keptSize(name) ?? data.object_size ?? (data.collection.scenes[0]?.gsd ?? 1) * 64, false);
+      actions.setSize(keptSize(name) ?? data.object_size ?? 64, false);
       addEventListener('popstate', reopen);
       reopen();
       remember(false);

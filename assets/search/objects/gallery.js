@@ -24,7 +24,7 @@ export function createObjectGallery(context) {
   const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Object pages' });
   pane.replaceChildren(head, tray, bar, list, pager);
   const stops = [
-    store.watch(['answer', 'examples', 'objects', 'detector', 'picture', 'labels', 'filters'], (state) => drawHead(head, state, context)),
+    store.watch(['answer', 'examples', 'objects', 'minScore', 'detector', 'picture', 'labels', 'filters'], (state) => drawHead(head, state, context)),
     store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => keepingFocus(tray, () => drawTray(tray, state, context))),
     store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'precision'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks'], (state) => keepingFocus(list, () => drawList(list, pager, state, context))),
@@ -35,7 +35,7 @@ export function createObjectGallery(context) {
 }
 
 function drawHead(head, state, { actions, data }) {
-  const { answer, objects } = state;
+  const { answer, objects, minScore } = state;
   if (!data.cells) return head.replaceChildren(withoutCells(data, actions));
   if (!started(state) && !answer) return head.replaceChildren(invitation(data));
   if (!answer) return head.replaceChildren();
@@ -43,8 +43,9 @@ function drawHead(head, state, { actions, data }) {
     ? h('p', { class: 'lk-muted' }, `${plural(answer.missing.length, 'scene')} without object cells ${answer.missing.length > 1 ? 'were' : 'was'} not searched. `,
         h('button', { class: 'lk-button', type: 'button', onclick: actions.makeCells }, 'Make object cells'))
     : null;
-  const all = objects.length < state.most;
-  const what = `${all ? '' : 'The best '}${plural(objects.length, 'object')} ${likeWhat(state)}`;
+  const good = objects.filter(({ score }) => score >= minScore).length;
+  const all = objects.length < state.most || good < objects.length;
+  const what = `${all ? '' : 'The best '}${plural(good, 'object')} ${likeWhat(state)}`;
   const more = h('button', { class: 'lk-button', type: 'button', onclick: actions.findMore }, `Find up to ${formatCount(MOST)}`);
   const filtered = Object.keys(state.filters).length && !objects.length;
   const everywhere = () =>
@@ -82,8 +83,8 @@ function invitation({ collection }) {
     'div',
     { class: 'lk-invitation' },
     h('h2', {}, `${TOUCH ? 'Tap' : 'Click'} an object on the map`),
-    h('p', {}, `Lookalike finds every object of ${collection.title} that looks like it, each at its place. Set the object size first: what is seen in it is what is compared.`),
-    h('p', {}, TOUCH ? 'Or draw a box or a polygon around it.' : 'Or draw a box or a polygon around it, or drop a picture or a label file here. Shift adds another example; Alt and the wheel change the size of the window.'),
+    h('p', {}, `Lookalike finds every object of ${collection.title} that looks like it, each at its place. Set the object size first, to about its width.`),
+    h('p', {}, TOUCH ? 'Or draw a box or a polygon around it.' : 'Or draw a box or a polygon around it, or drop a picture or a label file here. Shift adds another example; Alt and the wheel change the object size.'),
   );
 }
 

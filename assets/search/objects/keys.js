@@ -36,7 +36,8 @@ export function listenToObjectKeys({ store, actions, map }) {
     '?': () => store.set({ help: true }),
     Escape: () => {
       if (store.state.drawing) return map.stopDrawing();
-      return store.state.panel ? actions.toggle('panel') : actions.clear();
+      if (store.state.panel) return actions.toggle('panel');
+      return store.state.marks.size ? undefined : actions.clear(); // marks are not lost by a key
     },
   };
   // The dialog closes by keys here: its own event comes later, and a key in between would be lost.
