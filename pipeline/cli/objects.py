@@ -120,6 +120,11 @@ def objects(
 ) -> None:
     """Find all objects like one that a point, a box or a label file shows."""
     asks, names = _verb(names)
+    if not (at or box or labels or options.image or detector):
+        raise QueryError(
+            "Nothing says what to look for",
+            remedy="Give --at, --box, --labels, --image or --detector; --help describes them",
+        )
     examples = read_labels(labels) if labels else ()
     if labels and not (at or box or options.image or detector):
         check_examples(examples, labels.name)

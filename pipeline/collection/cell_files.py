@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
@@ -88,6 +89,7 @@ class CellBlock:
         identity: What made them.
         checksum: CRC-32 of the codes, as the file states it.
         offset: Byte of the file at which the codes begin.
+        mtime_ns: When the file was written.
     """
 
     path: Path
@@ -95,6 +97,7 @@ class CellBlock:
     identity: CellIdentity
     checksum: int
     offset: int
+    mtime_ns: int
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -107,11 +110,7 @@ class CellBlock:
         try:
             return np.memmap(self.path, np.int8, "r", self.offset, shape)
         except OSError as error:
-            raise NotFoundError(
-                "Object cells were removed while they were searched",
-                where=self.path,
-                remedy="Search again; if the collection still exists, make its cells first",
-            ) from error
+            raise _removed(self.path) from error
 
 
 def folder_of(collection: Path, scene_id: str, scale: float) -> Path:
@@ -177,10 +176,13 @@ def read(path: Path) -> CellBlock:
 
     Raises:
         NewerError: If a newer version wrote it.
+        NotFoundError: If it was removed meanwhile.
         DamagedError: If it is no cell file, or cut short.
     """
     try:
         stat = path.stat()
+    except FileNotFoundError as error:
+        raise _removed(path) from error
     except OSError as error:
         raise _damaged(path) from error
     return _read(path, stat.st_size, stat.st_mtime_ns)
@@ -190,12 +192,12 @@ def read(path: Path) -> CellBlock:
 def _read(path: Path, size: int, mtime_ns: int) -> CellBlock:  # size and time are cache keys
     try:
         with open_raster(path) as dataset:
-            return _described(dataset, path, size)
+            return _described(dataset, path, size, mtime_ns)
     except (SceneError, KeyError, TypeError, ValueError, ModelMismatchError) as error:
         raise _damaged(path) from error
 
 
-def _described(dataset: DatasetReader, path: Path, size: int) -> CellBlock:
+def _described(dataset: DatasetReader, path: Path, size: int, mtime_ns: int) -> CellBlock:
     """The block in an open cell file.
 
     Raises:
@@ -212,7 +214,7 @@ def _described(dataset: DatasetReader, path: Path, size: int) -> CellBlock:
     if first + window.size * COMPONENTS != size:
         raise ValueError((first, size))
     identity = CellIdentity.from_dict(json.loads(tags["IDENTITY"]))
-    return CellBlock(path, window, identity, int(tags["CRC32"]), first)
+    return CellBlock(path, window, identity, int(tags["CRC32"]), first, mtime_ns)
 
 
 def verify(path: Path) -> CellBlock:
@@ -226,6 +228,14 @@ def verify(path: Path) -> CellBlock:
     if zlib.crc32(block.codes.data) != block.checksum:
         raise _damaged(path)
     return block
+
+
+def _removed(path: Path) -> NotFoundError:
+    return NotFoundError(
+        "Object cells were removed while they were searched",
+        where=path,
+        remedy="Search again; if the collection still exists, make its cells first",
+    )
 
 
 def _damaged(path: Path) -> DamagedError:
@@ -262,11 +272,11 @@ class SceneCells:
 
     @property
     def stamp(self) -> tuple[object, ...]:
-        """Changes whenever the cells do."""
+        """Changes whenever the cells do, or somebody writes to their files."""
         return (
             self.scene_id,
             self.scale,
-            tuple((block.path.name, block.checksum) for block in self.blocks),
+            tuple((block.path.name, block.checksum, block.mtime_ns) for block in self.blocks),
         )
 
     def rows(self, start: int, stop: int) -> np.ndarray:
@@ -296,7 +306,10 @@ def scene_cells(
     Raises:
         DamagedError: If a file is damaged.
     """
-    blocks = [read(path) for path in files_of(collection, scene.id, scale)]
+    blocks = []
+    for path in files_of(collection, scene.id, scale):
+        with suppress(NotFoundError):  # of a file that was removed meanwhile
+            blocks.append(read(path))
     if identity is not None:
         blocks = [block for block in blocks if block.identity == identity]
     if not blocks:

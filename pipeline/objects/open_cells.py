@@ -184,7 +184,7 @@ def _derived(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray])
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, made)
-    except StorageError:
+    except (OSError, StorageError):  # numpy's own error of a full disk has no number
         return made
     for other in path.parent.glob(f"{path.name.split('-')[0]}-*.npy"):
         if other != path:

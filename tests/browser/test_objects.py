@@ -587,6 +587,7 @@ def test_link_brings_its_object_size(app: App, home: Path, visit: Visit) -> None
     click_map(page, *lonlat(home, PONDS[13]))
     answered(page, 1)
     again = visit(address(page))
+    wait(again, "() => window.lookalike?.store?.state.size")
     answered(again, 1)
     expect(again.get_by_label("Object size")).to_have_value("500")
 

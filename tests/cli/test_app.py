@@ -74,6 +74,15 @@ def test_it_is_a_program_whose_output_is_only_the_answer(home: Path) -> None:
     assert done.stderr == ""
 
 
+def test_gdal_does_not_warn_of_formats_that_are_left_out() -> None:
+    code = (
+        "import logging, pipeline, rasterio;"
+        "logging.basicConfig(); rasterio.Env().__enter__(); logging.warning('others are heard')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == "WARNING:root:others are heard\n"
+
+
 def test_search_by_point_equals_search_by_the_chip_there(home: Path) -> None:
     collection = synthetic.collection(home)
     lon, lat = collection.chips.centres[6]
