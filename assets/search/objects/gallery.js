@@ -24,7 +24,7 @@ export function createObjectGallery(context) {
   const pager = h('nav', { class: 'lk-pager', 'aria-label': 'Object pages' });
   pane.replaceChildren(head, tray, bar, list, pager);
   const stops = [
-    store.watch(['answer', 'examples', 'objects', 'minScore', 'detector', 'picture', 'labels', 'filters'], (state) => drawHead(head, state, context)),
+    store.watch(['answer', 'examples', 'objects', 'detector', 'picture', 'labels', 'filters', 'problem'], (state) => drawHead(head, state, context)),
     store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => keepingFocus(tray, () => drawTray(tray, state, context))),
     store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'precision'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks'], (state) => keepingFocus(list, () => drawList(list, pager, state, context))),
@@ -35,17 +35,16 @@ export function createObjectGallery(context) {
 }
 
 function drawHead(head, state, { actions, data }) {
-  const { answer, objects, minScore } = state;
+  const { answer, objects } = state;
   if (!data.cells) return head.replaceChildren(withoutCells(data, actions));
-  if (!started(state) && !answer) return head.replaceChildren(invitation(data));
-  if (!answer) return head.replaceChildren();
+  if (!answer) return head.replaceChildren(...(started(state) && !state.problem ? [] : [invitation(data)]));
   const lacking = answer.missing.length
     ? h('p', { class: 'lk-muted' }, `${plural(answer.missing.length, 'scene')} without object cells ${answer.missing.length > 1 ? 'were' : 'was'} not searched. `,
         h('button', { class: 'lk-button', type: 'button', onclick: actions.makeCells }, 'Make object cells'))
     : null;
-  const good = objects.filter(({ score }) => score >= minScore).length;
-  const all = objects.length < state.most || good < objects.length;
-  const what = `${all ? '' : 'The best '}${plural(good, 'object')} ${likeWhat(state)}`;
+  const all = objects.length < state.most;
+  const some = objects.length ? 'Objects' : 'No object';
+  const what = `${all ? some : `The best ${plural(objects.length, 'object')}`} ${likeWhat(state)}`;
   const more = h('button', { class: 'lk-button', type: 'button', onclick: actions.findMore }, `Find up to ${formatCount(MOST)}`);
   const filtered = Object.keys(state.filters).length && !objects.length;
   const everywhere = () =>
@@ -101,6 +100,8 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
   const counts = [...marks.values()].filter(Boolean);
   const estimate = precisionAt(precision, minScore);
   const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', 'aria-pressed': String(hideMarked), onclick: () => actions.toggle('hideMarked') }, 'Hide marked');
+  const naming = saving?.state === 'asking';
+  const save = savePanel(saving, counts, actions);
   return bar.replaceChildren(
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
@@ -109,8 +110,8 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,
-      h('span', { class: 'lk-push' }),
-      savePanel(saving, counts, actions)),
+      ...(naming ? [] : [h('span', { class: 'lk-push' }), save])),
+    ...(naming ? [save] : []),
   );
 }
 
