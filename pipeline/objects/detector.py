@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +39,8 @@ KIND = "lookalike-detector"
 MAX_BYTES = 10 * 2**20
 #: Maximum number of marks and of pictures in a file.
 MOST_MARKS, MOST_PICTURES = 5_000, 12
+#: Smallest and largest size of a thing in metres, and the largest number of a file.
+SIZES, _MOST = (0.01, 1e5), 1e9
 #: Longest picture of an example in a file, as base64, and what it looks like: a PNG.
 MOST_PICTURE = 12_000
 _PICTURE = re.compile(rf"iVBORw0KGgo[A-Za-z0-9+/]{{0,{MOST_PICTURE}}}={{0,2}}")
@@ -287,18 +288,18 @@ def _detector(content: Mapping[str, Any]) -> Detector:
     good, bad = (_vectors(content["vectors"][key]) for key in ("good", "bad"))
     ranking = Ranking(
         ObjectModel.from_dict(content["model"]),
-        _number(content["object_size"]),
+        _number(content["object_size"], *SIZES),
         bool(content["trained"]),
         None
         if curve is None
         else Calibration(
             _number(curve["slope"]),
-            _number(curve["offset"], least=-math.inf),
-            int(curve["marks"]),
+            _number(curve["offset"], least=-_MOST),
+            _count(curve["marks"]),
             _number(curve["accuracy"], least=-1),
         ),
-        int(content["good"]),
-        int(content["bad"]),
+        _count(content["good"]),
+        _count(content["bad"]),
     )
     background = np.asarray(content["background"], np.float32)
     if background.shape != (COMPONENTS,) or not np.isfinite(background).all():
@@ -309,9 +310,9 @@ def _detector(content: Mapping[str, Any]) -> Detector:
     if not all(isinstance(each, str) and _PICTURE.fullmatch(each) for each in pictures):
         raise ValueError("pictures")
     return Detector(
-        title=_text(content["title"]),
+        title=_title(content["title"]),
         ranking=ranking,
-        cells=CellIdentity.from_dict(content["cells"]),
+        cells=CellIdentity.from_dict({key: _plain(each) for key, each in content["cells"].items()}),
         origin=TrainedOn(
             _text(origin["collection"]),
             _number(origin["gsd"]),
@@ -329,7 +330,7 @@ def _detector(content: Mapping[str, Any]) -> Detector:
 def _mark(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["label"] not in ("good", "bad"):
         raise ValueError(given["label"])
-    places = {key: _number(given[key], least=-math.inf) for key in ("lon", "lat")}
+    places = {key: _number(given[key], least=-_MOST) for key in ("lon", "lat")}
     sizes = {key: _number(given[key]) for key in ("width_m", "height_m")}
     return {**places, **sizes, "label": given["label"], "scene": _text(given["scene"])}
 
@@ -352,18 +353,33 @@ def _vectors(values: Any) -> np.ndarray:
     return found
 
 
-def _number(value: Any, least: float = 0.0) -> float:
+def _number(value: Any, least: float = 0.0, most: float = _MOST) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(value)
-    if not math.isfinite(value) or value <= least:
+    if not least < value <= most:  # nor is what is not a number
         raise ValueError(value)
     return float(value)
+
+
+def _count(value: Any) -> int:
+    return int(_number(value, least=-1))
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 500:
         raise TypeError(value)
+    value.encode()  # JSON can spell unpaired surrogates, which nothing else can hold
     return value
+
+
+def _plain(value: Any) -> Any:
+    return _text(value) if isinstance(value, str) else value
+
+
+def _title(value: Any) -> str:
+    if not _text(value).strip():
+        raise ValueError("title")
+    return str(value)
 
 
 def _listed(values: np.ndarray) -> Any:
