@@ -56,7 +56,8 @@ def read_labels(path: Path) -> tuple[Example, ...]:
             remedy="Keep those of the scenes that you search",
         )
     shapes = frame.geometry
-    present = ~(shapes.isna() | shapes.is_empty)
+    # Of a coordinate that is not a number, the bounds are none.
+    present = ~(shapes.isna() | shapes.is_empty) & shapes.bounds.notna().all(axis=1)
     if not present.any():
         raise InputError(
             "The label file has no geometry",
@@ -65,8 +66,9 @@ def read_labels(path: Path) -> tuple[Example, ...]:
         )
     kinds = _kinds(frame, path)
     return tuple(
-        of_geometry(_single(shape), good=kind == GOOD)
+        of_geometry(part, good=kind == GOOD)
         for shape, kind in zip(shapes[present], kinds[present.to_numpy()], strict=True)
+        for part in getattr(shape, "geoms", (shape,))
     )
 
 
@@ -139,7 +141,7 @@ def _frame(path: Path) -> geopandas.GeoDataFrame:
         if path.suffix.lower() == ".parquet":
             return geopandas.read_parquet(path)
         # One more than are allowed, so that a larger file is noticed and not read to its end.
-        return geopandas.read_file(path, engine="pyogrio", rows=MAX_LABELS + 1)
+        return geopandas.read_file(_source(path), engine="pyogrio", rows=MAX_LABELS + 1)
     except InputError:
         raise
     except Exception as error:  # whatever zipfile, pyogrio, GDAL, pyarrow or shapely raise
@@ -148,6 +150,16 @@ def _frame(path: Path) -> geopandas.GeoDataFrame:
             where=f"{path.name}: {_reason(error, path)}",
             remedy=f"Export it again as {FORMATS}",
         ) from error
+
+
+def _source(path: Path) -> str:
+    """What GDAL opens: of a zip with one Shapefile, which may lie in a folder, that one."""
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            shapes = [name for name in archive.namelist() if name.lower().endswith(".shp")]
+        if len(shapes) == 1:
+            return f"/vsizip/{path.resolve()}/{shapes[0]}"
+    return str(path)
 
 
 def _reason(error: Exception, path: Path) -> str:
@@ -209,10 +221,3 @@ def _kinds(frame: Any, path: Path) -> np.ndarray:
             remedy="Write good or bad into the attribute label",
         )
     return kinds.to_numpy(object)
-
-
-def _single(shape: Any) -> Any:
-    """A point as it is, of several points the first, anything else for its bounds."""
-    if shape.geom_type == "MultiPoint":
-        return shape.geoms[0]
-    return shape

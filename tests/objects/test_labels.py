@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -42,6 +44,31 @@ def test_zipped_shapefile(tmp_path: Path, frame: geopandas.GeoDataFrame) -> None
     path = tmp_path / "labels.shp.zip"
     frame.iloc[[0, 2]].to_file(path)
     assert [example.lon for example in read_labels(path)] == pytest.approx([6.5, 6.7])
+
+
+def test_shapefile_zipped_within_a_folder(tmp_path: Path, frame: geopandas.GeoDataFrame) -> None:
+    folder = tmp_path / "survey" / "2026"
+    folder.mkdir(parents=True)
+    frame.iloc[[0, 2]].to_file(folder / "planes.shp")
+    shutil.make_archive(str(tmp_path / "labels"), "zip", tmp_path, "survey")
+    found = read_labels(tmp_path / "labels.zip")
+    assert [example.lon for example in found] == pytest.approx([6.5, 6.7])
+
+
+def test_each_part_of_a_feature_is_an_example(tmp_path: Path) -> None:
+    points = {"type": "MultiPoint", "coordinates": [[6.5, 46.5], [6.6, 46.5]]}
+    square = [[[[x, 46.5], [x + 0.001, 46.5], [x + 0.001, 46.501], [x, 46.5]]] for x in (6.7, 6.8)]
+    polygons = {"type": "MultiPolygon", "coordinates": square}
+    nowhere = {"type": "Point", "coordinates": [math.nan, 46.5]}
+    features = [
+        {"type": "Feature", "properties": {"label": "good"}, "geometry": geometry}
+        for geometry in (points, polygons, nowhere)
+    ]
+    path = tmp_path / "parts.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    found = read_labels(path)
+    assert [round(example.lon, 2) for example in found] == [6.5, 6.6, 6.7, 6.8]
+    assert found[2].width_m == pytest.approx(76.5, rel=0.01)
 
 
 def test_coordinates_are_read_in_the_files_own_crs(
