@@ -166,12 +166,6 @@ class Cancelled(LookalikeError):
     http_status = 409
 
 
-#: Numbers of the system's errors of a place where no file can be written.
-_NOT_WRITABLE = (
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR
-)  # fmt: skip
-
-
 @contextmanager
 def storage_errors(path: Path | str) -> Iterator[None]:
     """Turn the system's errors of writing below `path` into `StorageError`."""
@@ -184,7 +178,7 @@ def storage_errors(path: Path | str) -> Iterator[None]:
                 where=path,
                 remedy="Free some space and run the same command again; finished work is kept",
             ) from error
-        if error.errno in _NOT_WRITABLE:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(
                 "Cannot write here",
                 where=path,

@@ -13,8 +13,9 @@ export const OBJECT_KEYS = [
 ];
 
 export const OBJECT_NOTES = [
-  'Click an object to find others like it; double-click one that is found already. Shift+click adds another example. Alt and the wheel ' +
-    'change the object size, which is the width of what a click takes.',
+  'Click an object to find others like it; double-click one that is found already. Shift+click ' +
+    'adds another example. Alt and the wheel change the object size, which is the width of what a ' +
+    'click takes.',
   'Scores say how similar an object is to the examples; 1 is identical. With enough good and bad ' +
     'marks they become probabilities. The address of the page is a link to the whole search.',
 ];
