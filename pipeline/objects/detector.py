@@ -288,7 +288,8 @@ def _detector(content: Mapping[str, Any]) -> Detector:
     good, bad = (_vectors(content["vectors"][key]) for key in ("good", "bad"))
     ranking = Ranking(
         ObjectModel.from_dict(content["model"]),
-        _number(content["object_size"], *SIZES),
+        # Rounded as it is written, so that what is read can be read again.
+        _number(round(_number(content["object_size"]), 3), *SIZES),
         bool(content["trained"]),
         None
         if curve is None

@@ -189,6 +189,8 @@ def forged(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
          "edited or damaged"),
         (lambda path: forged(path, lambda v: v["model"]["weights"].__setitem__(0, np.nan)), 4, 400,
          "not JSON"),
+        (lambda path: forged(path, lambda v: v.__setitem__("title", "\ud800")), 4, 400, "damaged"),
+        (lambda path: forged(path, lambda v: v.__setitem__("bad", 10**30)), 4, 400, "damaged"),
         (lambda path: forged(path, lambda v: v["cells"].__setitem__("basis", "9-aaaaaaaa")), 4,
          201, "another basis"),
         (lambda path: forged(path, lambda v: v["origin"].__setitem__("gsd", 10.0)), 2, 201,
