@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import DamagedError, LookalikeError, NewerError, storage_errors
+from pipeline.errors import DamagedError, LookalikeError, NewerError, StorageError, storage_errors
 
 TEMPORARY = ".tmp-"
 _RETRY_SECONDS = 0.01
@@ -46,6 +47,32 @@ def publish(temporary: Path, path: Path) -> None:
     _flush(temporary)
     temporary.replace(path)
     _flush(path.parent)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before the work whose result it is to hold, a file that cannot be written.
+
+    Raises:
+        StorageError: If it is a folder, or its folder cannot be written.
+    """
+    try:
+        whole = path.is_dir()
+        folder = next(each for each in path.absolute().parents if each.exists())
+        # Only trying tells: some file systems refuse what the permissions allow.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _not_writable(path) from error
+    if whole:
+        raise _not_writable(path)
+
+
+def _not_writable(path: Path) -> StorageError:
+    return StorageError(
+        "Cannot write here",
+        where=path,
+        remedy="Give the name of a file, in a folder that you may write to",
+    )
 
 
 def write_json(path: Path, content: Any) -> None:

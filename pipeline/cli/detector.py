@@ -10,6 +10,7 @@ import typer
 from pipeline.cli.objects import (
     Background,
     check_background,
+    checked_format,
     print_result,
     search_in_background,
 )
@@ -23,9 +24,9 @@ from pipeline.cli.terminal import (
     print_table,
     progress,
 )
-from pipeline.export.formats import OBJECT_FORMATS, by_suffix
 from pipeline.export.formats import export as write
 from pipeline.export.object_findings import outcome_findings
+from pipeline.files import check_writable
 from pipeline.objects import detector as files
 from pipeline.objects.detector import Detector
 from pipeline.objects.detector_training import check_labels, train_detector
@@ -69,6 +70,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a detector from labels of a collection."""
+    if to is not None:
+        check_writable(to)
     examples = read_labels(labels)
     kept = Detectors(settings().home)
     before = kept.find(further) if further else None
@@ -112,7 +115,7 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Find with a detector in a collection."""
-    format = by_suffix(to, OBJECT_FORMATS) if to else None
+    format = checked_format(to) if to else None
     fields = {"k": k, "threshold": threshold, "min_probability": min_probability}
     recipe = ObjectRecipe.from_fields({**fields, "outlines": to is not None}, start=False)
     if background:

@@ -14,6 +14,7 @@ from pipeline.export.findings import Findings
 from pipeline.export.formats import OBJECT_FORMATS, by_suffix
 from pipeline.export.formats import export as write
 from pipeline.export.object_findings import saved_findings
+from pipeline.files import check_writable
 from pipeline.objects.saved import ObjectSearches, SavedObjects, chosen, present
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.saved import Saved, Searches
@@ -45,6 +46,7 @@ def export(
     sites: Sites = False,
 ) -> None:
     """Write the hits of a search as a file for a GIS, a spreadsheet or a browser."""
+    check_writable(to)
     open_collections = OpenCollections(library())
     if saved and ObjectSearches(open_collections.collection(name)).holds(saved):
         _check_alone(context, options)

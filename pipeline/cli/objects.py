@@ -21,10 +21,11 @@ from pipeline.cli.terminal import (
 )
 from pipeline.errors import QueryError
 from pipeline.export.findings import Provenance
-from pipeline.export.formats import OBJECT_FORMATS, by_suffix
+from pipeline.export.formats import OBJECT_FORMATS, Format, by_suffix
 from pipeline.export.formats import export as write
-from pipeline.export.object_findings import outcome_findings
-from pipeline.export.score_map import ScoreMap, write_score_maps
+from pipeline.export.object_findings import check_geometry, outcome_findings
+from pipeline.export.score_map import ScoreMap, check_target, write_score_maps
+from pipeline.files import check_writable
 from pipeline.jobs.object_search import ObjectSearchRequest
 from pipeline.objects.detectors import Detectors
 from pipeline.objects.labels import check_examples, read_labels
@@ -125,6 +126,10 @@ def objects(
             "Nothing says what to look for",
             remedy="Give --at, --box, --labels, --image or --detector; --help describes them",
         )
+    format = checked_format(to) if to else None
+    check_geometry(geometry)
+    if score_map is not None:
+        check_target(score_map)
     examples = read_labels(labels) if labels else ()
     if labels and not (at or box or options.image or detector):
         check_examples(examples, labels.name)
@@ -151,7 +156,6 @@ def objects(
         return
     upload = options.upload(keep=False)
     picture = load(upload.content, name=upload.name) if upload else None
-    format = by_suffix(to, OBJECT_FORMATS) if to else None
     opened = OpenCollections(library())
     applied = Detectors(opened.library.home).find(detector) if detector else None
     with progress() as report:
@@ -169,6 +173,18 @@ def objects(
     print_result(outcome, as_json)
     if to is not None:
         typer.echo(f"Wrote {len(outcome.result.objects)} objects to {to}", err=True)
+
+
+def checked_format(to: Path) -> Format:
+    """The format of a file of objects, after whether it can be written has been checked.
+
+    Raises:
+        QueryError: If no format has its suffix.
+        StorageError: If it is a folder, or its folder cannot be written.
+    """
+    format = by_suffix(to, OBJECT_FORMATS)
+    check_writable(to)
+    return format
 
 
 def check_background(

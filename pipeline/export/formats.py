@@ -93,16 +93,20 @@ def format_named(name: str, formats: Mapping[str, Format] = FORMATS) -> Format:
 
 
 def by_suffix(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
-    """The format that a file's suffix chooses; of several that fit, the longest does.
+    """The format that a file's suffix chooses, in capitals or not; of several, the longest does.
 
     Raises:
         QueryError: If no format has this suffix.
     """
-    fitting = [format for format in formats.values() if path.name.endswith(format.suffix)]
+    fitting = [format for format in formats.values() if _has(path, format)]
     if not fitting:
         known = ", ".join(format.suffix for format in formats.values())
         raise QueryError("No format has this suffix", where=path.name, remedy=f"Use one of {known}")
     return max(fitting, key=lambda format: len(format.suffix))
+
+
+def _has(path: Path, format: Format) -> bool:
+    return path.name.lower().endswith(format.suffix)
 
 
 def export(findings: Findings, name: str, path: Path, progress: OnProgress = silent) -> Path:
@@ -126,7 +130,7 @@ def export(findings: Findings, name: str, path: Path, progress: OnProgress = sil
         raise QueryError(
             "There is nothing to export", remedy="Search first, or lower the threshold"
         )
-    if not path.name.endswith(format.suffix):
+    if not _has(path, format):
         path = path.with_name(path.name + format.suffix)
     with replacing(path) as temporary:
         format.write(findings, temporary, progress)

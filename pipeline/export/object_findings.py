@@ -50,6 +50,20 @@ _ORDER = (
 OBJECT_COLUMNS: Columns = {name: _OWN.get(name) or COLUMNS[name] for name in _ORDER}
 
 
+def check_geometry(geometry: str) -> None:
+    """Refuse what no format draws of an object.
+
+    Raises:
+        QueryError: If it is not one of `Geometry`.
+    """
+    if geometry not in get_args(Geometry):
+        raise QueryError(
+            "Unknown geometry of objects",
+            where=str(geometry)[:40],
+            remedy=f"Use one of {', '.join(get_args(Geometry))}",
+        )
+
+
 def object_findings(
     collections: Mapping[str, Collection],
     objects: Sequence[FoundObject],
@@ -78,12 +92,7 @@ def object_findings(
     Raises:
         QueryError: If there is no such geometry.
     """
-    if geometry not in get_args(Geometry):
-        raise QueryError(
-            "Unknown geometry of objects",
-            where=str(geometry)[:40],
-            remedy=f"Use one of {', '.join(get_args(Geometry))}",
-        )
+    check_geometry(geometry)
     used = {(found.collection, found.scene_id) for found in objects}
     scenes = tuple(
         scene

@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.errors import QueryError
 from pipeline.export.world_file import window_transform
-from pipeline.files import replacing
+from pipeline.files import check_writable, replacing
 from pipeline.imagery import geotiff
 from pipeline.imagery.cog import copy_as_cog
 from pipeline.imagery.formats import open_raster
@@ -28,6 +28,9 @@ from pipeline.model.resnet import CELL_PIXELS
 if TYPE_CHECKING:
     from pipeline.export.findings import Provenance
     from pipeline.imagery.scene import Scene
+
+#: What the name of a score map may end in.
+SUFFIXES = (".tif", ".tiff")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,22 @@ class ScoreMap:
         cell = CELL_PIXELS / self.scale
         corner = (self.window - 1) / 2 * cell
         return window_transform(self.scene.transform, corner, corner, cell)
+
+
+def check_target(path: Path) -> None:
+    """Refuse, before a search, a file that its score maps cannot be written to.
+
+    Raises:
+        QueryError: If its suffix is not that of a GeoTIFF.
+        StorageError: If it is a folder, or its folder cannot be written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise QueryError(
+            "A score map is a GeoTIFF",
+            where=path.name,
+            remedy=f"Give a file name that ends in {' or '.join(SUFFIXES)}",
+        )
+    check_writable(path)
 
 
 def write_score_map(
@@ -111,7 +130,7 @@ def write_score_maps(
         return [path]
     files = []
     for score_map in itertools.chain([first, second], remaining):
-        file = path.with_name(f"{path.stem}-{score_map.scene.id}{path.suffix or '.tif'}")
+        file = path.with_name(f"{path.stem}-{score_map.scene.id}{path.suffix}")
         write_score_map(file, score_map, provenance, threshold)
         files.append(file)
     return files

@@ -109,6 +109,39 @@ def test_files_and_score_map_open_in_other_programs(tmp_path: Path, yard: Collec
             assert opened.crs
 
 
+def test_targets_are_checked_before_the_search(tmp_path: Path, labels: Path) -> None:
+    folder = tmp_path / "taken.gpkg"
+    folder.mkdir()
+    (tmp_path / "taken.tif").mkdir()
+    nowhere = ["objects", "nosuch", "--at=100,0"]  # a search would say that it is not there
+    for code, message, *arguments in (
+        (6, "Cannot write here", *nowhere, "--to", str(folder)),
+        (6, "Cannot write here", *nowhere, "--to", "/proc/x.geojson"),
+        (6, "Cannot write here", *nowhere, "--score-map", str(tmp_path / "taken.tif")),
+        (2, "A score map is a GeoTIFF", *nowhere, "--score-map", str(tmp_path / "x.png")),
+        (2, "Unknown geometry", *nowhere, "--geometry", "circle"),
+        (6, "Cannot write here", "detector", "train", "nosuch", "--labels", str(labels),
+         "--to", str(folder)),
+        (6, "Cannot write here", "detector", "apply", "nosuch", "nosuch", "--to", str(folder)),
+        (6, "Cannot write here", "export", "nosuch", "--at=100,0", "--to", str(folder)),
+    ):  # fmt: skip
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        assert message in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "labels.gpkg", "taken.gpkg", "taken.tif",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["FOUND.SHP.ZIP", "FOUND.GPKG", "FOUND.CSV"])
+def test_suffix_may_be_in_capitals(tmp_path: Path, yard: Collection, name: str) -> None:
+    path = tmp_path / name
+    size = ["--object-size", str(SIZE), "--k", "2"]
+    done = run("objects", "yard", at(yard, PLACES[5]), *size, "--to", str(path))
+    assert done.returncode == 0, done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
 def test_saved_object_search_is_listed_and_exported(
     tmp_path: Path, folder: Path, yard: Collection
 ) -> None:
