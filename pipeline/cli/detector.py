@@ -21,6 +21,7 @@ from pipeline.cli.terminal import (
     checked_text,
     library,
     print_json,
+    print_sentence,
     print_table,
     progress,
 )
@@ -72,7 +73,7 @@ def train(
     """Train a detector from labels of a collection."""
     if to is not None:
         check_writable(to)
-    examples = read_labels(labels)
+    examples = read_labels(labels, print_sentence)
     kept = Detectors(settings().home)
     before = kept.find(further) if further else None
     if before is None:
@@ -90,7 +91,7 @@ def train(
         )
     made = trained.detector
     for note in trained.notes:
-        typer.echo(f"Note: {note}.", err=True)
+        print_sentence(note)
     if to is not None:
         files.write(to, made)
     where = str(to) if to is not None else kept.keep(made)

@@ -16,6 +16,7 @@ from pipeline.cli.terminal import (
     count,
     library,
     print_json,
+    print_sentence,
     print_table,
     progress,
 )
@@ -130,7 +131,7 @@ def objects(
     check_geometry(geometry)
     if score_map is not None:
         check_target(score_map)
-    examples = read_labels(labels) if labels else ()
+    examples = read_labels(labels, print_sentence) if labels else ()
     if labels and not (at or box or options.image or detector):
         check_examples(examples, labels.name)
     recipe = ObjectRecipe.from_fields(
@@ -282,7 +283,7 @@ def print_result(outcome: ObjectOutcome, as_json: bool) -> None:
     """Print the objects of a search."""
     result = outcome.result
     for note in result.notes:
-        typer.echo(f"Note: {note}.", err=True)
+        print_sentence(note)
     for scene in result.missing:
         typer.echo(f"Note: {scene.title} has no object cells and was not searched.", err=True)
     if as_json:

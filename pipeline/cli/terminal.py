@@ -107,6 +107,11 @@ def print_note(note: str) -> None:
     typer.echo(f"Note: {note}", err=True)
 
 
+def print_sentence(note: str) -> None:
+    """As `print_note`, of a note without its full stop."""
+    print_note(f"{note}.")
+
+
 def fail(error: Exception) -> None:
     """Print an error as one message and exit with its code; unexpected ones are logged in full."""
     from rich.console import Console

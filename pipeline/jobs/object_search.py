@@ -96,11 +96,12 @@ def search(request: ObjectSearchRequest, home: Path, progress: OnProgress) -> di
     """
     started = time.monotonic()
     opened = OpenCollections(Library(home))
+    notes: list[str] = []
     outcome = find_objects(
         opened,
         request.names,
         request.recipe,
-        examples=read_labels(Path(request.labels)) if request.labels else (),
+        examples=read_labels(Path(request.labels), notes.append) if request.labels else (),
         picture=load(Path(request.image)) if request.image else None,
         detector=Detectors(home).find(request.detector) if request.detector else None,
         progress=progress,
@@ -115,5 +116,5 @@ def search(request: ObjectSearchRequest, home: Path, progress: OnProgress) -> di
         "objects": len(saved.objects),
         "found": result.found,
         "seconds": time.monotonic() - started,
-        "notes": [*result.notes, *unsearched],
+        "notes": [*notes, *result.notes, *unsearched],
     }

@@ -2,7 +2,8 @@
 
 Any vector file that geopandas reads: GeoJSON, GeoPackage, zipped Shapefile, KML, FlatGeobuf,
 GeoParquet.  The attribute `label` is `good` or `bad`, and `good` where it is missing.  Coordinates
-are in the file's CRS, or EPSG:4326 if it states none.  A polygon gives the size of its thing.
+are in the file's CRS, or EPSG:4326 if it states none.  A polygon gives the size of its thing.  Each
+part of a MultiPoint or a MultiPolygon is a label of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,45 +40,64 @@ _MAGIC = {
     ".fgb": b"fgb",
     ".parquet": b"PAR1",
 }
+#: Geometries that are labels.
+_KINDS = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+#: Takes what is to be known of a label file, a sentence without its full stop.
+OnNote = Callable[[str], object]
 
 
-def read_labels(path: Path) -> tuple[Example, ...]:
+def read_labels(path: Path, on_note: OnNote = lambda _: None) -> tuple[Example, ...]:
     """The examples in a label file.
+
+    Args:
+        path: The file.
+        on_note: Called with each thing to know of what was read and what was left out.
 
     Raises:
         InputError: If it cannot be read, has no labels, or is too large.
     """
+    import shapely
+
     _check_kind(path)
-    frame = _in_degrees(_frame(path), path)
-    if len(frame) > MAX_LABELS:
-        raise InputError(
-            f"The label file has {len(frame)} features, more than {MAX_LABELS}",
-            where=path.name,
-            remedy="Keep those of the scenes that you search",
-        )
+    frame = _in_degrees(_frame(path, on_note), path)
+    _check_count(len(frame), path)
     shapes = frame.geometry
-    # Of a coordinate that is not a number, the bounds are none.
-    present = ~(shapes.isna() | shapes.is_empty) & shapes.bounds.notna().all(axis=1)
-    if not present.any():
+    numbers, feature = shapely.get_coordinates(shapes, return_index=True)
+    placed = ~(shapes.isna() | shapes.is_empty).to_numpy()
+    placed[feature[np.isnan(numbers).any(axis=1)]] = False
+    drawn = shapes.geom_type.isin(_KINDS).to_numpy()
+    kept = placed & drawn
+    if not kept.any():
         raise InputError(
-            "The label file has no geometry",
+            "The label file has no geometry that can be used",
             where=path.name,
             remedy="Give each label a point, or a polygon around the object",
         )
-    kinds = _kinds(frame, path)
+    for left, why in (
+        (~placed, "they have no geometry, or a coordinate that is not a number"),
+        (placed & ~drawn, "they are neither points nor polygons"),
+    ):
+        if left.any():
+            on_note(f"{left.sum()} of {len(frame)} features left out: {why}")
+    kinds = _kinds(frame, path, on_note)
+    parts, whole = shapely.get_parts(shapes[kept].to_numpy(), return_index=True)
+    _check_count(len(parts), path)
     return tuple(
         of_geometry(part, good=kind == GOOD)
-        for shape, kind in zip(shapes[present], kinds[present.to_numpy()], strict=True)
-        for part in getattr(shape, "geoms", (shape,))
+        for part, kind in zip(parts, kinds[kept][whole], strict=True)
+        if not part.is_empty
     )
 
 
-def parse_labels(content: bytes, name: str) -> tuple[Example, ...]:
+def parse_labels(
+    content: bytes, name: str, on_note: OnNote = lambda _: None
+) -> tuple[Example, ...]:
     """The examples in an uploaded label file.
 
     Args:
         content: The file.
         name: Its name, whose suffix says what it is.
+        on_note: As `read_labels`.
 
     Raises:
         InputError: As `read_labels`.
@@ -86,7 +106,7 @@ def parse_labels(content: bytes, name: str) -> tuple[Example, ...]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / plain
         path.write_bytes(content)
-        return read_labels(path)
+        return read_labels(path, on_note)
 
 
 def check_examples(examples: Sequence[Example], where: str) -> None:
@@ -127,8 +147,18 @@ def _check_kind(path: Path) -> None:
         )
 
 
-def _frame(path: Path) -> geopandas.GeoDataFrame:
+def _check_count(count: int, path: Path) -> None:
+    if count > MAX_LABELS:
+        raise InputError(
+            f"The label file has {count} labels, more than {MAX_LABELS}",
+            where=path.name,
+            remedy="Keep those of the scenes that you search",
+        )
+
+
+def _frame(path: Path, on_note: OnNote) -> geopandas.GeoDataFrame:
     import geopandas
+    import pyogrio
 
     try:
         if (unpacked := _unpacked(path)) > MAX_UNPACKED:
@@ -141,7 +171,11 @@ def _frame(path: Path) -> geopandas.GeoDataFrame:
         if path.suffix.lower() == ".parquet":
             return geopandas.read_parquet(path)
         # One more than are allowed, so that a larger file is noticed and not read to its end.
-        return geopandas.read_file(_source(path), engine="pyogrio", rows=MAX_LABELS + 1)
+        source = _source(path, on_note)
+        layers = [layer for layer, kind in pyogrio.list_layers(source) if kind] or [None]
+        if len(layers) > 1:
+            on_note(f"Of {len(layers)} layers only the first is read, {layers[0]}")
+        return geopandas.read_file(source, engine="pyogrio", layer=layers[0], rows=MAX_LABELS + 1)
     except InputError:
         raise
     except Exception as error:  # whatever zipfile, pyogrio, GDAL, pyarrow or shapely raise
@@ -152,18 +186,31 @@ def _frame(path: Path) -> geopandas.GeoDataFrame:
         ) from error
 
 
-def _source(path: Path) -> str:
-    """What GDAL opens: of a zip with one Shapefile, which may lie in a folder, that one."""
-    if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            shapes = [name for name in archive.namelist() if name.lower().endswith(".shp")]
-        if len(shapes) == 1:
-            return f"/vsizip/{path.resolve()}/{shapes[0]}"
-    return str(path)
+def _source(path: Path, on_note: OnNote) -> str:
+    """What GDAL opens: of a zip the first Shapefile, which may lie in a folder."""
+    if path.suffix.lower() != ".zip":
+        return str(path)
+    with zipfile.ZipFile(path) as archive:
+        # macOS adds files of its own with the same names.
+        names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    shapes = [name for name in names if name.lower().endswith(".shp")]
+    if not shapes:
+        return str(path)
+    if len(shapes) > 1:
+        on_note(f"Of {len(shapes)} Shapefiles only the first is read, {shapes[0]}")
+    if f"{shapes[0][:-4]}.shx".lower() not in map(str.lower, names):
+        raise InputError(
+            "The Shapefile lacks its .shx",
+            where=f"{path.name}: {shapes[0]}",
+            remedy="Zip .shp, .shx, .dbf and .prj together",
+        )
+    return f"/vsizip/{path.resolve()}/{shapes[0]}"
 
 
 def _reason(error: Exception, path: Path) -> str:
     """The first clause of a library's message, without the folder, which may be temporary."""
+    if isinstance(error, IndexError):  # of a file that is cut, about the library's own arrays
+        return "it has no features, or is cut short"
     return str(error).replace(str(path), path.name).split(";")[0].rstrip(".")[:120]
 
 
@@ -206,10 +253,11 @@ def _in_degrees(frame: Any, path: Path) -> geopandas.GeoDataFrame:
     return frame
 
 
-def _kinds(frame: Any, path: Path) -> np.ndarray:
+def _kinds(frame: Any, path: Path, on_note: OnNote) -> np.ndarray:
     """The label of each feature, "good" or "bad"."""
     names = {str(name).lower(): name for name in frame.columns}
     if "label" not in names:
+        on_note("The attribute label is missing, so that all labels count as good")
         return np.full(len(frame), GOOD, object)
     given = frame[names["label"]]
     kinds = given.where(given.notna(), GOOD).astype(str).str.strip().str.lower()

@@ -51,6 +51,7 @@ class MarksAnswer(Answer):
     good: int
     bad: int
     marks: list[dict[str, Any]] = Field(description="The marks that hold, in order.")
+    notes: list[str] = Field(default=[], description="What to know of a label file.")
 
     @classmethod
     def of(cls, every: tuple[mark_sets.Mark, ...]) -> MarksAnswer:
@@ -98,7 +99,9 @@ async def add_labels(
 
 
 def _keep_labels(collection: Opened, set_id: str, content: bytes, name: str) -> MarksAnswer:
-    examples = labels.parse_labels(content, name)
+    notes: list[str] = []
+    examples = labels.parse_labels(content, name, notes.append)
     labels.check_examples(examples, name)
     given = mark_sets.of_examples(examples, hashlib.sha256(content).hexdigest()[:16])
-    return MarksAnswer.of(mark_sets.append(collection, set_id, given))
+    answer = MarksAnswer.of(mark_sets.append(collection, set_id, given))
+    return answer.model_copy(update={"notes": notes})

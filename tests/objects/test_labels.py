@@ -10,7 +10,7 @@ from pathlib import Path
 
 import geopandas
 import pytest
-from shapely.geometry import LineString, Point, box
+from shapely.geometry import GeometryCollection, LineString, Point, Polygon, box
 
 from pipeline.errors import InputError
 from pipeline.objects import labels
@@ -71,6 +71,61 @@ def test_each_part_of_a_feature_is_an_example(tmp_path: Path) -> None:
     assert found[2].width_m == pytest.approx(76.5, rel=0.01)
 
 
+def test_what_is_neither_point_nor_polygon_is_left_out_with_a_note(
+    tmp_path: Path, frame: geopandas.GeoDataFrame
+) -> None:
+    shapes = [Point(6.5, 46.5), LineString([(6.5, 46.5), (6.6, 46.7)]),
+              GeometryCollection([Point(6.7, 46.5)]), Point()]  # fmt: skip
+    path = tmp_path / "lines.geojson"
+    geopandas.GeoDataFrame(frame.iloc[[0] * 4][["label"]], geometry=shapes, crs=4326).to_file(path)
+    notes: list[str] = []
+    assert [example.lon for example in read_labels(path, notes.append)] == [6.5]
+    assert notes == [
+        "1 of 4 features left out: they have no geometry, or a coordinate that is not a number",
+        "2 of 4 features left out: they are neither points nor polygons",
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_several_layers_the_first_is_read_with_a_note(
+    tmp_path: Path, frame: geopandas.GeoDataFrame
+) -> None:
+    path = tmp_path / "layers.gpkg"
+    frame.iloc[:1].to_file(path, layer="planes")
+    frame.to_file(path, layer="hangars")
+    notes: list[str] = []
+    assert len(read_labels(path, notes.append)) == 1
+    assert notes == ["Of 2 layers only the first is read, planes"]
+
+
+def test_parts_of_a_shapefile_that_are_missing_are_told(
+    tmp_path: Path, frame: geopandas.GeoDataFrame
+) -> None:
+    frame.iloc[[0, 2]].to_file(tmp_path / "planes.shp")
+
+    def zipped(*suffixes: str) -> Path:
+        path = tmp_path / "labels.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("__MACOSX/._planes.shp", "not a Shapefile")
+            for suffix in suffixes:
+                archive.write(tmp_path / f"planes{suffix}", f"planes{suffix}")
+        return path
+
+    notes: list[str] = []
+    assert len(read_labels(zipped(".shp", ".shx"), notes.append)) == 2
+    assert notes == ["The attribute label is missing, so that all labels count as good"]
+    with pytest.raises(InputError, match=r"lacks its \.shx"):
+        read_labels(zipped(".shp", ".dbf"))
+
+
+def test_flatgeobuf_that_is_cut_is_told(tmp_path: Path, frame: geopandas.GeoDataFrame) -> None:
+    path = tmp_path / "cut.fgb"
+    frame.to_file(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="cut short"):
+        read_labels(path)
+
+
 def test_coordinates_are_read_in_the_files_own_crs(
     tmp_path: Path, frame: geopandas.GeoDataFrame
 ) -> None:
@@ -86,7 +141,8 @@ def test_all_are_good_without_the_attribute(tmp_path: Path, frame: geopandas.Geo
 
 
 def test_polygon_without_area_counts_as_a_point(tmp_path: Path) -> None:
-    shapes = [box(7, 47, 7.001, 47.001), LineString([(7.5, 47), (7.5, 47.1)])]
+    flat = Polygon([(7.5, 47), (7.5, 47.1), (7.5, 47.05)])
+    shapes = [box(7, 47, 7.001, 47.001), flat]
     path = tmp_path / "thin.geojson"
     geopandas.GeoDataFrame(geometry=shapes, crs=4326).to_file(path)
     whole, thin = read_labels(path)

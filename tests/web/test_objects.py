@@ -159,6 +159,25 @@ def test_labels_of_a_file_become_marks_once(client: TestClient, yard: Collection
     assert len(found["query"]["windows"]) == 2  # of the good ones
 
 
+def test_label_without_a_place_is_left_out_with_a_note(
+    client: TestClient, yard: Collection
+) -> None:
+    lon, lat = lonlat(yard, PLACES[0])
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"label": "good"},
+            "geometry": {"type": "Point", "coordinates": [each, lat]},
+        }
+        for each in (lon, float("nan"))
+    ]
+    content = json.dumps({"type": "FeatureCollection", "features": features})
+    address = f"{YARD}/object-marks/nowhere0/labels"
+    answer = client.post(address, params={"file": "trees.geojson"}, content=content).json()
+    assert (answer["good"], len(answer["notes"])) == (1, 1)
+    assert answer["notes"][0].startswith("1 of 2 features left out")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "title"),
     [
