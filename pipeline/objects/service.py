@@ -21,6 +21,7 @@ from pipeline.objects.results import ObjectResult, rank
 from pipeline.objects.score_maps import score_maps
 from pipeline.progress import OnProgress, silent
 from pipeline.search import uploads
+from pipeline.search.filters import check_scenes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,9 +130,15 @@ def scan_size(open_collections: OpenCollections, names: Sequence[str], recipe: O
 def _searched(
     open_collections: OpenCollections, names: Sequence[str], recipe: ObjectRecipe
 ) -> tuple[Collection, ...]:
-    """The collections to search, each once."""
+    """The collections to search, each once.
+
+    Raises:
+        NotFoundError: If there is none of such a name, or they lack a scene of the filters.
+    """
     every = dict.fromkeys((*names, *recipe.also))
-    return tuple(open_collections.collection(name) for name in every)
+    collections = tuple(open_collections.collection(name) for name in every)
+    check_scenes(recipe.scenes, collections)
+    return collections
 
 
 def _apply(

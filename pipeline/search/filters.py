@@ -11,13 +11,17 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from pipeline.errors import NotFoundError
 from pipeline.geo import antimeridian
 from pipeline.index.rows import Eligible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from shapely.geometry.base import BaseGeometry
 
     from pipeline.collection.chip_table import ChipTable
+    from pipeline.collection.collection import Collection
 
 #: Sets of filters whose eligible chips are cached for each table.
 REMEMBERED = 4
@@ -51,6 +55,23 @@ FILTERS = tuple(field.name for field in fields(Filters))
 
 _cache: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDictionary()
 _cache_lock = threading.Lock()
+
+
+def check_scenes(scenes: Iterable[str], collections: Iterable[Collection]) -> None:
+    """Refuse scenes that none of the collections to search has, or has any more.
+
+    Raises:
+        NotFoundError: If there is one.
+    """
+    searched = list(collections)
+    known = {scene for collection in searched for scene in collection.manifest.scenes}
+    for scene in scenes:
+        if scene not in known:
+            raise NotFoundError(
+                f"No such scene in {', '.join(collection.name for collection in searched)}",
+                where=scene[:80],
+                remedy="It may have been removed: leave it out of scenes, or choose others",
+            )
 
 
 def eligible_chips(

@@ -117,7 +117,7 @@ class Degrees(ParameterKind):
         """As `ParameterKind.read`."""
         items = value.split(",") if isinstance(value, str) else value
         try:
-            if not isinstance(items, (list, tuple)):
+            if not isinstance(items, (list, tuple)) or any(isinstance(i, bool) for i in items):
                 raise TypeError
             numbers = tuple(float(item) for item in items)
         except (TypeError, ValueError, OverflowError):

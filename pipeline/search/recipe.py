@@ -210,7 +210,7 @@ class Recipe:
             AreaError: If the polygon cannot be used.
         """
         filters = Filters(
-            within=Area.from_geojson(self.within).geometry if self.within else None,
+            within=None if self.within is None else Area.from_geojson(self.within).geometry,
             scenes=self.scenes,
             since=date.fromisoformat(self.since) if self.since else None,
             until=date.fromisoformat(self.until) if self.until else None,

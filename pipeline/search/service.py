@@ -13,7 +13,7 @@ from pipeline.errors import QueryError
 from pipeline.search import queries, uploads
 from pipeline.search.changes import MARGIN, between, compare
 from pipeline.search.chip_match import match_scores
-from pipeline.search.filters import eligible_chips
+from pipeline.search.filters import check_scenes, eligible_chips
 from pipeline.search.picture import load
 from pipeline.search.recipe import COUNT, MAX_K
 from pipeline.search.reranking import rerank
@@ -113,10 +113,11 @@ def find(
         origin: Collection that the chip, point or box to start from lies in, if it is another.
 
     Raises:
-        NotFoundError: If there is no such collection, chip or picture.
+        NotFoundError: If there is no such collection, scene, chip or picture.
         InputError: If the recipe or the upload cannot be used.
     """
     collection, index = open_collections.collection(name), open_collections.index(name)
+    check_scenes(recipe.scenes, [collection])
     recipe, upload = _keep(collection, recipe, upload)
     query = query_for(open_collections, name, recipe, upload, origin)
     filters = recipe.filters()
@@ -197,6 +198,7 @@ def scores(open_collections: OpenCollections, name: str, recipe: Recipe) -> np.n
         InputError: If the search cannot be run as it is.
     """
     collection, index = open_collections.collection(name), open_collections.index(name)
+    check_scenes(recipe.scenes, [collection])
     query = query_for(open_collections, name, recipe)
     cosines = index.cosines(query.vector)
     filters = recipe.filters()

@@ -14,6 +14,7 @@ from pipeline.errors import LookalikeError, QueryError
 from pipeline.search.recipe import Recipe
 
 MAX_JSON_BYTES = 4_000_000
+_SEND_JSON = 'Send one JSON object in UTF-8, such as {"at": [-122, 37.5]}'
 
 
 class Body(BaseModel):
@@ -104,7 +105,9 @@ async def json_object(request: Request, max_bytes: int, *, remedy: str) -> dict[
         # JSON can spell unpaired surrogates, which neither a file nor a response can hold.
         json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise QueryError("The request is not JSON", where=str(error)[:80]) from error
+        raise QueryError(
+            "The request is not JSON", where=str(error)[:80], remedy=_SEND_JSON
+        ) from error
     if not isinstance(content, dict):
-        raise QueryError("The request is not a JSON object")
+        raise QueryError("The request is not a JSON object", remedy=_SEND_JSON)
     return content

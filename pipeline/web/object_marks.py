@@ -22,17 +22,20 @@ router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
 SetId = Annotated[str, Path(alias="set", description="Id of a set of marks.")]
 
 
+#: A number, which may be a whole one, but neither text nor true.
+Plain = Annotated[float, Field(strict=True)]
+
+
 class MarkBody(Body):
     """One judgement."""
 
-    # Numbers of a client may be integers.
     model_config = ConfigDict(strict=False, extra="forbid")
 
     key: str = Field(max_length=64, description="Made by the client, unique in the set.")
-    lon: float
-    lat: float
-    width_m: float = 0
-    height_m: float = 0
+    lon: Plain
+    lat: Plain
+    width_m: Plain = 0
+    height_m: Plain = 0
     label: Literal["good", "bad", "skip", ""] = Field(description="Empty to undo.")
     scene_id: str = Field(default="", max_length=200)
     time: str = Field(default="", max_length=40, description="ISO 8601; by default now.")

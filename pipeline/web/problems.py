@@ -103,25 +103,60 @@ def _refusal(request: Request, errors: Sequence[Any]) -> QueryError:
     """The first of pydantic's errors about a request, in the words of the OpenAPI document."""
     kind, value = errors[0]["type"], str(errors[0].get("input"))[:40]
     # FastAPI puts where a parameter stands before its name.
-    name = next(str(part) for part in errors[0]["loc"] if part not in ("query", "path"))
+    first, *inside = [part for part in errors[0]["loc"] if part not in ("query", "path")]
     remedy = f"{request.scope['root_path']}/api/docs describes every field"
     if kind == "extra_forbidden":
-        return QueryError("Unknown field", where=name[:40], remedy=remedy)
+        return QueryError("Unknown field", where=_spelled(first, inside)[:40], remedy=remedy)
     if kind == "missing":
-        return QueryError(f"{name} is missing", remedy=remedy)
-    what = f"{name} must be {in_words(_schema_of(request, name))}"
+        return QueryError(f"{_spelled(first, inside)} is missing", remedy=remedy)
+    schema, depth = _schema_of(request, str(first), inside)
+    what = f"{_spelled(first, inside[:depth])} must be {in_words(schema)}"
     return QueryError(what, where=value, remedy=remedy)
 
 
-def _schema_of(request: Request, name: str) -> Mapping[str, Any]:
-    """The JSON schema of a request's parameter or field."""
-    paths = request.app.openapi()["paths"]
-    operation = paths[request.scope["route"].path_format][request.method.lower()]
+def _spelled(first: object, inside: Sequence[Any]) -> str:
+    """A field within others as programs spell it, such as `marks[0].key`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in inside)
+    return f"{first}{''.join(parts)}"
+
+
+def _schema_of(
+    request: Request, name: str, inside: Sequence[Any] = ()
+) -> tuple[Mapping[str, Any], int]:
+    """The JSON schema of a request's parameter or field, or of a field within it.
+
+    Args:
+        request: The request.
+        name: The parameter or field.
+        inside: The way from there: positions in lists and names of fields.
+
+    Returns:
+        The schema, and how much of the way leads to it: the values of an object are not described
+        one by one.
+    """
+    document = request.app.openapi()
+    operation = document["paths"][request.scope["route"].path_format][request.method.lower()]
     fields = {field["name"]: field["schema"] for field in operation.get("parameters", ())}
+    named = dict(document.get("components", {}).get("schemas", {}))
     if "requestBody" in operation:
-        fields |= operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
-    schema: Mapping[str, Any] = fields[name]
-    return schema
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        fields |= body["properties"]
+        named |= body.get("$defs", {})
+
+    def resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        known: Mapping[str, Any] = named.get(schema.get("$ref", "").rpartition("/")[2], schema)
+        if "items" in known:
+            return {**known, "items": resolved(known["items"])}
+        return known
+
+    schema = resolved(fields[name])
+    for depth, part in enumerate(inside):
+        children = schema.get("properties", {})
+        child = schema.get("items") if isinstance(part, int) else children.get(part)
+        if child is None:
+            return schema, depth
+        schema = resolved(child)
+    return schema, len(inside)
 
 
 def _methods(api: FastAPI, request: Request) -> list[str]:

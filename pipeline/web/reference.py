@@ -97,7 +97,10 @@ def in_words(schema: Mapping[str, Any]) -> str:
     return {"object": "an object", "boolean": "true or false"}.get(str(kind), "any value")
 
 
-_PLURALS = {"string": "strings", "number": "numbers", "integer": "whole numbers", "array": "lists"}
+_PLURALS = {
+    "string": "strings", "number": "numbers", "integer": "whole numbers", "array": "lists",
+    "object": "objects",
+}  # fmt: skip
 
 
 def _range(least: float | None, most: float | None, between: str) -> str:

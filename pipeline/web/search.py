@@ -17,7 +17,7 @@ from pipeline.collection.collection import Collection
 from pipeline.errors import QueryError
 from pipeline.search import service, uploads
 from pipeline.search.changes import MARGIN
-from pipeline.search.filters import eligible_chips
+from pipeline.search.filters import check_scenes, eligible_chips
 from pipeline.search.picture import MAX_BYTES, too_large
 from pipeline.search.queries import Query
 from pipeline.search.recipe import HOW, Recipe
@@ -256,7 +256,9 @@ def count_eligible(
 ) -> EligibleAnswer:
     """Takes the filters of a search; `away` counts only together with a query."""
     chips = collection.chips
-    filters = body.recipe(start=False).filters()
+    recipe = body.recipe(start=False)
+    check_scenes(recipe.scenes, [collection])
+    filters = recipe.filters()
     eligible = eligible_chips(chips, filters).count if filters else len(chips)
     return EligibleAnswer(eligible=eligible, total=len(chips))
 

@@ -124,7 +124,9 @@ def test_each_filter_reaches_the_search_from_the_terminal(table, client) -> None
         hits = answer("search", "bay", *options_of(some), "--json")
         assert [hit["id"] for hit in hits] == [hit["id"] for hit in body["hits"]]
         assert 0 < len(hits) < 15, name
-    for wrong in ({"since": "2016-08-17"}, {"until": "2016-08-15"}, {"scenes": ["none"]}):
+    gone = run("search", "bay", *options_of({**start, "scenes": ["gone"]}))
+    assert (gone.returncode, "No such scene in bay: gone" in gone.stderr) == (3, True)
+    for wrong in ({"since": "2016-08-17"}, {"until": "2016-08-15"}):
         assert answer("search", "bay", *options_of({**start, **wrong}), "--json") == []
     assert len(answer("search", "bay", *options_of({**start, "max_nodata": 0}), "--json")) == 1
 

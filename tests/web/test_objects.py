@@ -75,6 +75,16 @@ def test_filters_that_leave_no_scene_or_window_find_nothing(
         assert (answer["objects"], answer["found"], answer["missing"]) == ([], 0, [])
 
 
+def test_empty_area_and_unknown_scene_are_not_every_place(
+    client: TestClient, yard: Collection
+) -> None:
+    start = {"at": list(lonlat(yard, PLACES[5]))}
+    for filters, status in (({"within": {}}, 400), ({"scenes": ["gone"]}, 404)):
+        answer = client.post(f"{YARD}/objects", json={**start, **filters})
+        assert answer.status_code == status, answer.text
+    assert "gone" in answer.json()["detail"]
+
+
 def test_collections_are_ranked_together(client: TestClient, yard: Collection, home: Path) -> None:
     objects.collection(home.parent, Library(home), "depot", [(300, 300), (700, 300)])
     found = search(client, yard, also=["depot"], k=18)["objects"]

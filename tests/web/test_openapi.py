@@ -255,6 +255,10 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     assert ask.asked == set(operations(ask.document))
 
 
+MARKS = f"{BAY}/object-marks/marks0001"
+MARK = {"key": "a", "lon": 6, "lat": 46.4, "label": "good"}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "fields", "title"),
     [
@@ -273,6 +277,12 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
          "stride must be a multiple of 32 from 32 to 256"),
         ("POST", "/api/jobs", {"name": "x", "mode": "best"}, "mode must be chip or dense"),
         ("POST", "/api/jobs", {"name": "x", "colour": "red"}, "Unknown field"),
+        ("PUT", MARKS, {"marks": 1}, "marks must be a list of at most 1000 objects"),
+        ("PUT", MARKS, {"marks": [1]}, "marks[0] must be an object"),
+        ("PUT", MARKS, {"marks": [MARK, {**MARK, "key": 5}]},
+         "marks[1].key must be a string of at most 64 characters"),
+        ("PUT", MARKS, {"marks": [{**MARK, "lon": True}]}, "marks[0].lon must be a number"),
+        ("PUT", MARKS, {"marks": [{"key": "a"}]}, "marks[0].lon is missing"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_refused_in_the_words_of_the_document(

@@ -297,7 +297,7 @@ def test_bad_requests_get_a_problem_and_what_to_do(client, path, body, status):
     "body", [b"{", b"[1]", b"[" * 100_000, b"\xff", b'{"name": "\\ud800", "chip": "\\ud800"}']
 )
 def test_bodies_that_are_no_object_are_refused(client, path, body):
-    problem_of(client.post(path, content=body), 400)
+    assert problem_of(client.post(path, content=body), 400)["remedy"]
 
 
 HUGE = 10**400  # a number that JSON holds and no float does
@@ -321,6 +321,26 @@ def test_numbers_that_no_float_holds_are_refused(client, fields):
 def test_an_area_with_a_number_that_no_float_holds_is_refused(client):
     area = {"type": "Polygon", "coordinates": [[[HUGE, 0], [1, 0], [1, 1], [HUGE, 0]]]}
     problem_of(client.post(f"{BAY}/eligible", json={"within": area}), 400)
+
+
+@pytest.mark.parametrize("path", [f"{BAY}/search", f"{BAY}/export", f"{BAY}/objects"])
+@pytest.mark.parametrize(
+    ("fields", "status", "word"),
+    [
+        ({"at": [True, 46.44]}, 400, "at must be 2 numbers"),
+        ({"at": [6.43, 46.44], "scenes": ["gone"]}, 404, "gone"),
+    ],
+)
+def test_filters_and_places_that_cannot_be_are_refused(client, path, fields, status, word):
+    told = problem_of(client.post(path, json=fields), status)
+    assert word in f"{told['title']} {told['detail']}"
+
+
+def test_empty_area_and_unknown_scene_are_not_every_place(client):
+    start = {"at": [6.43, 46.44]}
+    problem_of(client.post(f"{BAY}/search", json={**start, "within": {}}), 400)
+    problem_of(client.post(f"{BAY}/eligible", json={"within": {}}), 400)
+    problem_of(client.post(f"{BAY}/eligible", json={"scenes": ["gone"]}), 404)
 
 
 def test_a_form_that_is_none_is_a_problem(client):
