@@ -28,7 +28,7 @@ from pipeline.cli.terminal import (
 from pipeline.export.formats import export as write
 from pipeline.export.object_findings import outcome_findings
 from pipeline.files import check_writable
-from pipeline.objects import detector as files
+from pipeline.objects import detector_file as files
 from pipeline.objects.detector import Detector
 from pipeline.objects.detector_training import check_labels, train_detector
 from pipeline.objects.detectors import Detectors

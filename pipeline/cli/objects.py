@@ -142,7 +142,7 @@ def objects(
             "min_probability": min_probability,
             "outlines": to is not None and geometry == "outline",
         },
-        start=not (labels or options.image or detector),
+        start=False,
     )
     if background:
         check_background(asks=asks, to=to, score_map=score_map)

@@ -15,7 +15,7 @@ from pipeline.errors import QueryError
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.render import encode_image
 from pipeline.model.cells import identity_of
-from pipeline.objects import detector as files
+from pipeline.objects import detector_file as files
 from pipeline.objects.detector import Detector, TrainedOn, mean_window, with_title
 from pipeline.objects.examples import see, spots_of
 from pipeline.objects.find import best_hits, learn, self_trained

@@ -16,7 +16,7 @@ from pipeline.collection.library import TRASH_DAYS
 from pipeline.collection.names import check_name, proposed_name
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, storage_errors
 from pipeline.files import exclusive
-from pipeline.objects import detector as files
+from pipeline.objects import detector_file as files
 from pipeline.objects.detector import (
     Detector,
     check_cells,

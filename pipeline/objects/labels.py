@@ -41,7 +41,7 @@ _MAGIC = {
     ".parquet": b"PAR1",
 }
 #: Geometries that are labels.
-_KINDS = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+_GEOMETRIES = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
 #: Takes what is to be known of a label file, a sentence without its full stop.
 OnNote = Callable[[str], object]
 
@@ -65,7 +65,7 @@ def read_labels(path: Path, on_note: OnNote = lambda _: None) -> tuple[Example, 
     numbers, feature = shapely.get_coordinates(shapes, return_index=True)
     placed = ~(shapes.isna() | shapes.is_empty).to_numpy()
     placed[feature[np.isnan(numbers).any(axis=1)]] = False
-    drawn = shapes.geom_type.isin(_KINDS).to_numpy()
+    drawn = shapes.geom_type.isin(_GEOMETRIES).to_numpy()
     kept = placed & drawn
     if not kept.any():
         raise InputError(

@@ -16,7 +16,7 @@ from pipeline.geo import antimeridian
 from pipeline.index.rows import Eligible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
@@ -57,18 +57,16 @@ _cache: WeakKeyDictionary[ChipTable, OrderedDict[Filters, Eligible]] = WeakKeyDi
 _cache_lock = threading.Lock()
 
 
-def check_scenes(scenes: Iterable[str], collections: Iterable[Collection]) -> None:
+def check_scenes(scenes: Iterable[str], collections: Sequence[Collection]) -> None:
     """Refuse scenes that none of the collections to search has, or has any more.
 
     Raises:
         NotFoundError: If there is one.
     """
-    searched = list(collections)
-    known = {scene for collection in searched for scene in collection.manifest.scenes}
     for scene in scenes:
-        if scene not in known:
+        if not any(scene in collection.manifest.scenes for collection in collections):
             raise NotFoundError(
-                f"No such scene in {', '.join(collection.name for collection in searched)}",
+                f"No such scene in {', '.join(collection.name for collection in collections)}",
                 where=scene[:80],
                 remedy="It may have been removed: leave it out of scenes, or choose others",
             )

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError
-from pipeline.objects import detector as files
+from pipeline.objects import detector_file as files
 from pipeline.objects.detector import Detector
 from pipeline.objects.detector_training import check_labels, train_detector
 from pipeline.objects.detectors import Detectors, warnings_for

@@ -82,6 +82,14 @@ def opened(app: App, visit: Visit, **options: object) -> Page:
     return page
 
 
+def searched(app: App, home: Path, visit: Visit, pond: int) -> Page:
+    """The page once a click on a pond is answered."""
+    page = opened(app, visit)
+    click_map(page, *lonlat(home, PONDS[pond]))
+    answered(page, 1)
+    return page
+
+
 def places(page: Page) -> list[tuple[float, float]]:
     """Centres of the objects that are shown, in pixels of the scene."""
     return page.evaluate("() => lookalike.store.state.shown.map((each) => [each.col, each.row])")
@@ -165,9 +173,7 @@ def test_from_one_click_to_a_detector_that_finds_elsewhere(
 def test_minimum_score_cuts_map_and_gallery_without_a_request(
     app: App, home: Path, visit: Visit
 ) -> None:
-    page = opened(app, visit)
-    click_map(page, *lonlat(home, PONDS[6]))
-    answered(page, 1)
+    page = searched(app, home, visit, 6)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     range_ = page.locator(".lk-cut-box input")
@@ -202,9 +208,7 @@ def test_marks_survive_a_server_that_does_not_answer_and_a_reload(
 
 
 def test_focus_stays_on_the_button_that_marks_or_judges(app: App, home: Path, visit: Visit) -> None:
-    page = opened(app, visit)
-    click_map(page, *lonlat(home, PONDS[6]))
-    answered(page, 1)
+    page = searched(app, home, visit, 6)
     good = page.get_by_role("button", name="Mark object 2 as good (G)")
     good.focus()
     page.keyboard.press("Enter")
@@ -223,9 +227,7 @@ def test_focus_stays_on_the_button_that_marks_or_judges(app: App, home: Path, vi
 def test_back_and_forward_keep_the_marks_of_each_search_apart(
     app: App, home: Path, visit: Visit
 ) -> None:
-    page = opened(app, visit)
-    click_map(page, *lonlat(home, PONDS[6]))
-    answered(page, 1)
+    page = searched(app, home, visit, 6)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("g")
     until(page, "s.marks.size === 1 && s.unsent === 0")
@@ -244,9 +246,7 @@ def test_back_and_forward_keep_the_marks_of_each_search_apart(
 def test_search_is_saved_reviewed_and_reopened_as_it_was(
     app: App, home: Path, visit: Visit
 ) -> None:
-    page = opened(app, visit)
-    click_map(page, *lonlat(home, PONDS[13]))
-    answered(page, 1)
+    page = searched(app, home, visit, 13)
     shown = len(state(page, "shown"))
     page.get_by_title("Saved searches").click()
     page.get_by_label("Name of the search").fill("Ponds of the east")
@@ -563,9 +563,7 @@ def test_collection_without_cells_offers_to_make_them(
 def test_back_leads_from_places_to_the_objects_found_before(
     app: App, home: Path, visit: Visit
 ) -> None:
-    page = opened(app, visit)
-    click_map(page, *lonlat(home, PONDS[13]))
-    answered(page, 1)
+    page = searched(app, home, visit, 13)
     found, link = places(page), address(page)
     page.get_by_role("button", name="Place", exact=True).click()
     wait(page, "() => window.lookalike?.store?.state.footprints")
@@ -593,9 +591,7 @@ def test_link_brings_its_object_size(app: App, home: Path, visit: Visit) -> None
 
 
 def test_esc_keeps_a_search_that_has_marks(app: App, home: Path, visit: Visit) -> None:
-    page = opened(app, visit)
-    click_map(page, *lonlat(home, PONDS[13]))
-    answered(page, 1)
+    page = searched(app, home, visit, 13)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("g")
     until(page, "s.marks.size === 1")

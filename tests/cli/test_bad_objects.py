@@ -22,7 +22,7 @@ from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import NotFoundError
 from pipeline.imagery.ingest import SceneInput
-from pipeline.objects import detector as files
+from pipeline.objects import detector_file as files
 from pipeline.objects import open_cells
 from pipeline.objects.detector_training import train_detector
 from pipeline.objects.places import Example

@@ -22,7 +22,7 @@ from pipeline.errors import (
     QueryError,
 )
 from pipeline.model.cells import CellIdentity
-from pipeline.objects import detector as files
+from pipeline.objects import detector_file as files
 from pipeline.objects.detector import Detector, check_cells, notes_on_looks, suited_scenes
 from pipeline.objects.detector_training import check_labels, train_detector
 from pipeline.objects.detectors import Detectors, suited
