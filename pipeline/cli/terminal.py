@@ -108,7 +108,7 @@ def print_note(note: str) -> None:
 
 
 def print_sentence(note: str) -> None:
-    """As `print_note`, of a note without its full stop."""
+    """Print a note that lacks its full stop."""
     print_note(f"{note}.")
 
 

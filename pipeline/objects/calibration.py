@@ -17,7 +17,7 @@ from pipeline.objects.training import Examples, Likely, logistic, train
 #: Marks of each kind without which there is no probability.
 FEWEST = 10
 FOLDS = 5
-#: Of so many random windows one is enough to judge by: logits stay within some hundredths.
+#: Cross-validation takes one in so many random windows: its logits change by some hundredths.
 _EVERY = 2
 
 

@@ -42,7 +42,7 @@ _MAGIC = {
 }
 #: Geometries that are labels.
 _GEOMETRIES = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
-#: Takes what is to be known of a label file, a sentence without its full stop.
+#: Takes a note on a label file, a sentence without its full stop.
 OnNote = Callable[[str], object]
 
 

@@ -110,7 +110,7 @@ def of_geometry(geometry: BaseGeometry, *, good: bool = True) -> Example:
 
 
 def usual_size(collection: Collection, scene: Scene) -> float:
-    """Width in metres of a thing of which nobody says it: what cells were made for first."""
+    """Width in metres of an object without a size: what cells were made for first, or 64 pixels."""
     layers = collection.manifest.cells
     return (layers[0].object_size if layers else None) or USUAL_SIDE * scene.gsd
 

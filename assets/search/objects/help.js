@@ -13,7 +13,7 @@ export const OBJECT_KEYS = [
 ];
 
 export const OBJECT_NOTES = [
-  'Click an object to find others like it; double-click one that is found already. Shift+click ' +
+  'Click an object to find others like it; double-click one that was found already. Shift+click ' +
     'adds another example. Alt and the wheel change the object size, which is the width of what a ' +
     'click takes.',
   'Scores say how similar an object is to the examples; 1 is identical. With enough good and bad ' +
