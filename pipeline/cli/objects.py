@@ -30,7 +30,7 @@ from pipeline.files import check_writable
 from pipeline.jobs.object_search import ObjectSearchRequest
 from pipeline.objects.detectors import Detectors
 from pipeline.objects.labels import check_examples, read_labels
-from pipeline.objects.recipe import ObjectRecipe
+from pipeline.objects.recipe import GOOD_STAY, ObjectRecipe
 from pipeline.objects.scan import WINDOW
 from pipeline.objects.service import ObjectOutcome, ask_objects, find_objects, maps_of
 from pipeline.search.filters import FILTERS
@@ -59,8 +59,8 @@ def register(app: typer.Typer) -> None:
 @with_search_options(
     without=[name for name in PARAMETERS if name not in {"k", "threshold", *FILTERS}],
     help={
-        "k": "Maximum number of objects.",
-        "threshold": "Minimum score, 0 to 1.",
+        "k": f"Maximum number of objects. {GOOD_STAY}",
+        "threshold": f"Minimum score, 0 to 1. {GOOD_STAY}",
         "max_nodata": "Maximum share without data, in percent, of the chip around an object.",
         "min_sharpness": "Minimum sharpness of the chip around an object.",
         "within": "Polygon that must contain the centre of an object, EPSG:4326.",

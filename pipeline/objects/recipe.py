@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 #: Maximum number of objects of one answer, and of examples of one search.
 MAX_OBJECTS, MAX_EXAMPLES = 100_000, 1_000
 COUNT = Whole(1, MAX_OBJECTS)
+#: What neither a number of objects nor a minimum score cuts off, in words.
+GOOD_STAY = "Examples and objects marked good are always listed."
 #: Sizes of objects in metres.
 SIZE = Number(0.1, 100_000)
 
@@ -154,8 +156,12 @@ class ObjectRecipe:
         float | None,
         Parameter(SIZE, "Size in metres of an object that is given by a point."),
     ] = None
-    k: Annotated[int, Parameter(COUNT, f"Maximum number of objects, 1 to {MAX_OBJECTS}.")] = 1_000
-    threshold: Annotated[float | None, Parameter(Number(0, 1), "Minimum score, 0 to 1.")] = None
+    k: Annotated[
+        int, Parameter(COUNT, f"Maximum number of objects, 1 to {MAX_OBJECTS}. {GOOD_STAY}")
+    ] = 1_000
+    threshold: Annotated[
+        float | None, Parameter(Number(0, 1), f"Minimum score, 0 to 1. {GOOD_STAY}")
+    ] = None
     min_probability: Annotated[
         float | None, Parameter(Number(0, 1), "Minimum probability, 0 to 1.")
     ] = None
