@@ -73,10 +73,11 @@ def main() -> int:
                     for place in zip(cols.tolist(), rows.tolist(), strict=True):
                         places[place] = len(places)
                     if cells:
-                        vectors, codes = embedder.embed_region_with_cells(
-                            pixels, cols - col, rows - row, valid
+                        made = embedder.describe_region(
+                            pixels, cols - col, rows - row, valid, None, cells=True
                         )
-                        np.save(folder / "cells.npy", codes)
+                        vectors = made.plain
+                        np.save(folder / "cells.npy", made.cells)
                     else:
                         vectors = embedder.embed_region(pixels, cols - col, rows - row, valid)
                     every.append(vectors)

@@ -22,6 +22,7 @@ from pipeline.imagery.chips import Block, Chips, Window, cut
 from pipeline.imagery.reader import SceneReader
 from pipeline.imagery.scene import load_scene
 from pipeline.model import dense
+from pipeline.model.descriptor import LENGTHS, Quality
 from pipeline.model.identity import DIMENSIONS
 from pipeline.model.resnet import CELL_PIXELS
 
@@ -50,6 +51,7 @@ class BlockTask:
         inside: Number of chips whose centre lies in the area, or None without an area.
         scene: The scene as a worker reads it, if not from the collection's folder.
         cells: Object cells to make in the same pass, for the dense mode.
+        quality: Of the descriptors, or None for none.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class BlockTask:
     inside: int | None = None
     scene: Scene | None = None
     cells: CellTask | None = None
+    quality: Quality | None = None
 
     @property
     def path(self) -> Path:
@@ -156,42 +159,63 @@ def make_block(
     read = read or read_block(task)
     chips = read.chips
     with EMBEDDING:
-        embeddings = _embed(task, read, embedder, progress)
+        embeddings, descriptors = _embed(task, read, embedder, progress)
     parquet.write_part(
-        task.path, read.scene, chips, embeddings, embedder.identity, stride=task.stride
+        task.path,
+        read.scene,
+        chips,
+        embeddings,
+        embedder.identity,
+        stride=task.stride,
+        descriptors=descriptors,
     )
     return BlockSummary(len(chips.ids), chips.left_out, time.monotonic() - started)
 
 
 def _embed(
     task: BlockTask, read: Read, embedder: Embedder, progress: Callable[[int], None] | None
-) -> np.ndarray:
-    """Vectors of a block's chips, float32 (n, 2048); object cells of the same pass are written."""
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Vectors of a block's chips, float32 (n, 2048), and their descriptors (n, d), if wanted.
+
+    Object cells of the same pass are written.
+    """
     chips = read.chips
     if read.region is not None and read.valid is not None:
         if progress:
             progress(0)
         return _embed_region(task, read, cast("RegionEmbedder", embedder), read.region, read.valid)
-    embeddings = np.empty((len(chips.ids), DIMENSIONS), np.float32)
-    for start in range(0, len(chips.ids), PIECE):
+    count = len(chips.ids)
+    embeddings = np.empty((count, DIMENSIONS), np.float32)
+    descriptors = np.empty((count, LENGTHS[task.quality]), np.float32) if task.quality else None
+    for start in range(0, count, PIECE):
         if progress:
             progress(start)
-        embeddings[start : start + PIECE] = embedder.embed(chips.pixels[start : start + PIECE])
-    return embeddings
+        part = slice(start, start + PIECE)
+        pixels = chips.pixels[part]
+        if descriptors is None or task.quality is None:
+            embeddings[part] = embedder.embed(pixels)
+        else:
+            embeddings[part], descriptors[part] = embedder.describe(pixels, task.quality)
+    return embeddings, descriptors
 
 
 def _embed_region(
     task: BlockTask, read: Read, embedder: RegionEmbedder, region: np.ndarray, valid: np.ndarray
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray | None]:
     col, row = read.origin
-    cols, rows = read.chips.cols - col, read.chips.rows - row
-    if task.cells is None:
-        return embedder.embed_region(region, cols, rows, valid)
-    embeddings, codes = embedder.embed_region_with_cells(region, cols, rows, valid)
-    place = CellWindow(row // CELL_PIXELS, col // CELL_PIXELS, *codes.shape[:2])
-    # Before the part, which is the checkpoint of both.
-    write_cells(task.cells, read.scene, inside(codes, place, task.cells.window))
-    return embeddings
+    made = embedder.describe_region(
+        region,
+        read.chips.cols - col,
+        read.chips.rows - row,
+        valid,
+        task.quality,
+        cells=task.cells is not None,
+    )
+    if task.cells is not None and made.cells is not None:
+        place = CellWindow(row // CELL_PIXELS, col // CELL_PIXELS, *made.cells.shape[:2])
+        # Before the part, which is the checkpoint of both.
+        write_cells(task.cells, read.scene, inside(made.cells, place, task.cells.window))
+    return made.plain, made.descriptors
 
 
 def _union(first: Window, second: Window) -> Window:

@@ -33,6 +33,7 @@ from pipeline.imagery.chips import Grid, check_stride
 from pipeline.imagery.ingest import SceneInput, ingest, open_scene
 from pipeline.index.index import Index
 from pipeline.model import loader
+from pipeline.model.descriptor import check_quality
 from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def check_request(request: BuildRequest, library: Library) -> tuple[Collection |
         stride = existing.manifest.stride if existing else 128
     check_stride(stride)
     check_object_size(request.object_size)
+    if request.quality:
+        check_quality(request.quality)
     if existing:
         _check_matches(existing, request, stride)
     return existing, stride
@@ -202,6 +205,7 @@ def prepare(
         area=request.area,
         versions=_versions(),
         block_span=DENSE_SPAN if mode == "dense" else None,
+        quality=check_quality(request.quality or "standard"),
         cells=first_layers(request.object_size, mode),
         stretches={},
     )
@@ -344,6 +348,8 @@ def _check_matches(existing: Collection, request: BuildRequest, stride: int) -> 
     given: dict[str, tuple[object, object]] = {"stride": (stride, manifest.stride)}
     if request.mode:
         given["mode"] = (request.mode, manifest.model.mode)
+    if request.quality:
+        given["quality"] = (request.quality, manifest.quality or "no descriptors")
     for what, (wanted, has) in given.items():
         if wanted != has:
             raise QueryError(

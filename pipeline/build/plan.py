@@ -73,6 +73,7 @@ def plan(
                     known,
                     None if geometry is None else count_inside(scene, block, geometry),
                     cells=cells.get(block.name),
+                    quality=manifest.quality,
                 )
             )
     return tasks, kept

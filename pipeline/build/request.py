@@ -20,6 +20,8 @@ class BuildRequest:
         stride: Pixels between the starts of neighbouring chips; None for the collection's, or 128.
         area: Chips whose centre lies outside are left out; None for whole scenes.
         mode: How chips are embedded, "chip" or "dense"; None for the default at this stride.
+        quality: Of the descriptors, "standard" or "thorough"; None for the collection's, or the
+            standard one.
         title: Title of the collection, by default its name.
         object_size: Size in metres of the smallest thing to be looked for, which chooses the scale
             of the object cells; None for scale 1.  A collection that exists gets a further layer of
@@ -35,6 +37,7 @@ class BuildRequest:
     stride: int | None = None
     area: Area | None = None
     mode: str | None = None
+    quality: str | None = None
     title: str | None = None
     object_size: float | None = None
     restretch: str | None = None
@@ -49,6 +52,7 @@ class BuildRequest:
             "area": self.area.to_geojson() if self.area else None,
             "area_notes": self.area.notes if self.area else (),
             "mode": self.mode,
+            "quality": self.quality,
             "title": self.title,
             "object_size": self.object_size,
             "restretch": self.restretch,

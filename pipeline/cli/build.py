@@ -92,6 +92,13 @@ def build(
         ),
     ] = False,
     mode: Annotated[str | None, typer.Option(help="Embedding mode: chip or dense.")] = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            help="What chips are ranked by: standard, or thorough, which embeds each chip in four "
+            "orientations at two scales."
+        ),
+    ] = None,
     object_size: Annotated[
         float | None,
         typer.Option(
@@ -131,6 +138,7 @@ def build(
         stride=stride,
         area=Area.from_file(aoi) if aoi else None,  # its notes are among the build's
         mode=mode,
+        quality=quality,
         title=title,
         object_size=object_size,
         restretch=how_to_restretch(brightness) if restretch else None,

@@ -5,7 +5,7 @@
       scenes/<scene id>.tif      imagery (COG), with <scene id>.json beside it (STAC Item)
       chips/<scene id>/block-*.parquet
       cells/<scene id>/x<scale>/block-*.tif   object cells
-      index/                     derived from the chips; can be rebuilt at any time
+      index/, graph/             derived from the chips; can be rebuilt at any time
       searches/                  saved searches
 
 Every file is written under a temporary name and renamed when it is complete.
@@ -30,6 +30,7 @@ from pipeline.files import TEMPORARY, exclusive, is_locked, locked, size_of, wri
 from pipeline.imagery.scene import load_scene
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from pipeline.imagery.scene import Scene
@@ -55,6 +56,11 @@ class Collection:
     def index_folder(self) -> Path:
         """Folder of the index, which is derived from the parts."""
         return self.path / "index"
+
+    @property
+    def graph_folder(self) -> Path:
+        """Folder of the graph, which is derived from the parts, too."""
+        return self.path / "graph"
 
     @property
     def busy(self) -> bool:
@@ -100,6 +106,20 @@ class Collection:
             for scene in self.manifest.scenes
             for path in self.part_files(scene)
         )
+
+    def descriptors(self, rows: Sequence[int]) -> np.ndarray:
+        """Descriptors float16 (m, d) of some rows of the table; d is 0 where chips have none.
+
+        Raises:
+            DamagedError: If a part is damaged.
+        """
+        ends = np.cumsum([part.rows for part in self.parts])
+        found = []
+        for row in rows:
+            number = int(np.searchsorted(ends, row, side="right"))
+            part = self.parts[number]
+            found.append(parquet.read_descriptors(part)[row - int(ends[number]) + part.rows])
+        return np.stack(found)
 
     @cached_property
     def version(self) -> str:
@@ -154,6 +174,7 @@ class Collection:
         """Bytes on disk by part: imagery, chips, cells, index and everything else."""
         folders = {"imagery": "scenes", "chips": "chips", "cells": "cells", "index": "index"}
         use = {part: size_of(self.path / folder) for part, folder in folders.items()}
+        use["index"] += size_of(self.graph_folder)
         return {**use, "other": max(self.disk_bytes() - sum(use.values()), 0)}
 
     def write(self, **changes: Any) -> Collection:

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import AreaError, DamagedError, ModelMismatchError, SceneError
+from pipeline.errors import AreaError, DamagedError, ModelMismatchError, QueryError, SceneError
 from pipeline.files import check_schema, read_json
 from pipeline.geo.area import Area
 from pipeline.imagery.scene import Stretch
+from pipeline.model.descriptor import Quality, check_quality
 from pipeline.model.identity import ModelIdentity
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Manifest:
         cells: Layers of object cells; none in a collection that an earlier version built.
         stretches: Display stretch of each sensor (`Scene.sensor`), fixed at its first build; None
             in a collection of 0.1.0, which has one for each scene.
+        quality: Of the descriptors that its chips have beside their plain vectors; None in a
+            collection that an earlier version began, which has none.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Manifest:
     chip_size: int = 256
     cells: tuple[CellLayer, ...] = ()
     stretches: dict[str, Stretch] | None = None
+    quality: Quality | None = None
     schema: int = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,6 +143,7 @@ def read_manifest(path: Path) -> Manifest:
                 "former": tuple(known.get("former", ())),
                 "cells": tuple(map(CellLayer.from_dict, known.get("cells", ()))),
                 "stretches": _stretches(known.get("stretches")),
+                "quality": _quality(known.get("quality")),
             }
         )
         _check_kinds(manifest)
@@ -150,10 +155,15 @@ def read_manifest(path: Path) -> Manifest:
         AreaError,
         ModelMismatchError,
         SceneError,
+        QueryError,
     ) as error:
         raise DamagedError(
             "The collection's manifest is damaged", where=file, remedy=remedy
         ) from error
+
+
+def _quality(given: str | None) -> Quality | None:
+    return None if given is None else check_quality(str(given))
 
 
 def _stretches(given: dict[str, Any] | None) -> dict[str, Stretch] | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Version of a part's columns and metadata.
 SCHEMA = 1
+#: Columns of vectors, which do not compress.
+_VECTORS = ("embedding", "descriptor")
 REMEDY = "Run the same build command again, which rebuilds the damaged block"
 
 
@@ -40,6 +42,7 @@ class Part:
         rows: Chips in it.
         left_out: Chips of the block that were left out, by reason.
         stamp: SHA-256 of the file's footer and size: changes whenever the content does.
+        descriptor: Length of the chips' descriptors, 0 if there are none.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class Part:
     rows: int
     left_out: dict[str, int]
     stamp: str
+    descriptor: int = 0
 
     @property
     def size(self) -> int:
@@ -54,11 +58,16 @@ class Part:
         return self.rows + sum(n for why, n in self.left_out.items() if why != "area")
 
 
-def schema() -> pa.Schema:
-    """Arrow schema of a part; see docs/how_it_works.md for each column."""
+def schema(descriptor: int = 0) -> pa.Schema:
+    """Arrow schema of a part; see docs/how_it_works.md for each column.
+
+    Args:
+        descriptor: Length of the descriptors; without them there is no such column.
+    """
     import pyarrow as pa
 
     corner = [(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")]
+    described = [("descriptor", pa.list_(pa.field("element", pa.float16()), descriptor))]
     return pa.schema(
         [
             ("id", pa.string()),
@@ -75,6 +84,7 @@ def schema() -> pa.Schema:
             ("gsd", pa.float32()),
             ("nodata_percent", pa.float32()),
             ("sharpness", pa.float32()),
+            *(described if descriptor else []),
         ]
     )
 
@@ -87,6 +97,7 @@ def write_part(
     model: ModelIdentity,
     *,
     stride: int,
+    descriptors: np.ndarray | None = None,
 ) -> None:
     """Write one block's chips as a GeoParquet file, completely or not at all.
 
@@ -97,6 +108,7 @@ def write_part(
         embeddings: Float array (n, 2048), not normalised.
         model: Model that made the embeddings.
         stride: Pixels between the starts of neighbouring chips, recorded in the file's metadata.
+        descriptors: Float array (n, d) by which the chips are ranked, or None.
 
     Raises:
         StorageError: If the disk is full or not writable; nothing is left behind.
@@ -104,13 +116,19 @@ def write_part(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table(_columns(scene, chips, embeddings), schema=schema())
-    table = table.replace_schema_metadata(_metadata(chips, model, stride))
+    length = 0 if descriptors is None else descriptors.shape[1]
+    columns = _columns(scene, chips, embeddings)
+    if descriptors is not None:
+        columns["descriptor"] = _vectors(descriptors, length)
+    table = pa.table(columns, schema=schema(length))
+    table = table.replace_schema_metadata(_metadata(chips, model, stride, length))
     with replacing(path) as temporary:
         pq.write_table(
             table,
             temporary,
-            compression={name: "none" if name == "embedding" else "zstd" for name in _leaves()},
+            compression={
+                name: "none" if name in _VECTORS else "zstd" for name in _leaves(table.schema)
+            },
             use_dictionary=["scene_id", "source_url", "crs"],
             write_page_checksum=True,
             store_schema=True,
@@ -138,10 +156,11 @@ def read_footer(path: Path, scene_id: str) -> Part:
         ours = dict(json.loads(metadata.metadata[b"lookalike"]))
         check_schema(ours.get("schema", 1), SCHEMA, what="A block of chips", where=path)
         left_out = dict(ours["left_out"])
+        descriptor = int(ours.get("descriptor", 0))
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise DamagedError("A block of chips is damaged", where=path, remedy=REMEDY) from error
     stamp = hashlib.sha256(footer + size.to_bytes(8, "little")).hexdigest()
-    return Part(path, scene_id, metadata.num_rows, left_out, stamp)
+    return Part(path, scene_id, metadata.num_rows, left_out, stamp, descriptor)
 
 
 def made_by(path: Path) -> tuple[ModelIdentity, int]:
@@ -167,7 +186,7 @@ def verify(path: Path, scene_id: str) -> Part:
         DamagedError: If a single byte of the file was altered.
     """
     part = read_footer(path, scene_id)
-    read_columns(part, schema().names)
+    read_columns(part, schema(part.descriptor).names)
     return part
 
 
@@ -194,8 +213,23 @@ def read_embeddings(part: Part) -> np.ndarray:
     Raises:
         DamagedError: If the file is damaged.
     """
-    column = read_columns(part, ["embedding"]).column(0).combine_chunks()
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, DIMENSIONS)
+    return _read_vectors(part, "embedding", DIMENSIONS)
+
+
+def read_descriptors(part: Part) -> np.ndarray:
+    """Read a part's descriptors, float16 (rows, d); d is 0 without them.
+
+    Raises:
+        DamagedError: If the file is damaged.
+    """
+    if not part.descriptor:
+        return np.empty((part.rows, 0), np.float16)
+    return _read_vectors(part, "descriptor", part.descriptor)
+
+
+def _read_vectors(part: Part, name: str, length: int) -> np.ndarray:
+    column = read_columns(part, [name]).column(0).combine_chunks()
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, length)
 
 
 def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, Any]:
@@ -206,7 +240,6 @@ def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, An
     xy = chips.corners.reshape(n, 4, 2)
     polygons = shapely.polygons(np.concatenate([xy, xy[:, :1]], axis=1)) if n else []
     low, high = (xy.min(axis=1), xy.max(axis=1)) if n else (np.empty((0, 2)), np.empty((0, 2)))
-    half = np.ascontiguousarray(embeddings, dtype=np.float16).reshape(n, DIMENSIONS)
     pixels = np.stack([chips.cols, chips.rows, chips.cols + 256, chips.rows + 256], axis=1)
     moment = (
         datetime.fromisoformat(scene.datetime.replace("Z", "+00:00")) if scene.datetime else None
@@ -215,9 +248,7 @@ def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, An
     edges = (low[:, 0], low[:, 1], high[:, 0], high[:, 1])
     return {
         "id": chips.ids,
-        "embedding": pa.FixedSizeListArray.from_arrays(
-            pa.array(half.ravel()), type=schema().field("embedding").type
-        ),
+        "embedding": _vectors(embeddings, DIMENSIONS),
         "geometry": pa.array(list(shapely.to_wkb(polygons)) if n else [], pa.binary()),
         "bbox": pa.StructArray.from_arrays([pa.array(edge) for edge in edges], names),
         "datetime": pa.array([moment] * n, pa.timestamp("us", tz="UTC")),
@@ -235,7 +266,16 @@ def _columns(scene: Scene, chips: Chips, embeddings: np.ndarray) -> dict[str, An
     }
 
 
-def _metadata(chips: Chips, model: ModelIdentity, stride: int) -> dict[str, str]:
+def _vectors(vectors: np.ndarray, length: int) -> pa.Array:
+    """Vectors (n, length) as a column of float16."""
+    import pyarrow as pa
+
+    half = np.ascontiguousarray(vectors, dtype=np.float16)
+    kind = pa.list_(pa.field("element", pa.float16()), length)
+    return pa.FixedSizeListArray.from_arrays(pa.array(half.ravel()), type=kind)
+
+
+def _metadata(chips: Chips, model: ModelIdentity, stride: int, descriptor: int) -> dict[str, str]:
     from pyproj import CRS
 
     corners = np.asarray(chips.corners).reshape(-1, 2)
@@ -260,19 +300,19 @@ def _metadata(chips: Chips, model: ModelIdentity, stride: int) -> dict[str, str]
         "stride": stride,
         "distance": "cosine",
     }
-    ours = {"schema": SCHEMA, "left_out": chips.left_out}
+    ours = {"schema": SCHEMA, "left_out": chips.left_out, "descriptor": descriptor}
     return {"geo": json.dumps(geo), "emb": json.dumps(emb), "lookalike": json.dumps(ours)}
 
 
-def _leaves() -> list[str]:
-    """Column paths in Parquet's notation, except for the embedding's, which is its name."""
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Column paths in Parquet's notation, except for those of vectors, which are their names."""
     import pyarrow as pa
 
     found = []
-    for column in schema():
+    for column in schema:
         if pa.types.is_struct(column.type):
             found += [f"{column.name}.{child.name}" for child in column.type]
-        elif pa.types.is_fixed_size_list(column.type) and column.name != "embedding":
+        elif pa.types.is_fixed_size_list(column.type) and column.name not in _VECTORS:
             found.append(f"{column.name}.list.element")
         else:
             found.append(column.name)

@@ -16,7 +16,8 @@ import numpy as np
 from pipeline.model import resnet
 from pipeline.model.basis import quantise
 from pipeline.model.cells import fill_missing, has_data, mask
-from pipeline.model.embedder import average_pool
+from pipeline.model.descriptor import SMALL, Quality, describe, generalised_mean, join
+from pipeline.model.embedder import RegionVectors, average_pool, pool
 from pipeline.model.identity import identity_of
 from pipeline.model.resnet import SQUARE
 from pipeline.model.weights import cache
@@ -27,6 +28,8 @@ from pipeline.vectors import normalise
 HALO = 192
 #: Pixels of mirror image around a query picture.
 MIRROR = 96
+#: Side of a chip in pixels.
+CHIP = 256
 
 
 def region(
@@ -84,17 +87,75 @@ class DenseEmbedder:
             pixels = fill_missing(pixels, valid)
         return box_means(self.network.maps(pixels[None])[0], cols, rows)
 
-    def embed_region_with_cells(
-        self, pixels: np.ndarray, cols: np.ndarray, rows: np.ndarray, valid: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """As `embed_region`, and the object cells of the region at scale 1, in the same pass.
+    def describe_region(
+        self,
+        pixels: np.ndarray,
+        cols: np.ndarray,
+        rows: np.ndarray,
+        valid: np.ndarray | None,
+        quality: Quality | None,
+        *,
+        cells: bool = False,
+    ) -> RegionVectors:
+        """As `embed_region`, and in the same pass descriptors and the region's object cells.
 
-        Returns:
-            float32 (n, 2048), and int8 codes (ceil(height/16), ceil(width/16), 64), -128 where
-            there is no data.
+        Args:
+            pixels: As of `embed_region`.
+            cols: As of `embed_region`.
+            rows: As of `embed_region`.
+            valid: As of `embed_region`; needed for cells.
+            quality: Of the descriptors, or None for none.  The thorough one takes seven passes
+                more, of the turned and the reduced region.
+            cells: Whether to make object cells at scale 1.
         """
-        maps, cells = self.network.maps_and_cells(fill_missing(pixels, valid)[None])
-        return box_means(maps[0], cols, rows), mask(quantise(cells[0]), has_data(valid, 1.0))
+        filled = pixels if valid is None else fill_missing(pixels, valid)
+        if cells and valid is not None:
+            maps, made = (each[0] for each in self.network.maps_and_cells(filled[None]))
+            codes = mask(quantise(made), has_data(valid, 1.0))
+        else:
+            maps, codes = self.network.maps(filled[None])[0], None
+        plain = box_means(maps, cols, rows)
+        if quality is None:
+            return RegionVectors(plain, None, codes)
+        large, small = [_general(maps, cols, rows)], []
+        if quality == "thorough":
+            large += [self._turned(filled, cols, rows, CHIP, turn) for turn in (1, 2, 3)]
+            scale = SMALL / CHIP
+            size = [max(round(edge * scale), 1) for edge in filled.shape[1::-1]]
+            reduced = np.asarray(_resized(filled, size[0], size[1]))
+            places = (np.round(edges * scale).astype(np.int64) for edges in (cols, rows))
+            left, top = places
+            small = [self._turned(reduced, left, top, SMALL, turn) for turn in range(4)]
+        return RegionVectors(plain, join(large, small), codes)
+
+    def _turned(
+        self, pixels: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int, turn: int
+    ) -> np.ndarray:
+        """Generalised means of the chips of a region that is rotated by `turn` right angles."""
+        height, width = pixels.shape[:2]
+        for _ in range(turn):  # a right angle to the left moves (x, y) to (y, width - x)
+            cols, rows = rows, width - cols - size
+            height, width = width, height
+        turned = np.ascontiguousarray(np.rot90(pixels, turn))
+        return _general(self.network.maps(turned[None])[0], cols, np.maximum(rows, 0), size)
+
+    def describe(self, pixels: np.ndarray, quality: Quality) -> tuple[np.ndarray, np.ndarray]:
+        """See `Embedder.describe`; the means of a picture as `embed` takes them."""
+        return describe(self._pool, pixels, quality)
+
+    def _pool(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of the unit vectors of two surroundings, zeros and the mirrored picture."""
+        side = pixels.shape[1]
+        edges = [(0, 0), (MIRROR, MIRROR), (MIRROR, MIRROR), (0, 0)]
+        inside = slice(MIRROR // SQUARE, (MIRROR + side) // SQUARE)
+        plain, general = pool(self.network, pixels)
+        for start in range(0, len(pixels), 32):
+            part = slice(start, start + 32)
+            maps = self.network.maps(np.pad(pixels[part], edges, mode="symmetric"))
+            maps = maps[:, inside, inside]
+            plain[part] = normalise(plain[part]) + normalise(maps.mean((1, 2)))
+            general[part] = normalise(general[part]) + normalise(generalised_mean(maps))
+        return plain, general
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Vectors of pictures without surroundings: uint8 (n, 256, 256, 3) to float32 (n, 2048).
@@ -114,7 +175,21 @@ class DenseEmbedder:
         return normalise(plain) + normalise(mirrored)
 
 
-def box_means(cells: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int = 256) -> np.ndarray:
+def _general(maps: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int = CHIP) -> np.ndarray:
+    """Generalised mean of the feature map over each chip's box, float32 (n, d)."""
+    return np.cbrt(box_means(maps * maps * maps, cols, rows, size))
+
+
+def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def box_means(
+    cells: np.ndarray, cols: np.ndarray, rows: np.ndarray, size: int = CHIP
+) -> np.ndarray:
     """Mean of the feature map over each chip's box.
 
     A chip that does not start on a square (the last of a row is shifted inward) weighs its first

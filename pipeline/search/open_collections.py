@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
+from pipeline.errors import LookalikeError
+from pipeline.index.graph import Graph
 from pipeline.index.index import Index
 from pipeline.model import loader
+from pipeline.model.embedder import ChipModel
 
 if TYPE_CHECKING:
-    from pipeline.model.embedder import Embedder
+    from threading import Lock
+
     from pipeline.model.resnet import Network
 
-#: Indexes kept open.
+log = logging.getLogger(__name__)
+
+#: Indexes, and graphs, kept open.
 KEPT = 8
+#: Above so many chips a missing graph is made in the background.
+BACKGROUND_FROM = 100_000
+
+Kept = TypeVar("Kept")
 
 
 class OpenCollections:
@@ -32,7 +43,9 @@ class OpenCollections:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._indexes: OrderedDict[tuple[str, str], Index] = OrderedDict()
+        self._graphs: OrderedDict[tuple[str, str], Graph] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
+        self._loading_graph: dict[str, threading.Lock] = {}
         self._mutex = threading.Lock()
 
     def collection(self, name: str) -> Collection:
@@ -58,26 +71,55 @@ class OpenCollections:
             index = self._indexes.get(key)
             if index is None:
                 index = _open(collection)
-            self._keep(key, index)
+            _keep(self._indexes, key, index, self._mutex)
             return index
 
-    def _keep(self, key: tuple[str, str], index: Index) -> None:
-        """Keep an index as the most recently used; drop the collection's earlier ones."""
-        with self._mutex:
-            outdated = [other for other in self._indexes if other[0] == key[0]]
-            for other in outdated:
-                del self._indexes[other]
-            self._indexes[key] = index
-            while len(self._indexes) > KEPT:
-                self._indexes.popitem(last=False)
-
-    def embedder(self, name: str) -> Embedder:
-        """The model of a collection, to embed a query picture in the same way.
+    def model(self, name: str) -> ChipModel:
+        """The model of a collection's chips.
 
         Raises:
             WeightsError: If the weights are missing.
         """
-        return loader.resnet50(self.collection(name).manifest.model.mode)
+        manifest = self.collection(name).manifest
+        return ChipModel(loader.resnet50(manifest.model.mode), manifest.quality)
+
+    def graph(self, name: str) -> Graph | None:
+        """The open graph of a collection; makes it, or waits for the request that makes it.
+
+        Returns:
+            The graph; None if it is being made in the background, as above 100,000 chips.
+
+        Raises:
+            NotFoundError: If there is no collection of this name.
+            DamagedError: If the collection itself is damaged.
+        """
+        collection = self.collection(name)
+        key = (name, collection.version)
+        with self._mutex:
+            loading = self._loading_graph.setdefault(name, threading.Lock())
+        large = collection.manifest.chips > BACKGROUND_FROM and not Graph.exists(collection)
+        if not loading.acquire(blocking=not large):
+            return None
+        try:
+            graph = self._graphs.get(key)
+            if graph is None and large:
+                threading.Thread(target=self._make_graph, args=(name,), daemon=True).start()
+                return None
+            graph = graph or Graph.open(collection)
+            _keep(self._graphs, key, graph, self._mutex)
+            return graph
+        finally:
+            loading.release()
+
+    def _make_graph(self, name: str) -> None:
+        """Make a large graph; searches go on meanwhile."""
+        try:
+            with self._loading_graph[name]:
+                collection = self.collection(name)
+                if not Graph.exists(collection):
+                    Graph.open(collection)
+        except LookalikeError:
+            log.exception("the graph of %s could not be made", name)
 
     def network(self) -> Network:
         """ResNet-50 itself, for the match inside a chip.
@@ -86,6 +128,18 @@ class OpenCollections:
             WeightsError: If the weights are missing.
         """
         return loader.this_network()
+
+
+def _keep(
+    kept: OrderedDict[tuple[str, str], Kept], key: tuple[str, str], opened: Kept, mutex: Lock
+) -> None:
+    """Keep something as the most recently used; drop the collection's earlier ones."""
+    with mutex:
+        for other in [other for other in kept if other[0] == key[0]]:
+            del kept[other]
+        kept[key] = opened
+        while len(kept) > KEPT:
+            kept.popitem(last=False)
 
 
 def _open(collection: Collection) -> Index:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.collection.chip_pictures import read_chip
 from pipeline.errors import DamagedError, QueryError
 from pipeline.index.exact import best
 from pipeline.search import boxes, uploads, views
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.index.index import Index
     from pipeline.index.rows import Eligible
-    from pipeline.model.embedder import Embedder
+    from pipeline.model.embedder import ChipModel
     from pipeline.model.identity import ModelIdentity
     from pipeline.search.recipe import Recipe
 
@@ -42,6 +43,8 @@ class Query:
         corners: Float64 (m, 4, 2) lon/lat footprints of the starting chips or of the drawn box.
         label: What the user would call it.
         marks: Marks that order the hits, or None to order them by score.
+        examples: Ids of chips of the searched collection that the query starts from.
+        descriptor: Of what is no chip of it, or of its views: float32 (d,) or (m, d), or None.
     """
 
     vector: np.ndarray
@@ -50,6 +53,8 @@ class Query:
     corners: np.ndarray = field(default_factory=lambda: np.empty((0, 4, 2)))
     label: str = ""
     marks: Marks | None = field(default=None, repr=False)
+    examples: tuple[str, ...] = ()
+    descriptor: np.ndarray | None = field(default=None, repr=False)
 
     def rows_in(self, table: ChipTable) -> list[int]:
         """Rows of `chips`; those that the table does not have are left out."""
@@ -108,13 +113,20 @@ def by_examples(collection: Collection, index: Index, chips: Sequence[str]) -> Q
     rows = [table.row_of(chip) for chip in chips]
     vector = normalise(index.vectors[rows]).mean(axis=0)
     label = chips[0] if len(chips) == 1 else f"{len(chips)} examples"
-    return Query(vector, collection.manifest.model, tuple(chips), table.corners[rows], label)
+    return Query(
+        vector,
+        collection.manifest.model,
+        tuple(chips),
+        table.corners[rows],
+        label,
+        examples=tuple(chips),
+    )
 
 
-def by_picture(pixels: np.ndarray, embedder: Embedder, *, label: str = "picture") -> Query:
+def by_picture(pixels: np.ndarray, model: ChipModel, *, label: str = "picture") -> Query:
     """The query for a picture: uint8 (256, 256, 3), as `picture.load` returns it."""
-    vector = embedder.embed(pixels[None])[0]
-    return Query(vector, embedder.identity, label=label)
+    vectors, descriptors = model.describe(pixels[None])
+    return Query(vectors[0], model.identity, label=label, descriptor=descriptors[0])
 
 
 def query_of(
@@ -181,14 +193,14 @@ def refine(
     return replace(base, vector=vector, chips=(*base.chips, *bad), marks=marks)
 
 
-def start_query(collection: Collection, index: Index, recipe: Recipe, embedder: Embedder) -> Query:
+def start_query(collection: Collection, index: Index, recipe: Recipe, model: ChipModel) -> Query:
     """The query of a recipe's start, in the views that the recipe asks for.
 
     Args:
         collection: Where the chips and the imagery are.
         index: The collection's index.
         recipe: Only its start is used; examples are one only if there is no other.
-        embedder: The collection's model.
+        model: The searched collection's model.
 
     Raises:
         NotFoundError: If the chip, the place or the kept picture does not exist.
@@ -196,14 +208,14 @@ def start_query(collection: Collection, index: Index, recipe: Recipe, embedder: 
         QueryError: If the start cannot be used.
     """
     if recipe.picture:
-        return picture_query(uploads.pixels(collection, recipe.picture), recipe, embedder)
+        return picture_query(uploads.pixels(collection, recipe.picture), recipe, model)
     if recipe.box:
         cut = boxes.cut_out(collection, recipe.box)
-        start = by_picture(cut.pixels, embedder, label="a drawn box")
+        start = by_picture(cut.pixels, model, label="a drawn box")
         start = replace(start, corners=cut.corners[None])
         scene = collection.scenes[cut.scene_id]
         return _with_views(
-            start, [views.of_window(scene, cut.col, cut.row, cut.side)], recipe, embedder
+            start, [views.of_window(scene, cut.col, cut.row, cut.side)], recipe, model
         )
     if recipe.at:
         start = by_point(collection, index, *recipe.at)
@@ -216,7 +228,7 @@ def start_query(collection: Collection, index: Index, recipe: Recipe, embedder: 
             remedy="Start from one chip and mark the others good",
         )
     reads = [views.of_chip(collection, chip) for chip in start.chips]
-    start = _with_views(start, reads, recipe, embedder)
+    start = _with_views(start, reads, recipe, model)
     # Examples can be hits; a chip that is searched from cannot.
     return (
         start if recipe.chip or recipe.at else replace(start, chips=(), corners=start.corners[:0])
@@ -224,15 +236,15 @@ def start_query(collection: Collection, index: Index, recipe: Recipe, embedder: 
 
 
 def picture_query(
-    pixels: np.ndarray, recipe: Recipe, embedder: Embedder, *, label: str = "picture"
+    pixels: np.ndarray, recipe: Recipe, model: ChipModel, *, label: str = "picture"
 ) -> Query:
     """The query of a picture, uint8 (256, 256, 3), in the views that a recipe asks for."""
-    start = by_picture(pixels, embedder, label=label)
-    return _with_views(start, [views.of_picture(pixels)], recipe, embedder)
+    start = by_picture(pixels, model, label=label)
+    return _with_views(start, [views.of_picture(pixels)], recipe, model)
 
 
 def _with_views(
-    start: Query, reads: Sequence[views.Read], recipe: Recipe, embedder: Embedder
+    start: Query, reads: Sequence[views.Read], recipe: Recipe, model: ChipModel
 ) -> Query:
     """A query with a vector for each further view; of several examples each view's mean."""
     if not recipe.has_views:
@@ -248,5 +260,33 @@ def _with_views(
             where=error.where,
             remedy="Restore the file, or search without any orientation and any scale",
         ) from error
-    others = np.stack([normalise(embedder.embed(each[1:])) for each in rendered]).mean(axis=0)
-    return replace(start, vector=np.concatenate([normalise(start.vector[None]), others]))
+    described = [model.describe(each) for each in rendered]
+    others = np.mean([normalise(vectors[1:]) for vectors, _ in described], axis=0)
+    return replace(
+        start,
+        vector=np.concatenate([normalise(start.vector[None]), others]),
+        descriptor=np.mean([descriptors for _, descriptors in described], axis=0),
+    )
+
+
+def for_other_collection(query: Query, source: Collection, model: ChipModel) -> Query:
+    """The query of chips of one collection, to search another.
+
+    Args:
+        query: Made from chips of `source`.
+        source: Where the chips are.
+        model: Of the collection that is searched.
+
+    Raises:
+        DamagedError: If the chips must be embedded again and their imagery cannot be read.
+    """
+    if query.descriptor is not None:
+        return replace(query, examples=())
+    rows = [source.chips.row_of(chip) for chip in query.examples]
+    if model.quality is None:
+        vectors = query.vector[None]
+    elif model.quality == source.manifest.quality:
+        vectors = source.descriptors(rows)
+    else:
+        vectors = model.describe(np.stack([read_chip(source, row) for row in rows]))[1]
+    return replace(query, examples=(), descriptor=normalise(vectors).mean(axis=0))

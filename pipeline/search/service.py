@@ -242,13 +242,14 @@ def query_for(
 
     if upload:
         pixels = load(upload.content, name=upload.name)
-        embedder = open_collections.embedder(name)
-        start = queries.picture_query(pixels, recipe, embedder, label=upload.name)
+        model = open_collections.model(name)
+        start = queries.picture_query(pixels, recipe, model, label=upload.name)
     elif origin == name:
         return queries.query_of(recipe, collection, source_index, start_from)
     else:
         alone = replace(recipe, good=(), bad=())
         start = queries.query_of(alone, source, source_index, start_from)
+        start = queries.for_other_collection(start, source, open_collections.model(name))
     if not (recipe.good or recipe.bad):
         return start
     index = open_collections.index(name)
@@ -273,5 +274,5 @@ def _start(
         open_collections.collection(name),
         open_collections.index(name),
         start,
-        open_collections.embedder(model_of),
+        open_collections.model(model_of),
     )

@@ -90,6 +90,13 @@ class Colours:
         points = pixels[:, 8::16, 8::16].reshape(-1, 768)
         return np.tile(points, 3)[:, :2048].astype(np.float32)
 
+    def describe(self, pixels: np.ndarray, quality: str) -> tuple[np.ndarray, np.ndarray]:
+        """Such vectors, and unit vectors as descriptors, twice as long for the thorough quality."""
+        from pipeline.model.descriptor import join
+
+        vectors = self.embed(pixels)
+        return vectors, join([vectors], [vectors] if quality == "thorough" else [])
+
 
 class ColourCells:
     """Makes object cells of the colours in their middles, in no time."""
