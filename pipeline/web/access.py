@@ -136,7 +136,7 @@ class Access:
                 where=str(user.get("email") or "no address"),
                 remedy="Ask the operator to add it to LOOKALIKE_USERS",
             )
-        return str(user.get("email") or user.get("sub") or "signed in")
+        return name_of(user)
 
     def check(self, method: str, headers: Mapping[str, str], client: str | None) -> str:
         """Check that a request is allowed; returns the user, "" where nobody has to sign in.
@@ -232,6 +232,11 @@ def protect(routes: Sequence[Route | Mount], access: Callable[[], Access]) -> li
     for route in routes:
         route.app = Wall(route.app, access)
     return list(routes)
+
+
+def name_of(user: Mapping[str, Any]) -> str:
+    """What a signed-in user is called."""
+    return str(user.get("email") or user.get("sub") or "signed in")
 
 
 def check_listening(address: str | None, access: Access) -> None:
