@@ -88,6 +88,12 @@ export function createActions({ data, store, service, root, author }) {
     stopAsking();
     const { stored, markSet } = state;
     if (!stored) return;
+    if (queue.unsentOf(markSet).length) {
+      const known = Object.entries(state.marks);
+      const kept = known.map(([chip, label]) => ({ chip, label, author: state.authors[chip] }));
+      marks.take(markSet, { marks: kept, missing: [] });
+      await queue.flushed();
+    }
     try {
       const answer = await service.marks(markSet, 'chip');
       if (stopped || state.markSet !== markSet) return;
@@ -97,8 +103,8 @@ export function createActions({ data, store, service, root, author }) {
       if (state.summary && !state.reopened && good.some((id) => !listed.has(id))) repeat();
     } catch (refusal) {
       if (stopped || state.markSet !== markSet) return;
-      if (refusal.status === 404) marks.take(markSet, { marks: [], missing: [] }); // still on their way
-      else if (refusal.status >= 400 && refusal.status < 500) fail(refusal);
+      if (refusal.status === 404) return; // still on their way
+      if (refusal.status >= 400 && refusal.status < 500) fail(refusal);
       else stopAsking = later('marks to be asked for again', AGAIN, loadMarks);
     }
   }
