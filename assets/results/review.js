@@ -7,12 +7,13 @@ import { cutAt, describePrecision } from './precision.js';
 const KEYS = { g: 'good', b: 'bad', s: 'skip', ' ': 'skip' };
 const AHEAD = 3; // pictures fetched before they are wanted
 
-export async function showReview({ root, body, saved, go, fail, asked, current }) {
+export async function showReview({ root, body, saved, go, fail, asked, current, author, onName }) {
   const search = await saved.open(asked);
   if (!current()) return undefined;
   const here = { collection: search.collection, search: search.id };
   const { hits } = search;
   let { marks, notes, precision } = search;
+  const authors = Object.fromEntries(search.judgements.map(({ id, author: by }) => [id, by]));
   let order = orderOf('spread');
   let at = first();
   let sending = Promise.resolve(); // one mark after the other, in the order they were given
@@ -21,6 +22,16 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
   const bar = h('div', { class: 'lk-bar-done' });
   const status = h('p', { role: 'status', class: 'lk-muted' });
   const stage = h('div', { class: 'lk-stage' });
+  const who = h('span', {}, author.button());
+  // What was marked here goes by the name that the reviewer gives.
+  onName((before, after) => {
+    who.replaceChildren(author.button());
+    for (const { id } of new Set(given.map(({ hit }) => hit))) {
+      send(id, null, before);
+      send(id, marks[id] ?? null, after);
+      authors[id] = after;
+    }
+  });
   const how = h(
     'select',
     { 'aria-label': 'Order' },
@@ -45,6 +56,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
         backLink(search.name, leave),
         h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
         status,
+        who,
         h('label', { class: 'lk-field' }, h('span', { class: 'lk-wide' }, 'Order'), how),
       ),
       stage,
@@ -52,7 +64,10 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
   );
   document.addEventListener('keydown', onKey);
   draw();
-  return () => document.removeEventListener('keydown', onKey);
+  return () => {
+    document.removeEventListener('keydown', onKey);
+    onName(() => {});
+  };
 
   function orderOf(name) {
     if (name === 'spread') return search.order;
@@ -81,7 +96,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     const hit = hits[order[at]];
     if (!hit) return;
     const before = marks[hit.id] ?? null;
-    given.push({ hit, before, at });
+    given.push({ hit, before, at, by: authors[hit.id] });
     put(hit, kind);
     at = next();
     draw();
@@ -90,25 +105,34 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
   function undo() {
     const last = given.pop();
     if (!last) return;
-    put(last.hit, last.before);
+    put(last.hit, last.before, last.by);
     at = last.at;
     draw();
   }
 
   // Shows the mark at once and sends it in the background; an error restores the old one.
-  function put(hit, kind) {
+  function put(hit, kind, by = author.name()) {
     const before = marks[hit.id];
+    authors[hit.id] = by;
     marks = { ...marks };
     if (kind) marks[hit.id] = kind;
     else delete marks[hit.id];
+    author.marked();
+    // Nobody speaks for another: where the mark before was another's, one's own is taken back.
+    send(hit.id, author.owns(by) ? kind : null, author.name(), () => {
+      if (before) marks[hit.id] = before;
+      else delete marks[hit.id];
+      draw();
+    });
+  }
+
+  function send(id, kind, by, restore = () => {}) {
     sending = sending.then(async () => {
       try {
-        ({ precision } = await saved.mark(search, hit.id, { mark: kind }));
+        ({ precision } = await saved.mark(search, id, { mark: kind, author: by }));
         if (current() && at >= order.length) draw();
       } catch (refusal) {
-        if (before) marks[hit.id] = before;
-        else delete marks[hit.id];
-        draw();
+        restore();
         fail(refusal);
       }
     });

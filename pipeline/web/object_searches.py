@@ -20,11 +20,12 @@ from pipeline.objects.service import find_objects
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.review import review_order
 from pipeline.web.bodies import Body, read, request_body
-from pipeline.web.dependencies import Opened, Served
+from pipeline.web.dependencies import Opened, Person, Served
 from pipeline.web.exports import Minimum, download
+from pipeline.web.object_marks import Author
 from pipeline.web.objects import ObjectAnswer, ObjectsBody
 from pipeline.web.responses import Answer, file
-from pipeline.web.saved_searches import PrecisionAnswer
+from pipeline.web.saved_searches import JudgementAnswer, PrecisionAnswer
 
 router = APIRouter(tags=["Saved object searches"])
 
@@ -73,7 +74,12 @@ class BriefObjects(Answer):
 class ObjectReview(Answer):
     """Marks and notes on objects, and the precision estimated from them."""
 
-    marks: dict[str, str] = Field(description="good, bad or skip, by object id.")
+    marks: dict[str, str] = Field(
+        description="good, bad or skip, by object id; where authors disagree, the later."
+    )
+    judgements: list[JudgementAnswer] = Field(
+        description="The last mark of each author on each object, in order."
+    )
     notes: dict[str, str] = Field(description="By object id.")
     order: list[int] = Field(description="Positions of objects in the order to review them.")
     precision: list[PrecisionAnswer] = Field(
@@ -119,6 +125,7 @@ class ReviewBody(Body):
         default=None, description="Empty to remove it; unchanged if left out."
     )
     note: str | None = Field(default=None, description="Empty to remove it; unchanged if left out.")
+    author: Author = ""
 
 
 def searches_of(collection: Opened) -> ObjectSearches:
@@ -201,10 +208,15 @@ def delete_object_search(searches: OpenedSearches, search: SearchId) -> None:
 def review_object(
     searches: OpenedSearches,
     search: SearchId,
+    person: Person,
     body: Annotated[ReviewBody, Depends(read(ReviewBody))],
 ) -> ObjectReview:
-    """Mark an object good, bad or skipped, or keep a note about it."""
-    saved = searches.review(search, body.object, mark=body.mark, note=body.note)
+    """Mark an object good, bad or skipped, or keep a note about it.
+
+    Nobody replaces the marks of another: the last of each author stands, and the later is shown.
+    """
+    author = person or body.author
+    saved = searches.review(search, body.object, mark=body.mark, note=body.note, author=author)
     return ObjectReview(**_review(saved))
 
 
@@ -293,6 +305,7 @@ def _review(saved: SavedObjects) -> dict[str, Any]:
     """Marks, notes, and the precision estimated at each threshold."""
     return {
         "marks": dict(saved.marks),
+        "judgements": JudgementAnswer.all(saved.standing),
         "notes": dict(saved.notes),
         "order": review_order(len(saved.objects)),
         "precision": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,10 @@ from fastapi import Path as PathParameter
 from pydantic import Field
 from starlette.responses import Response
 
+from pipeline import dates
+from pipeline.collection import marks as mark_sets
 from pipeline.collection.collection import Collection
+from pipeline.collection.marks import Judgement
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
 from pipeline.search import uploads
 from pipeline.search.boxes import square
@@ -22,7 +26,8 @@ from pipeline.search.review import precision_at, review_order
 from pipeline.search.saved import Reopened, Saved, Searches
 from pipeline.search.service import find
 from pipeline.web.bodies import Body, RecipeBody, read, request_body
-from pipeline.web.dependencies import Opened, Served
+from pipeline.web.dependencies import Opened, Person, Served
+from pipeline.web.object_marks import Author
 from pipeline.web.responses import (
     Answer,
     ChipAnswer,
@@ -63,10 +68,34 @@ class PrecisionAnswer(Answer):
     high: float = Field(description="Upper end of the 95% interval.")
 
 
+class JudgementAnswer(Answer):
+    """The last mark of one author on one result."""
+
+    id: str = Field(description="Id of the chip or object.")
+    mark: Mark
+    author: str = Field(description="Empty if nobody knows.")
+    time: str = Field(description="ISO 8601; empty if nobody knows.")
+
+    @classmethod
+    def all(cls, judgements: Iterable[Judgement]) -> list[JudgementAnswer]:
+        """Of judgements, in their order."""
+        return [
+            cls.model_validate(
+                {"id": each.id, "mark": each.label, "author": each.author, "time": each.time}
+            )
+            for each in judgements
+        ]
+
+
 class ReviewAnswer(Answer):
     """Marks and notes on hits, and the precision estimated from them."""
 
-    marks: dict[str, str] = Field(description="good, bad or skip, by chip id.")
+    marks: dict[str, str] = Field(
+        description="good, bad or skip, by chip id; where authors disagree, the later."
+    )
+    judgements: list[JudgementAnswer] = Field(
+        description="The last mark of each author on each hit, in order."
+    )
     notes: dict[str, str] = Field(description="By chip id.")
     order: list[int] = Field(description="Positions of hits in the order to review them.")
     precision: list[PrecisionAnswer] = Field(description="Highest threshold first.")
@@ -150,6 +179,11 @@ class SaveBody(RecipeBody):
     marks: dict[str, Mark] = Field(
         default={}, description="By chip id. Marks on chips that are no hits are dropped."
     )
+    marks_set: str = Field(
+        default="",
+        description="Set of marks on chips to take, too, with their authors and times.",
+    )
+    author: Author = ""
 
 
 class ChangeBody(Body):
@@ -165,6 +199,7 @@ class MarkBody(Body):
     chip: str = Field(description="Id of the hit's chip.")
     mark: Mark | None = Field(default=None, description="Null removes it; unchanged if left out.")
     note: str = Field(default="", description="Empty text removes it; unchanged if left out.")
+    author: Author = ""
 
 
 def searches_of(collection: Opened) -> Searches:
@@ -197,6 +232,7 @@ def list_searches(searches: OpenedSearches) -> list[BriefSearch]:
 def save_search(
     served: Served,
     searches: OpenedSearches,
+    person: Person,
     body: Annotated[SaveBody, Depends(read(SaveBody))],
     sites: Sites = False,
 ) -> ReopenedSearch:
@@ -205,7 +241,8 @@ def save_search(
     outcome = find(served.open_collections, name, body.recipe(), sites=sites)
     recipe = outcome.repeatable
     picture = _picture(outcome.collection, recipe)
-    saved = searches.save(body.name, recipe, outcome.result, picture, body.marks)
+    given = _judgements(searches.collection, body, person)
+    saved = searches.save(body.name, recipe, outcome.result, picture, given)
     return _reopened(searches, searches.reopen(saved.id))
 
 
@@ -242,11 +279,15 @@ def delete_search(searches: OpenedSearches, search: SearchId) -> None:
 def mark_hit(
     searches: OpenedSearches,
     search: SearchId,
+    person: Person,
     body: Annotated[MarkBody, Depends(read(MarkBody))],
 ) -> ReviewAnswer:
-    """Mark a hit good, bad or skipped, or keep a note about it."""
+    """Mark a hit good, bad or skipped, or keep a note about it.
+
+    Nobody replaces the marks of another: the last of each author stands, and the later is shown.
+    """
     if "mark" in body.model_fields_set:
-        searches.mark(search, body.chip, body.mark)
+        searches.mark(search, body.chip, body.mark, person or body.author)
     if "note" in body.model_fields_set:
         searches.note(search, body.chip, body.note)
     return ReviewAnswer(**_review(searches.reopen(search)))
@@ -309,6 +350,17 @@ def every_search(open_collections: OpenCollections) -> EverySearch:
     return EverySearch(searches=briefs, refused=refused, trashed=trashed)
 
 
+def _judgements(collection: Collection, body: SaveBody, person: str) -> list[Judgement]:
+    """The marks that a search is saved with, those of its set last."""
+    who, now = mark_sets.author_of(person or body.author), dates.now()
+    given = [Judgement(chip, mark, who, now) for chip, mark in body.marks.items()]
+    kept = mark_sets.read(collection, body.marks_set) if body.marks_set else ()
+    standing = mark_sets.standing_marks(kept)
+    return given + [
+        Judgement(mark.chip, mark.label, mark.author, mark.time) for mark in standing if mark.chip
+    ]
+
+
 def _facts(searches: Searches, saved: Saved) -> dict[str, Any]:
     return {
         "id": saved.id,
@@ -351,6 +403,7 @@ def _review(reopened: Reopened) -> dict[str, Any]:
     saved, hits = reopened.saved, reopened.result.hits
     return {
         "marks": dict(saved.marks),
+        "judgements": JudgementAnswer.all(saved.standing),
         "notes": dict(saved.notes),
         "order": review_order(len(hits)),
         "precision": [
