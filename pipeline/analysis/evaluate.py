@@ -6,34 +6,41 @@ itself excluded.  Labels serve to count hits, never to search.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from pipeline.build.build import build
+from pipeline.build.request import BuildRequest
+from pipeline.collection.library import Library
 from pipeline.errors import InputError, PictureError, QueryError
-from pipeline.model import loader, pooling
+from pipeline.imagery import geotiff
+from pipeline.imagery.chips import CHIP
+from pipeline.imagery.ingest import SceneInput
+from pipeline.imagery.scene import Stretch
 from pipeline.progress import OnProgress, Progress, silent
-from pipeline.search import picture
-from pipeline.vectors import normalise
-
-if TYPE_CHECKING:
-    from pipeline.model.resnet import Network
+from pipeline.search import picture, service
+from pipeline.search.open_collections import OpenCollections
+from pipeline.search.recipe import DEFAULT, PLAIN, Recipe
 
 Method = Literal["plain", "default", "thorough"]
 METHODS: dict[Method, str] = {
-    "plain": "average pooling and cosine, as stored by a collection",
-    "default": "four orientations, generalised mean, components, neighbours joined, diffusion",
-    "thorough": "the same at two scales",
+    "plain": "a standard collection, ranked by the cosine of its plain vectors",
+    "default": "a standard collection, as every search ranks it",
+    "thorough": "a collection of thorough quality: four orientations at two scales",
 }
 #: Values of k for precision at k.
 CUTOFFS = (1, 5, 10, 20)
-#: Side in pixels of the second scale.
-SMALL = 160
-_BATCH = 64
+#: Name of the collection that an evaluation builds.
+COLLECTION = "evaluation"
+#: Display stretch of pictures that are ready to look at.
+AS_IT_IS = Stretch((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate retrieval on a folder with one subfolder of pictures per class.
 
+    The pictures become a mosaic, a scene whose chips they are.  A collection is built of it, and
+    each chip is searched for with the search service, as a user searches.
+
     Args:
         folder: Contains `<class>/<picture>`, in any format that a query picture may have.
         method: Key of `METHODS`.
@@ -109,56 +119,102 @@ def evaluate(
         )
     started = time.monotonic()
     files, names = _list_pictures(folder)
-    network = loader.this_network(progress)
-    vectors, kept, left_out = [], [], []
-    report = progress or silent
-    for start in range(0, len(files), _BATCH):
-        report(Progress("Embedding pictures", start, len(files), "pictures"))
-        pixels = []
-        for position, file in enumerate(files[start : start + _BATCH], start):
-            try:
-                pixels.append(picture.load(file))
-                kept.append(position)
-            except PictureError as error:
-                left_out.append(str(error))
-        if pixels:
-            vectors.append(_describe(network, np.stack(pixels), method))
-    report(Progress("Embedding pictures", len(files), len(files), "pictures"))
-    labels = np.array([names.index(files[i].parent.name) for i in kept], np.int64)
+    pictures, labels, left_out = _load_pictures(files, names)
     if np.count_nonzero(np.bincount(labels) > 1) < 2:
         raise InputError(
             "Too few pictures could be read", where=folder, remedy="See the files left out"
         )
-    scores = scorer(np.concatenate(vectors), method)
-    return measure(scores, labels, names, method=method, left_out=tuple(left_out), started=started)
+    report = progress or silent
+    with TemporaryDirectory(prefix="lookalike-evaluation-") as home:
+        open_collections, chips = _collect(pictures, Path(home), method, report)
+        scores = searcher(open_collections, chips, method, report)
+        return measure(
+            scores, labels, names, method=method, left_out=tuple(left_out), started=started
+        )
 
 
-def _describe(network: Network, pixels: np.ndarray, method: Method) -> np.ndarray:
-    """Descriptors (n, d): a unit vector per picture, or one per scale side by side."""
-    if method == "plain":
-        return pooling.embed(network, pixels, power=1)
-    large = pooling.embed(network, pixels, rotate=True)
-    if method == "default":
-        return large
-    small = np.stack([resize(image, SMALL) for image in pixels])
-    return np.concatenate([large, pooling.embed(network, small, rotate=True)], axis=1)
+def _load_pictures(
+    files: list[Path], names: list[str]
+) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
+    """The pictures that can be read, their classes, and why the others cannot."""
+    pictures, labels, left_out = [], [], []
+    for file in files:
+        try:
+            pictures.append(picture.load(file))
+            labels.append(names.index(file.parent.name))
+        except PictureError as error:
+            left_out.append(str(error))
+    return pictures, np.array(labels, np.int64), left_out
 
 
-def resize(pixels: np.ndarray, size: int) -> np.ndarray:
-    """A picture resampled to uint8 (size, size, 3)."""
-    from PIL import Image
+def _collect(
+    pictures: list[np.ndarray], home: Path, method: Method, progress: OnProgress
+) -> tuple[OpenCollections, list[str]]:
+    """A collection of a mosaic of the pictures, and the id of each picture's chip."""
+    count = len(pictures)
+    # A full rectangle: a blank chip would be one more that can be found.
+    side = count // max(n for n in range(1, math.isqrt(count) + 1) if count % n == 0)
+    mosaic = np.empty((count // side * CHIP, side * CHIP, 3), np.uint8)
+    for place, pixels in enumerate(pictures):
+        row, col = divmod(place, side)
+        mosaic[row * CHIP : (row + 1) * CHIP, col * CHIP : (col + 1) * CHIP] = pixels
+    path = home / "mosaic.tif"
+    height, width = mosaic.shape[:2]
+    grid = {"crs": "EPSG:32631", "transform": (1, 0, 400_000, 0, -1, 5_400_000)}
+    with geotiff.write(
+        path, width=width, height=height, count=3, dtype="uint8", photometric="RGB", **grid
+    ) as dataset:
+        dataset.write(mosaic.transpose(2, 0, 1))
+    library = Library(home)
+    build(
+        BuildRequest(
+            COLLECTION,
+            (SceneInput(path, stretch=AS_IT_IS),),
+            stride=CHIP,
+            mode="chip",
+            quality="thorough" if method == "thorough" else "standard",
+            cells=False,
+        ),
+        library,
+        progress,
+    )
+    open_collections = OpenCollections(library)
+    table = open_collections.collection(COLLECTION).chips
+    places = table.rows // CHIP * side + table.cols // CHIP
+    rows = {int(place): row for row, place in enumerate(places)}
+    return open_collections, [table.id_of(rows[place]) for place in range(count)]
 
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC))
 
+def searcher(
+    open_collections: OpenCollections,
+    chips: list[str],
+    method: Method,
+    progress: OnProgress = silent,
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from query indices to scores (queries, n): each search's ranks, negated.
 
-def scorer(vectors: np.ndarray, method: Method) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from query indices to their scores (queries, n) against `vectors` (n, d)."""
-    if method == "plain":
-        vectors = normalise(vectors)
-        return lambda queries: vectors[queries] @ vectors.T
-    whitened = pooling.Whitening.learn(vectors)(vectors)
-    edges = pooling.graph(pooling.augment(whitened))
-    return lambda queries: pooling.diffuse(edges, queries)
+    Args:
+        open_collections: Where the collection of the pictures is.
+        chips: The id of each picture's chip.
+        method: How it is searched.
+        progress: Called after each search.
+    """
+    index = {chip: place for place, chip in enumerate(chips)}
+    ranking = PLAIN if method == "plain" else DEFAULT
+
+    def scores(queries: np.ndarray) -> np.ndarray:
+        ranks = np.full((len(queries), len(chips)), -len(chips), np.float32)
+        for row, query in enumerate(queries.tolist()):
+            recipe = Recipe(
+                chip=chips[query], k=max(len(chips) - 1, 1), suppress=False, ranking=ranking
+            )
+            found = service.find(open_collections, COLLECTION, recipe, most=max(len(chips), 1))
+            for hit in found.result.hits:
+                ranks[row, index[hit.id]] = -hit.rank
+            progress(Progress("Searching", query + 1, len(chips), "pictures"))
+        return ranks
+
+    return scores
 
 
 def measure(

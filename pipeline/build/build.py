@@ -31,6 +31,7 @@ from pipeline.files import remove_temporaries
 from pipeline.geo.area import Area
 from pipeline.imagery.chips import Grid, check_stride
 from pipeline.imagery.ingest import SceneInput, ingest, open_scene
+from pipeline.index.graph import Graph
 from pipeline.index.index import Index
 from pipeline.model import loader
 from pipeline.model.descriptor import check_quality
@@ -206,7 +207,7 @@ def prepare(
         versions=_versions(),
         block_span=DENSE_SPAN if mode == "dense" else None,
         quality=check_quality(request.quality or "standard"),
-        cells=first_layers(request.object_size, mode),
+        cells=first_layers(request.object_size, mode) if request.cells else (),
         stretches={},
     )
     return library.create(manifest), True
@@ -325,6 +326,7 @@ def finish(
         versions=_versions(),
     )
     Index.open(done, progress)
+    Graph.open(done, progress)
     return BuildSummary(
         done.name,
         chips,

@@ -49,7 +49,7 @@ def with_layer(manifest: Manifest, request: BuildRequest) -> tuple[CellLayer, ..
     """
     layers = manifest.cells
     if request.object_size is None:
-        return layers or (CellLayer(),)
+        return layers or ((CellLayer(),) if request.cells else ())
     part = None if request.scenes else request.area
     same = [layer for layer in layers if layer.object_size == request.object_size]
     if any(layer.area is None for layer in same):

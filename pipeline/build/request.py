@@ -26,6 +26,7 @@ class BuildRequest:
         object_size: Size in metres of the smallest thing to be looked for, which chooses the scale
             of the object cells; None for scale 1.  A collection that exists gets a further layer of
             cells; without new scenes, `area` is then the part that gets it.
+        cells: Whether a new collection gets object cells.
         restretch: Whether to fix the display stretches anew, from all scenes, and embed again what
             changes: "keep" for the kind of brightness it has, "automatic" or "percentile" for
             another, None to leave them.
@@ -40,6 +41,7 @@ class BuildRequest:
     quality: str | None = None
     title: str | None = None
     object_size: float | None = None
+    cells: bool = True
     restretch: str | None = None
     description: str = ""
 
@@ -55,6 +57,7 @@ class BuildRequest:
             "quality": self.quality,
             "title": self.title,
             "object_size": self.object_size,
+            "cells": self.cells,
             "restretch": self.restretch,
             "description": self.description,
         }

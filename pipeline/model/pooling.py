@@ -1,12 +1,8 @@
-"""Better vectors for the same pictures, without labels.
+"""Steps on the vectors of a whole set at once, without labels.
 
-A plain vector is the average of ResNet-50's last feature map.  Each of these steps was measured
-separately (docs/quality.md); none uses labels:
+`pipeline.search.feedback` takes them among its candidates, and docs/quality.md measures each alone;
+`pipeline.index.graph` is what searches use.
 
-- generalised-mean pooling (Radenović, Tolias & Chum, TPAMI 2019): strong responses
-  weigh more than in the average;
-- the mean of the vectors of the picture's rotations, because aerial pictures have no up;
-- a second scale beside the first;
 - centring on the collection's mean, projecting to the first principal components, and half
   whitening (Jégou & Chum, ECCV 2012, whiten fully, which is worse here);
 - adding its nearest neighbours to each vector (database-side augmentation, Arandjelović &
@@ -17,7 +13,6 @@ separately (docs/quality.md); none uses labels:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,10 +23,6 @@ from pipeline.vectors import leading_axes, normalise
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from pipeline.model.resnet import Network
-
-#: Exponent of the generalised mean: 1 is the average, infinity the maximum.
-GEM = 3.0
 COMPONENTS = 128
 #: Degree of whitening: 0 is none, 1 is full whitening.
 EVENING = 0.5
@@ -43,36 +34,6 @@ _STEPS = 40
 #: Enough for the axes: five rounds change mAP and P@20 on labelled pictures by less than 0.005.
 _ROUNDS = 2
 _CHUNK = 1024
-
-
-def generalised_mean(maps: np.ndarray, power: float = GEM) -> np.ndarray:
-    """(n, d) of feature maps (n, h, w, d), which a ReLU left without negative values."""
-    return np.power(np.power(maps, power).mean((1, 2)), 1 / power)
-
-
-def orientations(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """The pictures (n, h, w, 3) rotated by 0, 90, 180 and 270 degrees."""
-    for turns in range(4):
-        yield np.ascontiguousarray(np.rot90(pixels, turns, axes=(1, 2)))
-
-
-def embed(
-    network: Network, pixels: np.ndarray, *, power: float = GEM, rotate: bool = False
-) -> np.ndarray:
-    """Unit vectors (n, 2048) of pictures, uint8 (n, h, w, 3), pooled by the generalised mean.
-
-    Args:
-        network: ResNet-50.
-        pixels: The pictures.
-        power: Of the generalised mean; 1 is the plain average.
-        rotate: Average the vectors of the four orientations.
-    """
-    turned = list(orientations(pixels)) if rotate else [pixels]
-    each = []
-    for view in turned:
-        maps = network.maps(view)
-        each.append(normalise(maps.mean((1, 2)) if power == 1 else generalised_mean(maps, power)))
-    return normalise(np.mean(each, axis=0))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Changes: where the object of a query appeared, disappeared or persists between two dates.
 
-Chips of the two dates are matched by their footprints, and both chips of a pair are scored against
-the query.  Images of two dates differ in light, season and sensor even where nothing changed on the
-ground.  So the vectors of each date are centred on their mean over the ground that both dates
-cover, which removes what the whole image has in common.
+Chips of the two dates are matched by their footprints.  Each has the score that a search gives it.
+Images of two dates differ in light, season and sensor even where nothing changed on the ground, so
+what the scores of one date are higher by in the median is no change.
 """
 
 from __future__ import annotations
@@ -19,12 +18,11 @@ from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.footprint import polygon
 from pipeline.search.queries import Query
 from pipeline.search.search import Hit, check_model, suppress_overlaps
-from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
     from pipeline.collection.collection import Collection
-    from pipeline.index.index import Index
+    from pipeline.search.plain_ranking import Ranked
 
 KINDS = ("appeared", "disappeared", "persists")
 #: Share of the smaller footprint that both chips of a pair must cover.
@@ -33,8 +31,6 @@ SHARED = 0.5
 BEST = 0.05
 #: Minimum difference of scores that counts as a change.
 MARGIN = 0.05
-#: Vectors that are widened to float32 at once.
-ROWS = 32_768
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,7 @@ def days(collection: Collection) -> list[DatedScenes]:
 
 def compare(
     collection: Collection,
-    index: Index,
+    ranking: Ranked,
     query: Query,
     before: str,
     after: str,
@@ -171,12 +167,12 @@ def compare(
 
     Args:
         collection: Holds scenes of both dates over the same ground.
-        index: Its open index.
+        ranking: Scores its chips for the query.
         query: What to look for.
         before: Earlier date or dates, as `Dates.parse` reads them.
         after: Later date or dates.
-        threshold: Minimum score, relative to each date's mean, of a chip that shows the object; by
-            default the score that the best twentieth of all chips compared reaches.
+        threshold: Minimum score of a chip that shows the object; by default the score that the best
+            twentieth of all chips compared reaches.
         margin: Minimum difference of scores where it appeared or disappeared.
         k: Maximum number of places of each kind.
 
@@ -198,9 +194,11 @@ def compare(
             where=f"{before}, {after}",
             remedy="Choose dates whose scenes overlap",
         )
-    scores = _scores(table, index, query, pairs)
+    scores = np.column_stack([ranking.similarity(pairs[:, side]) for side in (0, 1)])
     limit = float(np.quantile(scores, 1 - BEST)) if threshold is None else threshold
-    first, second = scores[:, 0], scores[:, 1]
+    # What the later date scores higher by in the median is no change: it is halved between both.
+    drift = float(np.median(scores[:, 1] - scores[:, 0])) / 2
+    first, second = scores[:, 0] + drift, scores[:, 1] - drift
     strength = {
         "appeared": np.where((second >= limit) & (first < limit), second - first, -np.inf),
         "disappeared": np.where((first >= limit) & (second < limit), first - second, -np.inf),
@@ -268,50 +266,6 @@ def _pairs(table: ChipTable, earlier: np.ndarray, later: np.ndarray) -> np.ndarr
     one, other = (shapely.polygons(table.corners[pairs[:, side]]) for side in (0, 1))
     smaller = np.minimum(shapely.area(one), shapely.area(other))
     return pairs[shapely.area(shapely.intersection(one, other)) >= SHARED * smaller]
-
-
-def _scores(table: ChipTable, index: Index, query: Query, pairs: np.ndarray) -> np.ndarray:
-    """Cosines (n, 2) of both chips of each pair to the query, relative to the dates' means."""
-    means = [_mean(index, np.unique(pairs[:, side])) for side in (0, 1)]
-    target = normalise(np.atleast_2d(query.vector)).astype(np.float64)
-    rows = _example_rows(table, query)
-    origin = np.mean(means, axis=0)
-    for side in (0, 1):
-        if rows and np.isin(rows, pairs[:, side]).all():
-            origin = means[side]  # the query is of this date, and has its light
-    target = target - origin
-    target /= np.maximum(np.linalg.norm(target, axis=1, keepdims=True), 1e-12)
-    return np.column_stack(
-        [_centred_cosines(index, pairs[:, side], means[side], target) for side in (0, 1)]
-    )
-
-
-def _example_rows(table: ChipTable, query: Query) -> list[int]:
-    """Rows of the chips that show what the query looks for: its start and good examples."""
-    if query.marks is None:
-        return query.rows_in(table)
-    start = set(query.rows_in(table)) - set(query.marks.bad)
-    return sorted(start | set(query.marks.good))
-
-
-def _mean(index: Index, rows: np.ndarray) -> np.ndarray:
-    total = np.zeros(index.vectors.shape[1])
-    for start in range(0, len(rows), ROWS):
-        total += index.vectors[rows[start : start + ROWS]].astype(np.float32).sum(0, np.float64)
-    mean: np.ndarray = total / len(rows)
-    return mean
-
-
-def _centred_cosines(
-    index: Index, rows: np.ndarray, mean: np.ndarray, target: np.ndarray
-) -> np.ndarray:
-    """Cosine of each centred vector to its best target of (m, d); 0 for the mean itself."""
-    scores = np.empty(len(rows))
-    for start in range(0, len(rows), ROWS):
-        part = index.vectors[rows[start : start + ROWS]].astype(np.float32) - mean
-        length = np.linalg.norm(part, axis=1)
-        scores[start : start + ROWS] = (part @ target.T).max(axis=1) / np.maximum(length, 1e-9)
-    return scores
 
 
 def _strongest(

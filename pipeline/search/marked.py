@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection as Ids
 
     from pipeline.collection.chip_table import ChipTable
-    from pipeline.index.index import Index
     from pipeline.index.rows import Eligible
+    from pipeline.search.plain_ranking import Ranked
     from pipeline.search.queries import Query
     from pipeline.search.recipe import Recipe
 
@@ -33,13 +33,13 @@ class Kept:
 
     @classmethod
     def of(
-        cls, query: Query, index: Index, keep: Ids[int], own: Ids[int], among: Eligible | None
+        cls, query: Query, ranking: Ranked, keep: Ids[int], own: Ids[int], among: Eligible | None
     ) -> Kept:
         """The hits marked good, in the query or beside it.
 
         Args:
             query: What is searched for.
-            index: The index that is searched.
+            ranking: Scores the chips.
             keep: Rows marked good that are no part of the query.
             own: Rows that are never hits.
             among: Which chips the filters admit, or None for all.
@@ -48,9 +48,7 @@ class Kept:
         rows = np.array(sorted(wanted), np.int64)
         if among is not None:
             rows = rows[among.mask[rows]]
-        scores = (
-            index.cosines(query.vector, rows.tolist()) if len(rows) else np.empty(0, np.float32)
-        )
+        scores = ranking.similarity(rows) if len(rows) else np.empty(0, np.float32)
         order = np.argsort(-scores, kind="stable")
         return cls(rows[order], scores[order])
 

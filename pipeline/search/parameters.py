@@ -222,6 +222,27 @@ class Flag(ParameterKind):
         return {"type": "boolean"}
 
 
+@dataclass(frozen=True)
+class Choice(ParameterKind):
+    """One of a few words.
+
+    Attributes:
+        words: Those.
+    """
+
+    words: tuple[str, ...]
+
+    def read(self, name: str, value: Any) -> str:
+        """As `ParameterKind.read`."""
+        if value not in self.words:
+            raise _refusal(f"Unknown {name}", value, f"Use one of {', '.join(self.words)}")
+        return str(value)
+
+    def schema(self) -> dict[str, Any]:
+        """As `ParameterKind.schema`."""
+        return {"type": "string", "enum": list(self.words)}
+
+
 class Day(ParameterKind):
     """A day, ISO 8601; the time of day is dropped."""
 

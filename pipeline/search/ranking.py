@@ -138,7 +138,7 @@ def walk(graph: Graph, candidates: np.ndarray, start: np.ndarray) -> np.ndarray:
 def _enter(
     graph: Graph, table: ChipTable, query: Query
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The query's unit vectors (m, c), and the rows and weights by which a walk enters the graph."""
+    """The query's unit vectors (m, c), and the rows and weights where a walk enters the graph."""
     examples = [row for chip in query.examples if (row := table.find(chip)) is not None]
     rows = np.array(examples, np.int64)
     if query.descriptor is None:

@@ -18,6 +18,7 @@ from pipeline.geo.area import Area
 from pipeline.search.filters import Filters
 from pipeline.search.parameters import (
     START,
+    Choice,
     Day,
     Degrees,
     Flag,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
 
 MAX_K = 1_000
+#: How hits are ranked: as `pipeline.search.ranking` does, or as versions before it did.
+DEFAULT, PLAIN = "default", "plain"
+RANKINGS = (DEFAULT, PLAIN)
 POINT = Degrees(("longitude", "latitude"), (-122, 37.5))
 COUNT = Whole(1, MAX_K)
 BOX = Degrees(("west", "south", "east", "north"), (-122.2, 37.4, -122, 37.6))
@@ -104,6 +108,14 @@ class Recipe:
         bool, Parameter(Flag(), "Also match rotated and mirrored views.")
     ] = False
     any_scale: Annotated[bool, Parameter(Flag(), "Also search at half and double scale.")] = False
+    ranking: Annotated[
+        str,
+        Parameter(
+            Choice(RANKINGS),
+            "default ranks by similarity and by what is similar to the best; plain by the cosine "
+            "of the plain vectors alone, as versions before 0.3 did.",
+        ),
+    ] = DEFAULT
 
     @classmethod
     def from_fields(

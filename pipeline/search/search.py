@@ -4,14 +4,13 @@ The chip that a query was made of is never a hit.  With suppression, a hit is dr
 hit, or the query itself, covers more than a quarter of its footprint: greedy non-maximum
 suppression, best first.
 
-With marks, `pipeline.search.reranking` orders the nearest chips.  Their scores stay cosines, so
-that a threshold and the heatmap keep their meaning.
+`pipeline.search.ranking` orders the chips.  Their scores stay similarities to the query, so that a
+threshold and the heatmap keep their meaning.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from collections.abc import Collection as Rows
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,8 @@ from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.geo.footprint import polygon
 from pipeline.search.filters import Filters, eligible_chips
 from pipeline.search.marked import Kept
+from pipeline.search.plain_ranking import PlainRanking, Ranked
 from pipeline.search.recipe import MAX_K
-from pipeline.search.reranking import rerank
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable
@@ -120,7 +119,7 @@ def search(
     threshold: float | None = None,
     filters: Filters | None = None,
     most: int = MAX_K,
-    first: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
+    ranking: Ranked | None = None,
     keep: Rows[int] = (),
 ) -> Result:
     """The chips of a collection most similar to a query, or, with marks, ranked by the marks.
@@ -136,8 +135,7 @@ def search(
         threshold: Minimum score, or None.
         filters: Which chips are eligible, or None for all.
         most: Maximum k.
-        first: Result of `rerank` for this query and these filters, cached by callers that search
-            for several k.
+        ranking: Of this query; by default that of its plain vectors.
         keep: Rows marked good beside the query.  These and the query's good marks stay, beyond k,
             too; see `pipeline.search.marked`.
 
@@ -159,14 +157,12 @@ def search(
         available = among.count - int(np.count_nonzero(among.mask[own]))
     wanted = min(k, available)
     reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
-    kept = Kept.of(query, index, keep, own, among)
-    foremost, cosines = first() if first else rerank(collection, index, query, filters)
-    reach = max(reach, len(foremost) + len(own))
+    ranking = ranking or PlainRanking(index, query, tuple(own))
+    kept = Kept.of(query, ranking, keep, own, among)
     while True:
-        rows, scores = query.best(index, min(reach, len(table)), among)
-        new = ~np.isin(rows, [*own, *foremost])
-        rows = np.concatenate([foremost, rows[new]])
-        scores = np.concatenate([cosines, scores[new]])
+        rows, scores = ranking.best(min(reach, len(table)), among)
+        new = ~np.isin(rows, own)
+        rows, scores = rows[new], scores[new]
         ranked = len(rows)
         rows, scores, stays = kept.among(rows, scores)
         if threshold is not None:

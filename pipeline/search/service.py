@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +16,9 @@ from pipeline.search.chip_match import match_scores
 from pipeline.search.filters import check_scenes, eligible_chips
 from pipeline.search.marked import gone, rows_to_keep, without_gone
 from pipeline.search.picture import load
-from pipeline.search.recipe import COUNT, MAX_K
-from pipeline.search.reranking import rerank
+from pipeline.search.plain_ranking import PlainRanking
+from pipeline.search.ranking import Ranking, rank
+from pipeline.search.recipe import COUNT, MAX_K, PLAIN
 from pipeline.search.search import search
 from pipeline.search.sites import MOST_HITS, gather
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.search.changes import Changes
     from pipeline.search.open_collections import OpenCollections
+    from pipeline.search.plain_ranking import Ranked
     from pipeline.search.queries import Query
     from pipeline.search.recipe import Recipe
     from pipeline.search.search import Result
@@ -54,6 +56,7 @@ class Outcome:
         collection: Where.
         recipe: How to repeat it.
         query: The query.
+        ranking: How the chips rank.
         result: The hits.
         sites: The sites that the hits make up, if they were requested.
     """
@@ -61,8 +64,19 @@ class Outcome:
     collection: Collection
     recipe: Recipe
     query: Query
+    ranking: Ranked
     result: Result
     sites: tuple[Site, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the ranking, sentences without their full stops."""
+        if isinstance(self.ranking, Ranking) or self.recipe.ranking == PLAIN:
+            return ()
+        return (
+            "Ranked by plain cosine: what ranks better is still being prepared for this "
+            "collection. Search again in a few minutes",
+        )
 
     @property
     def gone(self) -> tuple[str, ...]:
@@ -107,6 +121,7 @@ def find(
     *,
     sites: bool = False,
     origin: str | None = None,
+    most: int = MAX_K,
 ) -> Outcome:
     """Run a search.
 
@@ -117,6 +132,7 @@ def find(
         upload: Image file to start from; if it is kept, the outcome's recipe contains its id.
         sites: Whether the recipe's k counts sites; the hits are then those that make them up.
         origin: Collection that the chip, point or box to start from lies in, if it is another.
+        most: Maximum k; an evaluation ranks every chip.
 
     Raises:
         NotFoundError: If there is no such collection, scene, chip or picture.
@@ -127,8 +143,7 @@ def find(
     recipe, upload = _keep(collection, recipe, upload)
     query = query_for(open_collections, name, recipe, upload, origin)
     filters = recipe.filters()
-    first = cache(lambda: rerank(collection, index, query, filters))  # does not depend on k
-
+    ranking = ranking_for(open_collections, name, recipe, query)
     keep = rows_to_keep(collection.chips, recipe)
 
     def look(k: int) -> Result:
@@ -140,15 +155,15 @@ def find(
             suppress=recipe.suppress,
             threshold=recipe.threshold,
             filters=filters,
-            most=MAX_K if k == recipe.k else MOST_HITS,  # k sites take more than k hits
-            first=first,
+            most=most if k == recipe.k else MOST_HITS,  # k sites take more than k hits
+            ranking=ranking,
             keep=keep,
         )
 
     if not sites:
-        return Outcome(collection, recipe, query, look(recipe.k))
+        return Outcome(collection, recipe, query, ranking, look(recipe.k))
     result, merged = gather(look, recipe.k, keep)
-    return Outcome(collection, recipe, query, result, merged)
+    return Outcome(collection, recipe, query, ranking, result, merged)
 
 
 def find_changes(
@@ -182,13 +197,13 @@ def find_changes(
             remedy="Leave the filters out",
         )
     COUNT.check("k", recipe.k)
-    collection, index = open_collections.collection(name), open_collections.index(name)
+    collection = open_collections.collection(name)
     recipe, upload = _keep(collection, recipe, upload)
     query = query_for(open_collections, name, recipe, upload)
     first, last = between(collection)
     changes = compare(
         collection,
-        index,
+        ranking_for(open_collections, name, recipe, query),
         query,
         before or first,
         after or last,
@@ -206,15 +221,27 @@ def scores(open_collections: OpenCollections, name: str, recipe: Recipe) -> np.n
         NotFoundError: If there is no such collection, chip or picture.
         InputError: If the search cannot be run as it is.
     """
-    collection, index = open_collections.collection(name), open_collections.index(name)
+    collection = open_collections.collection(name)
     check_scenes(recipe.scenes, [collection])
     query = query_for(open_collections, name, recipe)
-    cosines = index.cosines(query.vector)
+    similarity = ranking_for(open_collections, name, recipe, query).similarity()
     filters = recipe.filters()
     if filters is None:
-        return cosines
+        return similarity
     mask = eligible_chips(collection.chips, filters, query.corners).mask
-    return np.where(mask, cosines, np.float32(np.nan))
+    return np.where(mask, similarity, np.float32(np.nan))
+
+
+def ranking_for(
+    open_collections: OpenCollections, name: str, recipe: Recipe, query: Query
+) -> Ranked:
+    """How the chips of a collection rank for a query: by its graph, once there is one."""
+    collection = open_collections.collection(name)
+    graph = None if recipe.ranking == PLAIN else open_collections.graph(name)
+    if graph is not None and len(graph):
+        return rank(graph, collection.chips, query)
+    own = tuple(query.rows_in(collection.chips))
+    return PlainRanking(open_collections.index(name), query, own)
 
 
 def scores_inside(

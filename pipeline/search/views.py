@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.imagery.chips import CHIP
 from pipeline.imagery.reader import SceneReader
-from pipeline.model import pooling
+from pipeline.model.descriptor import turns
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -37,9 +37,7 @@ def render(read: Read, *, any_orientation: bool, any_scale: bool) -> np.ndarray:
 def symmetries(pixels: np.ndarray) -> np.ndarray:
     """The eight rotations and reflections (8, h, h, 3) of a square picture, unchanged first."""
     mirrored = pixels[:, ::-1]
-    return np.concatenate(
-        [*pooling.orientations(pixels[None]), *pooling.orientations(mirrored[None])]
-    )
+    return np.concatenate([*turns(pixels[None]), *turns(mirrored[None])])
 
 
 def of_chip(collection: Collection, chip: str) -> Read:
