@@ -93,7 +93,10 @@ def _scores(space: np.ndarray, judged: np.ndarray, weak: np.ndarray) -> np.ndarr
         return space @ (np.where(judged > 0, 2 * judged, judged) @ space)
     vectors = pooling.augment(pooling.Whitening.learn(space)(space))
     propagated = pooling.random_walk(pooling.graph(vectors), judged)
-    logistic = vectors @ _logistic(vectors, judged, weak)
+    good, bad = np.flatnonzero(judged > 0), np.flatnonzero(judged < 0)
+    logistic = vectors @ logistic_direction(
+        vectors[good], vectors[bad], vectors[weak], judged[good]
+    )
     return LOGISTIC * _standardise(logistic) + (1 - LOGISTIC) * _standardise(propagated)
 
 
@@ -101,23 +104,33 @@ def _standardise(scores: np.ndarray) -> np.ndarray:
     return (scores - scores.mean()) / max(float(scores.std()), 1e-12)
 
 
-def _logistic(vectors: np.ndarray, judged: np.ndarray, weak: np.ndarray) -> np.ndarray:
-    """Direction (d,) of a regularised logistic model: good against bad and random negatives."""
+def logistic_direction(
+    good: np.ndarray, bad: np.ndarray, weak: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Direction (d,) of a regularised logistic model: good against bad and random negatives.
+
+    Args:
+        good: Unit vectors (g, d).
+        bad: Unit vectors (b, d).
+        weak: Unit vectors of random chips, weakly bad, (w, d).
+        weights: Of the good ones, which sum to 1; equal ones by default.
+    """
     from scipy.optimize import minimize
 
-    marked = np.flatnonzero(judged)
-    examples = _STEEPNESS * vectors[np.concatenate([marked, weak])]
-    truth = np.concatenate([judged[marked] > 0, np.zeros(len(weak))])
-    weights = np.concatenate([abs(judged[marked]), np.full(len(weak), _WEAK_WEIGHT / _WEAK)])
+    examples = _STEEPNESS * np.concatenate([good, bad, weak])
+    truth = np.repeat([1.0, 0.0], [len(good), len(bad) + len(weak)])
+    given = np.full(len(good), 1 / max(len(good), 1)) if weights is None else weights
+    weak_weight = np.full(len(weak), _WEAK_WEIGHT / _WEAK)
+    each = np.concatenate([given, np.full(len(bad), 1 / max(len(bad), 1)), weak_weight])
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         logits = examples @ x[:-1] + x[-1]
         miss = np.logaddexp(0, logits) - truth * logits
-        slope = weights * (1 / (1 + np.exp(-logits)) - truth)
-        value = float(weights @ miss + _PENALTY * x[:-1] @ x[:-1])
+        slope = each * (1 / (1 + np.exp(-logits)) - truth)
+        value = float(each @ miss + _PENALTY * x[:-1] @ x[:-1])
         gradient = np.append(examples.T @ slope + 2 * _PENALTY * x[:-1], slope.sum())
         return value, gradient
 
-    start = np.zeros(vectors.shape[1] + 1)
+    start = np.zeros(examples.shape[1] + 1)
     solution = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60})
     return np.asarray(solution.x[:-1], np.float32)

@@ -269,24 +269,30 @@ def _with_views(
     )
 
 
-def for_other_collection(query: Query, source: Collection, model: ChipModel) -> Query:
+def for_other_collection(
+    query: Query, source: Collection, target: Collection, model: Callable[[], ChipModel]
+) -> Query:
     """The query of chips of one collection, to search another.
 
     Args:
         query: Made from chips of `source`.
         source: Where the chips are.
-        model: Of the collection that is searched.
+        target: The collection that is searched.
+        model: The target's, called only if the chips must be embedded again.
 
     Raises:
         DamagedError: If the chips must be embedded again and their imagery cannot be read.
     """
+    if all(target.chips.find(chip) is not None for chip in query.examples):
+        return query  # the same imagery
     if query.descriptor is not None:
         return replace(query, examples=())
     rows = [source.chips.row_of(chip) for chip in query.examples]
-    if model.quality is None:
+    quality = target.manifest.quality
+    if quality is None:
         vectors = query.vector[None]
-    elif model.quality == source.manifest.quality:
+    elif quality == source.manifest.quality:
         vectors = source.descriptors(rows)
     else:
-        vectors = model.describe(np.stack([read_chip(source, row) for row in rows]))[1]
+        vectors = model().describe(np.stack([read_chip(source, row) for row in rows]))[1]
     return replace(query, examples=(), descriptor=normalise(vectors).mean(axis=0))

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.index.exact import best
+from pipeline.search import feedback
+from pipeline.search.feedback import Marks
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ ENTRIES = 20
 EXPANDED, EXPANSION = 20, 3.0
 #: Weight of the visits, and the orders of magnitude below the most visited chip that count.
 VISITS, MAGNITUDES = 2.0, 2.0
+#: Most weight of what marks teach, and the number of marks with which it has half of it.
+LEARNED, HALF = 1.0, 10
+#: Random chips that the model's values are scaled by, and those of them that count as weakly bad.
+RANDOM, WEAK = 2_000, 20
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Ranking:
         moved: The same, moved towards the most visited chips.
         visited: Rows of the visited chips, int64 (v,), ascending.
         visits: Their order of magnitude, float32 (v,): 1 for the most visited, above 0.
+        good: Rows marked good, which come first.
+        learned: Direction float32 (c,) that marks taught, or None.
     """
 
     graph: Graph
@@ -59,21 +67,28 @@ class Ranking:
     moved: np.ndarray
     visited: np.ndarray
     visits: np.ndarray
+    good: np.ndarray
+    learned: np.ndarray | None = None
 
     def best(self, k: int, eligible: Eligible | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Rows int64 and similarities float32 of the k best chips, best first.
 
         The chips of a smaller k are the first of a larger one.
         """
-        found = [self.graph.nearest(unit, k, eligible)[0] for unit in self.moved]
-        visited = self.visited if eligible is None else self.visited[eligible.mask[self.visited]]
-        rows = np.unique(np.concatenate([visited, *found]))
-        rows, _ = best(rows, self.orders(rows).round(6), k)
+        moved = self.moved if self.learned is None else self.moved + self.learned
+        found = [self.graph.nearest(unit, k, eligible)[0] for unit in moved]
+        near = np.concatenate([self.visited, self.good])
+        near = near if eligible is None else near[eligible.mask[near]]
+        rows = np.unique(np.concatenate([near, *found]))
+        orders = self.orders(rows).round(6)
+        orders[np.isin(rows, self.good)] += 100
+        rows, _ = best(rows, orders, k)
         return rows, self.similarity(rows)
 
     def orders(self, rows: np.ndarray) -> np.ndarray:
         """By what chips are ranked, float32 (r,), the higher the better."""
-        orders = self.graph.similarity(self.moved, rows)
+        moved = self.moved if self.learned is None else self.moved + self.learned
+        orders = self.graph.similarity(moved, rows)
         place = np.searchsorted(self.visited, rows)
         place = np.minimum(place, max(len(self.visited) - 1, 0))
         if len(self.visited):
@@ -87,27 +102,74 @@ class Ranking:
 
 
 def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:
-    """The ranking of a query.
+    """The ranking of a query, and of its marks.
+
+    A good mark is one more place to start from, a bad one repels, and a logistic model of the marks
+    adds what separates them.  With few marks the ranking is nearly that of the start alone, so that
+    they refine it and do not replace it.
 
     Args:
         graph: The collection's graph.
         table: The collection's chips.
         query: What to look for.
     """
-    own = np.array(query.rows_in(table), np.int64)
-    units, entries, weights = _enter(graph, table, query)
-    candidates = _candidates(graph, units, entries)
+    marks = query.marks or Marks(np.empty((0, 0), np.float32))
+    starts, entries, weights = _enter(graph, table, query)
+    units = _towards(graph, starts, marks)
+    good, bad = np.array(marks.good, np.int64), np.array(marks.bad, np.int64)
+    candidates = _candidates(graph, units, np.concatenate([entries, good, bad]))
     start = np.zeros(len(candidates), np.float32)
-    np.add.at(start, np.searchsorted(candidates, entries), weights)
+    shown = len(good) + (len(entries) > 0)
+    np.add.at(start, np.searchsorted(candidates, entries), weights / max(shown, 1))
+    start[np.searchsorted(candidates, good)] += np.float32(1 / max(shown, 1))
+    start[np.searchsorted(candidates, bad)] -= np.float32(1 / max(len(bad), 1))
     visits = walk(graph, candidates, start)
-    visits[np.isin(candidates, own)] = 0
+    own = np.array(query.rows_in(table), np.int64)
+    visits[np.isin(candidates, np.concatenate([own, good, bad]))] = 0
     moved = _expand(graph, units, candidates, visits)
+    learned = _learn(graph, starts, marks)
     most = float(visits.max(initial=0))
-    if most <= 0:
-        return Ranking(graph, units, moved, np.empty(0, np.int64), np.empty(0, np.float32))
-    magnitude = 1 + np.log10(np.maximum(visits / most, 1e-9)) / MAGNITUDES
-    counted = magnitude > 0
-    return Ranking(graph, units, moved, candidates[counted], magnitude[counted].astype(np.float32))
+    magnitude = 1 + np.log10(np.maximum(visits / max(most, 1e-12), 1e-9)) / MAGNITUDES
+    counted = (magnitude > 0) & (visits > 0)
+    return Ranking(
+        graph,
+        units,
+        moved,
+        candidates[counted],
+        magnitude[counted].astype(np.float32),
+        good,
+        learned,
+    )
+
+
+def _towards(graph: Graph, starts: np.ndarray, marks: Marks) -> np.ndarray:
+    """The query's unit vectors moved to twice the good less the bad, after Rocchio (1971)."""
+    good, bad = (graph.joined[np.array(rows, np.int64)] for rows in (marks.good, marks.bad))
+    if not len(starts):
+        units = good.mean(axis=0)[None]
+    else:
+        units = (starts + good.sum(axis=0)) / (1 + len(good))
+    if len(bad):
+        units = 2 * normalise(units) - normalise(bad.mean(axis=0)[None])
+    return normalise(units)
+
+
+def _learn(graph: Graph, starts: np.ndarray, marks: Marks) -> np.ndarray | None:
+    """What separates good marks from bad ones and from random chips, (c,), or None without marks.
+
+    Scaled so that its values have a standard deviation of its weight over random chips.
+    """
+    if not (marks.good or marks.bad):
+        return None
+    rows = np.random.default_rng(0).choice(len(graph), min(RANDOM, len(graph)), replace=False)
+    background = graph.joined[rows]
+    shown = np.concatenate([starts, graph.joined[np.array(marks.good, np.int64)]])
+    against = graph.joined[np.array(marks.bad, np.int64)]
+    direction = feedback.logistic_direction(shown, against, background[:WEAK])
+    spread = float((background @ direction).std())
+    count = len(marks.good) + len(marks.bad)
+    weight = LEARNED * count / (count + HALF)
+    return np.asarray(direction * (weight / max(spread, 1e-9)), np.float32)
 
 
 def walk(graph: Graph, candidates: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -141,12 +203,15 @@ def _enter(
     """The query's unit vectors (m, c), and the rows and weights where a walk enters the graph."""
     examples = [row for chip in query.examples if (row := table.find(chip)) is not None]
     rows = np.array(examples, np.int64)
+    if query.descriptor is None and not len(rows):  # good marks are the only start
+        return np.empty((0, graph.joined.shape[1]), np.float32), rows, np.empty(0, np.float32)
     if query.descriptor is None:
         units = normalise(graph.joined[rows].mean(axis=0)[None])
         return units, rows, np.full(len(rows), 1 / max(len(rows), 1), np.float32)
     covered = _sharing_ground(table, query.corners)
     units = graph.place(np.atleast_2d(query.descriptor), covered)
     if len(rows):
+        units[0] = normalise(graph.joined[rows].mean(axis=0)[None])[0]
         return units, rows, np.full(len(rows), 1 / len(rows), np.float32)
     found, cosines = [], []
     for unit in units:

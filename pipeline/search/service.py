@@ -286,7 +286,9 @@ def query_for(
     else:
         alone = replace(recipe, good=(), bad=())
         start = queries.query_of(alone, source, source_index, start_from)
-        start = queries.for_other_collection(start, source, open_collections.model(name))
+        start = queries.for_other_collection(
+            start, source, collection, lambda: open_collections.model(name)
+        )
     if not (recipe.good or recipe.bad):
         return start
     index = open_collections.index(name)

@@ -30,6 +30,10 @@ class Thumbnails:
         small = pixels.reshape(len(pixels), 16, 16, 16, 16, 3).mean((2, 4)).reshape(len(pixels), -1)
         return np.pad(small, ((0, 0), (0, 2048 - small.shape[1]))).astype(np.float32)
 
+    def describe(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        vectors = self.embed(pixels)
+        return vectors, normalise(vectors)
+
 
 @pytest.fixture(scope="module")
 def bay(tmp_path_factory: pytest.TempPathFactory) -> tuple[Collection, Index]:
