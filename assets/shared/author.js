@@ -25,7 +25,7 @@ export function createAuthor({ root, person = '', onName = () => {} }) {
   const form = h(
     'form',
     { class: 'lk-author', 'aria-label': 'Who marks', hidden: true },
-    h('label', {}, h('span', {}, 'Your name, kept with your marks'), field),
+    h('label', {}, h('span', {}, 'Your name, for your marks'), field),
     h('button', { class: 'lk-button lk-primary', type: 'submit' }, 'Save'),
     skip,
   );
