@@ -22,15 +22,14 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
   const bar = h('div', { class: 'lk-bar-done' });
   const status = h('p', { role: 'status', class: 'lk-muted' });
   const stage = h('div', { class: 'lk-stage' });
-  const who = h('span', {}, author.button());
   // What was marked here goes by the name that the reviewer gives.
   onName((before, after) => {
-    who.replaceChildren(author.button());
     for (const { id } of new Set(given.map(({ hit }) => hit))) {
       send(id, null, before);
       send(id, marks[id] ?? null, after);
       authors[id] = after;
     }
+    draw();
   });
   const how = h(
     'select',
@@ -56,7 +55,6 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
         backLink(search.name, leave),
         h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
         status,
-        who,
         h('label', { class: 'lk-field' }, h('span', { class: 'lk-wide' }, 'Order'), how),
       ),
       stage,
@@ -239,6 +237,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
       ),
       note,
       h('p', { class: 'lk-muted lk-so-far' }, describePrecision(cutAt(precision, -1))),
+      author.button(),
     );
   }
 

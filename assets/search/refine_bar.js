@@ -17,12 +17,11 @@ export function createRefineBar(bar, { store, actions, author }) {
     actions.toggle('inside'),
   );
   const marked = h('span', { class: 'lk-marked', role: 'status' });
-  const who = h('span', {});
-  const hide = h(
-    'button',
-    { class: 'lk-button lk-toggle', type: 'button', title: 'Leave marked results out of the list', onclick: () => actions.toggle('hideMarked') },
-    'Hide marked',
-  );
+  const who = h('span', { class: 'lk-who' });
+  const hide = iconButton('hide', 'Hide marked', () => actions.toggle('hideMarked'), {
+    class: 'lk-button lk-toggle lk-hide',
+    title: 'Hide marked results in list and map',
+  });
   const gone = h('p', { class: 'lk-muted lk-gone', role: 'status' });
   const refine = h(
     'button',

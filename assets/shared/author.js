@@ -21,11 +21,11 @@ function keep(author) {
 export function createAuthor({ root, person = '', onName = () => {} }) {
   const name = () => person || read().name;
   const field = h('input', { type: 'text', maxlength: LONGEST, 'aria-label': 'Your name' });
-  const skip = h('button', { class: 'lk-button', type: 'button', onclick: () => answer(field.defaultValue) }, 'Skip');
+  const skip = h('button', { class: 'lk-button', type: 'button', onclick: () => answer(field.defaultValue) });
   const form = h(
     'form',
     { class: 'lk-author', 'aria-label': 'Who marks', hidden: true },
-    h('label', {}, h('span', {}, 'Your name, kept with your marks'), field),
+    h('label', {}, h('span', {}, 'Your name, for your marks'), field),
     h('button', { class: 'lk-button lk-primary', type: 'submit' }, 'Save'),
     skip,
   );
@@ -47,10 +47,11 @@ export function createAuthor({ root, person = '', onName = () => {} }) {
     if (after !== before) onName(before, after);
   }
 
-  // The field has a name in it already, so that Save and Skip both give one.
+  // The field has a name in it already, so that there is one however this is answered.
   function ask() {
     if (person) return;
     field.defaultValue = field.value = name();
+    skip.textContent = read().asked ? 'Cancel' : 'Stay a guest';
     form.hidden = false;
   }
 

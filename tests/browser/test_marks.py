@@ -105,7 +105,7 @@ def test_who_skips_the_question_has_a_name_that_can_be_changed(app: App, visit: 
     page, ids = searched(app, visit)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("g")
-    page.get_by_role("button", name="Skip").click()
+    page.get_by_role("button", name="Stay a guest").click()
     until(page, "!s.unsent")
     label, guest = authors(app, page)[ids[0]]
     assert (label, guest[:6]) == ("good", "Guest ")

@@ -1,7 +1,7 @@
 // The gallery of object search: what was looked for, and every object with a tight picture.
 import { byWhom } from '../../shared/author.js';
 import { coordinates } from '../../shared/coordinates.js';
-import { h, icon, TOUCH } from '../../shared/dom.js';
+import { h, icon, iconButton, TOUCH } from '../../shared/dom.js';
 import { keepingFocus } from '../../shared/focus.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../../shared/format.js';
 import { rankColour, rankMark } from '../../shared/ranks.js';
@@ -100,19 +100,19 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     : h('button', { class: 'lk-button', type: 'button', onclick: () => actions.setMinScore(0, true) }, 'Lower the minimum score');
   const counts = [...marks.values()].filter(Boolean);
   const estimate = precisionAt(precision, minScore);
-  const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', 'aria-pressed': String(hideMarked), onclick: () => actions.toggle('hideMarked') }, 'Hide marked');
+  const hide = iconButton('hide', 'Hide marked', () => actions.toggle('hideMarked'), { class: 'lk-button lk-toggle lk-hide', title: 'Hide marked objects in list and map', 'aria-pressed': String(hideMarked) });
   const naming = saving?.state === 'asking';
   const save = savePanel(saving, counts, actions);
   return bar.replaceChildren(
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
-      counts.length ? author.button() : null,
       counts.length || hideMarked ? hide : null),
     ...(goneScenes ? [h('p', { class: 'lk-muted', role: 'status' }, `Some marks are on ${goneScenes > 1 ? `${goneScenes} scenes that are` : 'a scene that is'} no longer in the collection. Everything else is used; the marks are kept.`)] : []),
     ...(estimate ? [h('p', { class: 'lk-muted', title: 'Estimated from the marks; fair if they are spread over the ranks' }, estimate)] : []),
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,
+      counts.length ? h('span', { class: 'lk-who' }, author.button()) : null,
       ...(naming ? [] : [h('span', { class: 'lk-push' }), save])),
     ...(naming ? [save] : []),
   );
