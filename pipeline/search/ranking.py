@@ -57,7 +57,8 @@ class Ranking:
         units: The query among the joined vectors, one for each view: float32 (m, c), unit vectors.
         moved: The same, moved towards the most visited chips.
         visited: Rows of the visited chips, int64 (v,), ascending.
-        visits: Their order of magnitude, float32 (v,): 1 for the most visited, above 0.
+        visits: Their order of magnitude, float32 (v,): 1 for the most visited, negative for those
+            that bad marks repel.
         good: Rows marked good, which come first.
         learned: Direction float32 (c,) that marks taught, or None.
     """
@@ -128,18 +129,11 @@ def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:
     visits[np.isin(candidates, np.concatenate([own, good, bad]))] = 0
     moved = _expand(graph, units, candidates, visits)
     learned = _learn(graph, starts, marks)
-    most = float(visits.max(initial=0))
-    magnitude = 1 + np.log10(np.maximum(visits / max(most, 1e-12), 1e-9)) / MAGNITUDES
-    counted = (magnitude > 0) & (visits > 0)
-    return Ranking(
-        graph,
-        units,
-        moved,
-        candidates[counted],
-        magnitude[counted].astype(np.float32),
-        good,
-        learned,
-    )
+    most = float(np.abs(visits).max(initial=0))
+    magnitude = 1 + np.log10(np.maximum(np.abs(visits) / max(most, 1e-12), 1e-9)) / MAGNITUDES
+    counted = magnitude > 0
+    signed = (np.sign(visits) * magnitude)[counted].astype(np.float32)
+    return Ranking(graph, units, moved, candidates[counted], signed, good, learned)
 
 
 def _towards(graph: Graph, starts: np.ndarray, marks: Marks) -> np.ndarray:
