@@ -1,9 +1,10 @@
 """Saved object searches and their review.
 
-    collections/<name>/object-searches/<id>.json    recipe, objects, marks, notes
+    collections/<name>/object-searches/<id>.json    recipe, objects, marks, notes, check
 
 The objects are kept, not only the recipe, so that a saved search reopens as it was, even after the
-collection grew or its cells were dropped.
+collection grew or its cells were dropped.  Marks sort the objects and train; only the judgements
+of a check estimate how many are right.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ from pipeline.files import exclusive, read_versioned, write_versioned
 from pipeline.model.cells import CellIdentity
 from pipeline.objects.objects import FoundObject
 from pipeline.objects.recipe import ObjectRecipe
-from pipeline.search.review import GOOD, MARKS, SKIP, Precision, precision_at
+from pipeline.search.check import Check, Checked, CheckItem
+from pipeline.search.review import GOOD, MARKS, SKIP
 from pipeline.search.saved import LONGEST_NAME, LONGEST_NOTE, UNMARKED
 
 if TYPE_CHECKING:
@@ -32,14 +34,15 @@ if TYPE_CHECKING:
     from pipeline.objects.service import ObjectOutcome
     from pipeline.search.open_collections import OpenCollections
 
-#: Version of a saved object search's file.
-SCHEMA = 1
+#: Version of a saved object search's file; 1 had no check.
+SCHEMA = 2
 #: Maximum number of objects that are kept.
 MOST_KEPT = 10_000
 _ID = re.compile(r"[0-9a-f]{12}")
 _REMEDY = "Delete it and save the search again"
 _TEXTS = ("id", "collection", "scene_id", "mark")
-_NUMBERS = ("score", "lon", "lat", "width_m", "height_m", "col", "row", "width", "height")
+_PIXELS = ("col", "row", "width", "height")
+_NUMBERS = ("score", "lon", "lat", "width_m", "height_m", *_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class SavedObjects:
         note: Note on the search.
         marks: "good", "bad" or "skip" by object id, in the order of marking.
         notes: Notes on objects, by object id.
-        taught: Ids of the objects whose marks the search learned from: they do not review it.
+        taught: Ids of the objects whose marks the search learned from: they are not its review.
+        check: Random sample of the objects with its judgements, or None.
     """
 
     id: str
@@ -79,21 +83,23 @@ class SavedObjects:
     marks: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     taught: tuple[str, ...] = ()
+    check: Check | None = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Marks by object id; of objects without one, the judgement of the check."""
+        return {**(self.check.marks if self.check else {}), **self.marks}
 
     @property
     def reviewed(self) -> int:
-        """Number of objects marked good or bad since the search was saved."""
+        """Number of objects marked or judged good or bad since the search was saved."""
         known = set(self.taught)
-        return sum(mark != SKIP for found, mark in self.marks.items() if found not in known)
-
-    def precision(self) -> list[Precision]:
-        """Precision at each threshold, estimated from the objects that the search did not know."""
-        known = set(self.taught)
-        return precision_at([each for each in self.objects if each.id not in known], self.marks)
+        return sum(mark != SKIP for found, mark in self.labels.items() if found not in known)
 
     def marked(self) -> tuple[FoundObject, ...]:
         """The objects with their marks."""
-        return tuple(replace(each, mark=self.marks.get(each.id, "")) for each in self.objects)
+        labels = self.labels
+        return tuple(replace(each, mark=labels.get(each.id, "")) for each in self.objects)
 
 
 class ObjectSearches:
@@ -235,6 +241,48 @@ class ObjectSearches:
 
         return self._change(search_id, changed)
 
+    def checked(self, search_id: str) -> Checked:
+        """The check of a saved search as it stands.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+        """
+        return self._checked(self.get(search_id))
+
+    def change_check(self, search_id: str, change: Callable[[Checked], Check | None]) -> Checked:
+        """Change the check of a saved search, or remove it, while nobody else does."""
+        return self._checked(
+            self._change(
+                search_id, lambda saved: replace(saved, check=change(self._checked(saved)))
+            )
+        )
+
+    def check_items(self, search_id: str, ids: Sequence[str]) -> list[CheckItem]:
+        """Objects of a saved search to judge."""
+        by_id = {each.id: each for each in self.get(search_id).objects}
+        return [
+            CheckItem(
+                found.id,
+                found.collection,
+                found.scene_id,
+                found.geometry.__geo_interface__,
+                *(round(getattr(found, key), 2) for key in _PIXELS),
+            )
+            for found in (by_id[each] for each in ids if each in by_id)
+        ]
+
+    def _checked(self, saved: SavedObjects) -> Checked:
+        home = self.collection
+        return Checked.of(
+            saved.check,
+            ((each.id, each.score) for each in saved.objects),
+            (
+                each.id
+                for each in saved.objects
+                if each.collection == home.name and each.scene_id not in home.scenes
+            ),
+        )
+
     def holds(self, search_id: str) -> bool:
         """Whether a saved object search has this id."""
         return bool(_ID.fullmatch(search_id)) and (self.folder / f"{search_id}.json").is_file()
@@ -279,6 +327,7 @@ class ObjectSearches:
             "recipe": saved.recipe.to_dict(),
             "model": saved.model.to_dict(),
             "objects": [_plain(each) for each in saved.objects],
+            "check": asdict(saved.check) if saved.check else None,
         }
         write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
 
@@ -336,7 +385,7 @@ def present(
 
 
 def _plain(found: FoundObject) -> dict[str, Any]:
-    pixels = {key: round(getattr(found, key), 2) for key in ("col", "row", "width", "height")}
+    pixels = {key: round(getattr(found, key), 2) for key in _PIXELS}
     return {**found.to_dict(), **pixels}
 
 
@@ -349,6 +398,7 @@ def _saved(content: Mapping[str, Any]) -> SavedObjects:
             "model": CellIdentity.from_dict(content["model"]),
             "objects": tuple(map(_object, content["objects"])),
             "taught": tuple(content.get("taught", ())),
+            "check": Check.from_dict(content["check"]) if content.get("check") else None,
         }
     )
     texts = (saved.id, saved.name, saved.query, saved.created, saved.updated, saved.note)

@@ -1,10 +1,11 @@
 """Saved searches and their review.
 
-    collections/<name>/searches/<id>.json    recipe, hits, marks, notes
+    collections/<name>/searches/<id>.json    recipe, hits, marks, notes, check
     collections/<name>/searches/<id>.png     picture of the query
 
 The hits are kept, not only the recipe, so that a saved search reopens unchanged even after the
-collection grew.
+collection grew.  Marks sort the hits and train; only the judgements of a check estimate how many
+are right.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, replacing, write_versioned
+from pipeline.search.check import Check, Checked, CheckItem
 from pipeline.search.recipe import Recipe
 from pipeline.search.review import MARKS, SKIP
 from pipeline.search.search import Hit, Result
@@ -28,8 +30,8 @@ from pipeline.search.search import Hit, Result
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
 
-#: Version of a saved search's file.
-SCHEMA = 1
+#: Version of a saved search's file; 1 had no check.
+SCHEMA = 2
 LONGEST_NAME, LONGEST_NOTE = 120, 10_000
 #: Stands for the mark of a hit that has none.
 UNMARKED = "none"
@@ -54,6 +56,7 @@ class Saved:
         note: Note on the search.
         marks: "good", "bad" or "skip" by chip id, in the order of marking.
         notes: Notes on hits, by chip id.
+        check: Random sample of the hits with its judgements, or None.
     """
 
     id: str
@@ -69,11 +72,17 @@ class Saved:
     note: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    check: Check | None = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Marks by chip id; of hits without one, the judgement of the check."""
+        return {**(self.check.marks if self.check else {}), **self.marks}
 
     @property
     def reviewed(self) -> int:
-        """Number of hits marked good or bad."""
-        return sum(mark != SKIP for mark in self.marks.values())
+        """Number of hits marked or judged good or bad."""
+        return sum(mark != SKIP for mark in self.labels.values())
 
 
 @dataclass(frozen=True)
@@ -109,11 +118,12 @@ class Reopened:
             raise QueryError(
                 "No such mark", where=min(unknown)[:40], remedy=f"Use {', '.join(known)}"
             )
+        labels = self.saved.labels
         kept = [
             hit
             for hit in self.result.hits
             if (least is None or hit.score >= least)
-            and (marks is None or self.saved.marks.get(hit.id, UNMARKED) in marks)
+            and (marks is None or labels.get(hit.id, UNMARKED) in marks)
         ]
         return tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1))
 
@@ -206,6 +216,7 @@ class Searches:
                     **content,
                     "recipe": recipe,
                     "hits": tuple((str(chip), float(score)) for chip, score in content["hits"]),
+                    "check": Check.from_dict(content["check"]) if content.get("check") else None,
                 }
             )
             _check_kinds(saved)
@@ -283,6 +294,42 @@ class Searches:
             return replace(saved, notes={**notes, chip: _note(text)} if text.strip() else notes)
 
         return self._change(search_id, change)
+
+    def checked(self, search_id: str) -> Checked:
+        """The check of a saved search as it stands.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+        """
+        return self._checked(self.get(search_id))
+
+    def change_check(self, search_id: str, change: Callable[[Checked], Check | None]) -> Checked:
+        """Change the check of a saved search, or remove it, while nobody else does."""
+        return self._checked(
+            self._change(
+                search_id, lambda saved: replace(saved, check=change(self._checked(saved)))
+            )
+        )
+
+    def check_items(self, search_id: str, ids: Sequence[str]) -> list[CheckItem]:
+        """Hits of a saved search to judge."""
+        table, side = self.collection.chips, self.collection.manifest.chip_size
+        items = []
+        for chip in ids:
+            row = table.find(chip)
+            if row is None:
+                continue
+            hit, (left, top) = Hit.of(table, row, 0.0, 0), table.corner_of(row)
+            centre = (left + side / 2, top + side / 2)
+            where = (self.collection.name, hit.scene_id, hit.geometry)
+            items.append(CheckItem(chip, *where, *centre, side, side))
+        return items
+
+    def _checked(self, saved: Saved) -> Checked:
+        find = self.collection.chips.find
+        return Checked.of(
+            saved.check, saved.hits, (chip for chip, _ in saved.hits if find(chip) is None)
+        )
 
     def delete(self, search_id: str) -> None:
         """Delete a saved search.

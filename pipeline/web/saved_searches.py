@@ -18,10 +18,10 @@ from pipeline.search.boxes import square
 from pipeline.search.comparison import compare
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
-from pipeline.search.review import precision_at, review_order
 from pipeline.search.saved import Reopened, Saved, Searches
 from pipeline.search.service import find
 from pipeline.web.bodies import Body, RecipeBody, read, request_body
+from pipeline.web.checks import CheckAnswer
 from pipeline.web.dependencies import Opened, Served
 from pipeline.web.responses import (
     Answer,
@@ -51,25 +51,13 @@ SearchId = Annotated[str, PathParameter(description="Id of the saved search.")]
 Mark = Literal["good", "bad", "skip"]
 
 
-class PrecisionAnswer(Answer):
-    """Estimated precision of the hits at or above a score."""
-
-    threshold: float = Field(description="Minimum score.")
-    hits: int = Field(description="Hits at or above it.")
-    reviewed: int = Field(description="Of those, marked good or bad.")
-    good: int = Field(description="Of those, marked good.")
-    estimate: float | None = Field(description="Share of good ones, or null without a review.")
-    low: float = Field(description="Lower end of the 95% interval.")
-    high: float = Field(description="Upper end of the 95% interval.")
-
-
 class ReviewAnswer(Answer):
-    """Marks and notes on hits, and the precision estimated from them."""
+    """Marks and notes on hits. They estimate nothing: a check does."""
 
-    marks: dict[str, str] = Field(description="good, bad or skip, by chip id.")
+    marks: dict[str, str] = Field(
+        description="good, bad or skip, by chip id; where there is no mark, the check's judgement."
+    )
     notes: dict[str, str] = Field(description="By chip id.")
-    order: list[int] = Field(description="Positions of hits in the order to review them.")
-    precision: list[PrecisionAnswer] = Field(description="Highest threshold first.")
 
 
 class SavedAnswer(Answer):
@@ -101,6 +89,7 @@ class ReopenedSearch(SavedAnswer, ReviewAnswer):
     """A saved search with its hits as they were."""
 
     version: str = Field(description="The collection's version.")
+    check: CheckAnswer = Field(description="Its check, and what that estimates.")
     hits: list[HitAnswer]
     changed: bool = Field(description="Whether the collection changed since.")
     missing: list[str] = Field(description="Ids of hits whose chips are gone.")
@@ -249,13 +238,7 @@ def mark_hit(
         searches.mark(search, body.chip, body.mark)
     if "note" in body.model_fields_set:
         searches.note(search, body.chip, body.note)
-    return ReviewAnswer(**_review(searches.reopen(search)))
-
-
-@router.get(ONE + "/precision", summary="Estimate the precision of a saved search")
-def estimate_precision(searches: OpenedSearches, search: SearchId) -> list[PrecisionAnswer]:
-    """The share of good hits at each threshold, estimated from the marks."""
-    return ReviewAnswer(**_review(searches.reopen(search))).precision
+    return ReviewAnswer(**_review(searches.get(search)))
 
 
 @router.get(ONE + "/compare", summary="Compare two saved searches")
@@ -336,7 +319,8 @@ def _reopened(searches: Searches, reopened: Reopened) -> ReopenedSearch:
     recipe = reopened.saved.recipe
     return ReopenedSearch(
         **_facts(searches, reopened.saved),
-        **_review(reopened),
+        **_review(reopened.saved),
+        check=CheckAnswer.of(searches.checked(reopened.saved.id)),
         version=searches.collection.version,
         hits=[HitAnswer.of(hit) for hit in reopened.result.hits],
         changed=reopened.changed,
@@ -346,18 +330,8 @@ def _reopened(searches: Searches, reopened: Reopened) -> ReopenedSearch:
     )
 
 
-def _review(reopened: Reopened) -> dict[str, Any]:
-    """Marks, notes, and the precision estimated at each threshold."""
-    saved, hits = reopened.saved, reopened.result.hits
-    return {
-        "marks": dict(saved.marks),
-        "notes": dict(saved.notes),
-        "order": review_order(len(hits)),
-        "precision": [
-            {**asdict(cut), "threshold": round(cut.threshold, 6)}
-            for cut in precision_at(hits, saved.marks)
-        ],
-    }
+def _review(saved: Saved) -> dict[str, Any]:
+    return {"marks": saved.labels, "notes": dict(saved.notes)}
 
 
 def _start(collection: Collection, recipe: Recipe) -> QueryAnswer:
