@@ -25,8 +25,8 @@ ALPHA = 0.05
 CONFIDENCE = 1 - ALPHA
 #: Probabilities this close are the same but for rounding.
 _ROUNDING = 1e-11
-#: Places between which a limit is looked for at once.
-_FAN = 32
+#: Numbers that are tried at once: spread over a range, and one after the other.
+_FAN, _CHUNK = 32, 64
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,8 @@ def recall_of(above: Tally, below: Tally) -> tuple[float | None, float, float]:
     estimates recovery (Zou and Donner 2008, Statistics in Medicine 27, 1693-1702); r is in the
     interval if the difference may be nothing.
     """
+    if not below.hits:
+        return 1.0, 1.0, 1.0
     (low_a, high_a), (low_b, high_b) = above.interval, below.interval
     good_a, good_b = _number(above, low_a, high_a), _number(below, low_b, high_b)
     share = good_a / (good_a + good_b) if good_a + good_b else None
@@ -170,25 +172,23 @@ def _lowest(good: int, drawn: int, population: int) -> int:
     first, last = good, population - drawn + good
     if not good or first == last:
         return first
-    # What is acceptable has an upper tail above half of alpha, and an upper tail above alpha is.
-    start = _first_above(ALPHA / 2, good, drawn, population, first, last)
-    end = _first_above(ALPHA, good, drawn, population, start, last)
-    for begin in range(start, end, 256):
-        numbers = np.arange(begin, min(begin + 256, end))
-        acceptable = numbers[_acceptability(numbers, good, drawn, population) > ALPHA]
-        if len(acceptable):
-            return int(acceptable[0])
-    return end
+    # What is acceptable has an upper tail of more than half of alpha.
+    start = _first_above(ALPHA / 2, good, drawn, population)
+    for begin in range(start, last, _CHUNK):
+        numbers = np.arange(begin, min(begin + _CHUNK, last))
+        acceptable = _acceptability(numbers, good, drawn, population) > ALPHA
+        if acceptable.any():
+            return begin + int(np.argmax(acceptable))
+    return last
 
 
-def _first_above(
-    level: float, good: int, drawn: int, population: int, first: int, last: int
-) -> int:
-    """Smallest number of good ones, of first to last, whose upper tail exceeds a level."""
+def _first_above(level: float, good: int, drawn: int, population: int) -> int:
+    """Smallest number of good ones whose upper tail exceeds a level."""
+    first, last = good, population - drawn + good  # at the last one the sample is certain
     while first < last:
-        numbers = np.unique(np.linspace(first, last, _FAN).astype(int))
+        numbers = np.append(np.arange(first, last, max(1, (last - first) // _FAN)), last)
         tails = 1 - _cumulated(numbers, good, drawn, population)[:, -1]
-        at = int(np.argmax(tails > level))  # at the last one the sample is all but certain
+        at = int(np.argmax(tails > level))
         if not at:
             return first
         first, last = int(numbers[at - 1]) + 1, int(numbers[at])

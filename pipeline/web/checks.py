@@ -50,13 +50,28 @@ class SizeAnswer(Answer):
     error: float = Field(description="Error of the precision of the whole list, at worst.")
 
 
-class CheckAnswer(Answer):
-    """The check of a saved search as it stands."""
+class CheckProgress(Answer):
+    """How far a check is."""
 
     size: int = Field(description="Number of hits drawn; 0 before any is.")
     judged: int = Field(description="Of those, judged so far, in the order they were drawn.")
     left: int = Field(description="Of those, still to judge.")
     population: int = Field(description="Number of hits as they were saved.")
+
+    @staticmethod
+    def facts(checked: Checked) -> dict[str, int]:
+        """The fields of a check."""
+        return {
+            "size": checked.check.size if checked.check else 0,
+            "judged": len(checked.judged),
+            "left": len(checked.next()),
+            "population": len(checked.hits),
+        }
+
+
+class CheckAnswer(CheckProgress):
+    """The check of a saved search as it stands."""
+
     created: str | None = Field(description="When it was drawn, ISO 8601.")
     seed: str | None = Field(description="Recomputes the sample, with the strata and the ids.")
     strata: list[int] = Field(description="Number of hits in each stratum, highest scores first.")
@@ -69,10 +84,7 @@ class CheckAnswer(Answer):
         """A check."""
         check, population = checked.check, len(checked.hits)
         return cls(
-            size=check.size if check else 0,
-            judged=len(checked.judged),
-            left=len(checked.next()),
-            population=population,
+            **cls.facts(checked),
             created=check.created if check else None,
             seed=check.seed if check else None,
             strata=list(check.strata) if check else [],
@@ -175,13 +187,13 @@ def get_next_of_check(
 )
 def judge_hit(
     store: Store, search: SearchId, body: Annotated[JudgeBody, Depends(read(JudgeBody))]
-) -> CheckAnswer:
-    """Judge a hit that was drawn, or take a judgement back."""
+) -> CheckProgress:
+    """Judge a hit that was drawn, or take a judgement back. The estimate is not told meanwhile."""
 
     def change(checked: Checked) -> Any:
         return judge(checked, {body.id: body.mark}, body.author)
 
-    return CheckAnswer.of(store.change_check(search, change))
+    return CheckProgress(**CheckProgress.facts(store.change_check(search, change)))
 
 
 @router.delete("", status_code=204, response_class=Response, summary="Delete a check")

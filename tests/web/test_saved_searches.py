@@ -59,13 +59,14 @@ def test_a_damaged_collection_does_not_hide_the_others(open_collections, client,
     assert [one["collection"] for one in listed["refused"]] == ["broken"]
 
 
-def test_a_mark_answers_with_the_precision_it_makes(client, saved):
+def test_marks_estimate_nothing(client, saved):
     root, search = saved
     chip = search["hits"][0]["id"]
     answer = client.post(f"{root}/marks", json={"chip": chip, "mark": "good"}).json()
-    assert answer["marks"] == {chip: "good"}
-    assert answer["precision"][-1]["reviewed"] == 1
-    assert sorted(answer["order"]) == list(range(len(search["hits"])))
+    assert answer == {"marks": {chip: "good"}, "notes": {}}
+    check = client.get(root).json()["check"]
+    assert (check["size"], check["judged"]) == (0, 0)
+    assert {each["precision"] for each in check["estimates"]} == {None}
 
 
 def test_an_export_is_cut_by_score_and_mark(client, saved):

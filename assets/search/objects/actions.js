@@ -57,7 +57,7 @@ export function createObjectActions({ store, service, data }) {
     waiting = waitFor({ service, store });
     const mine = waiting;
     const number = state.requestNumber + 1;
-    set({ requestNumber: number, busy: 'Looking for objects', problem: null, saved: null, precision: [] });
+    set({ requestNumber: number, busy: 'Looking for objects', problem: null, saved: null });
     remember(step);
     try {
       await queue.flushed();
@@ -138,13 +138,13 @@ export function createObjectActions({ store, service, data }) {
     if (link.marks) queue.use(link.marks);
     const detector = link.detector && { name: link.detector, title: link.detector };
     const { examples, picture, filters, minScore } = link;
-    set({ examples, picture, filters, minScore, detector, labels: 0, saved: null, precision: [] });
+    set({ examples, picture, filters, minScore, detector, labels: 0, saved: null });
     const sized = examples.findLast((example) => example.object_size);
     if (sized) actions.setSize(sized.object_size, false);
     return restoreMarks(link).then(() => {
       if (!started(state)) set({ labels: state.marks.size });
       if (started(state)) return search(false);
-      return show({ objects: [], answer: null, saved: null, precision: [] });
+      return show({ objects: [], answer: null, saved: null });
     });
   }
 
@@ -280,7 +280,7 @@ export function createObjectActions({ store, service, data }) {
       try {
         await service.removeSearch(id);
         if (state.saved?.id === id) {
-          set({ saved: null, precision: [] });
+          set({ saved: null });
           remember(false);
         }
         await listSaved();
@@ -306,7 +306,7 @@ export function createObjectActions({ store, service, data }) {
     clear() {
       abandon();
       begin();
-      set({ saved: null, precision: [], busy: '', problem: null });
+      set({ saved: null, busy: '', problem: null });
       show({ objects: [], answer: null, selected: -1, page: 0, minScore: 0 });
       remember(true);
     },
@@ -331,8 +331,7 @@ export function createObjectActions({ store, service, data }) {
   async function reviewed(found, label) {
     const { id } = state.saved;
     try {
-      const { precision } = await service.review(id, found.id, label);
-      if (state.saved?.id === id) set({ precision });
+      await service.review(id, found.id, label);
     } catch (problem) {
       set({ problem });
     }

@@ -10,7 +10,7 @@ import { firstOf, onPage, pagesOf } from '../paging.js';
 import { MOST } from './actions.js';
 import { savePanel } from './detectors.js';
 import { markOf } from './place_marks.js';
-import { precisionAt } from './saved.js';
+import { checkWords } from './saved.js';
 import { started } from './start.js';
 import { drawTray } from './tray.js';
 
@@ -26,7 +26,7 @@ export function createObjectGallery(context) {
   const stops = [
     store.watch(['answer', 'examples', 'objects', 'detector', 'picture', 'labels', 'filters', 'problem'], (state) => drawHead(head, state, context)),
     store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => keepingFocus(tray, () => drawTray(tray, state, context))),
-    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'precision'], (state) => drawBar(bar, state, context)),
+    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'saved'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks'], (state) => keepingFocus(list, () => drawList(list, pager, state, context))),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
   ];
@@ -87,7 +87,7 @@ function invitation({ collection }) {
   );
 }
 
-function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging, precision }, { actions }) {
+function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging, saved }, { actions, service }) {
   bar.hidden = judging;
   if (!objects.length) return bar.replaceChildren();
   const below = objects.length - shown.length;
@@ -98,7 +98,7 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     ? null
     : h('button', { class: 'lk-button', type: 'button', onclick: () => actions.setMinScore(0, true) }, 'Lower the minimum score');
   const counts = [...marks.values()].filter(Boolean);
-  const estimate = precisionAt(precision, minScore);
+  const check = saved?.check && h('a', { class: 'lk-muted', href: service.checkPage(saved.id), target: '_self' }, checkWords(saved.check, minScore));
   const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', 'aria-pressed': String(hideMarked), onclick: () => actions.toggle('hideMarked') }, 'Hide marked');
   const naming = saving?.state === 'asking';
   const save = savePanel(saving, counts, actions);
@@ -106,7 +106,7 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
       counts.length ? hide : null),
-    ...(estimate ? [h('p', { class: 'lk-muted', title: 'Estimated from the marks; fair if they are spread over the ranks' }, estimate)] : []),
+    ...(check ? [h('p', {}, check)] : []),
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,

@@ -44,7 +44,7 @@ function row(each, on, open, actions) {
 }
 
 // What the search page shows of a saved search, of the answer of the server.
-export function stateOf({ search, objects, precision }) {
+export function stateOf({ search, objects, check }) {
   const { recipe } = search;
   const size = { object_size: recipe.object_size ?? search.object_size, label: 'good' };
   const examples = [
@@ -60,13 +60,15 @@ export function stateOf({ search, objects, precision }) {
     score_range: [0, 1],
   };
   const detector = recipe.detector ? { name: recipe.detector, title: recipe.detector } : null;
-  return { examples, detector, objects, answer, precision, saved: search };
+  return { examples, detector, objects, answer, saved: { ...search, check } };
 }
 
-// The share of good objects at a minimum score, in words; empty before any is marked.
-export function precisionAt(precision, minScore) {
-  const cut = precision.filter(({ threshold }) => threshold >= minScore).at(-1);
-  if (!cut?.reviewed) return '';
-  const percent = (share) => Math.round(100 * share);
-  return `${percent(cut.estimate)}% good (${percent(cut.low)} to ${percent(cut.high)}%), ${cut.reviewed} reviewed`;
+// How many of the objects at or above a minimum score are right, by the check of the saved search:
+// marks estimate nothing.
+export function checkWords({ estimates, size }, minScore) {
+  const cut = estimates.filter(({ threshold }) => threshold >= minScore).at(-1);
+  if (!size) return 'Check how many are right';
+  if (!cut || cut.precision === null) return 'Continue the check';
+  const percent = (share) => `${Math.round(100 * share)}%`;
+  return `About ${percent(cut.precision)} right (${percent(cut.low)} to ${percent(cut.high)}), by ${cut.judged} drawn at random`;
 }

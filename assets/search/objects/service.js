@@ -37,6 +37,8 @@ export function createObjectService(base, name) {
     savedSearch: (id) => request(`${kept}/${id}`).then(json),
     removeSearch: (id) => request(`${kept}/${id}`, { method: 'DELETE' }),
     review: (id, object, mark) => request(`${kept}/${id}/marks`, sent('POST', { object, mark })).then(json),
+    checkPage: (id) =>
+      `${location.origin}${base}/results?${new URLSearchParams({ collection: name, search: id, kind: 'objects' })}`,
     savedFile: (id, fields) => request(`${kept}/${id}/export?${new URLSearchParams(fields)}`),
     mark: (set, marks) => request(`${root}/object-marks/${set}`, sent('PUT', { marks })).then(json),
     marks: (set) => request(`${root}/object-marks/${set}`).then(json),

@@ -1,0 +1,201 @@
+// A check: hits drawn at random, judged without their score, rank or place in the list.
+import { h } from '../shared/dom.js';
+import { formatCount, plural } from '../shared/format.js';
+import { backLink } from './back_link.js';
+import { hitFigures, keyButton, listenToKeys, queryFigure, verdicts } from './judging.js';
+import { percent } from './precision.js';
+import { searchPage } from './saved_searches.js';
+import { createTrust } from './trust.js';
+
+const AHEAD = 3; // pictures fetched before they are wanted
+const USUAL = 50;
+
+export async function showCheck({ root, body, data, saved, go, fail, asked, current }) {
+  const objects = asked.kind === 'objects';
+  const [search, begun] = await Promise.all([
+    objects ? saved.openObjects(asked).then((answer) => ({ ...answer.search, marks: answer.marks })) : saved.open(asked),
+    saved.check(asked),
+  ]);
+  let check = begun;
+  let items = check.left ? await saved.nextOfCheck(asked) : [];
+  if (!current()) return undefined;
+  const done = Object.keys(check.marks).map((id) => ({ id })); // judged, to undo, the last one last
+  let sending = Promise.resolve(); // one judgement after the other, in the order they were given
+  const stage = h('div', { class: 'lk-stage' });
+  const head = h('header', { class: 'lk-review-head' });
+  body.replaceChildren(h('div', { class: 'lk-review' }, head, stage));
+  let forget = () => {};
+  if (items.length) judgeNext();
+  else if (check.size && objects && asked.view === 'check') summarize();
+  else choose();
+  return () => forget();
+
+  function leave() {
+    sending.then(async () => {
+      if (!current()) return;
+      if (!objects) return go({ collection: search.collection, search: search.id });
+      check = await saved.check(asked).catch((refusal) => (fail(refusal), check));
+      if (current()) summarize();
+    });
+  }
+
+  // How many to judge: for a first sample, or for more of one that is done.
+  function choose() {
+    enter();
+    const sizes = check.choices.filter(({ size }) => size > check.size);
+    const pick = h(
+      'select',
+      { 'aria-label': 'Number of hits to judge' },
+      ...sizes.map(({ size, error }) => h('option', { value: size }, sizeWords(size, error, check.population))),
+    );
+    const usual = sizes.find(({ size }) => size >= (check.size ? 2 * check.size : USUAL)) ?? sizes.at(-1);
+    if (usual) pick.value = usual.size;
+    const start = h('button', { class: 'lk-button lk-primary', type: 'button', onclick: draw }, 'Start');
+    const words = check.population
+      ? [
+          h('h2', {}, check.size ? 'Judge more' : 'Check how many are right'),
+          h(
+            'p',
+            {},
+            `Of the ${plural(check.population, 'hit')}, some are drawn at random, from high and low scores alike. ` +
+              'Judge each by what you see; its score and rank stay hidden. You can stop at any time: ' +
+              'what you judged until then is a random sample, too.',
+          ),
+          h('div', { class: 'lk-row' }, h('label', { class: 'lk-field' }, pick), start),
+        ]
+      : [h('h2', {}, 'Nothing to check'), h('p', {}, 'This search found no hits.')];
+    head.replaceChildren(backLink(search.name, goBack));
+    stage.replaceChildren(h('section', { class: 'lk-blank' }, ...words));
+
+    async function draw() {
+      start.disabled = true;
+      try {
+        check = await saved.drawCheck(asked, Number(pick.value));
+        items = await saved.nextOfCheck(asked);
+        if (!current()) return;
+        if (items.length) judgeNext();
+        else leave();
+      } catch (refusal) {
+        start.disabled = false;
+        fail(refusal);
+      }
+    }
+  }
+
+  function goBack() {
+    if (objects && check.size) return leave();
+    if (objects) return location.assign(searchPage(data.base, search));
+    return leave();
+  }
+
+  // The estimate; places show it beside their hits.
+  function summarize() {
+    enter();
+    const known = new Set(Object.keys(check.marks));
+    const marks = Object.entries(search.marks).filter(([id, mark]) => mark !== 'skip' && !known.has(id)).length;
+    const trust = createTrust({
+      check,
+      marks,
+      cut: () => {},
+      begin: async () => {
+        items = check.left ? await saved.nextOfCheck(asked).catch((refusal) => (fail(refusal), [])) : [];
+        if (items.length) judgeNext();
+        else choose();
+      },
+      remove: async () => {
+        try {
+          await saved.removeCheck(asked);
+          check = await saved.check(asked);
+          done.length = 0;
+          choose();
+        } catch (refusal) {
+          fail(refusal);
+        }
+      },
+    });
+    head.replaceChildren(backLink('All results', () => go({})), h('h1', {}, search.name));
+    stage.replaceChildren(
+      trust.element,
+      h('a', { class: 'lk-button', href: searchPage(data.base, search), target: '_self' }, 'Open on the map'),
+    );
+  }
+
+  function enter(listen) {
+    forget();
+    forget = listen ? listenToKeys(root, judge, listen) : () => {};
+  }
+
+  function judgeNext() {
+    enter({ u: undo, Backspace: undo, Escape: leave });
+    drawItem();
+  }
+
+  function drawItem() {
+    const { size } = check;
+    const judged = size - items.length;
+    const bar = h('div', { class: 'lk-bar-done' });
+    bar.style.width = `${(100 * judged) / size}%`;
+    head.replaceChildren(
+      backLink('Stop', leave),
+      h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
+      h('p', { role: 'status', class: 'lk-muted' }, `${formatCount(judged)} of ${formatCount(size)}`),
+    );
+    const [item] = items;
+    const query = search.picture ? queryFigure(saved.picture(search)) : null;
+    const figures = hitFigures(picture(item, 1), picture(item, 3), 'To judge');
+    stage.replaceChildren(
+      h('div', { class: 'lk-pictures' }, ...figures, ...(query ? [query] : [])),
+      h(
+        'aside',
+        { class: 'lk-panel lk-judge' },
+        h('div', {}, h('h2', {}, 'Is this a match?'), h('p', { class: 'lk-muted' }, `Looked for: ${search.query}`)),
+        verdicts(judge, { skip: 'Cannot tell' }),
+        h('div', { class: 'lk-row lk-moves' }, keyButton('undo', 'Undo', 'U', undo, !done.length)),
+        h('p', { class: 'lk-muted' }, 'Drawn at random; its score is hidden. Cannot tell widens the interval.'),
+      ),
+    );
+    for (const next of items.slice(1, 1 + AHEAD)) [1, 3].forEach((around) => (new Image().src = picture(next, around)));
+  }
+
+  const picture = (item, around) =>
+    objects ? saved.object(item, 512, around) : saved.chip(search, item.id, 512, around);
+
+  function judge(mark) {
+    const item = items.shift();
+    if (!item) return;
+    done.push(item);
+    send(item, mark);
+    if (items.length) drawItem();
+    else leave();
+  }
+
+  function undo() {
+    const item = done.pop();
+    if (!item) return;
+    send(item, null);
+    if (item.scene_id) {
+      items.unshift(item);
+      drawItem();
+    } else sending.then(reload); // judged in an earlier sitting
+  }
+
+  // The next hit is shown at once, and the judgement sent in the background.
+  function send(item, mark) {
+    sending = sending.then(() =>
+      saved.judge(asked, item.id, mark).catch(async (refusal) => {
+        fail(refusal);
+        await reload();
+      }),
+    );
+  }
+
+  async function reload() {
+    check = await saved.check(asked);
+    items = await saved.nextOfCheck(asked);
+    done.splice(0, done.length, ...Object.keys(check.marks).map((id) => ({ id })));
+    if (current() && items.length) drawItem();
+  }
+}
+
+export const sizeWords = (size, error, population) =>
+  size === population ? `All ${plural(size, 'hit')} (exact)` : `${plural(size, 'hit')} (±${percent(error)} or better)`;
