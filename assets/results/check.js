@@ -157,8 +157,9 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
     for (const next of items.slice(1, 1 + AHEAD)) [1, 3].forEach((around) => (new Image().src = picture(next, around)));
   }
 
-  const picture = (item, around) =>
-    objects ? saved.object(item, 512, around) : saved.chip(search, item.id, 512, around);
+  function picture(item, around) {
+    return objects ? saved.object(item, 512, around) : saved.chip(search, item.id, 512, around);
+  }
 
   function judge(mark) {
     const item = items.shift();

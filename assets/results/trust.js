@@ -1,7 +1,7 @@
 // The panel that tells how many hits are right: the check's estimate at the minimum score, its
 // curve, and what it rests on.
 import { h } from '../shared/dom.js';
-import { formatCount, plural } from '../shared/format.js';
+import { formatCount, formatScore, plural } from '../shared/format.js';
 import { cutAt, describePrecision, describeRecall, precisionChart } from './precision.js';
 
 // `marks` is the number of marks from searching and reviewing, which estimate nothing; `cut` is
@@ -32,11 +32,14 @@ export function createTrust({ check, marks, cut, begin, remove }) {
     );
   }
 
-  const sentence = (at) => [describePrecision(at), ' ', describeRecall(at, population)];
+  function sentence(at) {
+    return [describePrecision(at), ' ', describeRecall(at, population)];
+  }
 
-  const nothingYet = (at) =>
-    `Nobody knows yet: ${plural(at.hits, 'hit scores', 'hits score')} ${at.threshold.toFixed(2)} or higher. ` +
-    'A check draws some at random for you to judge without seeing their scores.';
+  function nothingYet(at) {
+    const above = `${plural(at.hits, 'hit scores', 'hits score')} ${formatScore(at.threshold)} or higher`;
+    return `Nobody knows yet: ${above}. A check draws some at random for you to judge without seeing their scores.`;
+  }
 
   function progress() {
     if (!population) return [];

@@ -31,7 +31,7 @@ from pipeline.search.review import BAD, GOOD, MARKS, SKIP
 SIZE = 50
 #: Maximum number of strata, and minimum number of hits in each: smaller strata could spread a
 #: sample more than a simple random one, which the intervals assume at worst.
-STRATA, SMALLEST = 10, 10
+STRATA, SMALLEST = 10, 20
 #: Number of thresholds of a curve.
 THRESHOLDS = 20
 

@@ -43,7 +43,7 @@ class Estimate:
         low: Lower end of the 95% interval of the precision.
         high: Upper end of it.
         recall: Share of the good ones of the whole list that lie at or above the threshold; None if
-            the sample does not reach below it.
+            nothing is judged on one of its sides.
         recall_low: Lower end of the 95% interval of the recall.
         recall_high: Upper end of it.
     """
@@ -99,7 +99,7 @@ def estimate(threshold: float, above: Tally, below: Tally) -> Estimate:
     """Precision and recall at a threshold from what is known on its two sides."""
     low, high = above.interval
     hits = max(above.hits, 1)
-    reached = not below.hits or below.good + below.bad > 0
+    reached = above.share is not None and (not below.hits or below.share is not None)
     recall, recall_low, recall_high = recall_of(above, below) if reached else (None, 0.0, 1.0)
     return Estimate(
         threshold=threshold,

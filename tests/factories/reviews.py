@@ -27,7 +27,7 @@ class Case:
         order: Of `ORDERS`.
         share: Share of right hits in the list.
         precision: Share of runs whose interval of the precision held it.
-        recall: The same of the recall; NaN where the sample never reached below the threshold.
+        recall: The same of the recall, of runs that judged hits on both sides; NaN if none did.
         width: Mean width of the interval of the precision.
     """
 
@@ -110,7 +110,7 @@ def _case(
         low, high = exact_interval(int(right), int(drawn), cut)
         held += runs * (low <= above <= high)
         width += runs * (high - low) / cut
-        if cut < hits and size > drawn:
+        if cut < hits and size > drawn > 0:
             low, high = _recall(cut, hits, size, int(drawn), int(right), int(all_right))
             recalled += runs * (low - 1e-9 <= above / (above + below) <= high + 1e-9)
             reached += runs
