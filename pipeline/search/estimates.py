@@ -23,6 +23,11 @@ import numpy as np
 #: Probability with which an interval may miss the truth.
 ALPHA = 0.05
 CONFIDENCE = 1 - ALPHA
+#: Number of hits to judge on each side of a threshold before a recall is told.
+REACH = 5
+#: Correction for continuity of the recall: with 1/2, a few good ones among many hits that are mostly
+#: judged were covered in 92.7% of simulated checks; with 2/3 in 96%.
+CONTINUITY = 2 / 3
 #: Probabilities this close are the same but for rounding.
 _ROUNDING = 1e-11
 #: Numbers that are tried at once: spread over a range, and one after the other.
@@ -43,7 +48,7 @@ class Estimate:
         low: Lower end of the 95% interval of the precision.
         high: Upper end of it.
         recall: Share of the good ones of the whole list that lie at or above the threshold; None if
-            nothing is judged on one of its sides.
+            fewer than `REACH` are judged on one of its sides.
         recall_low: Lower end of the 95% interval of the recall.
         recall_high: Upper end of it.
     """
@@ -84,6 +89,11 @@ class Tally:
         return self.good / judged if judged else None
 
     @property
+    def reached(self) -> bool:
+        """Whether enough of it is judged to tell what it adds to a recall."""
+        return self.good + self.bad >= min(REACH, self.hits)
+
+    @property
     def interval(self) -> tuple[int, int]:
         """95% interval of the number of good ones among the hits.
 
@@ -99,7 +109,7 @@ def estimate(threshold: float, above: Tally, below: Tally) -> Estimate:
     """Precision and recall at a threshold from what is known on its two sides."""
     low, high = above.interval
     hits = max(above.hits, 1)
-    reached = above.share is not None and (not below.hits or below.share is not None)
+    reached = above.reached and below.reached
     recall, recall_low, recall_high = recall_of(above, below) if reached else (None, 0.0, 1.0)
     return Estimate(
         threshold=threshold,
@@ -133,10 +143,10 @@ def recall_of(above: Tally, below: Tally) -> tuple[float | None, float, float]:
         return share, share, share
     r = np.linspace(0, 1, 2001)
     difference = (1 - r) * good_a - r * good_b
-    # Numbers are whole: half of one is added, unless the number is known.
-    half_a, half_b = (low_a < high_a) / 2, (low_b < high_b) / 2
-    down = np.hypot((1 - r) * (good_a - low_a + half_a), r * (high_b - good_b + half_b))
-    up = np.hypot((1 - r) * (high_a - good_a + half_a), r * (good_b - low_b + half_b))
+    # Numbers are whole: a share of one is added, unless the number is known.
+    more_a, more_b = (low_a < high_a) * CONTINUITY, (low_b < high_b) * CONTINUITY
+    down = np.hypot((1 - r) * (good_a - low_a + more_a), r * (high_b - good_b + more_b))
+    up = np.hypot((1 - r) * (high_a - good_a + more_a), r * (good_b - low_b + more_b))
     inside = np.flatnonzero((difference <= down) & (difference + up >= 0))
     known = [] if share is None else [share]
     first, last = (

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from pipeline.search.check import Check, sample_order
-from pipeline.search.estimates import Tally, exact_interval, recall_of
+from pipeline.search.estimates import REACH, Tally, exact_interval, recall_of
 
 #: Where the right hits of a list lie: anywhere; more of them at high scores; all at the top; evenly
 #: spaced, which gives every stratum its share and is the worst for a stratified sample.
@@ -27,7 +27,8 @@ class Case:
         order: Of `ORDERS`.
         share: Share of right hits in the list.
         precision: Share of runs whose interval of the precision held it.
-        recall: The same of the recall, of runs that judged hits on both sides; NaN if none did.
+        recall: The same of the recall, of runs that judged enough on both sides to tell it; NaN if
+            these are less than a fifth.
         width: Mean width of the interval of the precision.
     """
 
@@ -110,12 +111,12 @@ def _case(
         low, high = exact_interval(int(right), int(drawn), cut)
         held += runs * (low <= above <= high)
         width += runs * (high - low) / cut
-        if cut < hits and size > drawn > 0:
+        if cut < hits and min(drawn, size - drawn) >= REACH:
             low, high = _recall(cut, hits, size, int(drawn), int(right), int(all_right))
             recalled += runs * (low - 1e-9 <= above / (above + below) <= high + 1e-9)
             reached += runs
-    recall = recalled / reached if reached else np.nan
     total = len(outcomes)
+    recall = recalled / reached if reached >= total / 5 else np.nan
     return Case(hits, size, part, order, share, held / total, recall, width / total)
 
 
