@@ -12,6 +12,7 @@ const USUAL = 50;
 
 export async function showCheck({ root, body, data, saved, go, fail, asked, current }) {
   const objects = asked.kind === 'objects';
+  const noun = objects ? 'object' : 'hit';
   const [search, begun] = await Promise.all([
     objects ? saved.openObjects(asked).then((answer) => ({ ...answer.search, marks: answer.marks })) : saved.open(asked),
     saved.check(asked),
@@ -26,7 +27,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   body.replaceChildren(h('div', { class: 'lk-review' }, head, stage));
   let forget = () => {};
   if (items.length) judgeNext();
-  else if (check.size && objects && asked.view === 'check') summarize();
+  else if (check.size && objects) summarize();
   else choose();
   return () => forget();
 
@@ -45,8 +46,8 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
     const sizes = check.choices.filter(({ size }) => size > check.size);
     const pick = h(
       'select',
-      { 'aria-label': 'Number of hits to judge' },
-      ...sizes.map(({ size, error }) => h('option', { value: size }, sizeWords(size, error, check.population))),
+      { 'aria-label': `Number of ${noun}s to judge` },
+      ...sizes.map(({ size, error }) => h('option', { value: size }, sizeWords(size, error, check.population, noun))),
     );
     const usual = sizes.find(({ size }) => size >= (check.size ? 2 * check.size : USUAL)) ?? sizes.at(-1);
     if (usual) pick.value = usual.size;
@@ -57,13 +58,13 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
           h(
             'p',
             {},
-            `Of the ${plural(check.population, 'hit')}, some are drawn at random, from high and low scores alike. ` +
+            `Of the ${plural(check.population, noun)}, some are drawn at random, from high and low scores alike. ` +
               'Judge each by what you see; its score and rank stay hidden. You can stop at any time: ' +
               'what you judged until then is a random sample, too.',
           ),
           h('div', { class: 'lk-row' }, h('label', { class: 'lk-field' }, pick), start),
         ]
-      : [h('h2', {}, 'Nothing to check'), h('p', {}, 'This search found no hits.')];
+      : [h('h2', {}, 'Nothing to check'), h('p', {}, `This search found no ${noun}s.`)];
     head.replaceChildren(backLink(search.name, goBack));
     stage.replaceChildren(h('section', { class: 'lk-blank' }, ...words));
 
@@ -96,6 +97,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
     const trust = createTrust({
       check,
       marks,
+      noun,
       cut: () => {},
       begin: async () => {
         items = check.left ? await saved.nextOfCheck(asked).catch((refusal) => (fail(refusal), [])) : [];
@@ -113,11 +115,9 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
         }
       },
     });
-    head.replaceChildren(backLink('All results', () => go({})), h('h1', {}, search.name));
-    stage.replaceChildren(
-      trust.element,
-      h('a', { class: 'lk-button', href: searchPage(data.base, search), target: '_self' }, 'Open on the map'),
-    );
+    head.replaceChildren(backLink('All results', () => go({})));
+    const map = h('a', { class: 'lk-button', href: searchPage(data.base, search), target: '_self' }, 'Open on the map');
+    stage.replaceChildren(h('div', { class: 'lk-summary' }, h('h1', {}, search.name), trust.element, h('div', { class: 'lk-row' }, map)));
   }
 
   function enter(listen) {
@@ -198,5 +198,5 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   }
 }
 
-export const sizeWords = (size, error, population) =>
-  size === population ? `All ${plural(size, 'hit')} (exact)` : `${plural(size, 'hit')} (±${percent(error)} or better)`;
+export const sizeWords = (size, error, population, noun = 'hit') =>
+  size === population ? `All ${plural(size, noun)} (exact)` : `${plural(size, noun)} (±${percent(error)} or better)`;

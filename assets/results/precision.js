@@ -10,22 +10,22 @@ export function cutAt(estimates, minScore) {
 }
 
 // In words, without statistical terms.
-export function describePrecision(cut) {
-  if (!cut) return 'There are no hits.';
-  const start = `${plural(cut.hits, 'hit scores', 'hits score')} ${formatScore(cut.threshold)} or higher`;
+export function describePrecision(cut, noun = 'hit') {
+  if (!cut) return `There are no ${noun}s.`;
+  const start = `${plural(cut.hits, `${noun} scores`, `${noun}s score`)} ${formatScore(cut.threshold)} or higher`;
   if (cut.precision === null) return `${start}; none of them has been judged in a check.`;
   const share = `${percent(cut.precision)} right`;
   if (cut.judged === cut.hits) return `${start}: ${share} (all judged).`;
   const range = `between ${percent(cut.low)} and ${percent(cut.high)}`;
-  const unsure = cut.unsure ? `, with ${formatCount(cut.unsure)} that nobody could tell` : '';
-  return `${start}: about ${share}, ${range}, by ${formatCount(cut.judged)} drawn at random${unsure}.`;
+  const unsure = cut.unsure ? ` and judged, and ${formatCount(cut.unsure)} that nobody could tell` : '';
+  return `${start}: about ${share}, ${range}, based on ${formatCount(cut.judged)} drawn at random${unsure}.`;
 }
 
 // How much of what is right in the list a threshold keeps; empty where nothing tells.
-export function describeRecall(cut, population) {
+export function describeRecall(cut, population, noun = 'hit') {
   if (!cut || cut.recall === null || cut.precision === null || cut.hits === population) return '';
   const range = `between ${percent(cut.recall_low)} and ${percent(cut.recall_high)}`;
-  return `They hold about ${percent(cut.recall)} of the right ones among all ${formatCount(population)} hits, ${range}.`;
+  return `They hold about ${percent(cut.recall)} of the right ones among all ${plural(population, noun)}, ${range}.`;
 }
 
 export const percent = (share) => `${Math.round(100 * share)}%`;

@@ -19,7 +19,14 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   const { check } = search;
   let minScore = check.estimates.at(-1)?.threshold ?? 0;
 
-  const trust = createTrust({ check, marks: ownMarks(search), cut, begin: toCheck, remove: removeCheck });
+  const trust = createTrust({
+    check,
+    marks: ownMarks(search),
+    about: 'Hits below this score are excluded from exports.',
+    cut,
+    begin: toCheck,
+    remove: removeCheck,
+  });
   const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, best first' });
   const counted = h('p', { class: 'lk-muted', role: 'status' });
   const files = exportPanel({ data, saved, search, fail, minScore: () => minScore });

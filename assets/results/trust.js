@@ -5,8 +5,9 @@ import { formatCount, formatScore, plural } from '../shared/format.js';
 import { cutAt, describePrecision, describeRecall, precisionChart } from './precision.js';
 
 // `marks` is the number of marks from searching and reviewing, which estimate nothing; `cut` is
-// called with the minimum score that was chosen, `begin` to check, `remove` to delete the check.
-export function createTrust({ check, marks, cut, begin, remove }) {
+// called with the minimum score that was chosen, `begin` to check, `remove` to delete the check;
+// `about` tells what else the minimum score does.
+export function createTrust({ check, marks, noun = 'hit', about = '', cut, begin, remove }) {
   const element = h('section', { class: 'lk-panel lk-trust' });
   const { estimates, population } = check;
   let minScore = estimates.at(-1)?.threshold ?? 0;
@@ -26,18 +27,18 @@ export function createTrust({ check, marks, cut, begin, remove }) {
       h('h2', {}, 'How many are right?'),
       h('p', { class: 'lk-words', role: 'status' }, ...(judged || !at ? sentence(at) : [nothingYet(at)])),
       ...(estimates.length > 1 ? [judged ? precisionChart(estimates, minScore, choose) : '', slider()] : []),
-      estimates.length > 1 ? h('p', { class: 'lk-muted' }, 'Hits below this score are excluded from exports.') : '',
+      estimates.length > 1 && about ? h('p', { class: 'lk-muted' }, about) : '',
       ...progress(),
       ...(marks ? [h('p', { class: 'lk-muted' }, marksNote(marks))] : []),
     );
   }
 
   function sentence(at) {
-    return [describePrecision(at), ' ', describeRecall(at, population)];
+    return [describePrecision(at, noun), ' ', describeRecall(at, population, noun)];
   }
 
   function nothingYet(at) {
-    const above = `${plural(at.hits, 'hit scores', 'hits score')} ${formatScore(at.threshold)} or higher`;
+    const above = `${plural(at.hits, `${noun} scores`, `${noun}s score`)} ${formatScore(at.threshold)} or higher`;
     return `Nobody knows yet: ${above}. A check draws some at random for you to judge without seeing their scores.`;
   }
 
@@ -51,7 +52,7 @@ export function createTrust({ check, marks, cut, begin, remove }) {
     bar.style.width = `${(100 * (size - left)) / size}%`;
     const words = left
       ? `${formatCount(size - left)} of ${formatCount(size)} judged. The order is random, so it may stop here.`
-      : `${formatCount(size)} of ${formatCount(population)} hits judged, drawn at random within ${plural(check.strata.length, 'group', 'groups')} of similar score.`;
+      : `${formatCount(size)} of ${plural(population, noun)} judged, drawn at random within ${plural(check.strata.length, 'group', 'groups')} of similar score.`;
     return [
       h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar),
       h('p', { class: 'lk-muted' }, words),

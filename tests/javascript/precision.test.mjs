@@ -48,9 +48,9 @@ test('without hits there is no cut, and the words say so', () => {
 test('words tell the estimate, its interval and what it rests on', () => {
   assert.equal(
     plain(describePrecision(MIDDLE)),
-    '1 200 hits score 0.70 or higher: about 75% right, between 41% and 93%, by 8 drawn at random.',
+    '1 200 hits score 0.70 or higher: about 75% right, between 41% and 93%, based on 8 drawn at random.',
   );
-  assert.match(describePrecision(LAST), /by 10 drawn at random, with 1 that nobody could tell\.$/);
+  assert.match(describePrecision(LAST), /based on 10 drawn at random and judged, and 1 that nobody could tell\.$/);
 });
 
 test('words claim nothing where nothing is judged', () => {

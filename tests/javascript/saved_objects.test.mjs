@@ -32,7 +32,7 @@ test('a saved detector search has its detector and no example', () => {
 });
 
 test('only a check tells how many of the shown objects are right; without one it is offered', () => {
-  assert.equal(checkWords(CHECK, 0.6), 'About 75% right (41% to 93%), by 8 drawn at random');
+  assert.equal(checkWords(CHECK, 0.6), 'About 75% right (41% to 93%), based on 8 drawn at random');
   assert.equal(checkWords(CHECK, 0.8), 'Continue the check');
   assert.equal(checkWords({ size: 0, estimates: [] }, 0), 'Check how many are right');
 });

@@ -26,7 +26,7 @@ test('before a check nothing is claimed, and a check is offered', () => {
 
 test('a check that is stopped estimates and can go on', () => {
   const text = words(panel(BEGUN));
-  assert.match(text, /about 75% right, between 30% and 95%, by 4 drawn at random/);
+  assert.match(text, /about 75% right, between 30% and 95%, based on 4 drawn at random/);
   assert.match(text, /4 of 10 judged/);
   assert.match(text, /Continue check/);
 });

@@ -70,5 +70,5 @@ export function checkWords({ estimates, size }, minScore) {
   if (!size) return 'Check how many are right';
   if (!cut || cut.precision === null) return 'Continue the check';
   const percent = (share) => `${Math.round(100 * share)}%`;
-  return `About ${percent(cut.precision)} right (${percent(cut.low)} to ${percent(cut.high)}), by ${cut.judged} drawn at random`;
+  return `About ${percent(cut.precision)} right (${percent(cut.low)} to ${percent(cut.high)}), based on ${cut.judged} drawn at random`;
 }
