@@ -10,7 +10,7 @@ import { createTrust } from './trust.js';
 const AHEAD = 3; // pictures fetched before they are wanted
 const USUAL = 50;
 
-export async function showCheck({ root, body, data, saved, go, fail, asked, current }) {
+export async function showCheck({ root, body, data, saved, go, fail, asked, current, author, onName }) {
   const objects = asked.kind === 'objects';
   const noun = objects ? 'object' : 'hit';
   const [search, begun] = await Promise.all([
@@ -20,7 +20,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   let check = begun;
   let items = check.left ? await saved.nextOfCheck(asked) : [];
   if (!current()) return undefined;
-  const done = Object.keys(check.marks).map((id) => ({ id })); // judged, to undo, the last one last
+  const done = own(); // judged, to undo, the last one last
   let sending = Promise.resolve(); // one judgement after the other, in the order they were given
   const stage = h('div', { class: 'lk-stage' });
   const head = h('header', { class: 'lk-review-head' });
@@ -29,7 +29,24 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   if (items.length) judgeNext();
   else if (check.size && objects) summarize();
   else choose();
-  return () => forget();
+  // What was judged here goes by the name that the reviewer gives.
+  onName((before, after) => {
+    for (const { id, mark, scene_id: here } of done) {
+      if (!here) continue;
+      send(id, null, before);
+      send(id, mark, after);
+    }
+    if (items.length) drawItem();
+  });
+  return () => {
+    forget();
+    onName(() => {});
+  };
+
+  // What one judged oneself: nobody takes back the judgement of another.
+  function own() {
+    return check.judgements.filter((each) => author.owns(each.author)).map(({ id, mark }) => ({ id, mark }));
+  }
 
   function leave() {
     sending.then(async () => {
@@ -152,6 +169,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
         verdicts(judge, { skip: 'Cannot tell' }),
         h('div', { class: 'lk-row lk-moves' }, keyButton('undo', 'Undo', 'U', undo, !done.length)),
         h('p', { class: 'lk-muted' }, 'Drawn at random; its score is hidden. Cannot tell widens the interval.'),
+        author.button(),
       ),
     );
     for (const next of items.slice(1, 1 + AHEAD)) [1, 3].forEach((around) => (new Image().src = picture(next, around)));
@@ -164,8 +182,9 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   function judge(mark) {
     const item = items.shift();
     if (!item) return;
-    done.push(item);
-    send(item, mark);
+    done.push({ ...item, mark });
+    author.marked();
+    send(item.id, mark);
     if (items.length) drawItem();
     else leave();
   }
@@ -173,7 +192,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   function undo() {
     const item = done.pop();
     if (!item) return;
-    send(item, null);
+    send(item.id, null);
     if (item.scene_id) {
       items.unshift(item);
       drawItem();
@@ -181,9 +200,9 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   }
 
   // The next hit is shown at once, and the judgement sent in the background.
-  function send(item, mark) {
+  function send(id, mark, by = author.name()) {
     sending = sending.then(() =>
-      saved.judge(asked, item.id, mark).catch(async (refusal) => {
+      saved.judge(asked, id, mark, by).catch(async (refusal) => {
         fail(refusal);
         await reload();
       }),
@@ -193,7 +212,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
   async function reload() {
     check = await saved.check(asked);
     items = await saved.nextOfCheck(asked);
-    done.splice(0, done.length, ...Object.keys(check.marks).map((id) => ({ id })));
+    done.splice(0, done.length, ...own());
     if (current() && items.length) drawItem();
   }
 }

@@ -1,4 +1,5 @@
 // The Results page's component: saved searches, one of them, its review and check, two side by side.
+import { createAuthor } from '../shared/author.js';
 import { h } from '../shared/dom.js';
 import { createHistory } from '../shared/history.js';
 import { expose, later } from '../shared/idle.js';
@@ -30,7 +31,11 @@ function start(root, data) {
   let turn = 0;
   const steps = createHistory('results', show);
 
-  const context = { root, body, data, saved: createSavedSearches(data.base), go, fail, address };
+  let renamed = () => {};
+  const onName = (act) => (renamed = act); // what a view does if the reviewer gives another name
+  const author = createAuthor({ root, person: data.person, onName: (...names) => renamed(...names) });
+  const saved = createSavedSearches(data.base);
+  const context = { root, body, data, saved, go, fail, address, author, onName };
 
   // Shows what the address asks for.
   async function show() {
@@ -74,6 +79,7 @@ function start(root, data) {
     stop() {
       turn++;
       leave();
+      author.stop();
       steps.stop();
     },
   };
@@ -91,7 +97,7 @@ function readAddress() {
   const kind = fields.get('kind') === 'objects' ? 'objects' : '';
   const wanted = fields.get('view');
   const view = kind || wanted === 'check' ? 'check' : wanted === 'review' ? 'review' : 'search';
-  return { view, collection, id, kind, from: fields.get('from') };
+  return { view, collection, id, kind, from: fields.get('from'), hide: fields.get('hide') === '1' };
 }
 
 function address(fields) {

@@ -6,12 +6,13 @@ import { hitFigures, keyButton, listenToKeys, queryFigure, verdicts } from './ju
 
 const AHEAD = 3; // pictures fetched before they are wanted
 
-export async function showReview({ root, body, saved, go, fail, asked, current }) {
+export async function showReview({ root, body, saved, go, fail, asked, current, author, onName }) {
   const search = await saved.open(asked);
   if (!current()) return undefined;
   const here = { collection: search.collection, search: search.id };
   const { hits } = search;
   let { marks, notes } = search;
+  const authors = Object.fromEntries(search.judgements.map(({ id, author: by }) => [id, by]));
   let order = orderOf('rank');
   let at = first();
   let sending = Promise.resolve(); // one mark after the other, in the order they were given
@@ -20,6 +21,15 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
   const bar = h('div', { class: 'lk-bar-done' });
   const status = h('p', { role: 'status', class: 'lk-muted' });
   const stage = h('div', { class: 'lk-stage' });
+  // What was marked here goes by the name that the reviewer gives.
+  onName((before, after) => {
+    for (const { id } of new Set(given.map(({ hit }) => hit))) {
+      send(id, null, before);
+      send(id, marks[id] ?? null, after);
+      authors[id] = after;
+    }
+    draw();
+  });
   const how = h(
     'select',
     { 'aria-label': 'Order' },
@@ -49,13 +59,17 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     ),
   );
   draw();
-  return listenToKeys(root, mark, {
+  const forget = listenToKeys(root, mark, {
     u: undo,
     Backspace: undo,
     ArrowRight: () => step(1),
     ArrowLeft: () => step(-1),
     Escape: leave,
   });
+  return () => {
+    forget();
+    onName(() => {});
+  };
 
   function orderOf(name) {
     const ranks = hits.map((_, rank) => rank);
@@ -83,7 +97,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
     const hit = hits[order[at]];
     if (!hit) return;
     const before = marks[hit.id] ?? null;
-    given.push({ hit, before, at });
+    given.push({ hit, before, at, by: authors[hit.id] });
     put(hit, kind);
     at = next();
     draw();
@@ -92,24 +106,33 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
   function undo() {
     const last = given.pop();
     if (!last) return;
-    put(last.hit, last.before);
+    put(last.hit, last.before, last.by);
     at = last.at;
     draw();
   }
 
   // Shows the mark at once and sends it in the background; an error restores the old one.
-  function put(hit, kind) {
+  function put(hit, kind, by = author.name()) {
     const before = marks[hit.id];
+    authors[hit.id] = by;
     marks = { ...marks };
     if (kind) marks[hit.id] = kind;
     else delete marks[hit.id];
+    author.marked();
+    // Nobody speaks for another: where the mark before was another's, one's own is taken back.
+    send(hit.id, author.owns(by) ? kind : null, author.name(), () => {
+      if (before) marks[hit.id] = before;
+      else delete marks[hit.id];
+      draw();
+    });
+  }
+
+  function send(id, kind, by, restore = () => {}) {
     sending = sending.then(async () => {
       try {
-        await saved.mark(search, hit.id, { mark: kind });
+        await saved.mark(search, id, { mark: kind, author: by });
       } catch (refusal) {
-        if (before) marks[hit.id] = before;
-        else delete marks[hit.id];
-        draw();
+        restore();
         fail(refusal);
       }
     });
@@ -172,6 +195,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current }
         keyButton('back', 'Previous', '←', () => step(-1), at === 0),
       ),
       note,
+      author.button(),
     );
   }
 

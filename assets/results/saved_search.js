@@ -1,4 +1,5 @@
 // One saved search: what it was, what it found, how far to trust it, and the way out as files.
+import { byWhom } from '../shared/author.js';
 import { h, icon } from '../shared/dom.js';
 import { download } from '../shared/download.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../shared/format.js';
@@ -12,23 +13,28 @@ import { createTrust } from './trust.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
 
-export async function showSearch({ body, data, saved, go, fail, asked, current }) {
+export async function showSearch({ body, data, saved, go, fail, asked, current, address }) {
   const [search, { searches }] = await Promise.all([saved.open(asked), saved.all()]);
   if (!current()) return undefined;
   const here = { collection: search.collection, search: search.id };
   const { check } = search;
   let minScore = check.estimates.at(-1)?.threshold ?? 0;
+  let hidden = asked.hide; // whether marked hits are
+  const authors = new Map(search.judgements.map(({ id, author }) => [id, author])); // of the last marks
+  const isBelow = ({ id, score }) => score < minScore - 1e-9 && search.marks[id] !== 'good';
 
   const trust = createTrust({
     check,
     marks: ownMarks(search),
-    about: 'Hits below this score are excluded from exports.',
+    about: 'Hits below this score are excluded from exports, unless they are marked good.',
     cut,
     begin: toCheck,
     remove: removeCheck,
   });
   const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, best first' });
   const counted = h('p', { class: 'lk-muted', role: 'status' });
+  const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', title: 'Leave marked hits out of the list', onclick: hideMarked }, 'Hide marked');
+  hide.hidden = !Object.keys(search.marks).length;
   const files = exportPanel({ data, saved, search, fail, minScore: () => minScore });
   body.replaceChildren(
     header({ search, saved, go, fail, here, data, searches, toCheck }),
@@ -36,7 +42,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
       'div',
       { class: 'lk-columns' },
       h('div', { class: 'lk-side' }, trust.element, files.element),
-      h('div', { class: 'lk-main' }, ...warnings(search), counted, grid),
+      h('div', { class: 'lk-main' }, ...warnings(search), h('div', { class: 'lk-row' }, counted, h('span', { class: 'lk-push' }), hide), grid),
     ),
   );
   drawHits();
@@ -66,14 +72,22 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
   }
 
   function markHits() {
-    const kept = search.hits.filter((hit) => hit.score >= minScore - 1e-9);
+    hide.setAttribute('aria-pressed', String(hidden));
+    const kept = search.hits.filter((hit) => !isBelow(hit));
     const all = kept.length === search.hits.length;
     counted.textContent = all
       ? `${plural(search.hits.length, 'hit')} out of ${formatCount(search.eligible)} chips`
       : `${formatCount(kept.length)} of ${formatCount(search.hits.length)} hits at or above ${formatScore(minScore)}`;
-    [...grid.children].forEach((item, at) =>
-      item.classList.toggle('lk-below', search.hits[at].score < minScore - 1e-9),
-    );
+    [...grid.children].forEach((item, at) => {
+      item.classList.toggle('lk-below', isBelow(search.hits[at]));
+      item.hidden = hidden && Boolean(search.marks[search.hits[at].id]);
+    });
+  }
+
+  function hideMarked() {
+    hidden = !hidden;
+    history.replaceState(history.state, '', address({ ...here, ...(hidden ? { hide: 1 } : {}) }));
+    markHits();
   }
 
   function card(hit, at) {
@@ -89,13 +103,13 @@ export async function showSearch({ body, data, saved, go, fail, asked, current }
           class: 'lk-pick',
           type: 'button',
           title: 'Review from here',
-          'aria-label': mark ? `${words}, ${MARKS[mark]}` : words,
+          'aria-label': mark ? `${words}, ${byWhom(MARKS[mark], authors.get(hit.id))}` : words,
           onclick: open,
         },
         chipPicture(saved.chip(search, hit.id, 256), { eager: at < 24 }),
         rankMark(hit.rank, rankColour(hit.rank, search.hits.length)),
         h('span', { class: 'lk-score' }, formatScore(hit.score)),
-        mark ? h('span', { class: 'lk-mark', title: MARKS[mark] }, icon(mark)) : null,
+        mark ? h('span', { class: 'lk-mark', title: byWhom(MARKS[mark], authors.get(hit.id)) }, icon(mark)) : null,
       ),
       search.notes[hit.id] ? h('p', { class: 'lk-one-line' }, search.notes[hit.id]) : null,
     );

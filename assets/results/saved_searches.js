@@ -41,7 +41,8 @@ export function createSavedSearches(base) {
     check: (search) => request(checkOf(search)).then(json),
     drawCheck: (search, size) => request(checkOf(search), send('POST', { size })).then(json),
     nextOfCheck: (search) => request(`${checkOf(search)}/next`).then(json),
-    judge: (search, id, mark) => request(`${checkOf(search)}/judgements`, send('POST', { id, mark })).then(json),
+    judge: (search, id, mark, author) =>
+      request(`${checkOf(search)}/judgements`, send('POST', { id, mark, author })).then(json),
     removeCheck: (search) => request(checkOf(search), { method: 'DELETE' }),
     open: (search) => request(one(search)).then(json),
     change: (search, fields) => request(one(search), send('PATCH', fields)).then(json),

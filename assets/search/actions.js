@@ -5,20 +5,25 @@ import { later } from '../shared/idle.js';
 import { linkedCollection, readLink, writeLink } from '../shared/link.js';
 import { queryKey, recipeOf, shownResults } from '../shared/recipe.js';
 import { createMarks } from './marks.js';
+import { createMarksQueue } from './marks_queue.js';
 import { PAGE } from './paging.js';
 import { savedState } from './reopened.js';
 
 const MANY_CHIPS = 400_000; // above this the scores of all chips are fetched only for the heatmap
 // What a search changes.
 const ON_SCREEN = [
-  'query', 'good', 'bad', 'marks', 'examples', 'past', 'hits', 'sites', 'shown', 'page', 'scores',
-  'summary', 'selected', 'saved', 'reopened',
+  'query', 'good', 'bad', 'marks', 'authors', 'markSet', 'stored', 'gone', 'examples', 'past',
+  'hits', 'sites', 'shown', 'page', 'scores', 'summary', 'selected', 'saved', 'reopened',
 ];
+const AGAIN = 3000; // milliseconds until marks that did not come are asked for again
 const pick = (from, keys) => Object.fromEntries(keys.map((key) => [key, from[key]]));
 
-export function createActions({ data, store, service, root }) {
+export function createActions({ data, store, service, root, author }) {
   const { collection } = data;
   const { state } = store;
+  const queue = createMarksQueue({ data, service, store, author, onMarks: (set, answer) => marks.take(set, answer) });
+  const seen = new Map(); // marks by their set, so that Back shows them at once
+  let stopAsking = () => {};
   let running = null; // the search under way, to cancel it
   let before = null; // what was on screen when it began, to come back if it is refused
   let stepping = false; // whether its answer is a step of the browser's history
@@ -35,8 +40,10 @@ export function createActions({ data, store, service, root }) {
 
   async function begin() {
     const own = steps.ownsAddress() && isOurs(); // else Streamlit is about to show something else
-    const { query, saved, ...rest } = own ? readLink(collection.name) : {};
+    const { query, saved, ...rest } = withMarks(own ? readLink(collection.name) : {});
     store.set(rest);
+    loadMarks();
+    queue.send();
     if (saved) reopen(saved);
     else if (query) runSearch({ query }, { step: false, page: rest.page });
     else {
@@ -49,21 +56,70 @@ export function createActions({ data, store, service, root }) {
 
   // Back and Forward among this collection's searches.
   function onHistoryStep() {
-    const { heat, inside, panel, page, query, saved, ...rest } = readLink(collection.name, false);
+    const { heat, inside, panel, page, query, saved, hideMarked, ...rest } = withMarks(readLink(collection.name, false));
     if (query && !saved) {
       const known = answered.get(queryKey({ ...rest, query })) ?? query;
       runSearch({ ...rest, query: known }, { quiet: true, step: false, page });
+      loadMarks();
       return;
     }
     if (saved) {
-      store.set({ marks: rest.marks, minScore: rest.minScore, page: 0, selected: -1 });
+      const { marks: linked, authors, markSet, stored } = rest;
+      store.set({ marks: linked, authors, markSet, stored, minScore: rest.minScore, page: 0, selected: -1 });
       reopen(saved);
+      loadMarks();
       return;
     }
     resetSearch();
     store.set(rest);
     updateAddress();
     countEligible();
+  }
+
+  // What a link says of marks, with those of its set that are known here.
+  function withMarks(link) {
+    const { markSet } = link;
+    const { marks: linked = {}, authors } = seen.get(markSet) ?? { marks: link.marks, authors: {} };
+    return { ...link, marks: linked, authors, gone: [], stored: Boolean(markSet), markSet: markSet ?? queue.spare() };
+  }
+
+  // The marks of the set, as others may have changed them.
+  async function loadMarks() {
+    stopAsking();
+    const { stored, markSet } = state;
+    if (!stored) return;
+    if (queue.unsentOf(markSet).length) {
+      const known = Object.entries(state.marks);
+      const kept = known.map(([chip, label]) => ({ chip, label, author: state.authors[chip] }));
+      marks.take(markSet, { marks: kept, missing: [] });
+      await queue.flushed();
+    }
+    try {
+      const answer = await service.marks(markSet, 'chip');
+      if (stopped || state.markSet !== markSet) return;
+      marks.take(markSet, answer);
+      const listed = new Set(state.hits.map(({ id }) => id));
+      const good = Object.keys(state.marks).filter((id) => state.marks[id] === 'good');
+      if (state.summary && !state.reopened && good.some((id) => !listed.has(id))) repeat();
+    } catch (refusal) {
+      if (stopped || state.markSet !== markSet) return;
+      if (refusal.status === 404) return; // still on their way
+      if (refusal.status >= 400 && refusal.status < 500) fail(refusal);
+      else stopAsking = later('marks to be asked for again', AGAIN, loadMarks);
+    }
+  }
+
+  // Shows what these changes leave of the results.
+  function show(changes) {
+    const chosen = state.shown[state.selected]?.id;
+    const shown = shownResults({ ...state, ...changes });
+    const same = shown.length === state.shown.length && shown.every(({ id }, k) => id === state.shown[k].id);
+    const at = chosen ? shown.findIndex(({ id }) => id === chosen) : -1;
+    // Where marked results are hidden, the next one takes the place of the one that was marked.
+    const next = state.hideMarked && changes.marks ? Math.min(state.selected, shown.length - 1) : -1;
+    const selected = at < 0 ? next : at;
+    const last = Math.max(0, Math.ceil(shown.length / PAGE) - 1);
+    store.set({ ...changes, ...(same ? {} : { shown, selected, hovered: -1, page: Math.min(state.page, last) }) });
   }
 
   async function loadFootprints() {
@@ -154,13 +210,17 @@ export function createActions({ data, store, service, root }) {
     }
   }
 
-  function showAnswer({ query, examples, hits, sites, eligible, total, seconds }, page) {
+  function showAnswer({ query, examples, hits, sites, eligible, total, seconds, gone }, page) {
     warmed = true;
     const chosen = state.shown[state.selected]?.id;
-    const shown = shownResults({ ...state, hits, sites });
+    const left = (ids) => ids.filter((id) => !gone.includes(id));
+    const marks = gone.length ? pick(state.marks, left(Object.keys(state.marks))) : state.marks;
+    const shown = shownResults({ ...state, hits, sites, marks });
     const selected = chosen ? shown.findIndex(({ id }) => id === chosen) : -1;
     store.set({
       query,
+      marks,
+      ...(gone.length ? { good: left(state.good), bad: left(state.bad), gone } : {}),
       examples: new Map(examples.map((example) => [example.id, example])),
       hits,
       sites,
@@ -198,8 +258,11 @@ export function createActions({ data, store, service, root }) {
   function search({ row, ...start }) {
     const kind = start.file || start.picture ? 'picture' : start.box ? 'box' : 'chip';
     const query = { kind, row, ...start };
-    runSearch({ query, good: [], bad: [], marks: {}, examples: new Map(), past: marks.undoSteps() });
+    runSearch({ query, good: [], bad: [], ...noMarks(), examples: new Map(), past: marks.undoSteps() });
   }
+
+  // Another search has a set of its own.
+  const noMarks = () => ({ marks: {}, authors: {}, markSet: queue.spare(), stored: false, gone: [] });
 
   // The same query again, after an option changed.
   function repeat() {
@@ -261,7 +324,7 @@ export function createActions({ data, store, service, root }) {
       query: null,
       good: [],
       bad: [],
-      marks: {},
+      ...noMarks(),
       examples: new Map(),
       hits: [],
       sites: null,
@@ -340,16 +403,8 @@ export function createActions({ data, store, service, root }) {
 
   // `done`: the slider was released.
   function setMinScore(minScore, done = false) {
-    const { shown, selected } = state;
-    const kept = shownResults({ ...state, minScore });
-    const chosen = shown[selected]?.id;
-    store.set({
-      minScore,
-      shown: kept,
-      page: 0,
-      selected: chosen ? kept.findIndex(({ id }) => id === chosen) : -1,
-      hovered: -1,
-    });
+    show({ minScore });
+    store.set({ page: 0 });
     updateAddress();
     if (done && state.merged) repeat();
   }
@@ -360,7 +415,7 @@ export function createActions({ data, store, service, root }) {
   }
 
   function toggle(name) {
-    store.set({ [name]: !state[name] });
+    show({ [name]: !state[name] });
     if (name === 'heat' && state.heat && !state.scores) fetchScores();
     updateAddress();
   }
@@ -372,7 +427,10 @@ export function createActions({ data, store, service, root }) {
     try {
       const recipe = recipeOf(state);
       if (state.minScore > 0) recipe.threshold = state.minScore;
-      const { id, name: given } = await service.save(name, recipe, state.merged, state.marks);
+      if (state.stored) await queue.flushed();
+      const kept = state.stored && !queue.unsentOf(state.markSet).length;
+      const marked = kept ? { marks_set: state.markSet } : { marks: state.marks, author: author.name() };
+      const { id, name: given } = await service.save(name, recipe, state.merged, marked);
       if (shown()) store.set({ saved: { state: 'done', name: given, id } });
     } catch (refusal) {
       if (shown()) store.set({ saved: { state: 'asking', name } });
@@ -384,13 +442,20 @@ export function createActions({ data, store, service, root }) {
     stopped = true;
     steps.stop();
     stopCounting();
+    stopAsking();
+    stopRemembering();
+    queue.stop();
     running?.abort();
     scoring?.abort();
   }
 
-  const marks = createMarks({ store, runSearch, clear, updateAddress });
+  const marks = createMarks({ store, runSearch, clear, updateAddress, show, queue, author });
+  const stopRemembering = store.watch(['marks', 'authors', 'markSet'], (now) => {
+    if (now.stored) seen.set(now.markSet, { marks: now.marks, authors: now.authors });
+  });
   return {
     ...marks,
+    renamed: queue.rename,
     begin,
     leave: steps.leave,
     clear,

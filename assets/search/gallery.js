@@ -1,4 +1,5 @@
 // The gallery: the query on top, the results with their pictures, scores, places and days.
+import { byWhom } from '../shared/author.js';
 import { coordinates } from '../shared/coordinates.js';
 import { h, iconButton, TOUCH } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
@@ -43,7 +44,7 @@ export function createGallery(context) {
     store.watch(['shown'], begin),
     // Skeletons come and go with the search; cards that stay are not made again.
     store.watch(['busy', 'query'], (state) => !state.shown.length && drawList(state)),
-    store.watch(['marks', 'shown', 'page'], (state) => showMarks(list, state)),
+    store.watch(['marks', 'authors', 'shown', 'page'], (state) => showMarks(list, state)),
     store.watch(['selected', 'shown', 'page'], (state) => markSelected(list, state)),
     store.watch(['hovered', 'shown', 'page'], (state) => markHovered(list, state)),
     showMatchOverlay(pane, list, context),
@@ -172,13 +173,18 @@ function skeletons(wanted) {
   );
 }
 
-function showMarks(list, { marks }) {
+const WORDS = { good: 'Good', bad: 'Bad' };
+
+function showMarks(list, { marks, authors }) {
   for (const card of list.children) {
     const mark = marks[card.dataset.chip];
     card.classList.toggle('lk-is-good', mark === 'good');
     card.classList.toggle('lk-is-bad', mark === 'bad');
     for (const button of card.querySelectorAll('.lk-verdict')) {
-      button.setAttribute('aria-pressed', button.dataset.kind === mark);
+      const pressed = button.dataset.kind === mark;
+      button.setAttribute('aria-pressed', pressed);
+      const who = authors[card.dataset.chip];
+      button.title = pressed ? byWhom(WORDS[mark], who) : button.getAttribute('aria-label');
     }
   }
 }

@@ -33,9 +33,11 @@ export function createQueryCard(head, invitation, context) {
 }
 
 function shown(state, context) {
-  const { query, good, bad } = state;
-  const card = queryCard(state, context);
-  return good.length + bad.length ? [card, exampleRow(state, context)] : [card];
+  // Those whose chips the server knows: of a link, some may be gone.
+  const known = (ids) => ids.filter((id) => state.examples.has(id));
+  const [good, bad] = [known(state.good), known(state.bad)];
+  const card = queryCard({ ...state, good }, context);
+  return good.length + bad.length ? [card, exampleRow({ good, bad }, context)] : [card];
 }
 
 function queryCard({ query, good, reopened }, { service, data, actions, store }) {

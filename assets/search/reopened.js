@@ -9,19 +9,26 @@ const verdicts = (marks) =>
   Object.fromEntries(Object.entries(marks).filter(([, kind]) => kind !== 'skip'));
 
 // The state that shows what was saved.  What the address asks for beside it stays: marks, the cut.
-export function savedState(saved, { marks, minScore }) {
+export function savedState(saved, { marks: linked, authors = {}, stored = false, minScore, hideMarked }) {
+  const kept = examplesAs(saved.recipe, verdicts(saved.marks));
+  const savers = Object.fromEntries((saved.judgements ?? []).map(({ id, author }) => [id, author]));
+  const own = Object.keys(linked).length > 0;
+  // A set adds to the review; a link of before replaces it.
+  const marks = stored ? { ...kept, ...linked } : own ? linked : kept;
   const { recipe, parameters, hits, eligible, total, changed, missing } = saved;
   const { within, scenes, since, until, max_nodata, min_sharpness, away } = recipe;
   const filters = { within, scenes, since, until, max_nodata, min_sharpness, away };
   const given = Object.entries(filters).filter(([, value]) => value !== undefined);
-  const own = Math.max(0, recipe.threshold ?? 0);
+  const cut = Math.max(0, recipe.threshold ?? 0);
+  const facts = { id: saved.id, name: saved.name, created: saved.created, minScore: cut, changed, missing };
   return {
-    reopened: { id: saved.id, name: saved.name, created: saved.created, minScore: own, changed, missing },
+    reopened: { ...facts, marks: kept, authors: savers },
     query: saved.start,
     examples: new Map(saved.examples.map((example) => [example.id, example])),
     good: recipe.good ?? [],
     bad: recipe.bad ?? [],
-    marks: Object.keys(marks).length ? marks : examplesAs(recipe, verdicts(saved.marks)),
+    marks,
+    authors: { ...savers, ...authors },
     options: {
       k: parameters.k,
       suppress: parameters.suppress,
@@ -33,7 +40,7 @@ export function savedState(saved, { marks, minScore }) {
     minScore, // nothing that was saved lies below the cut it was saved with
     hits,
     sites: null,
-    shown: shownResults({ hits, minScore }),
+    shown: shownResults({ hits, minScore, marks, hideMarked }),
     summary: { eligible, total, seconds: null },
   };
 }

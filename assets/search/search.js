@@ -1,4 +1,5 @@
 // The Search page's component: one live explorer per mounted element; reruns only call update().
+import { createAuthor } from '../shared/author.js';
 import { h } from '../shared/dom.js';
 import { isPage } from '../shared/history.js';
 import { expose } from '../shared/idle.js';
@@ -25,10 +26,17 @@ const INITIAL = {
   bad: [], // ids of examples it keeps away from
   examples: new Map(), // where those lie: id → { row, lon, lat }
   marks: {}, // "good" or "bad" by chip id; Refine makes them part of the query
+  authors: {}, // whose they are, by chip id
+  markSet: null, // id of their set on the server
+  stored: false, // whether they are in it; those of links of before are not
+  gone: [], // ids of marked chips that are no longer in the collection
+  unsent: 0, // marks that the server does not have yet
+  author: '', // by whom marks are given here
+  hideMarked: false, // whether marked results are left out of the list
   past: [], // queries and marks before, for undo
   hits: [], // as the server ranked them
   sites: null, // overlapping hits as places, if asked for
-  shown: [], // hits or sites of at least `minScore`
+  shown: [], // hits or sites of at least `minScore`, or marked good, that are not hidden
   page: 0, // of the gallery
   selected: -1, // place in `shown`
   hovered: -1, // place in `shown`
@@ -110,8 +118,14 @@ function empty(root) {
 function startPlaces(root, data, chosen, onMode) {
   const { name } = data.collection;
   const store = createStore(INITIAL);
+  const onName = (before, after) => {
+    store.set({ author: after });
+    context.actions.renamed(before, after);
+  };
   const service = createService(data.base, name);
-  const context = { data, store, service, root, onMode };
+  const author = createAuthor({ root, person: data.person, onName });
+  const context = { data, store, service, root, onMode, author };
+  store.set({ author: author.name() });
   context.actions = createActions(context);
   context.onCollection = (other) => {
     context.actions.leave();
@@ -133,6 +147,7 @@ function startPlaces(root, data, chosen, onMode) {
   return {
     stop() {
       context.actions.stop();
+      author.stop();
       for (const part of parts) part.stop();
     },
   };

@@ -3,7 +3,7 @@
 import { DEFAULT_K, MAX_K } from './recipe.js';
 
 const remembered = (name) => `lookalike:link:${name}`;
-const FLAGS = { sites: 'merged', heat: 'heat', inside: 'inside', filters: 'panel' };
+const FLAGS = { sites: 'merged', heat: 'heat', inside: 'inside', filters: 'panel', hide: 'hideMarked' };
 const TEXTS = { since: 'since', until: 'until' };
 const NUMBERS = { nodata: 'max_nodata', sharpness: 'min_sharpness', away: 'away' };
 const list = (text) => (text ? text.split(',').filter(Boolean) : []);
@@ -25,6 +25,7 @@ export function readLink(name, orLast = true) {
     good,
     bad,
     marks: marksOf(good, bad, fields),
+    markSet: setOf(fields), // the set of the marks; links of before name the marks themselves
     options: {
       k: k >= 1 && k <= MAX_K ? k : DEFAULT_K,
       suppress: fields.get('overlaps') !== '1',
@@ -54,6 +55,9 @@ function marksOf(good, bad, fields) {
   for (const id of [...bad, ...list(fields.get('b'))]) marks[id] = 'bad';
   return marks;
 }
+
+// Marks could not be sent to a set of another name, and would be kept unsent for ever.
+export const setOf = (fields) => /^[a-z0-9]{8,32}$/.exec(fields.get('marks'))?.[0] ?? null;
 
 // The filters in an address; `writeFilters` puts them there.
 export function filtersOf(fields) {
@@ -115,7 +119,8 @@ export function placeText({ type, coordinates }) {
 
 // A new search is a step of the browser's history; what adjusts it changes the last step.
 export function writeLink(name, state, step = false) {
-  const { query, options, minScore, good, bad, marks, page, reopened } = state;
+  const { query, options, minScore, good, bad, page, reopened } = state;
+  const marks = state.stored ? {} : state.marks; // the set has them
   const filters = reopened ? {} : state.filters;
   const fields = new URLSearchParams({ collection: name });
   const set = (field, value) => value && fields.set(field, value);
@@ -136,6 +141,7 @@ export function writeLink(name, state, step = false) {
     set('g', open('good', good).join());
     set('b', open('bad', bad).join());
   }
+  if (query || reopened) set('marks', state.stored && state.markSet);
   if (!reopened && (query || options.k !== DEFAULT_K)) set('k', options.k);
   if (minScore > 0) set('min', minScore.toFixed(2));
   if (!reopened) {

@@ -1,6 +1,8 @@
 // What the page asks of the server, and how a refusal becomes words.
 import { during } from './idle.js';
 
+const PATIENCE = 30_000;
+
 export class Refusal extends Error {
   constructor(problem) {
     super(problem.title || 'The server did not respond');
@@ -36,14 +38,30 @@ export function createService(base, name) {
     changes: (recipe, signal) => request(`${root}/changes`, { signal, ...posted(recipe) }).then(json),
     changesFile: (recipe) =>
       request(`${root}/changes?geojson=1`, posted(recipe)).then(readAs('blob')),
-    // With `sites`, the hits that make up as many places as the recipe wants; marks are kept with
-    // the hits they are of.
-    save: (title, recipe, sites, marks) =>
-      request(`${root}/searches${sites ? '?sites=1' : ''}`, posted({ ...recipe, name: title, marks })).then(
+    // With `sites`, the hits that make up as many places as the recipe wants; marks, or those of a
+    // set, are kept with the hits they are of.
+    save: (title, recipe, sites, marked) =>
+      request(`${root}/searches${sites ? '?sites=1' : ''}`, posted({ ...recipe, name: title, ...marked })).then(
         json,
       ),
+    ...marksService(root),
     saved: (id) => request(`${root}/searches/${encodeURIComponent(id)}`).then(json),
     results: (id) => `${base}/results?${new URLSearchParams({ collection: name, search: id })}`,
+  };
+}
+
+// Sets of marks, of chips or of objects.  A request that hangs is given up, to be sent again.
+export function marksService(root) {
+  const signal = () => AbortSignal.timeout(PATIENCE);
+  const headers = { 'Content-Type': 'application/json' };
+  return {
+    mark(set, marks) {
+      const kind = marks[0].chip ? 'chip' : 'object';
+      const body = JSON.stringify({ marks });
+      const options = { method: 'PUT', headers, body, signal: signal() };
+      return request(`${root}/${kind}-marks/${set}`, options).then(json);
+    },
+    marks: (set, kind) => request(`${root}/${kind}-marks/${set}`, { signal: signal() }).then(json),
   };
 }
 

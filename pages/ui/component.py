@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from pages.ui import identity
 from pages.ui.server import base_path
 from pages.ui.style import sheets
 from pipeline.frontend import assets_version
@@ -45,11 +46,12 @@ def declare(page: str, html: str, *styles: str) -> Callable[..., Any]:
 
 
 def page_data() -> dict[str, Any]:
-    """What every component needs: where server and modules are, and the basemap."""
+    """What every component needs: where server and modules are, the basemap, and who looks."""
     return {
         "base": base_path(),
         "assets": f"{base_path()}/lookalike/assets/{assets_version()}",
         "basemap": settings().basemap,
+        "person": identity.person(),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pipeline.settings import settings
-from pipeline.web.access import Access
+from pipeline.web.access import Access, name_of
 
 
 @lru_cache(maxsize=1)
@@ -42,6 +42,11 @@ def session(cookies: Mapping[str, str]) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return user if isinstance(user, dict) else None
+
+
+def person() -> str:
+    """The signed-in person, by whom routes keep what they judge; "" where nobody signs in."""
+    return name_of(st.user.to_dict()) if access().sign_in and st.user.is_logged_in else ""
 
 
 def gate() -> None:

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 @with_search_options(
-    without=(*FILTERS, "suppress"),
+    without=(*FILTERS, "suppress", "keep"),
     help={
         "threshold": "Minimum score at which a chip counts as a match.",
         "k": "Maximum number of places of each kind.",

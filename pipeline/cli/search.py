@@ -21,6 +21,7 @@ from pipeline.cli.terminal import (
     library,
     plural,
     print_json,
+    print_note,
     print_table,
 )
 from pipeline.errors import QueryError
@@ -221,6 +222,7 @@ def search(
         sites=sites,
         origin=source,
     )
+    note_gone(outcome)
     results: tuple[Hit, ...] | tuple[Site, ...] = outcome.sites if sites else outcome.result.hits
     if geojson:
         print_json(_feature_collection(name, [each.to_dict() for each in results]))
@@ -230,6 +232,16 @@ def search(
         _print_sites(outcome)
     else:
         _print_hits(outcome)
+
+
+def note_gone(outcome: Outcome) -> None:
+    """Say which marked chips a search went without."""
+    if outcome.gone:
+        chips, be = plural(len(outcome.gone), "marked chip"), "are" if outcome.gone[1:] else "is"
+        print_note(
+            f"{chips} {be} no longer in {outcome.collection.manifest.title}: "
+            f"{', '.join(outcome.gone[:5])}{', …' if outcome.gone[5:] else ''}."
+        )
 
 
 def _print_hits(outcome: Outcome) -> None:

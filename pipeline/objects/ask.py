@@ -75,6 +75,6 @@ def ask(
         np.concatenate(free)[order],
         count,
     )
-    asked = objects_of([hits[order[i]] for i in chosen], ranking)
+    asked = objects_of(dict(enumerate((hits[order[i]] for i in chosen), 1)), ranking)
     judgeable = int(np.concatenate(free).sum())
     return ObjectResult(tuple(asked), judgeable, ranking, tuple(spots), tuple(lacking))

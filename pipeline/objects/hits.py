@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -190,24 +190,23 @@ def _hits_at(
 
 
 def objects_of(
-    hits: Sequence[Hit], ranking: Ranking, least: float | None = None
+    hits: Mapping[int, Hit], ranking: Ranking, least: float | None = None
 ) -> list[FoundObject]:
     """The hits as objects, in their order.
 
     Args:
-        hits: The hits.
+        hits: The hits by rank.
         ranking: How they were ranked.
         least: Logit at which they have outlines, or None for windows.
     """
     made: dict[int, FoundObject] = {}
     by_scene: dict[int, list[int]] = {}
-    for i, hit in enumerate(hits):
-        by_scene.setdefault(id(hit.scored), []).append(i)
-    for members in by_scene.values():
-        ranks = [i + 1 for i in members]
-        found = _of_scene([hits[i] for i in members], ranks, ranking, least)
-        made |= dict(zip(members, found, strict=True))
-    return [made[i] for i in range(len(hits))]
+    for rank, hit in hits.items():
+        by_scene.setdefault(id(hit.scored), []).append(rank)
+    for ranks in by_scene.values():
+        found = _of_scene([hits[rank] for rank in ranks], ranks, ranking, least)
+        made |= dict(zip(ranks, found, strict=True))
+    return [made[rank] for rank in hits]
 
 
 def _of_scene(

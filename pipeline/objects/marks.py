@@ -1,124 +1,27 @@
-"""Sets of marks: what a user judged good or bad, in order, never lost.
-
-    collections/<name>/marks/<set>.jsonl
-
-One line for each mark, appended and flushed to the disk before the request is answered.  A mark has
-the key that its client gave it, so that one that is sent again counts once.  Undoing appends a mark
-with an empty label: the file is also the history.
-"""
+"""Marks of object search as examples, and examples as marks."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 from pipeline import dates
-from pipeline.errors import DamagedError, NotFoundError, QueryError, storage_errors
-from pipeline.files import check_schema, exclusive
+from pipeline.collection.marks import Mark
 from pipeline.objects.places import Example
 
-if TYPE_CHECKING:
-    from pipeline.collection.collection import Collection
 
-#: Version of a file of marks.
-SCHEMA = 1
-LABELS = ("good", "bad", "skip", "")
-#: Maximum number of marks of a set, its history included.
-MOST_MARKS = 100_000
-#: Metres in a degree of latitude.
-_DEGREE = 111_320
-#: Least and largest size of a thing in metres.
-_SIZES = (1e-3, 1e6)
-_SET = re.compile(r"[a-z0-9]{8,32}")
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+def example_of(mark: Mark) -> Example:
+    """A good or bad mark as an example."""
+    size = (mark.width_m or None, mark.height_m or None)
+    return Example(mark.lon, mark.lat, *size, mark.label == "good", scene_id=mark.scene_id or None)
 
 
-@dataclass(frozen=True)
-class Mark:
-    """One judgement.
-
-    Attributes:
-        key: Made by the client, unique in the set.
-        lon: Longitude of the centre, EPSG:4326.
-        lat: Latitude of the centre.
-        width_m: Size in metres.
-        height_m: Size in metres.
-        label: "good", "bad", "skip", or "" to undo.
-        scene_id: Scene that was looked at, or "".
-        time: When it was given, ISO 8601.
-    """
-
-    key: str
-    lon: float
-    lat: float
-    width_m: float
-    height_m: float
-    label: str
-    scene_id: str = ""
-    time: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what could not be read again.
-
-        Raises:
-            QueryError: If a value is out of range.
-        """
-        sizes = (self.width_m, self.height_m)
-        texts = (self.key, self.label, self.scene_id, self.time)
-        valid = abs(self.lat) <= 90 and abs(self.lon) <= 540  # false for what is not a number
-        valid &= all(size == 0 or _SIZES[0] <= size <= _SIZES[1] for size in sizes)
-        valid &= all(isinstance(text, str) and len(text) <= 200 for text in texts)
-        if not valid or self.label not in LABELS or not _KEY.fullmatch(self.key):
-            raise _malformed(asdict(self))
-
-    @property
-    def place(self) -> tuple[str, float, float]:
-        """What it is about: later marks of the same place replace it."""
-        return self.scene_id, round(self.lon, 6), round(self.lat, 6)
-
-    def example(self) -> Example:
-        """The mark as an example."""
-        size = (self.width_m or None, self.height_m or None)
-        return Example(
-            self.lon, self.lat, *size, self.label == "good", scene_id=self.scene_id or None
-        )
-
-    @classmethod
-    def from_dict(cls, data: Any) -> Mark:
-        """The mark of a JSON object.
-
-        Raises:
-            QueryError: If it is none.
-        """
-        try:
-            return cls(
-                key=data["key"],
-                lon=float(data["lon"]),
-                lat=float(data["lat"]),
-                width_m=float(data.get("width_m") or 0),
-                height_m=float(data.get("height_m") or 0),
-                label=data["label"],
-                scene_id=data.get("scene_id") or "",
-                time=data.get("time") or dates.now(),
-            )
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise _malformed(data) from error
-
-
-def of_examples(examples: Sequence[Example], key: str) -> tuple[Mark, ...]:
+def of_examples(examples: Sequence[Example], key: str, author: str = "") -> tuple[Mark, ...]:
     """Examples as marks.
 
     Args:
         examples: The examples.
         key: Where they come from: the same examples of the same origin are the same marks.
+        author: Who gave them.
     """
     now = dates.now()
     return tuple(
@@ -131,158 +34,7 @@ def of_examples(examples: Sequence[Example], key: str) -> tuple[Mark, ...]:
             label="good" if each.good else "bad",
             scene_id=each.scene_id or "",
             time=now,
+            author=author,
         )
         for number, each in enumerate(examples)
-    )
-
-
-def append(collection: Collection, set_id: str, marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """Add marks to a set, which is made if need be; returns all of its marks.
-
-    Marks whose key the set has are not added again.
-
-    Raises:
-        QueryError: If the id is no id of a set, or it would have too many marks.
-        StorageError: If they cannot be written; then none is.
-        DamagedError: If the file is damaged.
-    """
-    path = _path(collection, set_id)
-    with exclusive(path.with_suffix(".lock")), storage_errors(path):
-        present = _read(path)
-        known = {mark.key for mark in present}
-        new = []
-        for mark in marks:
-            if mark.key not in known:
-                known.add(mark.key)
-                new.append(mark)
-        if len(present) + len(new) > MOST_MARKS:
-            raise QueryError(
-                f"A set holds at most {MOST_MARKS} marks",
-                where=set_id,
-                remedy="Save a detector and start another set",
-            )
-        if new:
-            _append(path, new)
-        return (*present, *new)
-
-
-def read(collection: Collection, set_id: str) -> tuple[Mark, ...]:
-    """All marks of a set, in the order they were given.
-
-    Raises:
-        NotFoundError: If there is no such set.
-        DamagedError: If the file is damaged.
-        NewerError: If a newer version wrote it.
-    """
-    path = _path(collection, set_id)
-    if not path.is_file():
-        raise NotFoundError(
-            "There is no such set of marks",
-            where=set_id[:40],
-            remedy="Mark an object as good or bad first",
-        )
-    return _read(path)
-
-
-def present(marks: Iterable[Mark]) -> tuple[Mark, ...]:
-    """The marks that hold: the last on each thing, undone ones left out.
-
-    A search that ranks anew may find a thing a little aside.  A later mark within half its size, in
-    the same scene, is of the same thing and replaces the earlier one.
-    """
-    last: dict[tuple[str, float, float], Mark] = {}
-    squares: defaultdict[tuple[object, ...], dict[tuple[str, float, float], Mark]]
-    squares = defaultdict(dict)
-    for mark in marks:
-        last.pop(mark.place, None)
-        for square in _squares(mark, around=True):
-            here = squares.get(square, {})
-            for other in [each for each in here.values() if _on_one_thing(mark, each)]:
-                last.pop(other.place, None)
-                del here[other.place]
-        if mark.label:
-            last[mark.place] = mark
-            for square in _squares(mark):
-                squares[square][mark.place] = mark
-    return tuple(last.values())
-
-
-def _on_one_thing(one: Mark, other: Mark) -> bool:
-    reach = min(max(one.width_m, one.height_m), max(other.width_m, other.height_m)) / 2
-    across = abs(one.lon - other.lon) * _DEGREE * math.cos(math.radians(one.lat))
-    return max(across, abs(one.lat - other.lat) * _DEGREE) < reach
-
-
-def _squares(mark: Mark, *, around: bool = False) -> Iterator[tuple[object, ...]]:
-    """The square of a grid that a mark lies in, or those where marks of its thing may lie.
-
-    The edge of a grid is a power of two of metres, at least half the thing's size.  Marks without a
-    size or a scene, such as those of label files, lie in none.
-    """
-    size = max(mark.width_m, mark.height_m)
-    if not (size > 0 and mark.scene_id):
-        return
-    level, steps = math.ceil(math.log2(size / 2)), (-1, 0, 1) if around else (0,)
-    # Of a whole degree, so that neighbours lie in one grid.
-    east = mark.lon * _DEGREE * math.cos(math.radians(round(mark.lat)))
-    for power in (level + step for step in steps):
-        col, row = east // 2.0**power, mark.lat * _DEGREE // 2.0**power
-        for i, j in product(steps, steps):
-            yield mark.scene_id, power, col + i, row + j
-
-
-def _path(collection: Collection, set_id: str) -> Path:
-    if not _SET.fullmatch(set_id):
-        raise QueryError(
-            "This is no id of a set of marks",
-            where=set_id[:40],
-            remedy="Use 8 to 32 lower-case letters and digits",
-        )
-    return collection.path / "marks" / f"{set_id}.jsonl"
-
-
-def _append(path: Path, marks: Sequence[Mark]) -> None:
-    # Half a line, which a power cut left, is overwritten.
-    size = path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
-    lines = [] if size else [json.dumps({"schema": SCHEMA})]
-    # Escaped as ASCII: a text may hold separators of lines, and half a character cannot be cut off.
-    lines += [json.dumps(asdict(mark)) for mark in marks]
-    left = memoryview(("\n".join(lines) + "\n").encode())
-    # Without a buffer, which would write its rest when the file is closed.
-    with path.open("ab", buffering=0) as file:
-        file.truncate(size)
-        try:
-            while left:
-                left = left[file.write(left) :]
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(size)  # no half of a line stays
-            raise
-
-
-def _read(path: Path) -> tuple[Mark, ...]:
-    if not path.exists():
-        return ()
-    try:
-        text = path.read_text("utf-8")
-        whole = text[: text.rfind("\n") + 1]  # half a line, which a power cut left, is no mark
-        if not whole:
-            return ()
-        first, *lines = whole.splitlines()
-        check_schema(json.loads(first)["schema"], SCHEMA, what="A set of marks", where=path)
-        return tuple(Mark.from_dict(json.loads(line)) for line in lines)
-    except (KeyError, TypeError, ValueError, RecursionError, QueryError) as error:
-        raise DamagedError(
-            "A set of marks is damaged",
-            where=path,
-            remedy="Restore it from a backup, or remove it and mark the objects again",
-        ) from error
-
-
-def _malformed(data: Any) -> QueryError:
-    return QueryError(
-        "This is no mark",
-        where=str(data)[:80],
-        remedy='For instance {"key": "a1", "lon": 2.36, "lat": 48.73, "width_m": 30, '
-        '"height_m": 30, "label": "good"}',
     )

@@ -71,7 +71,8 @@ def rank(
 ) -> ObjectResult:
     """The best objects of a ranking.
 
-    Objects that a good example marks stay, whatever threshold, suppression and k say.
+    Objects that a good example marks stay, whatever threshold, suppression and k say.  The
+    threshold leaves objects out and ranks none anew: an object has its rank whatever it is.
 
     Args:
         collections: Where to look; their objects are ranked together.
@@ -100,21 +101,24 @@ def rank(
     if filters is not None and filters.away:
         eligible = [eligible_windows(each.collection, each.mapped, filters, spots) for each in maps]
     tops = tops_of(maps, ranking, k, eligible)
-    last = max(least, last_of(tops, k))  # the rest cannot be listed
+    last = last_of(tops, k)  # the rest cannot be listed
     kept: list[Hit] = []
     found = 0
     for scored, here, windows in zip(maps, tops, allowed, strict=True):
         if any(spot.scene.id == scored.mapped.scene.id for spot in spots):
             hits = marked(hits_of(scored, here), scored, ranking, spots, windows)
-            hits = [hit for hit in hits if hit.logit >= least or hit.mark == "good"]
-            found += len(hits)
+            found += sum(hit.logit >= least or hit.mark == "good" for hit in hits)
         else:
             hits = hits_of(scored, here.where(here.scores >= last))
             found += int((here.scores >= least).sum())
         kept += hits
     kept.sort(key=lambda hit: -hit.logit)
-    # Objects marked good are listed whatever their rank.
-    listed = [hit for number, hit in enumerate(kept) if number < k or hit.mark == "good"]
+    # Objects marked good are listed whatever their rank and score.
+    listed = {
+        rank: hit
+        for rank, hit in enumerate(kept, 1)
+        if (rank <= k and hit.logit >= least) or hit.mark == "good"
+    }
     objects = objects_of(listed, ranking, least if with_outlines else None)
     notes = width_notes([(each.collection, each.mapped) for each in maps], ranking.size_m)
     if ranking.trained and ranking.calibration is None:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.collection.marks import Judgement, author_of, history_of, marks_of, standing
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, write_versioned
@@ -65,6 +66,8 @@ class SavedObjects:
         marks: "good", "bad" or "skip" by object id, in the order of marking.
         notes: Notes on objects, by object id.
         taught: Ids of the objects whose marks the search learned from: they are not its review.
+        judgements: Every mark that was given, in order, with its author and time; `marks` are the
+            last of them.
         check: Random sample of the objects with its judgements, or None.
     """
 
@@ -83,7 +86,14 @@ class SavedObjects:
     marks: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     taught: tuple[str, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
     check: Check | None = None
+
+    @property
+    def standing(self) -> tuple[Judgement, ...]:
+        """The last judgement of each author on each object, in order: of the check, then marks."""
+        checked = self.check.standing if self.check else ()
+        return (*checked, *standing(history_of(self.judgements, self.marks)))
 
     @property
     def labels(self) -> dict[str, str]:
@@ -210,15 +220,24 @@ class ObjectSearches:
         return self._change(search_id, changed)
 
     def review(
-        self, search_id: str, found: str, *, mark: str | None = None, note: str | None = None
+        self,
+        search_id: str,
+        found: str,
+        *,
+        mark: str | None = None,
+        note: str | None = None,
+        author: str = "",
     ) -> SavedObjects:
         """Mark an object, or keep a note on it.
+
+        Nobody replaces the mark of another: the last of each author stands, the later is shown.
 
         Args:
             search_id: The saved search.
             found: Id of the object.
-            mark: "good", "bad" or "skip"; "" removes the mark, None leaves it.
+            mark: "good", "bad" or "skip"; "" takes back the author's mark, None leaves it.
             note: "" removes the note, None leaves it.
+            author: Who judges.
 
         Raises:
             NotFoundError: If no saved search has this id.
@@ -234,10 +253,13 @@ class ObjectSearches:
                     where=found[:40],
                     remedy="Reload the page",
                 )
-            marks = saved.marks if mark is None else _with(saved.marks, found, mark)
+            if mark is not None:
+                given = Judgement(found, mark, author_of(author), now())
+                history = (*history_of(saved.judgements, saved.marks), given)
+                saved = replace(saved, judgements=history, marks=marks_of(history))
             text = None if note is None else _text(note, LONGEST_NOTE)
             notes = saved.notes if text is None else _with(saved.notes, found, text)
-            return replace(saved, marks=marks, notes=notes)
+            return replace(saved, notes=notes)
 
         return self._change(search_id, changed)
 
@@ -327,6 +349,7 @@ class ObjectSearches:
             "recipe": saved.recipe.to_dict(),
             "model": saved.model.to_dict(),
             "objects": [_plain(each) for each in saved.objects],
+            "judgements": [asdict(each) for each in saved.judgements],
             "check": asdict(saved.check) if saved.check else None,
         }
         write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
@@ -335,7 +358,7 @@ class ObjectSearches:
 def chosen(
     objects: Sequence[FoundObject], least: float | None = None, marks: Sequence[str] | None = None
 ) -> tuple[FoundObject, ...]:
-    """The objects at or above a score that have one of some marks, ranked anew.
+    """The objects at or above a score that have one of some marks; each keeps its rank.
 
     Those marked good stay whatever their score.
 
@@ -350,13 +373,12 @@ def chosen(
     known = (*MARKS, UNMARKED)
     if unknown := set(marks or ()) - set(known):
         raise QueryError("No such mark", where=min(unknown)[:40], remedy=f"Use {', '.join(known)}")
-    kept = [
+    return tuple(
         found
         for found in objects
         if (least is None or found.score >= least or found.mark == GOOD)
         and (marks is None or (found.mark or UNMARKED) in marks)
-    ]
-    return tuple(replace(found, rank=rank) for rank, found in enumerate(kept, 1))
+    )
 
 
 def present(
@@ -398,6 +420,7 @@ def _saved(content: Mapping[str, Any]) -> SavedObjects:
             "model": CellIdentity.from_dict(content["model"]),
             "objects": tuple(map(_object, content["objects"])),
             "taught": tuple(content.get("taught", ())),
+            "judgements": tuple(Judgement(**each) for each in content.get("judgements", ())),
             "check": Check.from_dict(content["check"]) if content.get("check") else None,
         }
     )

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeline.collection import marks
 from pipeline.errors import QueryError
 from pipeline.model.cells import CellIdentity, identity_of
 from pipeline.model.resnet import CELL_PIXELS
-from pipeline.objects import marks
 from pipeline.objects.ask import ask
 from pipeline.objects.detector_training import Trained, train_detector
 from pipeline.objects.detectors import Detectors, suited
 from pipeline.objects.eligible import scene_passes
 from pipeline.objects.examples import spots_of
 from pipeline.objects.find import find, learn
+from pipeline.objects.marks import example_of
 from pipeline.objects.open_cells import best_scale, scales_of
 from pipeline.objects.results import ObjectResult, rank
 from pipeline.objects.score_maps import score_maps
@@ -302,14 +303,16 @@ def examples_of(collection: Collection, recipe: ObjectRecipe) -> tuple[Example, 
 
 def _marked(collection: Collection, recipe: ObjectRecipe) -> list[Example]:
     """The examples of the recipe's set of marks; skipped ones are none."""
-    if recipe.marks is None:
-        return []
-    kept = marks.present(marks.read(collection, recipe.marks))
-    return [mark.example() for mark in kept if mark.label in ("good", "bad")]
+    return _of_label(collection, recipe, ("good", "bad"))
 
 
 def _skipped(collection: Collection, recipe: ObjectRecipe) -> list[Example]:
+    return _of_label(collection, recipe, ("skip",))
+
+
+def _of_label(collection: Collection, recipe: ObjectRecipe, labels: Sequence[str]) -> list[Example]:
+    """The objects of the recipe's set that are marked so; marks on chips are none."""
     if recipe.marks is None:
         return []
     kept = marks.present(marks.read(collection, recipe.marks))
-    return [mark.example() for mark in kept if mark.label == "skip"]
+    return [example_of(mark) for mark in kept if mark.label in labels and not mark.chip]

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pipeline.collection.marks import Judgement, author_of, marks_of, standing
 from pipeline.dates import now
 from pipeline.errors import QueryError
 from pipeline.search.estimates import CONFIDENCE, Estimate, Tally, estimate, needed
@@ -37,23 +38,6 @@ THRESHOLDS = 20
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A judgement of one hit of a check.
-
-    Attributes:
-        id: Id of the hit.
-        mark: "good", "bad", or "skip" if nobody can tell.
-        time: ISO 8601 UTC.
-        author: Who judged, or "".
-    """
-
-    id: str
-    mark: str
-    time: str
-    author: str = ""
-
-
-@dataclass(frozen=True)
 class Check:
     """A sample of the hits of a saved search, and its judgements.
 
@@ -62,7 +46,8 @@ class Check:
         strata: Number of hits in each stratum, highest scores first.
         size: Number of hits drawn.
         created: When it was drawn, ISO 8601 UTC.
-        judgements: In the order they were given, one for a hit.
+        judgements: Every one that was given, in order, with its author and time; "skip" if nobody
+            can tell, "" to take one's own back.
     """
 
     seed: str
@@ -99,20 +84,23 @@ class Check:
             created=values["created"],
             judgements=tuple(Judgement(**each) for each in values["judgements"]),
         )
-        judged = check.judgements
-        texts = [text for each in judged for text in (each.id, each.mark, each.time, each.author)]
-        if not all(isinstance(text, str) for text in (check.seed, check.created, *texts)):
+        if not all(isinstance(text, str) for text in (check.seed, check.created)):
             raise TypeError("a text is not a string")
         if not all(type(number) is int and number >= 0 for number in (check.size, *check.strata)):
             raise ValueError("a count is not a whole number")
-        if any(each.mark not in MARKS for each in judged):
+        if any(each.label not in (*MARKS, "") for each in check.judgements):
             raise ValueError("no such mark")
         return check
 
     @property
     def marks(self) -> dict[str, str]:
-        """The judgements by id."""
-        return {each.id: each.mark for each in self.judgements}
+        """The judgements by id; where authors disagree, the later."""
+        return marks_of(self.judgements)
+
+    @property
+    def standing(self) -> tuple[Judgement, ...]:
+        """The last judgement of each author on each hit, in order."""
+        return standing(self.judgements)
 
 
 @dataclass(frozen=True)
@@ -301,7 +289,9 @@ def drawn(
 
 
 def judge(checked: Checked, marks: Mapping[str, str | None], author: str = "") -> Check:
-    """The check with judgements of hits by id; None takes one back.
+    """The check with judgements of hits by id; None takes back the author's.
+
+    Nobody replaces the judgement of another: the last of each author stands, the later counts.
 
     Raises:
         QueryError: If a mark is unknown or a hit was not drawn.
@@ -318,10 +308,9 @@ def judge(checked: Checked, marks: Mapping[str, str | None], author: str = "") -
             )
     if checked.check is None:
         raise QueryError("This saved search has no check", remedy="Draw one first")
-    time = now()
-    kept = tuple(each for each in checked.check.judgements if each.id not in marks)
-    given = (Judgement(item, mark, time, author[:120]) for item, mark in marks.items() if mark)
-    return replace(checked.check, judgements=(*kept, *given))
+    who, time = author_of(author), now()
+    given = (Judgement(item, mark or "", who, time) for item, mark in marks.items())
+    return replace(checked.check, judgements=(*checked.check.judgements, *given))
 
 
 def uniforms(seed: str, ids: Sequence[str]) -> np.ndarray:

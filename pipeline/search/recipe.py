@@ -65,6 +65,14 @@ class Recipe:
         ),
     ] = ()
     bad: Annotated[tuple[str, ...], Parameter(Ids(), "Bad examples: never hits.")] = ()
+    keep: Annotated[
+        tuple[str, ...],
+        Parameter(
+            Ids(),
+            "Hits that stay, whatever number, threshold, suppression and sites say; good examples "
+            "stay, too.",
+        ),
+    ] = ()
     k: Annotated[int, Parameter(COUNT, f"Number of hits, 1 to {MAX_K}.")] = 10
     suppress: Annotated[
         bool,
@@ -200,7 +208,7 @@ class Recipe:
         return {
             name: value
             for name, value in {"k": self.k, "suppress": self.suppress, **self.to_dict()}.items()
-            if name not in STARTS and name != "bad"
+            if name not in (*STARTS, "bad", "keep")
         }
 
     def filters(self) -> Filters | None:

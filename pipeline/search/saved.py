@@ -19,12 +19,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.collection.marks import (
+    Judgement,
+    author_of,
+    history_of,
+    marks_of,
+    standing,
+)
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, replacing, write_versioned
 from pipeline.search.check import Check, Checked, CheckItem
 from pipeline.search.recipe import Recipe
-from pipeline.search.review import MARKS, SKIP
+from pipeline.search.review import GOOD, MARKS, SKIP
 from pipeline.search.search import Hit, Result
 
 if TYPE_CHECKING:
@@ -56,6 +63,8 @@ class Saved:
         note: Note on the search.
         marks: "good", "bad" or "skip" by chip id, in the order of marking.
         notes: Notes on hits, by chip id.
+        judgements: Every mark that was given, in order, with its author and time; of `marks`, which
+            are the last of them, an earlier version kept no more.
         check: Random sample of the hits with its judgements, or None.
     """
 
@@ -72,6 +81,7 @@ class Saved:
     note: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    judgements: tuple[Judgement, ...] = ()
     check: Check | None = None
 
     @property
@@ -83,6 +93,12 @@ class Saved:
     def reviewed(self) -> int:
         """Number of hits marked or judged good or bad."""
         return sum(mark != SKIP for mark in self.labels.values())
+
+    @property
+    def standing(self) -> tuple[Judgement, ...]:
+        """The last judgement of each author on each hit, in order: of the check, then marks."""
+        checked = self.check.standing if self.check else ()
+        return (*checked, *standing(history_of(self.judgements, self.marks)))
 
 
 @dataclass(frozen=True)
@@ -104,7 +120,9 @@ class Reopened:
     def chosen(
         self, least: float | None = None, marks: Sequence[str] | None = None
     ) -> tuple[Hit, ...]:
-        """The hits at or above a score that have one of some marks, ranked anew.
+        """The hits at or above a score, or judged good, that have one of some marks.
+
+        Each keeps its rank. What the check judged counts as marked.
 
         Args:
             least: Minimum score, or None for all.
@@ -118,14 +136,13 @@ class Reopened:
             raise QueryError(
                 "No such mark", where=min(unknown)[:40], remedy=f"Use {', '.join(known)}"
             )
-        labels = self.saved.labels
-        kept = [
+        given = self.saved.labels
+        return tuple(
             hit
             for hit in self.result.hits
-            if (least is None or hit.score >= least)
-            and (marks is None or labels.get(hit.id, UNMARKED) in marks)
-        ]
-        return tuple(replace(hit, rank=rank) for rank, hit in enumerate(kept, 1))
+            if (least is None or hit.score >= least or given.get(hit.id) == GOOD)
+            and (marks is None or given.get(hit.id, UNMARKED) in marks)
+        )
 
 
 class Searches:
@@ -145,7 +162,7 @@ class Searches:
         recipe: Recipe,
         result: Result,
         picture: bytes | None = None,
-        marks: Mapping[str, str] | None = None,
+        judgements: Sequence[Judgement] = (),
     ) -> Saved:
         """Save a search.
 
@@ -154,7 +171,7 @@ class Searches:
             recipe: How to repeat it.
             result: The hits.
             picture: Picture of the query, PNG.
-            marks: Marks by chip id; those of chips that are not hits are dropped.
+            judgements: Marks, in order; those of chips that are not hits are dropped.
 
         Raises:
             QueryError: If the name is too long or a mark is unknown.
@@ -162,9 +179,10 @@ class Searches:
             StorageError: If it cannot be written.
         """
         words = recipe.words(self.collection.chips)
-        hits, marks = {hit.id for hit in result.hits}, dict(marks or {})
-        for mark in marks.values():
-            _check_mark(mark)
+        hits = {hit.id for hit in result.hits}
+        for each in judgements:
+            _check_mark(each.label)
+        history = tuple(each for each in judgements if each.id in hits)
         saved = Saved(
             id=secrets.token_hex(6),
             name=_name(name) or words,
@@ -176,7 +194,8 @@ class Searches:
             version=self.collection.version,
             created=now(),
             updated=now(),
-            marks={chip: mark for chip, mark in marks.items() if chip in hits},
+            marks=marks_of(history),
+            judgements=history,
         )
         with self._changing():
             if picture is not None:
@@ -216,6 +235,9 @@ class Searches:
                     **content,
                     "recipe": recipe,
                     "hits": tuple((str(chip), float(score)) for chip, score in content["hits"]),
+                    "judgements": tuple(
+                        Judgement(**each) for each in content.get("judgements", ())
+                    ),
                     "check": Check.from_dict(content["check"]) if content.get("check") else None,
                 }
             )
@@ -265,8 +287,16 @@ class Searches:
         """Set the note on a saved search."""
         return self._change(search_id, lambda saved: replace(saved, note=_note(note)))
 
-    def mark(self, search_id: str, chip: str, mark: str | None) -> Saved:
-        """Mark a hit good, bad or skipped; None removes the mark.
+    def mark(self, search_id: str, chip: str, mark: str | None, author: str = "") -> Saved:
+        """Mark a hit good, bad or skipped; None takes back the author's mark.
+
+        Nobody replaces the mark of another: the last of each author stands, the later is shown.
+
+        Args:
+            search_id: The saved search.
+            chip: Id of the hit's chip.
+            mark: Of `MARKS`, or None.
+            author: Who judges.
 
         Raises:
             QueryError: If the mark is unknown or the chip is not a hit.
@@ -276,8 +306,9 @@ class Searches:
 
         def change(saved: Saved) -> Saved:
             _check_hit(saved, chip)
-            marks = {other: was for other, was in saved.marks.items() if other != chip}
-            return replace(saved, marks={**marks, chip: mark} if mark else marks)
+            given = Judgement(chip, mark or "", author_of(author), now())
+            history = (*history_of(saved.judgements, saved.marks), given)
+            return replace(saved, judgements=history, marks=marks_of(history))
 
         return self._change(search_id, change)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Collection as Rows
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.geo.footprint import polygon
 from pipeline.search.filters import Filters, eligible_chips
+from pipeline.search.marked import Kept
 from pipeline.search.recipe import MAX_K
 from pipeline.search.reranking import rerank
 
@@ -119,6 +121,7 @@ def search(
     filters: Filters | None = None,
     most: int = MAX_K,
     first: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
+    keep: Rows[int] = (),
 ) -> Result:
     """The chips of a collection most similar to a query, or, with marks, ranked by the marks.
 
@@ -135,6 +138,8 @@ def search(
         most: Maximum k.
         first: Result of `rerank` for this query and these filters, cached by callers that search
             for several k.
+        keep: Rows marked good beside the query.  These and the query's good marks stay, beyond k,
+            too; see `pipeline.search.marked`.
 
     Raises:
         QueryError: If k is out of range.
@@ -154,6 +159,7 @@ def search(
         available = among.count - int(np.count_nonzero(among.mask[own]))
     wanted = min(k, available)
     reach = wanted + len(own) if not suppress else wanted * 8 + len(own)
+    kept = Kept.of(query, index, keep, own, among)
     foremost, cosines = first() if first else rerank(collection, index, query, filters)
     reach = max(reach, len(foremost) + len(own))
     while True:
@@ -161,18 +167,21 @@ def search(
         new = ~np.isin(rows, [*own, *foremost])
         rows = np.concatenate([foremost, rows[new]])
         scores = np.concatenate([cosines, scores[new]])
+        ranked = len(rows)
+        rows, scores, stays = kept.among(rows, scores)
         if threshold is not None:
-            passed = scores >= threshold
+            passed = (scores >= threshold) | stays
             below = not passed.all()
-            rows, scores = rows[passed], scores[passed]
+            ranked = np.count_nonzero(passed[:ranked])
+            rows, scores, stays = rows[passed], scores[passed], stays[passed]
         else:
             below = False
         chosen = (
-            suppress_overlaps(table.corners[rows], query.corners, wanted)
+            suppress_overlaps(table.corners[rows], query.corners, wanted, stays)
             if suppress
-            else np.arange(min(wanted, len(rows)))
+            else np.flatnonzero((np.arange(len(rows)) < wanted) | stays)
         )
-        if len(chosen) >= wanted or below or reach >= len(table):
+        if np.count_nonzero(chosen < ranked) >= wanted or below or reach >= len(table):
             break
         reach *= 4
     hits = tuple(
@@ -191,13 +200,16 @@ def check_model(query: Query, collection: Collection) -> None:
         )
 
 
-def suppress_overlaps(corners: np.ndarray, query: np.ndarray, wanted: int) -> np.ndarray:
-    """Indices of the hits that survive suppression, at most `wanted`.
+def suppress_overlaps(
+    corners: np.ndarray, query: np.ndarray, wanted: int, stays: np.ndarray | None = None
+) -> np.ndarray:
+    """Indices of the hits that survive suppression, at most `wanted`, and of all that stay.
 
     Args:
         corners: Float64 (n, 4, 2), footprints, best first.
         query: Float64 (m, 4, 2), the query's own footprints, which count as better than any hit.
         wanted: Number of hits after which to stop.
+        stays: Bool (n,), hits that survive whatever covers them; None if there is none.
     """
     import shapely
 
@@ -208,15 +220,18 @@ def suppress_overlaps(corners: np.ndarray, query: np.ndarray, wanted: int) -> np
     areas = shapely.area(shapes)
     low, high = everything.min(axis=1), everything.max(axis=1)
     kept = list(range(len(query)))
+    stay = np.zeros(len(everything), bool)
+    stay[len(query) :] = False if stays is None else stays
     for i in range(len(query), len(everything)):
+        if len(kept) - len(query) >= wanted:
+            kept += (i + np.flatnonzero(stay[i:])).tolist()
+            break
         near = np.array(kept, np.int64)
         touching = ((low[near] < high[i]) & (high[near] > low[i])).all(axis=1)
         near = near[touching]
-        if len(near):
+        if len(near) and not stay[i]:
             shared = shapely.area(shapely.intersection(shapes[near], shapes[i]))
             if shared.max() > OVERLAP * areas[i]:
                 continue
         kept.append(i)
-        if len(kept) - len(query) >= wanted:
-            break
     return np.array(kept[len(query) :], np.int64) - len(query)

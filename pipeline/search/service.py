@@ -14,6 +14,7 @@ from pipeline.search import queries, uploads
 from pipeline.search.changes import MARGIN, between, compare
 from pipeline.search.chip_match import match_scores
 from pipeline.search.filters import check_scenes, eligible_chips
+from pipeline.search.marked import gone, rows_to_keep, without_gone
 from pipeline.search.picture import load
 from pipeline.search.recipe import COUNT, MAX_K
 from pipeline.search.reranking import rerank
@@ -62,6 +63,11 @@ class Outcome:
     query: Query
     result: Result
     sites: tuple[Site, ...] = ()
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Ids of marked chips that are no longer in the collection; the search went without."""
+        return gone(self.collection.chips, self.recipe)
 
     @property
     def repeatable(self) -> Recipe:
@@ -123,6 +129,8 @@ def find(
     filters = recipe.filters()
     first = cache(lambda: rerank(collection, index, query, filters))  # does not depend on k
 
+    keep = rows_to_keep(collection.chips, recipe)
+
     def look(k: int) -> Result:
         return search(
             collection,
@@ -134,11 +142,12 @@ def find(
             filters=filters,
             most=MAX_K if k == recipe.k else MOST_HITS,  # k sites take more than k hits
             first=first,
+            keep=keep,
         )
 
     if not sites:
         return Outcome(collection, recipe, query, look(recipe.k))
-    result, merged = gather(look, recipe.k)
+    result, merged = gather(look, recipe.k, keep)
     return Outcome(collection, recipe, query, result, merged)
 
 
@@ -233,8 +242,9 @@ def query_for(
 
     Queries that need imagery and the model are cached.
     """
-    origin = name if origin is None or recipe.from_examples else origin
     collection = open_collections.collection(name)
+    recipe = without_gone(collection.chips, recipe)
+    origin = name if origin is None or recipe.from_examples else origin
     source, source_index = open_collections.collection(origin), open_collections.index(origin)
 
     def start_from(recipe: Recipe) -> Query:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,9 @@ def merge(hits: Sequence[Hit]) -> tuple[Site, ...]:
     )
 
 
-def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, ...]]:
+def gather(
+    look: Callable[[int], Result], k: int, keep: Collection[int] = ()
+) -> tuple[Result, tuple[Site, ...]]:
     """Search for k sites: the fewest hits that make up k of them, and those sites.
 
     Each further hit makes a new site, joins one, or merges several.  If the number of sites never
@@ -106,6 +108,7 @@ def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, .
     Args:
         look: Searches for a number of hits; returns the best first.
         k: Number of sites.
+        keep: Rows of hits that stay: more sites than k, if they make up more.
 
     Returns:
         The result with the hits of these sites alone, and the sites.
@@ -114,7 +117,10 @@ def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, .
     reach = k
     while True:
         result = look(reach)
-        counts = _counts(result.hits)
+        # Those that stay are in whatever k is, so the others add to them.
+        stays = [hit for hit in result.hits if hit.row in keep]
+        hits = [*stays, *(hit for hit in result.hits if hit.row not in keep)]
+        counts = _counts(hits)
         if len(counts) < reach or reach >= MOST_HITS or (counts >= k).any():
             break
         reach = min(reach * 4, MOST_HITS)
@@ -122,7 +128,8 @@ def gather(look: Callable[[int], Result], k: int) -> tuple[Result, tuple[Site, .
         needed = int(np.argmax(counts >= k)) + 1
     else:
         needed = len(counts) - int(np.argmax(counts[::-1])) if len(counts) else 0
-    kept = result.hits[:needed]
+    chosen = sorted(hits[: max(needed, len(stays))], key=lambda hit: hit.rank)
+    kept = tuple(replace(hit, rank=rank) for rank, hit in enumerate(chosen, 1))
     sites = merge(kept)
     return replace(result, hits=kept, seconds=time.perf_counter() - started), sites
 

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 Session = Callable[[Mapping[str, str]], "Mapping[str, Any] | None"]
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SHORTEST_TOKEN = 20
+#: The user of a bearer token: a program, which may say for whom it works.
+TOKEN = "token"
 
 
 class Unauthorised(InputError):
@@ -122,7 +124,7 @@ class Access:
             digest = hashlib.sha256(token.strip().encode()).digest()
             # All tokens are compared, each in constant time: timing reveals nothing.
             matches = [hmac.compare_digest(digest, known) for known in self.tokens]
-            return "token" if any(matches) else None
+            return TOKEN if any(matches) else None
         if not (self.sign_in and self.session):
             return None
         user = self.session(cookie_parser(headers.get("cookie", "")))
@@ -134,10 +136,10 @@ class Access:
                 where=str(user.get("email") or "no address"),
                 remedy="Ask the operator to add it to LOOKALIKE_USERS",
             )
-        return str(user.get("email") or user.get("sub") or "signed in")
+        return name_of(user)
 
-    def check(self, method: str, headers: Mapping[str, str], client: str | None) -> None:
-        """Check that a request is allowed.
+    def check(self, method: str, headers: Mapping[str, str], client: str | None) -> str:
+        """Check that a request is allowed; returns the user, "" where nobody has to sign in.
 
         Args:
             method: HTTP method.
@@ -157,20 +159,22 @@ class Access:
                 remedy="Call it from the app itself, or without an Origin header",
             )
         if self.required:
-            if self.identify(headers) is None:
+            user = self.identify(headers)
+            if user is None:
                 raise Unauthorised(
                     "Authentication is required",
                     remedy="Sign in, or send a token as `Authorization: Bearer …`",
                 )
-            return
+            return user
         if self.public:
-            return
+            return ""
         if (client and not is_local(client)) or not is_local(_hostname(host)):
             raise Forbidden(
                 "This server accepts requests only from the machine it runs on",
                 where=host[:80] or str(client),
                 remedy="The operator can configure sign-in, or open it with LOOKALIKE_PUBLIC=1",
             )
+        return ""
 
 
 class Wall:
@@ -211,7 +215,8 @@ class Wall:
             await send(message)
 
         try:
-            access.check(scope["method"], headers, client[0] if client else None)
+            user = access.check(scope["method"], headers, client[0] if client else None)
+            scope = {**scope, "state": {**scope.get("state", {}), "user": user}}
             declared = headers.get("content-length", "")
             if declared.isdecimal() and int(declared) > access.max_bytes:
                 raise _too_large(access.max_bytes)
@@ -227,6 +232,11 @@ def protect(routes: Sequence[Route | Mount], access: Callable[[], Access]) -> li
     for route in routes:
         route.app = Wall(route.app, access)
     return list(routes)
+
+
+def name_of(user: Mapping[str, Any]) -> str:
+    """What a signed-in user is called."""
+    return str(user.get("email") or user.get("sub") or "signed in")
 
 
 def check_listening(address: str | None, access: Access) -> None:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pipeline import __version__
 from pipeline.web import (
     checks,
+    chip_marks,
     collections,
     detectors,
     exports,
@@ -63,8 +64,8 @@ class Rest(FastAPI):
         self.state.services = services
         problems.add_handlers(self)
         for module in (
-            collections, search, objects, object_marks, object_searches, detectors, saved_searches,
-            checks, score_maps, exports, tiles, jobs,
+            collections, search, chip_marks, objects, object_marks, object_searches, detectors,
+            saved_searches, checks, score_maps, exports, tiles, jobs,
         ):  # fmt: skip
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)

@@ -14,7 +14,8 @@ from pipeline.search.check import Checked, CheckStore, drawn, judge, size_choice
 from pipeline.search.estimates import half_width
 from pipeline.search.saved import Searches
 from pipeline.web.bodies import Body, read, request_body
-from pipeline.web.dependencies import Opened
+from pipeline.web.dependencies import Opened, Person
+from pipeline.web.object_marks import Author, JudgementAnswer
 from pipeline.web.responses import Answer, GeoJson
 
 router = APIRouter(
@@ -75,7 +76,12 @@ class CheckAnswer(CheckProgress):
     created: str | None = Field(description="When it was drawn, ISO 8601.")
     seed: str | None = Field(description="Recomputes the sample, with the strata and the ids.")
     strata: list[int] = Field(description="Number of hits in each stratum, highest scores first.")
-    marks: dict[str, str] = Field(description="Judgements: good, bad or skip, by id.")
+    marks: dict[str, str] = Field(
+        description="good, bad or skip, by id; where authors disagree, the later."
+    )
+    judgements: list[JudgementAnswer] = Field(
+        description="The last judgement of each author on each hit, in order."
+    )
     estimates: list[EstimateAnswer] = Field(description="Highest threshold first.")
     choices: list[SizeAnswer] = Field(description="Sample sizes to choose from.")
 
@@ -89,6 +95,7 @@ class CheckAnswer(CheckProgress):
             seed=check.seed if check else None,
             strata=list(check.strata) if check else [],
             marks=check.marks if check else {},
+            judgements=JudgementAnswer.all(check.standing if check else ()),
             estimates=[
                 EstimateAnswer(**{**asdict(each), "threshold": round(each.threshold, 6)})
                 for each in checked.estimates
@@ -135,9 +142,9 @@ class JudgeBody(Body):
 
     id: str = Field(description="Id of the hit.")
     mark: Literal["good", "bad", "skip"] | None = Field(
-        description="skip if nobody can tell; null takes a judgement back."
+        description="skip if nobody can tell; null takes back the author's judgement."
     )
-    author: str = Field(default="", description="Who judged.", max_length=120)
+    author: Author = ""
 
 
 def store_of(
@@ -186,12 +193,18 @@ def get_next_of_check(
     "/judgements", summary="Judge a hit of the check", openapi_extra=request_body(JudgeBody)
 )
 def judge_hit(
-    store: Store, search: SearchId, body: Annotated[JudgeBody, Depends(read(JudgeBody))]
+    store: Store,
+    search: SearchId,
+    person: Person,
+    body: Annotated[JudgeBody, Depends(read(JudgeBody))],
 ) -> CheckProgress:
-    """Judge a hit that was drawn, or take a judgement back. The estimate is not told meanwhile."""
+    """Judge a hit that was drawn, or take a judgement back. The estimate is not told meanwhile.
+
+    Nobody replaces the judgement of another: the last of each author stands, the later counts.
+    """
 
     def change(checked: Checked) -> Any:
-        return judge(checked, {body.id: body.mark}, body.author)
+        return judge(checked, {body.id: body.mark}, person or body.author)
 
     return CheckProgress(**CheckProgress.facts(store.change_check(search, change)))
 

@@ -14,6 +14,7 @@ from pipeline.jobs.queue import Jobs
 from pipeline.search.open_collections import OpenCollections
 from pipeline.settings import Settings
 from pipeline.sources.previews import Previews
+from pipeline.web.access import TOKEN
 
 
 @dataclass(frozen=True)
@@ -69,5 +70,13 @@ def opened_or_renamed(served: Served, name: Name) -> Collection:
         return served.open_collections.collection(current)
 
 
+async def signed_in(request: Request) -> str:
+    """The signed-in person, or "" if nobody is; a token is no person."""
+    user = getattr(request.state, "user", "")
+    return "" if user == TOKEN else user
+
+
+#: The signed-in person, who is the author of what a request judges whatever name it gives.
+Person = Annotated[str, Depends(signed_in)]
 Opened = Annotated[Collection, Depends(opened)]
 OpenedOrRenamed = Annotated[Collection, Depends(opened_or_renamed)]

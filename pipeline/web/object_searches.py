@@ -19,8 +19,9 @@ from pipeline.objects.service import find_objects
 from pipeline.search.open_collections import OpenCollections
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.checks import CheckAnswer
-from pipeline.web.dependencies import Opened, Served
+from pipeline.web.dependencies import Opened, Person, Served
 from pipeline.web.exports import Minimum, download
+from pipeline.web.object_marks import Author, JudgementAnswer
 from pipeline.web.objects import ObjectAnswer, ObjectsBody
 from pipeline.web.responses import Answer, file
 
@@ -72,7 +73,11 @@ class ObjectReview(Answer):
     """Marks and notes on objects. They estimate nothing: a check does."""
 
     marks: dict[str, str] = Field(
-        description="good, bad or skip, by object id; where there is none, the check's judgement."
+        description="good, bad or skip, by object id; where authors disagree, the later; where "
+        "there is no mark, the check's judgement."
+    )
+    judgements: list[JudgementAnswer] = Field(
+        description="The last of each author on each object, in order: of the check, then marks."
     )
     notes: dict[str, str] = Field(description="By object id.")
 
@@ -116,6 +121,7 @@ class ReviewBody(Body):
         default=None, description="Empty to remove it; unchanged if left out."
     )
     note: str | None = Field(default=None, description="Empty to remove it; unchanged if left out.")
+    author: Author = ""
 
 
 def searches_of(collection: Opened) -> ObjectSearches:
@@ -198,10 +204,15 @@ def delete_object_search(searches: OpenedSearches, search: SearchId) -> None:
 def review_object(
     searches: OpenedSearches,
     search: SearchId,
+    person: Person,
     body: Annotated[ReviewBody, Depends(read(ReviewBody))],
 ) -> ObjectReview:
-    """Mark an object good, bad or skipped, or keep a note about it."""
-    saved = searches.review(search, body.object, mark=body.mark, note=body.note)
+    """Mark an object good, bad or skipped, or keep a note about it.
+
+    Nobody replaces the marks of another: the last of each author stands, and the later is shown.
+    """
+    author = person or body.author
+    saved = searches.review(search, body.object, mark=body.mark, note=body.note, author=author)
     return ObjectReview(**_review(saved))
 
 
@@ -289,4 +300,8 @@ def _reopened(
 
 
 def _review(saved: SavedObjects) -> dict[str, Any]:
-    return {"marks": saved.labels, "notes": dict(saved.notes)}
+    return {
+        "marks": saved.labels,
+        "judgements": JudgementAnswer.all(saved.standing),
+        "notes": dict(saved.notes),
+    }

@@ -11,7 +11,10 @@ from fastapi import Path as PathParameter
 from pydantic import Field
 from starlette.responses import Response
 
+from pipeline import dates
+from pipeline.collection import marks as mark_sets
 from pipeline.collection.collection import Collection
+from pipeline.collection.marks import Judgement
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
 from pipeline.search import uploads
 from pipeline.search.boxes import square
@@ -22,7 +25,8 @@ from pipeline.search.saved import Reopened, Saved, Searches
 from pipeline.search.service import find
 from pipeline.web.bodies import Body, RecipeBody, read, request_body
 from pipeline.web.checks import CheckAnswer
-from pipeline.web.dependencies import Opened, Served
+from pipeline.web.dependencies import Opened, Person, Served
+from pipeline.web.object_marks import Author, JudgementAnswer
 from pipeline.web.responses import (
     Answer,
     ChipAnswer,
@@ -55,7 +59,11 @@ class ReviewAnswer(Answer):
     """Marks and notes on hits. They estimate nothing: a check does."""
 
     marks: dict[str, str] = Field(
-        description="good, bad or skip, by chip id; where there is no mark, the check's judgement."
+        description="good, bad or skip, by chip id; where authors disagree, the later; where there "
+        "is no mark, the check's judgement."
+    )
+    judgements: list[JudgementAnswer] = Field(
+        description="The last of each author on each hit, in order: of the check, then marks."
     )
     notes: dict[str, str] = Field(description="By chip id.")
 
@@ -139,6 +147,11 @@ class SaveBody(RecipeBody):
     marks: dict[str, Mark] = Field(
         default={}, description="By chip id. Marks on chips that are no hits are dropped."
     )
+    marks_set: str = Field(
+        default="",
+        description="Set of marks on chips to take, too, with their authors and times.",
+    )
+    author: Author = ""
 
 
 class ChangeBody(Body):
@@ -154,6 +167,7 @@ class MarkBody(Body):
     chip: str = Field(description="Id of the hit's chip.")
     mark: Mark | None = Field(default=None, description="Null removes it; unchanged if left out.")
     note: str = Field(default="", description="Empty text removes it; unchanged if left out.")
+    author: Author = ""
 
 
 def searches_of(collection: Opened) -> Searches:
@@ -186,6 +200,7 @@ def list_searches(searches: OpenedSearches) -> list[BriefSearch]:
 def save_search(
     served: Served,
     searches: OpenedSearches,
+    person: Person,
     body: Annotated[SaveBody, Depends(read(SaveBody))],
     sites: Sites = False,
 ) -> ReopenedSearch:
@@ -194,7 +209,8 @@ def save_search(
     outcome = find(served.open_collections, name, body.recipe(), sites=sites)
     recipe = outcome.repeatable
     picture = _picture(outcome.collection, recipe)
-    saved = searches.save(body.name, recipe, outcome.result, picture, body.marks)
+    given = _judgements(searches.collection, body, person)
+    saved = searches.save(body.name, recipe, outcome.result, picture, given)
     return _reopened(searches, searches.reopen(saved.id))
 
 
@@ -231,11 +247,15 @@ def delete_search(searches: OpenedSearches, search: SearchId) -> None:
 def mark_hit(
     searches: OpenedSearches,
     search: SearchId,
+    person: Person,
     body: Annotated[MarkBody, Depends(read(MarkBody))],
 ) -> ReviewAnswer:
-    """Mark a hit good, bad or skipped, or keep a note about it."""
+    """Mark a hit good, bad or skipped, or keep a note about it.
+
+    Nobody replaces the marks of another: the last of each author stands, and the later is shown.
+    """
     if "mark" in body.model_fields_set:
-        searches.mark(search, body.chip, body.mark)
+        searches.mark(search, body.chip, body.mark, person or body.author)
     if "note" in body.model_fields_set:
         searches.note(search, body.chip, body.note)
     return ReviewAnswer(**_review(searches.get(search)))
@@ -292,6 +312,17 @@ def every_search(open_collections: OpenCollections) -> EverySearch:
     return EverySearch(searches=briefs, refused=refused, trashed=trashed)
 
 
+def _judgements(collection: Collection, body: SaveBody, person: str) -> list[Judgement]:
+    """The marks that a search is saved with, those of its set last."""
+    who, now = mark_sets.author_of(person or body.author), dates.now()
+    given = [Judgement(chip, mark, who, now) for chip, mark in body.marks.items()]
+    kept = mark_sets.read(collection, body.marks_set) if body.marks_set else ()
+    standing = mark_sets.standing_marks(kept)
+    return given + [
+        Judgement(mark.chip, mark.label, mark.author, mark.time) for mark in standing if mark.chip
+    ]
+
+
 def _facts(searches: Searches, saved: Saved) -> dict[str, Any]:
     return {
         "id": saved.id,
@@ -331,7 +362,11 @@ def _reopened(searches: Searches, reopened: Reopened) -> ReopenedSearch:
 
 
 def _review(saved: Saved) -> dict[str, Any]:
-    return {"marks": saved.labels, "notes": dict(saved.notes)}
+    return {
+        "marks": saved.labels,
+        "judgements": JudgementAnswer.all(saved.standing),
+        "notes": dict(saved.notes),
+    }
 
 
 def _start(collection: Collection, recipe: Recipe) -> QueryAnswer:

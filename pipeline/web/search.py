@@ -114,6 +114,9 @@ class SearchAnswer(Answer):
     eligible: int = Field(description="Number of chips that the filters admit.")
     total: int = Field(description="Number of chips in the collection.")
     seconds: float = Field(description="How long the search took.")
+    gone: list[str] = Field(
+        description="Marked chips that are no longer in the collection; the search went without."
+    )
     sites: list[SiteAnswer] = Field(default=[], description="Only if `sites=1`.")
 
 
@@ -333,13 +336,15 @@ def search_answer(outcome: Outcome, sites: bool) -> SearchAnswer:
         version=collection.version,
         query=query_answer(collection, recipe, outcome.query),
         examples=[
-            ChipAnswer.of(collection, collection.chips.row_of(chip))
+            ChipAnswer.of(collection, row)
             for chip in (*recipe.good, *recipe.bad)
+            if (row := collection.chips.find(chip)) is not None
         ],
         hits=[HitAnswer.of(hit) for hit in result.hits],
         eligible=result.eligible,
         total=result.total,
         seconds=round(result.seconds, 4),
+        gone=list(outcome.gone),
         **merged,
     )
 

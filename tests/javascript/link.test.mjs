@@ -18,6 +18,8 @@ const EMPTY = {
   heat: false,
   inside: false,
   panel: false,
+  hideMarked: false,
+  markSet: null,
   reopened: null,
 };
 const CHIP = { kind: 'chip', chip: 'c1' };
@@ -57,6 +59,8 @@ test('a search from a chip opens again with its marks, options, filters and view
     heat: true,
     inside: true,
     panel: true,
+    hideMarked: true,
+    markSet: null,
   };
   assert.deepEqual(reopened(state), { ...state, saved: null });
 });
@@ -185,6 +189,14 @@ test('marks that are part of the query are told from those that Refine would add
   writeLink('ponds', { ...EMPTY, ...state });
   const fields = new URLSearchParams(location.search);
   assert.deepEqual([fields.get('good'), fields.get('g'), fields.get('b')], ['g1', 'later', 'b']);
+});
+
+test('marks that the server keeps are in the link as their set, beside the examples of the query', () => {
+  const state = { query: CHIP, good: ['g1'], marks: { g1: 'good', later: 'bad' } };
+  const { markSet, marks, good } = reopened({ ...state, markSet: 'abcd1234', stored: true });
+  assert.deepEqual([markSet, marks, good], ['abcd1234', { g1: 'good' }, ['g1']]);
+  assert.equal(read('chip=c1&marks=../etc').markSet, null);
+  assert.equal(reopened({ ...state, markSet: 'abcd1234', stored: false }).markSet, null);
 });
 
 test('a saved search opens by its id with its marks and cut; the rest is kept with it', () => {

@@ -1,7 +1,9 @@
 // Marks, examples and Refine, and undo of each.
+import './page.mjs';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { authorNamed } from './marking.mjs';
 import { createMarks, isMarked, isRefinable } from '../../assets/search/marks.js';
 import { createStore } from '../../assets/shared/store.js';
 
@@ -11,7 +13,8 @@ const hit = (id) => ({ id, row: 0, lon: 1, lat: 2 });
 // A page with these hits on it; its searches are answered at once.
 function page(changes = {}) {
   const store = createStore({
-    query: CHIP, good: [], bad: [], marks: {}, examples: new Map(), past: [],
+    query: CHIP, good: [], bad: [], marks: {}, authors: {}, markSet: 'set00001', stored: false,
+    examples: new Map(), past: [],
     shown: [hit('a'), hit('b')],
     ...changes,
   });
@@ -23,10 +26,16 @@ function page(changes = {}) {
   };
   const clear = () => {
     store.set({ past: marks.undoSteps() });
-    store.set({ query: null, good: [], bad: [], marks: {}, shown: [] });
+    store.set({ query: null, good: [], bad: [], marks: {}, authors: {}, markSet: 'set00002', stored: false, shown: [] });
   };
-  const marks = createMarks({ store, runSearch: run, clear, updateAddress: () => (links += 1) });
-  return { marks, searches, state: store.state, store, links: () => links };
+  const told = [];
+  const queue = {
+    addTo: (set, marks) => told.push(...marks.map(({ chip, label }) => `${set} ${chip} ${label}`)),
+    unsentOf: () => [],
+  };
+  const author = authorNamed('Ann');
+  const marks = createMarks({ store, runSearch: run, clear, updateAddress: () => (links += 1), show: store.set, queue, author });
+  return { marks, told, searches, state: store.state, store, links: () => links };
 }
 
 test('a mark is set, changed and taken away by the same key, and is in the link each time', () => {
@@ -164,4 +173,39 @@ test('undo goes a hundred steps back, and no further', () => {
   const { marks, state } = page();
   for (let k = 0; k < 130; k++) marks.mark(0, 'good');
   assert.equal(state.past.length, 100);
+});
+
+test('the server is told each mark and each that is taken back, in order', () => {
+  const { marks, told, state } = page();
+  marks.mark(0, 'good');
+  marks.mark(1, 'bad');
+  marks.mark(0, 'good');
+  marks.undo();
+  assert.deepEqual(told, ['set00001 a good', 'set00001 b bad', 'set00001 a ', 'set00001 a good']);
+  assert.deepEqual([state.authors.a, state.stored], ['Ann', true]);
+});
+
+test('marks of a link of before join the set with the first mark that is given', () => {
+  const { marks, told } = page({ marks: { old: 'good' } });
+  marks.mark(0, 'bad');
+  assert.deepEqual(told.sort(), ['set00001 a bad', 'set00001 old good']);
+});
+
+test("another's mark is confirmed, not taken away, and undo takes back only one's own", () => {
+  const theirs = { marks: { a: 'good' }, authors: { a: 'Ben' }, stored: true };
+  const { marks, told, state } = page(theirs);
+  marks.mark(0, 'good');
+  assert.deepEqual([state.marks, state.authors], [{ a: 'good' }, { a: 'Ann' }]);
+  marks.undo();
+  assert.deepEqual([state.marks, state.authors], [{ a: 'good' }, { a: 'Ben' }]);
+  assert.deepEqual(told, ['set00001 a good', 'set00001 a ']);
+});
+
+test('marks of the server replace what is shown; those of chips that are gone are counted', () => {
+  const { marks, state } = page({ marks: { a: 'good', b: 'bad' }, stored: true });
+  const mark = (chip, label, author) => ({ chip, label, author });
+  marks.take('set00001', { marks: [mark('b', 'good', 'Ben'), mark('lost', 'good', 'Ann')], missing: ['lost'] });
+  assert.deepEqual([state.marks, state.authors, state.gone], [{ b: 'good' }, { b: 'Ben' }, ['lost']]);
+  marks.take('another0', { marks: [], missing: [] });
+  assert.deepEqual(state.marks, { b: 'good' });
 });

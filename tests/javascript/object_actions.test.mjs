@@ -1,5 +1,6 @@
 // Marks of objects: taken back, undone, and asked for.
 import { openTab } from './page.mjs';
+import { authorNamed, marksServer } from './marking.mjs';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
@@ -7,27 +8,30 @@ import { createObjectActions } from '../../assets/search/objects/actions.js';
 import { markOf } from '../../assets/search/objects/place_marks.js';
 import { createStore } from '../../assets/shared/store.js';
 
-globalThis.localStorage ??= globalThis.sessionStorage;
-
 const found = { lon: 1, lat: 2, width_m: 4, height_m: 4, scene_id: 's', score: 0.9, mark: 'good' };
 
 // Object search whose answer holds one object; `sent` are the labels that reached the server.
 function page(asked = [], more = {}) {
   const sent = [];
+  const server = marksServer();
   const service = {
-    mark: async (_, marks) => sent.push(...marks.map((mark) => mark.label)),
+    async mark(set, marks) {
+      sent.push(...marks.map((mark) => mark.label));
+      return server.mark(set, marks);
+    },
+    marks: server.marks,
     ask: async () => ({ objects: asked }),
     detectors: async () => [],
     savedSearches: async () => [],
     ...more,
   };
   const store = createStore({
-    examples: [], objects: [found], shown: [found], minScore: 0, marks: new Map(), asked: [],
+    examples: [], objects: [found], shown: [found], minScore: 0, marks: new Map(), authors: new Map(), asked: [],
     judged: [], judging: false, exhausted: false, hideMarked: false, detector: null, unsent: 0,
     requestNumber: 0, most: 1000,
   });
   const data = { collection: { name: 'ponds', scenes: [] } };
-  const actions = createObjectActions({ store, service, data });
+  const actions = createObjectActions({ store, service, data, author: authorNamed('Ann') });
   const mark = () => markOf(found, store.state.marks);
   return { actions, sent, mark, service, state: store.state };
 }

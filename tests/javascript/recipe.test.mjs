@@ -15,13 +15,30 @@ const state = {
 };
 
 test('a search sends its start and options, and nothing else of what the page knows', () => {
-  assert.deepEqual(recipeOf({ ...state, marks: { c2: 'good' }, page: 3, problem: null }), {
+  assert.deepEqual(recipeOf({ ...state, marks: { c2: 'bad' }, page: 3, problem: null }), {
     chip: 'c1',
     k: 10,
     suppress: true,
     any_orientation: false,
     any_scale: false,
   });
+});
+
+test('what is marked good beside the query is to stay', () => {
+  const marks = { a: 'good', b: 'bad', c: 'good' };
+  assert.deepEqual(recipeOf({ ...state, good: ['a'], marks }).keep, ['c']);
+});
+
+test('hits marked good stay below the cut, sites with one too, and marked ones can be hidden', () => {
+  const hit = (id, score) => ({ id, score, row: 1 });
+  const hits = [hit('a', 0.9), hit('b', 0.5), hit('c', 0.3), hit('d', 0.2)];
+  const ids = (changes) => shownResults({ hits, sites: null, minScore: 0.8, ...changes }).map(({ id }) => id);
+  const marks = { b: 'bad', c: 'good' };
+  assert.deepEqual(ids({ marks }), ['a', 'c']);
+  assert.deepEqual(ids({ marks, hideMarked: true }), ['a']);
+  assert.deepEqual(ids({ marks, hideMarked: true, minScore: 0 }), ['a', 'd']);
+  const sites = [{ id: 'b', rank: 1, score: 0.5, count: 2, chips: ['b', 'c'] }, { id: 'd', rank: 2, score: 0.2, count: 1, chips: ['d'] }];
+  assert.deepEqual(ids({ marks, sites }), ['b']);
 });
 
 test('a search starts from one thing alone', () => {

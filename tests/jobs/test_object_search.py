@@ -10,13 +10,13 @@ import pytest
 from shapely.geometry import Point
 
 from pipeline.build.request import BuildRequest
+from pipeline.collection import marks
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import StorageError
 from pipeline.jobs.object_search import ObjectSearchRequest
 from pipeline.jobs.queue import Jobs
 from pipeline.jobs.runner import run, work_through
-from pipeline.objects import marks
 from pipeline.objects.recipe import ObjectRecipe
 from pipeline.objects.saved import ObjectSearches
 from pipeline.progress import Progress

@@ -125,7 +125,19 @@ def test_good_marks_stay_whatever_threshold_and_number_are_asked_for(yard: Colle
     good = [found for found in result.objects if found.mark == "good"]
     assert len(good) == len(result.objects) == 4
     assert min(max(abs(f.col - 270), abs(f.row - 280)) for f in good) <= 16
-    assert [found.rank for found in result.objects] == [1, 2, 3, 4]
+    every = find([yard], marked, k=1).objects
+    assert [(f.rank, f.id) for f in good] == [(f.rank, f.id) for f in every if f.mark == "good"]
+
+
+def test_an_object_has_its_rank_whatever_the_threshold(yard: Collection) -> None:
+    marked = [example(yard, place) for place in (*PLACES[:3], (270, 280))]
+    every = find([yard], marked, k=100).objects
+    assert [found.rank for found in every] == list(range(1, len(every) + 1))
+    cut = find([yard], marked, k=100, threshold=every[8].score).objects
+    ranks = {found.id: found.rank for found in every}
+    assert [found.rank for found in cut] == [ranks[found.id] for found in cut]
+    assert cut[-1].mark == "good"  # of little score
+    assert cut[-1].rank > len(cut)
 
 
 def test_several_marks_on_one_thing_are_one_object(yard: Collection) -> None:

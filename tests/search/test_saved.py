@@ -329,7 +329,7 @@ def test_check_is_kept_with_the_search_and_labels_hits_that_have_no_mark(made):
     searches.change_check(saved.id, lambda now: judge(now, {first: "good", second: "good"}, "Ada"))
     now = searches.get(saved.id)
     assert now == Searches(made).get(saved.id)
-    assert [(each.id, each.mark, each.author) for each in now.check.judgements] == [
+    assert [(each.id, each.label, each.author) for each in now.check.judgements] == [
         (first, "good", "Ada"),
         (second, "good", "Ada"),
     ]
@@ -338,6 +338,17 @@ def test_check_is_kept_with_the_search_and_labels_hits_that_have_no_mark(made):
     assert now.reviewed == 2
     assert searches.checked(saved.id).estimates[-1].good == 2
     assert searches.change_check(saved.id, lambda _: None).check is None
+
+
+def test_a_hit_judged_good_in_the_check_stays_below_the_minimum_score_with_its_rank(made):
+    searches, saved = saved_in(made)
+    checked = searches.change_check(saved.id, lambda checked: drawn(checked, len(saved.hits)))
+    best, last = saved.hits[0], saved.hits[-1]
+    given = {best[0]: "bad", last[0]: "good"}
+    searches.change_check(saved.id, lambda checked: judge(checked, given))
+    kept = searches.reopen(saved.id).chosen(least=best[1])
+    assert checked.check is not None
+    assert [(hit.id, hit.rank) for hit in kept] == [(best[0], 1), (last[0], len(saved.hits))]
 
 
 def test_marks_of_a_search_estimate_nothing(made):

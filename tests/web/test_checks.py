@@ -91,6 +91,24 @@ def test_judgement_is_taken_back_and_more_are_drawn(client: TestClient, saved: A
     assert client.get(f"{root}/check/next?n=1").json() == [second]
 
 
+def test_judgements_have_author_and_time_and_nobody_takes_back_those_of_another(
+    client: TestClient, saved: Any
+) -> None:
+    root, _ = saved
+    client.post(f"{root}/check", json={"size": 1})
+    [item] = client.get(f"{root}/check/next").json()
+    for author, mark in (("Ada", "good"), ("Bo", "bad"), ("Bo", None)):
+        judged = {"id": item["id"], "mark": mark, "author": author}
+        progress = client.post(f"{root}/check/judgements", json=judged).json()
+        assert progress["left"] == 0
+    answer = client.get(root).json()
+    [judgement] = answer["check"]["judgements"]
+    assert answer["judgements"] == [judgement]
+    assert answer["marks"] == answer["check"]["marks"] == {item["id"]: "good"}
+    assert judgement.pop("time")
+    assert judgement == {"id": item["id"], "mark": "good", "author": "Ada"}
+
+
 def test_export_records_estimate_with_interval_design_and_seed(
     client: TestClient, saved: Any
 ) -> None:

@@ -23,6 +23,7 @@ from pipeline.search.recipe import Recipe
 from pipeline.web import (
     app,
     checks,
+    chip_marks,
     collections,
     detectors,
     exports,
@@ -44,6 +45,7 @@ ROUTES = [
         checks,
         collections,
         search,
+        chip_marks,
         objects,
         object_marks,
         object_searches,
@@ -221,6 +223,9 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("PUT", f"{BAY}/object-marks/abcd1234", json={"marks": [mark]})
     ask("GET", f"{BAY}/object-marks/abcd1234")
     ask("POST", f"{BAY}/object-marks/abcd1234/labels?file=a.geojson", 400, content=b"{")
+    mark = {"key": "a", "chip": chips[0], "label": "good", "author": "Ann"}
+    ask("PUT", f"{BAY}/chip-marks/chips001", json={"marks": [mark]})
+    ask("GET", f"{BAY}/chip-marks/chips001")
     ask("POST", f"{BAY}/pictures", 201, content=picture.getvalue())
     shown = {"scene": table.scene_ids[0], "col": 40, "row": 40, "side": 20}
     ask("GET", f"{BAY}/objects/picture", params=shown)

@@ -1,9 +1,9 @@
 // What can be done in object search.
 import { filtersIn } from '../../shared/link.js';
+import { createMarksQueue } from '../marks_queue.js';
 import { createDetectorActions } from './detector_actions.js';
 import { createObjectExports } from './exports.js';
 import { keepSize, keptSize, readObjectLink, writeObjectLink } from './link.js';
-import { createMarksQueue } from './marks_queue.js';
 import { markOf, placeKey } from './place_marks.js';
 import { stateOf } from './saved.js';
 import { createFileActions, started } from './start.js';
@@ -13,10 +13,10 @@ import { waitFor } from './waiting.js';
 export const FIRST = 1_000;
 export const MOST = 5_000;
 
-export function createObjectActions({ store, service, data }) {
+export function createObjectActions({ store, service, data, author }) {
   const { name } = data.collection;
   const { state, set } = store;
-  const queue = createMarksQueue({ data, service, store });
+  const queue = createMarksQueue({ data, service, store, author, onMarks: takeMarks });
   let asking = null; // of the request that is under way
   let choosing = null; // of the request for windows to judge
   let waiting = null; // for it
@@ -109,7 +109,7 @@ export function createObjectActions({ store, service, data }) {
   function forgetMarks() {
     queue.fresh();
     history = [];
-    set({ marks: new Map(), asked: [], judged: [], judging: false, exhausted: false, saving: null });
+    set({ marks: new Map(), authors: new Map(), goneScenes: 0, asked: [], judged: [], judging: false, exhausted: false, saving: null });
   }
 
   async function askMore() {
@@ -137,8 +137,8 @@ export function createObjectActions({ store, service, data }) {
     forgetMarks(); // of what was looked for before
     if (link.marks) queue.use(link.marks);
     const detector = link.detector && { name: link.detector, title: link.detector };
-    const { examples, picture, filters, minScore } = link;
-    set({ examples, picture, filters, minScore, detector, labels: 0, saved: null });
+    const { examples, picture, filters, minScore, hideMarked } = link;
+    set({ examples, picture, filters, minScore, hideMarked, detector, labels: 0, saved: null });
     const sized = examples.findLast((example) => example.object_size);
     if (sized) actions.setSize(sized.object_size, false);
     return restoreMarks(link).then(() => {
@@ -169,7 +169,7 @@ export function createObjectActions({ store, service, data }) {
       if (kept.marks) queue.use(kept.marks);
       const marked = opened.objects.filter((found) => found.mark);
       const marks = new Map(marked.map((found) => [placeKey(found), found.mark]));
-      show({ ...opened, marks, minScore, page: 0, selected: -1, hovered: -1 });
+      show({ ...opened, marks, authors: opened.authors, minScore, page: 0, selected: -1, hovered: -1 });
       remember(step);
     } catch (problem) {
       if (state.requestNumber === number) set({ problem, saved: null });
@@ -183,12 +183,24 @@ export function createObjectActions({ store, service, data }) {
     if (!id) return;
     try {
       await queue.flushed();
-      const { marks } = await service.marks(id);
-      if (queue.id() !== id) return; // something else is looked for meanwhile
-      set({ marks: new Map(marks.map((mark) => [placeKey(mark), mark.label])) });
+      takeMarks(id, await service.marks(id, 'object'));
     } catch {
-      // Nothing was marked yet.
+      // Nothing was marked yet, or it is still on its way.
+      takeMarks(id, { marks: [], missing: [] });
     }
+  }
+
+  // The marks of a set as the server has them; what is on its way there counts as given.
+  function takeMarks(id, { marks: kept, missing }) {
+    if (queue.id() !== id || state.saved) return; // something else is looked for meanwhile
+    // A mark taken back stays as empty: the object itself still carries the one of its search.
+    const marks = new Map([...state.marks.keys()].map((key) => [key, '']));
+    const authors = new Map();
+    for (const mark of [...kept, ...queue.unsentOf(id)]) {
+      marks.set(placeKey(mark), mark.label);
+      authors.set(placeKey(mark), mark.author);
+    }
+    show({ marks, authors, goneScenes: missing.length });
   }
 
   function setFilters(change) {
@@ -204,7 +216,7 @@ export function createObjectActions({ store, service, data }) {
   const actions = {
     ...createObjectExports({ store, service, data, recipe }),
     ...createDetectorActions({ store, service, queue, recipe }),
-    ...createFileActions({ store, service, queue, begin, search, restoreMarks }),
+    ...createFileActions({ store, service, queue, author, begin, search, restoreMarks }),
     setFilters,
     begin() {
       actions.listDetectors();
@@ -231,7 +243,10 @@ export function createObjectActions({ store, service, data }) {
     },
     select: (index) => set({ selected: index }),
     turnTo: (page) => set({ page, selected: -1 }),
-    toggle: (key) => (key === 'hideMarked' ? show({ hideMarked: !state.hideMarked }) : set({ [key]: !state[key] })),
+    toggle(key) {
+      show({ [key]: !state[key] });
+      remember(false);
+    },
     refine: () => search(),
     findMore() {
       set({ most: MOST });
@@ -296,13 +311,15 @@ export function createObjectActions({ store, service, data }) {
       const found = state.shown[index];
       if (!found) return;
       const before = state.marks.get(placeKey(found));
-      put(found, before === label ? '' : label);
-      history.push([found, before]);
+      const own = author.owns(state.authors.get(placeKey(found))); // another's mark is confirmed
+      put(found, before === label && own ? '' : label);
+      history.push([found, own ? before : undefined]);
     },
     undo() {
       const [found, before] = history.pop() ?? [];
       if (found) put(found, before);
     },
+    renamed: queue.rename,
     clear() {
       abandon();
       begin();
@@ -331,7 +348,7 @@ export function createObjectActions({ store, service, data }) {
   async function reviewed(found, label) {
     const { id } = state.saved;
     try {
-      await service.review(id, found.id, label);
+      await service.review(id, found.id, label, author.name());
     } catch (problem) {
       set({ problem });
     }
@@ -342,7 +359,7 @@ export function createObjectActions({ store, service, data }) {
     // A mark taken back is kept as empty: the object itself still carries the one of its search.
     if (label === undefined) marks.delete(placeKey(found));
     else marks.set(placeKey(found), label);
-    show({ marks });
+    show({ marks, authors: new Map(state.authors).set(placeKey(found), author.name()) });
     const { lon, lat, width_m, height_m, scene_id } = found;
     queue.add({ lon, lat, width_m, height_m, scene_id, label: label ?? '' });
     if (state.saved && state.objects.some((each) => each.id === found.id)) reviewed(found, label ?? '');

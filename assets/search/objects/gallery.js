@@ -1,6 +1,7 @@
 // The gallery of object search: what was looked for, and every object with a tight picture.
+import { byWhom } from '../../shared/author.js';
 import { coordinates } from '../../shared/coordinates.js';
-import { h, icon, TOUCH } from '../../shared/dom.js';
+import { h, icon, iconButton, TOUCH } from '../../shared/dom.js';
 import { keepingFocus } from '../../shared/focus.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../../shared/format.js';
 import { rankColour, rankMark } from '../../shared/ranks.js';
@@ -9,7 +10,7 @@ import { acceptDrops } from '../gallery.js';
 import { firstOf, onPage, pagesOf } from '../paging.js';
 import { MOST } from './actions.js';
 import { savePanel } from './detectors.js';
-import { markOf } from './place_marks.js';
+import { markOf, placeKey } from './place_marks.js';
 import { checkWords } from './saved.js';
 import { started } from './start.js';
 import { drawTray } from './tray.js';
@@ -26,8 +27,8 @@ export function createObjectGallery(context) {
   const stops = [
     store.watch(['answer', 'examples', 'objects', 'detector', 'picture', 'labels', 'filters', 'problem'], (state) => drawHead(head, state, context)),
     store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => keepingFocus(tray, () => drawTray(tray, state, context))),
-    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'saved'], (state) => drawBar(bar, state, context)),
-    store.watch(['shown', 'page', 'marks'], (state) => keepingFocus(list, () => drawList(list, pager, state, context))),
+    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'saved', 'author', 'goneScenes'], (state) => drawBar(bar, state, context)),
+    store.watch(['shown', 'page', 'marks', 'authors'], (state) => keepingFocus(list, () => drawList(list, pager, state, context))),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
   ];
   const drop = acceptDrops(root, context.actions.searchFile);
@@ -87,7 +88,7 @@ function invitation({ collection }) {
   );
 }
 
-function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging, saved }, { actions, service }) {
+function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging, saved, goneScenes }, { actions, author, service }) {
   bar.hidden = judging;
   if (!objects.length) return bar.replaceChildren();
   const below = objects.length - shown.length;
@@ -99,17 +100,19 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     : h('button', { class: 'lk-button', type: 'button', onclick: () => actions.setMinScore(0, true) }, 'Lower the minimum score');
   const counts = [...marks.values()].filter(Boolean);
   const check = saved?.check && h('a', { class: 'lk-muted', href: service.checkPage(saved.id), target: '_self' }, checkWords(saved.check, minScore));
-  const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', 'aria-pressed': String(hideMarked), onclick: () => actions.toggle('hideMarked') }, 'Hide marked');
+  const hide = iconButton('hide', 'Hide marked', () => actions.toggle('hideMarked'), { class: 'lk-button lk-toggle lk-hide', title: 'Hide marked objects in list and map', 'aria-pressed': String(hideMarked) });
   const naming = saving?.state === 'asking';
   const save = savePanel(saving, counts, actions);
   return bar.replaceChildren(
     h('div', { class: 'lk-row' }, h('span', { class: 'lk-muted' }, words), lower, h('span', { class: 'lk-push' }),
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
-      counts.length ? hide : null),
+      counts.length || hideMarked ? hide : null),
+    ...(goneScenes ? [h('p', { class: 'lk-muted', role: 'status' }, `Some marks are on ${goneScenes > 1 ? `${goneScenes} scenes that are` : 'a scene that is'} no longer in the collection. Everything else is used; the marks are kept.`)] : []),
     ...(check ? [h('p', {}, check)] : []),
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,
+      counts.length ? h('span', { class: 'lk-who' }, author.button()) : null,
       ...(naming ? [] : [h('span', { class: 'lk-push' }), save])),
     ...(naming ? [save] : []),
   );
@@ -125,7 +128,7 @@ function drawList(list, pager, state, context) {
   pager.replaceChildren(turn(state.page - 1, 'Back'), h('span', {}, `${state.page + 1} of ${last}`), turn(state.page + 1, 'Next'));
 }
 
-function drawCard(found, at, { shown, marks }, { service, actions, store }) {
+function drawCard(found, at, { shown, marks, authors }, { service, actions, store }) {
   const where = formatPlace(found.lon, found.lat);
   const score = found.probability === null ? formatScore(found.score) : `${Math.round(100 * found.probability)}%`;
   const mark = markOf(found, marks);
@@ -143,8 +146,9 @@ function drawCard(found, at, { shown, marks }, { service, actions, store }) {
     rankMark(found.rank, rankColour(at + 1, shown.length)),
     h('span', { class: 'lk-score' }, score),
   );
+  const titleOf = (kind, words) => (mark === kind ? byWhom(words, authors.get(placeKey(found))) : words);
   const verdict = (kind, words) =>
-    h('button', { class: 'lk-verdict', type: 'button', 'data-kind': kind, title: words, 'aria-label': words, 'aria-pressed': String(mark === kind), onclick: () => actions.mark(at, kind) }, icon(kind));
+    h('button', { class: 'lk-verdict', type: 'button', 'data-kind': kind, title: titleOf(kind, words), 'aria-label': words, 'aria-pressed': String(mark === kind), onclick: () => actions.mark(at, kind) }, icon(kind));
   return h(
     'li',
     {

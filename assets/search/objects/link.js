@@ -1,5 +1,5 @@
 // An object search as an address, and back.
-import { filtersOf, placeOf, placeText, writeFilters } from '../../shared/link.js';
+import { filtersOf, placeOf, placeText, setOf, writeFilters } from '../../shared/link.js';
 
 const remembered = (name) => `lookalike:objects:${name}`;
 const sizes = (name) => `lookalike:object-size:${name}`;
@@ -32,13 +32,12 @@ export function readObjectLink(name, search = location.search) {
   const saved = fields.get('saved') || null;
   const picture = fields.get('picture') || null;
   const filters = filtersOf(fields);
-  // Marks could not be sent to a set of another name, and would be kept unsent for ever.
-  const marks = /^[a-z0-9]{8,32}$/.exec(fields.get('marks'))?.[0] ?? null;
-  return { examples, minScore, marks, detector, saved, picture, filters };
+  const hideMarked = fields.get('hide') === '1';
+  return { examples, minScore, marks: setOf(fields), detector, saved, picture, filters, hideMarked };
 }
 
 export function writeObjectLink(name, state, set, step = false) {
-  const { examples, minScore, detector, saved, picture, filters = {} } = state;
+  const { examples, minScore, detector, saved, picture, filters = {}, hideMarked } = state;
   const fields = new URLSearchParams({ collection: name, mode: 'objects' });
   for (const { at, box, polygon, object_size: size, label } of examples) {
     if (polygon) fields.append('polygon', placeText(polygon));
@@ -54,6 +53,7 @@ export function writeObjectLink(name, state, set, step = false) {
   if (set) fields.set('marks', set);
   if (detector) fields.set('detector', detector.name);
   if (saved) fields.set('saved', saved.id);
+  if (hideMarked) fields.set('hide', '1');
   sessionStorage.setItem(remembered(name), fields.toString());
   const address = `${location.pathname}?${fields}${location.hash}`;
   const known = address === location.pathname + location.search + location.hash;

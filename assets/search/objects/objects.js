@@ -1,4 +1,5 @@
 // Object search on the Search page: one click on a thing, and every thing like it is on the map.
+import { createAuthor } from '../../shared/author.js';
 import { expose } from '../../shared/idle.js';
 import { createStore } from '../../shared/store.js';
 import { createFilters } from '../filters.js';
@@ -27,6 +28,9 @@ const INITIAL = {
   outlines: new Map(), // geometry at the minimum score, by id
   minScore: 0,
   marks: new Map(), // place → good | bad | skip, or empty where one was taken back
+  authors: new Map(), // place → whose mark it is
+  author: '', // by whom marks are given here
+  goneScenes: 0, // scenes with marks that are no longer in the collection
   hideMarked: false,
   page: 0, // of the gallery
   selected: -1, // place in `shown`
@@ -56,7 +60,13 @@ const INITIAL = {
 export function startObjects(root, data, onCollection, onMode) {
   const store = createStore(INITIAL);
   const service = createObjectService(data.base, data.collection.name);
-  const context = { data, store, service, root, onCollection, onMode };
+  const onName = (before, after) => {
+    store.set({ author: after });
+    context.actions.renamed(before, after);
+  };
+  const author = createAuthor({ root, person: data.person, onName });
+  const context = { data, store, service, root, onCollection, onMode, author };
+  store.set({ author: author.name() });
   context.actions = createObjectActions(context);
   context.map = createObjectMap(context);
   const parts = [
@@ -75,6 +85,7 @@ export function startObjects(root, data, onCollection, onMode) {
   return {
     stop() {
       context.actions.stop();
+      author.stop();
       for (const part of parts) part.stop();
     },
   };

@@ -1,6 +1,7 @@
 // Saved object searches: kept with their objects and marks, and reopened as they were.
 import { h, icon, iconButton } from '../../shared/dom.js';
 import { formatDay, plural } from '../../shared/format.js';
+import { placeKey } from './place_marks.js';
 
 // The menu of the saved searches, in the row above the map.
 export function savedMenu({ store, actions }) {
@@ -44,7 +45,9 @@ function row(each, on, open, actions) {
 }
 
 // What the search page shows of a saved search, of the answer of the server.
-export function stateOf({ search, objects, check }) {
+export function stateOf({ search, objects, check, judgements = [] }) {
+  const given = new Map(judgements.map(({ id, author }) => [id, author]));
+  const authors = new Map(objects.filter(({ id }) => given.has(id)).map((found) => [placeKey(found), given.get(found.id)]));
   const { recipe } = search;
   const size = { object_size: recipe.object_size ?? search.object_size, label: 'good' };
   const examples = [
@@ -60,7 +63,7 @@ export function stateOf({ search, objects, check }) {
     score_range: [0, 1],
   };
   const detector = recipe.detector ? { name: recipe.detector, title: recipe.detector } : null;
-  return { examples, detector, objects, answer, saved: { ...search, check } };
+  return { examples, detector, objects, answer, authors, saved: { ...search, check } };
 }
 
 // How many of the objects at or above a minimum score are right, by the check of the saved search:

@@ -1,5 +1,5 @@
 // What object search asks of the server.
-import { readAs, request } from '../../shared/service.js';
+import { marksService, readAs, request } from '../../shared/service.js';
 
 const json = readAs('json');
 
@@ -36,15 +36,15 @@ export function createObjectService(base, name) {
     saveSearch: (recipe) => request(kept, sent('POST', recipe)).then(json),
     savedSearch: (id) => request(`${kept}/${id}`).then(json),
     removeSearch: (id) => request(`${kept}/${id}`, { method: 'DELETE' }),
-    review: (id, object, mark) => request(`${kept}/${id}/marks`, sent('POST', { object, mark })).then(json),
+    review: (id, object, mark, author) =>
+      request(`${kept}/${id}/marks`, sent('POST', { object, mark, author })).then(json),
     checkPage: (id) =>
       `${location.origin}${base}/results?${new URLSearchParams({ collection: name, search: id, kind: 'objects' })}`,
     savedFile: (id, fields) => request(`${kept}/${id}/export?${new URLSearchParams(fields)}`),
-    mark: (set, marks) => request(`${root}/object-marks/${set}`, sent('PUT', { marks })).then(json),
-    marks: (set) => request(`${root}/object-marks/${set}`).then(json),
+    ...marksService(root),
     keepPicture: (file) => request(`${root}/pictures`, { method: 'POST', body: file }).then(json),
-    keepLabels: (set, file) =>
-      request(`${root}/object-marks/${set}/labels?${new URLSearchParams({ file: file.name })}`, { method: 'POST', body: file }).then(json),
+    keepLabels: (set, file, author) =>
+      request(`${root}/object-marks/${set}/labels?${new URLSearchParams({ file: file.name, author })}`, { method: 'POST', body: file }).then(json),
     makeCells: () =>
       request(`${location.origin}${base}/api/jobs`, sent('POST', { name })).then(json),
     jobs: `${base}/jobs`,

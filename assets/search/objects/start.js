@@ -4,7 +4,7 @@ export const started = ({ examples, detector, picture, labels }) =>
 
 const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic)$/i;
 
-export function createFileActions({ store, service, queue, begin, search, restoreMarks }) {
+export function createFileActions({ store, service, queue, author, begin, search, restoreMarks }) {
   async function take(words, act) {
     store.set({ busy: words, problem: null });
     try {
@@ -23,7 +23,7 @@ export function createFileActions({ store, service, queue, begin, search, restor
   const byLabels = (file) =>
     take('Reading the file', async () => {
       const set = queue.spare();
-      const { count } = await service.keepLabels(set, file);
+      const { count } = await service.keepLabels(set, file, author.name());
       begin({ labels: count });
       queue.use(set);
       await restoreMarks({ marks: set });

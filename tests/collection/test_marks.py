@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.collection import marks
 from pipeline.collection.collection import Collection
+from pipeline.collection.marks import Mark
 from pipeline.errors import DamagedError, NewerError, NotFoundError, QueryError, StorageError
-from pipeline.objects import marks
-from pipeline.objects.marks import Mark
+from pipeline.objects.marks import example_of
 from tests.factories import synthetic
 from tests.factories.rasters import largest_file
 
@@ -39,7 +40,7 @@ def test_last_judgement_of_a_place_holds_and_undo_takes_it_back(collection: Coll
     marks.append(collection, SET, given)
     held = marks.present(marks.read(collection, SET))
     assert [(each.lon, each.label) for each in held] == [(6.5, "bad")]
-    assert held[0].example().good is False
+    assert example_of(held[0]).good is False
 
 
 def test_later_mark_of_a_thing_that_is_found_a_little_aside_replaces_it(

@@ -1,22 +1,23 @@
 // Marks on their way to the server: sent at once and in order, kept in the browser until the server
 // has them, and sent again after a reload or an outage.
-import { later } from '../../shared/idle.js';
+import { later } from '../shared/idle.js';
 
 const AGAIN = 3000;
-const key = (name) => `lookalike:unsent-marks:${name}`;
-const setKey = (name) => `lookalike:mark-set:${name}`;
+const keyOf = (name) => `lookalike:unsent-marks:${name}`;
 
 const random = () => [...crypto.getRandomValues(new Uint8Array(8))].map((n) => n.toString(36).padStart(2, '0')).join('');
 
-export function createMarksQueue({ data, service, store }) {
+// `onMarks(set, answer)` hears what the server then has of a set, unless more is on its way.
+export function createMarksQueue({ data, service, store, author, onMarks = () => {} }) {
   const { name } = data.collection;
-  let set = localStorage.getItem(setKey(name));
+  let set = null;
   let used = false; // whether the set has marks
   let stopped = false;
   let cancel = () => {};
-  const unsent = () => JSON.parse(localStorage.getItem(key(name)) || '[]');
+  let given = []; // by this page, to go by another name if the author gives one
+  const unsent = () => JSON.parse(localStorage.getItem(keyOf(name)) || '[]');
   const keep = (marks) => {
-    localStorage.setItem(key(name), JSON.stringify(marks));
+    localStorage.setItem(keyOf(name), JSON.stringify(marks));
     store.set({ unsent: marks.length });
   };
 
@@ -45,16 +46,30 @@ export function createMarksQueue({ data, service, store }) {
   }
 
   async function sendGroup(group) {
+    const to = group[0].set;
+    let answer;
     try {
-      await service.mark(group[0].set, group.map(({ set: _, ...mark }) => mark));
+      answer = await service.mark(to, group.map(({ set: _, ...mark }) => mark));
     } catch (problem) {
       if (!(problem.status >= 400 && problem.status < 500)) throw problem;
-      refused.add(group[0].set);
+      refused.add(to);
       store.set({ problem });
       return;
     }
     const gone = new Set(group.map((mark) => mark.key));
     keep(unsent().filter((mark) => !gone.has(mark.key)));
+    if (!stopped && !unsentOf(to).length) onMarks(to, answer);
+  }
+
+  const unsentOf = (of) => unsent().filter((mark) => mark.set === of);
+
+  function addTo(of, marks, by = author.name()) {
+    const time = new Date().toISOString();
+    const more = marks.map((mark) => ({ author: by, ...mark, set: of, key: random(), time }));
+    given.push(...more);
+    keep([...unsent(), ...more]);
+    author.marked();
+    return send();
   }
 
   return {
@@ -64,12 +79,10 @@ export function createMarksQueue({ data, service, store }) {
     use(other) {
       set = other;
       used = true;
-      localStorage.setItem(setKey(name), set);
     },
     fresh() {
       set = random();
       used = false;
-      localStorage.setItem(setKey(name), set);
       return set;
     },
     // The id of a set that is not there yet.
@@ -77,10 +90,20 @@ export function createMarksQueue({ data, service, store }) {
     add(mark) {
       if (!set) this.fresh();
       used = true;
-      keep([...unsent(), { ...mark, set, key: random(), time: new Date().toISOString() }]);
-      return send();
+      return addTo(set, [mark]);
     },
+    addTo,
+    unsentOf,
     send,
+    // What this page gave by one name goes by another: the author was asked, or corrects it.
+    rename(before, after) {
+      const mine = given.filter((mark) => mark.author === before);
+      given = given.filter((mark) => mark.author !== before);
+      const again = (changes) => mine.map(({ key: _, time: __, ...mark }) => ({ ...mark, ...changes }));
+      const marks = [...again({ label: '' }), ...again({ author: after })];
+      for (const group of bySet(marks)) addTo(group[0].set, group);
+      given = given.filter((mark) => mark.author !== before);
+    },
     // Resolves once the server has every mark, or has failed to take them.
     async flushed() {
       await under;
