@@ -317,6 +317,32 @@ def test_a_search_of_the_wrong_kinds_is_damaged(made, change):
     assert searches.all() == [saved]
 
 
+def test_reviewers_do_not_replace_each_others_marks(made):
+    searches, saved = saved_in(made)
+    first = saved.hits[0][0]
+    searches.mark(saved.id, first, "good", "Ann")
+    both = searches.mark(saved.id, first, "bad", " Ben ")
+    assert dict(both.marks) == {first: "bad"}
+    given = [(each.label, each.author) for each in both.standing]
+    assert given == [("good", "Ann"), ("bad", "Ben")]
+    assert all(each.time for each in both.standing)
+    assert dict(searches.mark(saved.id, first, None, "Ben").marks) == {first: "good"}
+    assert len(searches.get(saved.id).judgements) == 3
+
+
+def test_a_review_of_before_there_were_authors_goes_on(made):
+    searches, saved = saved_in(made)
+    first, second = (chip for chip, _ in saved.hits[:2])
+    file = searches.folder / f"{saved.id}.json"
+    content = json.loads(file.read_text())
+    del content["judgements"]
+    file.write_text(json.dumps({**content, "marks": {first: "good", second: "bad"}}))
+    now = searches.mark(saved.id, second, "good", "Ann")
+    assert dict(now.marks) == {first: "good", second: "good"}
+    assert [each.author for each in now.standing] == ["", "", "Ann"]
+    assert dict(searches.mark(saved.id, first, None, "Ann").marks) == {second: "good"}
+
+
 def test_wilson_interval_agrees_with_the_textbook():
     # Newcombe 1998, table I: 81 of 263.
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
