@@ -109,7 +109,8 @@ def test_marks_that_a_search_learned_from_do_not_review_it(
     made = save(client, yard, "Taught", marks="taught00")
     one = f"{KEPT}/{made['search']['id']}"
     assert sorted(made["marks"].values())[-1] == "good"
-    assert {each["author"] for each in made["judgements"]} == {"Ann"}
+    authors = [each["author"] for each in made["judgements"]]
+    assert authors.count("Ann") == 4  # an example of the search has none
     assert {each["id"]: each["mark"] for each in made["judgements"]} == made["marks"]
     assert made["search"]["reviewed"] == 0
     assert {cut["reviewed"] for cut in made["precision"]} == {0}
