@@ -19,7 +19,17 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.collection.marks import Judgement, author_of, history_of, marks_of, standing
+import numpy as np
+
+from pipeline.collection.marks import (
+    Judgement,
+    author_of,
+    history_of,
+    marks_of,
+    read,
+    standing,
+)
+from pipeline.collection.marks import present as present_marks
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, write_versioned
@@ -39,6 +49,8 @@ if TYPE_CHECKING:
 SCHEMA = 2
 #: Maximum number of objects that are kept.
 MOST_KEPT = 10_000
+#: Metres in a degree of latitude.
+_DEGREE = 111_320
 _ID = re.compile(r"[0-9a-f]{12}")
 _REMEDY = "Delete it and save the search again"
 _TEXTS = ("id", "collection", "scene_id", "mark")
@@ -158,6 +170,7 @@ class ObjectSearches:
             updated=now(),
             marks=marks,
             taught=tuple(marks),
+            judgements=_given(self.collection, outcome) if judged else (),
         )
         with self._changing():
             self._write(saved)
@@ -404,6 +417,28 @@ def present(
     ]
     kept = {found.id for found in objects}
     return collections, objects, [each.id for each in saved.objects if each.id not in kept]
+
+
+def _given(home: Collection, outcome: ObjectOutcome) -> tuple[Judgement, ...]:
+    """The marks that a search learned from, with their authors: of each object the nearest one."""
+    kept = [mark for mark in present_marks(read(home, outcome.recipe.marks or "")) if mark.label]
+    lon, lat = (np.array([getattr(mark, axis) for mark in kept], float) for axis in ("lon", "lat"))
+    labels, scenes = (
+        np.array([getattr(mark, name) for mark in kept], str) for name in ("label", "scene_id")
+    )
+    given = []
+    for found in outcome.result.objects:
+        if not found.mark:
+            continue
+        across = (lon - found.lon) * math.cos(math.radians(found.lat))
+        apart = np.hypot(across, lat - found.lat) * _DEGREE
+        same = (labels == found.mark) & ((scenes == found.scene_id) | (scenes == ""))
+        near = np.where(same & (apart <= max(found.width_m, found.height_m)), apart, np.inf)
+        mark = kept[int(np.argmin(near))] if np.isfinite(near).any() else None
+        # An example that was drawn has no author.
+        who = (mark.author, mark.time) if mark else ("", "")
+        given.append(Judgement(found.id, found.mark, *who))
+    return tuple(given)
 
 
 def _plain(found: FoundObject) -> dict[str, Any]:

@@ -340,6 +340,32 @@ def test_check_is_kept_with_the_search_and_labels_hits_that_have_no_mark(made):
     assert searches.change_check(saved.id, lambda _: None).check is None
 
 
+def test_reviewers_do_not_replace_each_others_marks(made):
+    searches, saved = saved_in(made)
+    first = saved.hits[0][0]
+    searches.mark(saved.id, first, "good", "Ann")
+    both = searches.mark(saved.id, first, "bad", " Ben ")
+    assert dict(both.marks) == {first: "bad"}
+    given = [(each.label, each.author) for each in both.standing]
+    assert given == [("good", "Ann"), ("bad", "Ben")]
+    assert all(each.time for each in both.standing)
+    assert dict(searches.mark(saved.id, first, None, "Ben").marks) == {first: "good"}
+    assert len(searches.get(saved.id).judgements) == 3
+
+
+def test_a_review_of_before_there_were_authors_goes_on(made):
+    searches, saved = saved_in(made)
+    first, second = (chip for chip, _ in saved.hits[:2])
+    file = searches.folder / f"{saved.id}.json"
+    content = json.loads(file.read_text())
+    del content["judgements"]
+    file.write_text(json.dumps({**content, "marks": {first: "good", second: "bad"}}))
+    now = searches.mark(saved.id, second, "good", "Ann")
+    assert dict(now.marks) == {first: "good", second: "good"}
+    assert [each.author for each in now.standing] == ["", "", "Ann"]
+    assert dict(searches.mark(saved.id, first, None, "Ann").marks) == {second: "good"}
+
+
 def test_a_hit_judged_good_in_the_check_stays_below_the_minimum_score_with_its_rank(made):
     searches, saved = saved_in(made)
     checked = searches.change_check(saved.id, lambda checked: drawn(checked, len(saved.hits)))

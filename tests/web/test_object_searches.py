@@ -104,14 +104,19 @@ def test_marks_that_a_search_learned_from_do_not_review_it(
         size = {"width_m": WIDTH / 2, "height_m": WIDTH / 2}
         (scene_id,) = yard.scenes
         mark = {"key": str(number), "lon": lon, "lat": lat, "scene_id": scene_id, **size}
-        marks.append({**mark, "label": "bad" if number else "good"})
+        marks.append({**mark, "label": "bad" if number else "good", "author": "Ann"})
     client.put("/api/collections/yard/object-marks/taught00", json={"marks": marks})
     made = save(client, yard, "Taught", marks="taught00")
     one = f"{KEPT}/{made['search']['id']}"
     assert sorted(made["marks"].values())[-1] == "good"
+    authors = [each["author"] for each in made["judgements"]]
+    assert authors.count("Ann") == 4  # an example of the search has none
+    assert {each["id"]: each["mark"] for each in made["judgements"]} == made["marks"]
     assert made["search"]["reviewed"] == 0
     fresh = next(each["id"] for each in made["objects"] if each["id"] not in made["marks"])
-    client.post(f"{one}/marks", json={"object": fresh, "mark": "good"})
+    given = {"object": fresh, "mark": "good", "author": "Ben"}
+    review = client.post(f"{one}/marks", json=given).json()
+    assert review["judgements"][-1]["author"] == "Ben"
     assert client.get(one).json()["search"]["reviewed"] == 1
     assert client.delete(one).status_code == 204
 
