@@ -90,8 +90,15 @@ class Check:
         )
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Check:
-        """A check of the content of a file; raises what wrong content makes."""
+    def from_dict(cls, values: Mapping[str, Any] | None, population: int) -> Check | None:
+        """The check in a file, or None if it has none; raises what wrong content makes.
+
+        Args:
+            values: What `asdict` made of it.
+            population: Number of hits of the saved search.
+        """
+        if values is None:
+            return None
         check = cls(
             seed=values["seed"],
             strata=tuple(values["strata"]),
@@ -105,6 +112,8 @@ class Check:
             raise TypeError("a text is not a string")
         if not all(type(number) is int and number >= 0 for number in (check.size, *check.strata)):
             raise ValueError("a count is not a whole number")
+        if sum(check.strata) != population:
+            raise ValueError("the strata are those of another list")
         if any(each.mark not in MARKS for each in judged):
             raise ValueError("no such mark")
         return check

@@ -216,7 +216,7 @@ class Searches:
                     **content,
                     "recipe": recipe,
                     "hits": tuple((str(chip), float(score)) for chip, score in content["hits"]),
-                    "check": Check.from_dict(content["check"]) if content.get("check") else None,
+                    "check": Check.from_dict(content.get("check"), len(content["hits"])),
                 }
             )
             _check_kinds(saved)
