@@ -349,13 +349,14 @@ def sample_order(random: np.ndarray, strata: Sequence[int]) -> np.ndarray:
         random: Two uniform random numbers for each hit, highest scores first, (n, 2).
         strata: Number of hits in each stratum.
     """
-    sizes = np.asarray(strata)
-    stratum = np.repeat(np.arange(len(sizes)), sizes)
-    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    within = np.lexsort((random[:, 0], stratum))
-    rank = np.empty(len(within))
-    rank[within] = np.arange(1, len(within) + 1) - starts
-    return np.argsort((rank - random[:, 1]) / sizes[stratum], kind="stable")
+    keys, start = np.empty(len(random)), 0
+    for size in strata:
+        own = random[start : start + size]
+        rank = np.empty(size)
+        rank[np.argsort(own[:, 0])] = np.arange(1, size + 1)
+        keys[start : start + size] = (rank - own[:, 1]) / size
+        start += size
+    return np.argsort(keys)
 
 
 def size_choices(population: int, most: int = 400) -> list[int]:
