@@ -82,6 +82,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
           h('div', { class: 'lk-row' }, h('label', { class: 'lk-field' }, pick), start),
         ]
       : [h('h2', {}, 'Nothing to check'), h('p', {}, `This search found no ${noun}s.`)];
+    if (check.population && !sizes.length) words.splice(0, 3, h('h2', {}, 'All are judged'));
     head.replaceChildren(backLink(search.name, goBack));
     stage.replaceChildren(h('section', { class: 'lk-blank' }, ...words));
 
@@ -213,7 +214,9 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
     check = await saved.check(asked);
     items = await saved.nextOfCheck(asked);
     done.splice(0, done.length, ...own());
-    if (current() && items.length) drawItem();
+    if (!current()) return;
+    if (items.length) drawItem();
+    else leave();
   }
 }
 

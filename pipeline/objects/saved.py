@@ -456,7 +456,7 @@ def _saved(content: Mapping[str, Any]) -> SavedObjects:
             "objects": tuple(map(_object, content["objects"])),
             "taught": tuple(content.get("taught", ())),
             "judgements": tuple(Judgement(**each) for each in content.get("judgements", ())),
-            "check": Check.from_dict(content["check"]) if content.get("check") else None,
+            "check": Check.from_dict(content.get("check"), len(content["objects"])),
         }
     )
     texts = (saved.id, saved.name, saved.query, saved.created, saved.updated, saved.note)

@@ -75,8 +75,15 @@ class Check:
         )
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Check:
-        """A check of the content of a file; raises what wrong content makes."""
+    def from_dict(cls, values: Mapping[str, Any] | None, population: int) -> Check | None:
+        """The check in a file, or None if it has none; raises what wrong content makes.
+
+        Args:
+            values: What `asdict` made of it.
+            population: Number of hits of the saved search.
+        """
+        if values is None:
+            return None
         check = cls(
             seed=values["seed"],
             strata=tuple(values["strata"]),
@@ -88,6 +95,8 @@ class Check:
             raise TypeError("a text is not a string")
         if not all(type(number) is int and number >= 0 for number in (check.size, *check.strata)):
             raise ValueError("a count is not a whole number")
+        if sum(check.strata) != population:
+            raise ValueError("the strata are those of another list")
         if any(each.label not in (*MARKS, "") for each in check.judgements):
             raise ValueError("no such mark")
         return check
@@ -329,13 +338,14 @@ def sample_order(random: np.ndarray, strata: Sequence[int]) -> np.ndarray:
         random: Two uniform random numbers for each hit, highest scores first, (n, 2).
         strata: Number of hits in each stratum.
     """
-    sizes = np.asarray(strata)
-    stratum = np.repeat(np.arange(len(sizes)), sizes)
-    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    within = np.lexsort((random[:, 0], stratum))
-    rank = np.empty(len(within))
-    rank[within] = np.arange(1, len(within) + 1) - starts
-    return np.argsort((rank - random[:, 1]) / sizes[stratum], kind="stable")
+    keys, start = np.empty(len(random)), 0
+    for size in strata:
+        own = random[start : start + size]
+        rank = np.empty(size)
+        rank[np.argsort(own[:, 0])] = np.arange(1, size + 1)
+        keys[start : start + size] = (rank - own[:, 1]) / size
+        start += size
+    return np.argsort(keys)
 
 
 def size_choices(population: int, most: int = 400) -> list[int]:

@@ -25,8 +25,8 @@ ALPHA = 0.05
 CONFIDENCE = 1 - ALPHA
 #: Number of hits to judge on each side of a threshold before a recall is told.
 REACH = 5
-#: Correction for continuity of the recall.  With 1/2, the truth of some lists that are mostly
-#: judged was covered in 92.7% of simulated checks; with 2/3, in 96%.
+#: Correction for continuity of the recall.  With 1/2, intervals of some lists, most of them judged,
+#: held the truth in 92.7% of simulated checks; with 2/3, in 96%.
 CONTINUITY = 2 / 3
 #: Probabilities this close are the same but for rounding.
 _ROUNDING = 1e-11

@@ -238,7 +238,7 @@ class Searches:
                     "judgements": tuple(
                         Judgement(**each) for each in content.get("judgements", ())
                     ),
-                    "check": Check.from_dict(content["check"]) if content.get("check") else None,
+                    "check": Check.from_dict(content.get("check"), len(content["hits"])),
                 }
             )
             _check_kinds(saved)

@@ -45,9 +45,9 @@ def test_seed_and_ids_recompute_the_sample() -> None:
     assert uniforms("5eed", ["hit0"])[0, 0] == pytest.approx(0x6348E57FC3A44CCA / 2**64)
 
 
-def test_strata_hold_ten_hits_at_least_and_there_are_ten_at_most() -> None:
-    sizes = {number: Check.draw(number, 1).strata for number in (1, 9, 25, 100, 1_003)}
-    assert [len(strata) for strata in sizes.values()] == [1, 1, 2, 10, 10]
+def test_strata_hold_twenty_hits_at_least_and_there_are_ten_at_most() -> None:
+    sizes = {number: Check.draw(number, 1).strata for number in (1, 39, 40, 100, 1_003)}
+    assert [len(strata) for strata in sizes.values()] == [1, 1, 2, 5, 10]
     assert all(sum(strata) == number for number, strata in sizes.items())
     assert max(sizes[1_003]) - min(sizes[1_003]) <= 1
 
@@ -139,7 +139,7 @@ def test_sizes_to_choose_from_end_with_all_hits_of_a_short_list() -> None:
 def test_record_tells_estimate_design_and_seed() -> None:
     record = judged(checked_of(), *["good"] * 10, *["skip"] * 2).record(0.5)
     assert record["seed"] == "5eed"
-    assert record["strata"] == [10] * 10
+    assert record["strata"] == [20] * 5
     assert (record["list"], record["judged_in_list"], record["confidence"]) == (100, 12, 0.95)
     low, high = record["precision_interval"]
     assert low < record["precision"] == 1 == high

@@ -308,6 +308,7 @@ def test_damaged_search_is_told_and_does_not_hide_the_others(made):
         {"check": 5},
         {"check": {"seed": "a", "strata": [6], "size": 3, "created": "", "judgements": [{}]}},
         {"check": {"seed": "a", "strata": [-6], "size": 3, "created": "", "judgements": []}},
+        {"check": {"seed": "a", "strata": [7], "size": 3, "created": "", "judgements": []}},
         {"check": {"seed": 1, "strata": [6], "size": 3, "created": "", "judgements": []}},
     ],
 )
@@ -384,6 +385,20 @@ def test_marks_of_a_search_estimate_nothing(made):
     (last,) = searches.checked(saved.id).estimates[-1:]
     assert (last.judged, last.precision, last.low, last.high) == (0, None, 0, 1)
     assert searches.checked(saved.id).record() is None
+
+
+def test_search_of_before_there_were_checks_keeps_its_marks_and_can_be_checked(made):
+    searches, saved = saved_in(made)
+    file = searches.folder / f"{saved.id}.json"
+    content = json.loads(file.read_text())
+    del content["check"]
+    file.write_text(json.dumps({**content, "schema": 1, "marks": {saved.hits[0][0]: "good"}}))
+    old = searches.get(saved.id)
+    assert (old.check, old.reviewed) == (None, 1)
+    assert searches.checked(saved.id).record() is None
+    searches.change_check(saved.id, lambda checked: drawn(checked, 3))
+    assert json.loads(file.read_text())["schema"] == 2
+    assert dict(searches.get(saved.id).marks) == dict(old.marks)
 
 
 def test_hit_of_a_check_that_is_gone_cannot_be_judged_and_is_not_asked_for(made):
