@@ -384,7 +384,7 @@ def test_everything_written_today_names_its_version(tmp_path: Path) -> None:
     written = {
         collection.path / "collection.json": 1,
         collection.index_folder / collection.version / "index.json": 2,
-        collection.path / "searches" / f"{saved.id}.json": 1,
+        collection.path / "searches" / f"{saved.id}.json": 2,
         tmp_path / "jobs" / job.id / "job.json": 1,
         tmp_path / "fetched" / "tasks.json": 1,
     }

@@ -1,10 +1,11 @@
-// The Results page's component: saved searches, one of them, its review, two side by side.
+// The Results page's component: saved searches, one of them, its review and check, two side by side.
 import { createAuthor } from '../shared/author.js';
 import { h } from '../shared/dom.js';
 import { createHistory } from '../shared/history.js';
 import { expose, later } from '../shared/idle.js';
 import { createMount } from '../shared/mount.js';
 import { problemNote, problemText } from '../shared/problem.js';
+import { showCheck } from './check.js';
 import { showComparison, showObjectComparison } from './comparison.js';
 import { showReview } from './review.js';
 import { showList } from './saved_list.js';
@@ -15,6 +16,7 @@ const VIEWS = {
   list: showList,
   search: showSearch,
   review: showReview,
+  check: showCheck,
   compare: showComparison,
   'compare-objects': showObjectComparison,
 };
@@ -92,8 +94,10 @@ function readAddress() {
     const view = fields.get('kind') === 'objects' ? 'compare-objects' : 'compare';
     return { view, collection, id, other: { collection: other, id: otherId } };
   }
-  const view = fields.get('view') === 'review' ? 'review' : 'search';
-  return { view, collection, id, from: fields.get('from'), hide: fields.get('hide') === '1' };
+  const kind = fields.get('kind') === 'objects' ? 'objects' : '';
+  const wanted = fields.get('view');
+  const view = kind || wanted === 'check' ? 'check' : wanted === 'review' ? 'review' : 'search';
+  return { view, collection, id, kind, from: fields.get('from'), hide: fields.get('hide') === '1' };
 }
 
 function address(fields) {

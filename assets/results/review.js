@@ -1,10 +1,9 @@
 // Review: one hit large beside its surroundings; good, bad or skip by key; undo.
-import { h, icon } from '../shared/dom.js';
+import { h } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
 import { backLink } from './back_link.js';
-import { cutAt, describePrecision } from './precision.js';
+import { hitFigures, keyButton, listenToKeys, queryFigure, verdicts } from './judging.js';
 
-const KEYS = { g: 'good', b: 'bad', s: 'skip', ' ': 'skip' };
 const AHEAD = 3; // pictures fetched before they are wanted
 
 export async function showReview({ root, body, saved, go, fail, asked, current, author, onName }) {
@@ -12,9 +11,9 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
   if (!current()) return undefined;
   const here = { collection: search.collection, search: search.id };
   const { hits } = search;
-  let { marks, notes, precision } = search;
+  let { marks, notes } = search;
   const authors = Object.fromEntries(search.judgements.map(({ id, author: by }) => [id, by]));
-  let order = orderOf('spread');
+  let order = orderOf('rank');
   let at = first();
   let sending = Promise.resolve(); // one mark after the other, in the order they were given
   const given = []; // hits marked in this sitting, to undo
@@ -34,7 +33,6 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
   const how = h(
     'select',
     { 'aria-label': 'Order' },
-    h('option', { value: 'spread' }, 'Spread across ranks'),
     h('option', { value: 'rank' }, 'Best first'),
     h('option', { value: 'worst' }, 'Worst first'),
   );
@@ -60,15 +58,20 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
       stage,
     ),
   );
-  document.addEventListener('keydown', onKey);
   draw();
+  const forget = listenToKeys(root, mark, {
+    u: undo,
+    Backspace: undo,
+    ArrowRight: () => step(1),
+    ArrowLeft: () => step(-1),
+    Escape: leave,
+  });
   return () => {
-    document.removeEventListener('keydown', onKey);
+    forget();
     onName(() => {});
   };
 
   function orderOf(name) {
-    if (name === 'spread') return search.order;
     const ranks = hits.map((_, rank) => rank);
     return name === 'rank' ? ranks : ranks.reverse();
   }
@@ -127,8 +130,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
   function send(id, kind, by, restore = () => {}) {
     sending = sending.then(async () => {
       try {
-        ({ precision } = await saved.mark(search, id, { mark: kind, author: by }));
-        if (current() && at >= order.length) draw();
+        await saved.mark(search, id, { mark: kind, author: by });
       } catch (refusal) {
         restore();
         fail(refusal);
@@ -139,24 +141,6 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
   function step(by) {
     at = Math.max(0, Math.min(order.length - 1, at + by));
     draw();
-  }
-
-  function onKey(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.target.closest?.('input, textarea, select')) {
-      if (event.key === 'Escape') event.target.blur();
-      return;
-    }
-    const onButton = event.target.closest?.('button, a') && event.key === ' ';
-    const outside = event.target !== document.body && !event.target.contains(root);
-    if (onButton || (outside && !root.contains(event.target))) return;
-    if (event.key in KEYS) mark(KEYS[event.key]);
-    else if (event.key === 'u' || event.key === 'Backspace') undo();
-    else if (event.key === 'ArrowRight') step(1);
-    else if (event.key === 'ArrowLeft') step(-1);
-    else if (event.key === 'Escape') leave();
-    else return;
-    event.preventDefault();
   }
 
   function draw() {
@@ -181,27 +165,8 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
     return h(
       'div',
       { class: `lk-pictures ${kind ? `lk-is-${kind}` : ''}` },
-      h(
-        'figure',
-        {},
-        h('img', { src: saved.chip(search, hit.id, 512), alt: `Hit ${hit.rank}`, width: 512, height: 512 }),
-        h('figcaption', {}, `Hit ${hit.rank}`),
-      ),
-      h(
-        'figure',
-        { class: 'lk-around' },
-        h('img', { src: saved.chip(search, hit.id, 512, 3), alt: 'Surroundings', width: 512, height: 512 }),
-        h('span', { class: 'lk-frame', 'aria-hidden': true }),
-        h('figcaption', {}, 'Surroundings'),
-      ),
-      search.picture
-        ? h(
-            'figure',
-            { class: 'lk-wanted' },
-            h('img', { src: saved.picture(search), alt: 'Query', width: 256, height: 256 }),
-            h('figcaption', {}, 'Query'),
-          )
-        : null,
+      ...hitFigures(saved.chip(search, hit.id, 512), saved.chip(search, hit.id, 512, 3), `Hit ${hit.rank}`),
+      search.picture ? queryFigure(saved.picture(search)) : null,
     );
   }
 
@@ -222,38 +187,15 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
       'aside',
       { class: 'lk-panel lk-judge' },
       h('div', {}, h('h2', {}, 'Is this a match?'), h('p', { class: 'lk-muted' }, facts(hit))),
-      h(
-        'div',
-        { class: 'lk-verdicts' },
-        verdict('good', 'Good', 'G'),
-        verdict('bad', 'Bad', 'B'),
-        verdict('skip', 'Skip', 'S'),
-      ),
+      verdicts(mark, { pressed: marks[hit.id] }),
       h(
         'div',
         { class: 'lk-row lk-moves' },
-        key('undo', 'Undo', 'U', undo, !given.length),
-        key('back', 'Previous', '←', () => step(-1), at === 0),
+        keyButton('undo', 'Undo', 'U', undo, !given.length),
+        keyButton('back', 'Previous', '←', () => step(-1), at === 0),
       ),
       note,
-      h('p', { class: 'lk-muted lk-so-far' }, describePrecision(cutAt(precision, -1))),
       author.button(),
-    );
-  }
-
-  function verdict(kind, words, letter) {
-    const pressed = marks[hits[order[at]].id] === kind;
-    return h(
-      'button',
-      {
-        class: `lk-verdict lk-verdict-${kind}`,
-        type: 'button',
-        'aria-pressed': String(pressed),
-        onclick: () => mark(kind),
-      },
-      icon(kind),
-      words,
-      h('kbd', {}, letter),
     );
   }
 
@@ -262,13 +204,13 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
       'section',
       { class: 'lk-blank' },
       h('h2', {}, hits.length ? 'All reviewed' : 'Nothing to review'),
-      h('p', {}, describePrecision(cutAt(precision, -1))),
+      h('p', {}, 'Marks sort what is exported. How many hits are right, a check estimates.'),
       h(
         'div',
         { class: 'lk-row' },
         h('button', { class: 'lk-button lk-primary', type: 'button', onclick: leave }, 'View and export'),
-        given.length ? key('undo', 'Undo', 'U', undo, false) : null,
-        hits.length ? key('back', 'Review again', '', () => ((at = 0), draw()), false) : null,
+        given.length ? keyButton('undo', 'Undo', 'U', undo, false) : null,
+        hits.length ? keyButton('back', 'Review again', '', () => ((at = 0), draw()), false) : null,
       ),
     );
   }
@@ -276,8 +218,3 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
 
 const facts = (hit) =>
   [`score ${formatScore(hit.score)}`, formatPlace(hit.lon, hit.lat), formatDay(hit.datetime)].join(' · ');
-
-function key(name, words, letter, onclick, disabled) {
-  const attributes = { class: 'lk-button', type: 'button', onclick, disabled };
-  return h('button', attributes, icon(name), words, letter ? h('kbd', {}, letter) : null);
-}

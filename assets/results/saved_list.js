@@ -114,6 +114,16 @@ export async function showList({ body, data, saved, go, fail }) {
         ),
         progress({ reviewed: search.reviewed, hits: search.objects }),
       ),
+      h(
+        'button',
+        {
+          class: 'lk-button',
+          type: 'button',
+          title: `Check how many objects of ${search.name} are right`,
+          onclick: () => go({ collection: search.collection, search: search.id, kind: 'objects' }),
+        },
+        'Check',
+      ),
       iconButton('trash', `Delete ${search.name}`, () => confirmDelete(item, search, saved.removeObjects)),
     );
     return item;

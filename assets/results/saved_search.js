@@ -8,8 +8,8 @@ import { missingHits } from '../shared/missing_hits.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
 import { backLink } from './back_link.js';
-import { cutAt, describePrecision, precisionChart } from './precision.js';
 import { keyOf } from './saved_searches.js';
+import { createTrust } from './trust.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
 
@@ -17,69 +17,53 @@ export async function showSearch({ body, data, saved, go, fail, asked, current, 
   const [search, { searches }] = await Promise.all([saved.open(asked), saved.all()]);
   if (!current()) return undefined;
   const here = { collection: search.collection, search: search.id };
-  let minScore = search.precision.at(-1)?.threshold ?? 0;
+  const { check } = search;
+  let minScore = check.estimates.at(-1)?.threshold ?? 0;
   let hidden = asked.hide; // whether marked hits are
   const authors = new Map(search.judgements.map(({ id, author }) => [id, author])); // of the last marks
   const isBelow = ({ id, score }) => score < minScore - 1e-9 && search.marks[id] !== 'good';
 
-  const trust = h('section', { class: 'lk-panel' });
+  const trust = createTrust({
+    check,
+    marks: ownMarks(search),
+    about: 'Hits below this score are excluded from exports, unless they are marked good.',
+    cut,
+    begin: toCheck,
+    remove: removeCheck,
+  });
   const grid = h('ol', { class: 'lk-hits', 'aria-label': 'Hits, best first' });
   const counted = h('p', { class: 'lk-muted', role: 'status' });
   const hide = h('button', { class: 'lk-button lk-toggle', type: 'button', title: 'Leave marked hits out of the list', onclick: hideMarked }, 'Hide marked');
   hide.hidden = !Object.keys(search.marks).length;
   const files = exportPanel({ data, saved, search, fail, minScore: () => minScore });
   body.replaceChildren(
-    header({ search, saved, go, fail, here, data, searches }),
+    header({ search, saved, go, fail, here, data, searches, toCheck }),
     h(
       'div',
       { class: 'lk-columns' },
-      h('div', { class: 'lk-side' }, trust, files.element),
+      h('div', { class: 'lk-side' }, trust.element, files.element),
       h('div', { class: 'lk-main' }, ...warnings(search), h('div', { class: 'lk-row' }, counted, h('span', { class: 'lk-push' }), hide), grid),
     ),
   );
   drawHits();
-  drawPrecision();
+  files.update();
+
+  function toCheck() {
+    go({ ...here, view: 'check' });
+  }
+
+  async function removeCheck() {
+    try {
+      await saved.removeCheck(asked);
+      if (current()) go(here);
+    } catch (refusal) {
+      fail(refusal);
+    }
+  }
 
   function cut(threshold) {
     minScore = threshold;
-    drawPrecision();
     markHits();
-  }
-
-  function drawPrecision() {
-    const reviewed = Object.values(search.marks).filter((mark) => mark !== 'skip').length;
-    trust.replaceChildren(
-      h('h2', {}, 'How many are correct?'),
-      h('p', { class: 'lk-words', role: 'status' }, describePrecision(cutAt(search.precision, minScore))),
-      search.precision.length > 1 ? precisionChart(search.precision, minScore, cut) : '',
-      search.precision.length > 1 ? slider() : '',
-      h(
-        'p',
-        { class: 'lk-muted' },
-        reviewed
-          ? 'Hits below this score are excluded from exports, unless they are marked good.'
-          : 'Review a few: ten are enough for a first estimate.',
-      ),
-    );
-    files.update();
-  }
-
-  // By position among the thresholds, so that each step changes the number of hits.
-  function slider() {
-    const places = search.precision;
-    const range = h('input', {
-      type: 'range',
-      min: 0,
-      max: places.length - 1,
-      step: 1,
-      'aria-label': 'Minimum score',
-    });
-    range.value = places.indexOf(cutAt(places, minScore));
-    range.addEventListener('input', () => {
-      cut(places[Number(range.value)].threshold);
-      trust.querySelector('input[type=range]')?.focus();
-    });
-    return range;
   }
 
   function drawHits() {
@@ -133,7 +117,11 @@ export async function showSearch({ body, data, saved, go, fail, asked, current, 
   return undefined;
 }
 
-function header({ search, saved, go, fail, here, data, searches }) {
+// How many marks come from searching and reviewing, and not from the check.
+const ownMarks = ({ marks, check }) =>
+  Object.entries(marks).filter(([id, mark]) => mark !== 'skip' && !(id in check.marks)).length;
+
+function header({ search, saved, go, fail, here, data, searches, toCheck }) {
   const name = h('input', {
     class: 'lk-title',
     value: search.name,
@@ -191,6 +179,18 @@ function header({ search, saved, go, fail, here, data, searches }) {
           class: 'lk-button lk-primary',
           type: 'button',
           disabled: !search.hits.length,
+          title: 'Judge hits drawn at random, to know how many are right',
+          onclick: toCheck,
+        },
+        'Check',
+      ),
+      h(
+        'button',
+        {
+          class: 'lk-button',
+          type: 'button',
+          disabled: !search.hits.length,
+          title: 'Mark the hits one by one, to sort what is exported',
           onclick: () => go({ ...here, view: 'review' }),
         },
         'Review',

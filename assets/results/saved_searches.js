@@ -16,6 +16,7 @@ export function createSavedSearches(base) {
   const one = ({ collection: name, id }) => `${collection(name)}/searches/${encodeURIComponent(id)}`;
   const objectSearch = ({ collection: name, id }) =>
     `${collection(name)}/object-searches/${encodeURIComponent(id)}`;
+  const checkOf = (search) => `${search.kind === 'objects' ? objectSearch(search) : one(search)}/check`;
   const json = readAs('json');
   const send = (method, body) => ({
     method,
@@ -32,11 +33,17 @@ export function createSavedSearches(base) {
       return request(`${objectSearch(search)}/compare?${fields}`).then(json);
     },
     removeObjects: (search) => request(objectSearch(search), { method: 'DELETE' }),
-    object: ({ collection: name, scene_id: scene, col, row, width, height }) => {
-      const side = Math.max(16, Math.round(1.25 * Math.max(width, height)));
-      const fields = new URLSearchParams({ scene, col, row, side, size: 144 });
+    object: ({ collection: name, scene_id: scene, col, row, width, height }, size = 144, around = 1) => {
+      const side = Math.max(16, Math.round(1.25 * around * Math.max(width, height)));
+      const fields = new URLSearchParams({ scene, col, row, side, size });
       return `${collection(name)}/objects/picture?${fields}`;
     },
+    check: (search) => request(checkOf(search)).then(json),
+    drawCheck: (search, size) => request(checkOf(search), send('POST', { size })).then(json),
+    nextOfCheck: (search) => request(`${checkOf(search)}/next`).then(json),
+    judge: (search, id, mark, author) =>
+      request(`${checkOf(search)}/judgements`, send('POST', { id, mark, author })).then(json),
+    removeCheck: (search) => request(checkOf(search), { method: 'DELETE' }),
     open: (search) => request(one(search)).then(json),
     change: (search, fields) => request(one(search), send('PATCH', fields)).then(json),
     remove: (search) => request(one(search), { method: 'DELETE' }),

@@ -67,6 +67,6 @@ def steps() -> None:
         "collection.</li>"
         "<li><b>Search</b> Click the object or the place that you are looking for, or drop a "
         "picture. Judge some results, and they get better.</li>"
-        "<li><b>Review and export</b> Save the search, review its hits to see how many are right, "
-        "and export them to a file.</li></ol>"
+        "<li><b>Check and export</b> Save the search, check a random sample to see how many are "
+        "right, and export them to a file.</li></ol>"
     )

@@ -10,6 +10,7 @@ import typer
 from pipeline.cli import (
     build,
     changes,
+    check,
     chips,
     collections,
     detector,
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 for commands in (
     jobs, sources, search, objects, detector, changes,
-    export, evaluate, build, collections, doctor, chips,
+    export, check, evaluate, build, collections, doctor, chips,
 ):  # fmt: skip
     commands.register(app)
 

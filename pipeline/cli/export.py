@@ -76,9 +76,10 @@ def _export_objects(
     """Write the objects of a saved search; those marked good at any score."""
     format = by_suffix(to, OBJECT_FORMATS)
     collection = open_collections.collection(name)
-    search = ObjectSearches(collection).get(saved)
+    searches = ObjectSearches(collection)
+    search, estimate = searches.get(saved), searches.checked(saved).record(threshold)
     collections, objects, _ = present(open_collections, collection, search)
-    findings = saved_findings(collections, chosen(objects, threshold), search)
+    findings = saved_findings(collections, chosen(objects, threshold), search, estimate=estimate)
     with progress() as report:
         write(findings, format.name, to, report)
     typer.echo(f"Wrote {len(findings.items)} objects to {to}")
@@ -131,7 +132,8 @@ def _check_alone(context: typer.Context, options: SearchOptions) -> None:
 
 
 def _saved(collection: Collection, search: str, sites: bool, threshold: float | None) -> Findings:
-    reopened = Searches(collection).reopen(search)
+    searches = Searches(collection)
+    reopened = searches.reopen(search)
     saved, hits = reopened.saved, reopened.chosen(threshold)
     results = merge(hits) if sites else hits
     return Findings.of(
@@ -139,6 +141,7 @@ def _saved(collection: Collection, search: str, sites: bool, threshold: float | 
         results,
         saved.recipe,
         name=saved.name,
-        marks=saved.marks,
+        marks=saved.labels,
         notes=saved.notes,
+        estimate=searches.checked(search).record(threshold),
     )

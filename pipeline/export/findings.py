@@ -55,6 +55,7 @@ COLUMNS: Columns = {
     "query": (str, "query of the search"),
     "parameters": (str, "other parameters of the search, JSON"),
     "model": (str, "embedding model"),
+    "estimate": (str, "share of right hits, estimated from a check; empty without one"),
     "software": (str, "software that wrote this file"),
 }
 
@@ -79,6 +80,7 @@ class Provenance:
         parameters: The recipe without the query.
         model: Identity of what made the vectors.
         scenes: Per scene: id, title, datetime, gsd, source, source_url, license.
+        estimate: What a check of the saved search estimates, from `Checked.record`, or None.
         software: Program and version.
         created: Time of the export, ISO 8601 UTC.
     """
@@ -91,6 +93,7 @@ class Provenance:
     parameters: Mapping[str, Any]
     model: Identity
     scenes: tuple[Mapping[str, Any], ...]
+    estimate: Mapping[str, Any] | None = None
     software: str = f"Lookalike {__version__}"
     created: str = field(default_factory=now)
 
@@ -104,6 +107,7 @@ class Provenance:
         recipe: Mapping[str, Any],
         parameters: Mapping[str, Any],
         model: Identity,
+        estimate: Mapping[str, Any] | None = None,
     ) -> Provenance:
         """The origin of results of one collection, or of several ranked together.
 
@@ -114,6 +118,7 @@ class Provenance:
             recipe: The whole search.
             parameters: The recipe without the query.
             model: Identity of what made the vectors.
+            estimate: What a check of the saved search estimates, or None.
         """
         return cls(
             collection=", ".join(collection.name for collection in collections),
@@ -123,6 +128,7 @@ class Provenance:
             recipe=recipe,
             parameters=parameters,
             model=model,
+            estimate=estimate,
             scenes=tuple(
                 {
                     "id": scene.id,
@@ -144,6 +150,7 @@ class Provenance:
             "query": self.query,
             "parameters": json.dumps(dict(self.parameters), ensure_ascii=False, sort_keys=True),
             "model": str(self.model),
+            "estimate": _in_words(self.estimate),
             "software": self.software,
         }
 
@@ -220,6 +227,7 @@ class Findings:
         name: str = "",
         marks: Mapping[str, str] | None = None,
         notes: Mapping[str, str] | None = None,
+        estimate: Mapping[str, Any] | None = None,
     ) -> Findings:
         """Findings of hits, or of the sites that they merge into.
 
@@ -230,6 +238,7 @@ class Findings:
             name: Its name, if it is a saved search that has one.
             marks: Review marks by chip id.
             notes: Notes by chip id.
+            estimate: What a check of the saved search estimates, or None.
         """
         hits = [result.best if isinstance(result, Site) else result for result in results]
         used = {hit.scene_id for hit in hits}
@@ -241,6 +250,7 @@ class Findings:
             recipe=recipe.to_dict(),
             parameters=recipe.parameters,
             model=collection.manifest.model,
+            estimate=estimate,
         )
         marks, notes = marks or {}, notes or {}
         items = tuple(
@@ -304,6 +314,19 @@ def _finding(
     own = {"Chips": str(count) if count > 1 else ""}
     window = (*collection.chips.corner_of(hit.row), side, side)
     return Finding(outline, scene, window, values, facts_of(values, own))
+
+
+def _in_words(estimate: Mapping[str, Any] | None) -> str:
+    """A check's estimate as the text of a column, within the 254 bytes of a Shapefile's."""
+    if estimate is None:
+        return ""
+    low, high = estimate["precision_interval"]
+    return (
+        f"{estimate['precision']:.1%} right (95% interval {low:.1%} to {high:.1%}) of the "
+        f"{estimate['hits']} hits scoring {estimate['minimum_score']:.2f} or higher; "
+        f"{estimate['judged']} judged blind, drawn at random in {len(estimate['strata'])} strata "
+        f"of score, seed {estimate['seed']}"
+    )
 
 
 def columns_of(scene: Scene) -> dict[str, str]:

@@ -44,7 +44,7 @@ _OWN: Columns = {
 _ORDER = (
     "rank", "id", "score", "probability", "mark", "note", "longitude", "latitude", "width_m",
     "height_m", "date", "gsd_m", "scene", "scene_title", "source_url", "license", "collection",
-    "query", "parameters", "model", "software",
+    "query", "parameters", "model", "estimate", "software",
 )  # fmt: skip
 #: As `COLUMNS`, of objects.
 OBJECT_COLUMNS: Columns = {name: _OWN.get(name) or COLUMNS[name] for name in _ORDER}
@@ -75,6 +75,7 @@ def object_findings(
     name: str = "",
     geometry: str = "outline",
     notes: Mapping[str, str] | None = None,
+    estimate: Mapping[str, Any] | None = None,
 ) -> Findings:
     """Findings of objects, of one collection or of several ranked together.
 
@@ -88,6 +89,7 @@ def object_findings(
         name: Name of the saved search or detector, which names the category of COCO JSON.
         geometry: One of `Geometry`.
         notes: Reviewer's notes by object id.
+        estimate: What a check of the saved search estimates, or None.
 
     Raises:
         QueryError: If there is no such geometry.
@@ -107,6 +109,7 @@ def object_findings(
         recipe=recipe,
         parameters=parameters,
         model=model,
+        estimate=estimate,
     )
     notes, common = notes or {}, provenance.common
     items = []
@@ -137,6 +140,7 @@ def saved_findings(
     objects: Sequence[FoundObject],
     saved: SavedObjects,
     geometry: str = "outline",
+    estimate: Mapping[str, Any] | None = None,
 ) -> Findings:
     """Findings of objects of a saved search; see `object_findings`."""
     return object_findings(
@@ -149,6 +153,7 @@ def saved_findings(
         name=saved.name,
         geometry=geometry,
         notes=saved.notes,
+        estimate=estimate,
     )
 
 

@@ -1,9 +1,10 @@
 """Saved object searches and their review.
 
-    collections/<name>/object-searches/<id>.json    recipe, objects, marks, notes
+    collections/<name>/object-searches/<id>.json    recipe, objects, marks, notes, check
 
 The objects are kept, not only the recipe, so that a saved search reopens as it was, even after the
-collection grew or its cells were dropped.
+collection grew or its cells were dropped.  Marks sort the objects and train; only the judgements
+of a check estimate how many are right.
 """
 
 from __future__ import annotations
@@ -18,14 +19,25 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.collection.marks import Judgement, author_of, history_of, marks_of, standing
+import numpy as np
+
+from pipeline.collection.marks import (
+    Judgement,
+    author_of,
+    history_of,
+    marks_of,
+    read,
+    standing,
+)
+from pipeline.collection.marks import present as present_marks
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, write_versioned
 from pipeline.model.cells import CellIdentity
 from pipeline.objects.objects import FoundObject
 from pipeline.objects.recipe import ObjectRecipe
-from pipeline.search.review import GOOD, MARKS, SKIP, Precision, precision_at
+from pipeline.search.check import Check, Checked, CheckItem
+from pipeline.search.review import GOOD, MARKS, SKIP
 from pipeline.search.saved import LONGEST_NAME, LONGEST_NOTE, UNMARKED
 
 if TYPE_CHECKING:
@@ -33,14 +45,17 @@ if TYPE_CHECKING:
     from pipeline.objects.service import ObjectOutcome
     from pipeline.search.open_collections import OpenCollections
 
-#: Version of a saved object search's file.
-SCHEMA = 1
+#: Version of a saved object search's file; 1 had no check.
+SCHEMA = 2
 #: Maximum number of objects that are kept.
 MOST_KEPT = 10_000
+#: Metres in a degree of latitude.
+_DEGREE = 111_320
 _ID = re.compile(r"[0-9a-f]{12}")
 _REMEDY = "Delete it and save the search again"
 _TEXTS = ("id", "collection", "scene_id", "mark")
-_NUMBERS = ("score", "lon", "lat", "width_m", "height_m", "col", "row", "width", "height")
+_PIXELS = ("col", "row", "width", "height")
+_NUMBERS = ("score", "lon", "lat", "width_m", "height_m", *_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -62,9 +77,10 @@ class SavedObjects:
         note: Note on the search.
         marks: "good", "bad" or "skip" by object id, in the order of marking.
         notes: Notes on objects, by object id.
-        taught: Ids of the objects whose marks the search learned from: they do not review it.
+        taught: Ids of the objects whose marks the search learned from: they are not its review.
         judgements: Every mark that was given, in order, with its author and time; `marks` are the
             last of them.
+        check: Random sample of the objects with its judgements, or None.
     """
 
     id: str
@@ -83,26 +99,29 @@ class SavedObjects:
     notes: Mapping[str, str] = field(default_factory=dict)
     taught: tuple[str, ...] = ()
     judgements: tuple[Judgement, ...] = ()
+    check: Check | None = None
 
     @property
     def standing(self) -> tuple[Judgement, ...]:
-        """The last mark of each author on each object, in the order of marking."""
-        return standing(history_of(self.judgements, self.marks))
+        """The last judgement of each author on each object, in order: of the check, then marks."""
+        checked = self.check.standing if self.check else ()
+        return (*checked, *standing(history_of(self.judgements, self.marks)))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Marks by object id; of objects without one, the judgement of the check."""
+        return {**(self.check.marks if self.check else {}), **self.marks}
 
     @property
     def reviewed(self) -> int:
-        """Number of objects marked good or bad since the search was saved."""
+        """Number of objects marked or judged good or bad since the search was saved."""
         known = set(self.taught)
-        return sum(mark != SKIP for found, mark in self.marks.items() if found not in known)
-
-    def precision(self) -> list[Precision]:
-        """Precision at each threshold, estimated from the objects that the search did not know."""
-        known = set(self.taught)
-        return precision_at([each for each in self.objects if each.id not in known], self.marks)
+        return sum(mark != SKIP for found, mark in self.labels.items() if found not in known)
 
     def marked(self) -> tuple[FoundObject, ...]:
         """The objects with their marks."""
-        return tuple(replace(each, mark=self.marks.get(each.id, "")) for each in self.objects)
+        labels = self.labels
+        return tuple(replace(each, mark=labels.get(each.id, "")) for each in self.objects)
 
 
 class ObjectSearches:
@@ -151,6 +170,7 @@ class ObjectSearches:
             updated=now(),
             marks=marks,
             taught=tuple(marks),
+            judgements=_given(self.collection, outcome) if judged else (),
         )
         with self._changing():
             self._write(saved)
@@ -256,6 +276,48 @@ class ObjectSearches:
 
         return self._change(search_id, changed)
 
+    def checked(self, search_id: str) -> Checked:
+        """The check of a saved search as it stands.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+        """
+        return self._checked(self.get(search_id))
+
+    def change_check(self, search_id: str, change: Callable[[Checked], Check | None]) -> Checked:
+        """Change the check of a saved search, or remove it, while nobody else does."""
+        return self._checked(
+            self._change(
+                search_id, lambda saved: replace(saved, check=change(self._checked(saved)))
+            )
+        )
+
+    def check_items(self, search_id: str, ids: Sequence[str]) -> list[CheckItem]:
+        """Objects of a saved search to judge."""
+        by_id = {each.id: each for each in self.get(search_id).objects}
+        return [
+            CheckItem(
+                found.id,
+                found.collection,
+                found.scene_id,
+                found.geometry.__geo_interface__,
+                *(round(getattr(found, key), 2) for key in _PIXELS),
+            )
+            for found in (by_id[each] for each in ids if each in by_id)
+        ]
+
+    def _checked(self, saved: SavedObjects) -> Checked:
+        home = self.collection
+        return Checked.of(
+            saved.check,
+            ((each.id, each.score) for each in saved.objects),
+            (
+                each.id
+                for each in saved.objects
+                if each.collection == home.name and each.scene_id not in home.scenes
+            ),
+        )
+
     def holds(self, search_id: str) -> bool:
         """Whether a saved object search has this id."""
         return bool(_ID.fullmatch(search_id)) and (self.folder / f"{search_id}.json").is_file()
@@ -301,6 +363,7 @@ class ObjectSearches:
             "model": saved.model.to_dict(),
             "objects": [_plain(each) for each in saved.objects],
             "judgements": [asdict(each) for each in saved.judgements],
+            "check": asdict(saved.check) if saved.check else None,
         }
         write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
 
@@ -356,8 +419,30 @@ def present(
     return collections, objects, [each.id for each in saved.objects if each.id not in kept]
 
 
+def _given(home: Collection, outcome: ObjectOutcome) -> tuple[Judgement, ...]:
+    """The marks that a search learned from, with their authors: of each object the nearest one."""
+    kept = [mark for mark in present_marks(read(home, outcome.recipe.marks or "")) if mark.label]
+    lon, lat = (np.array([getattr(mark, axis) for mark in kept], float) for axis in ("lon", "lat"))
+    labels, scenes = (
+        np.array([getattr(mark, name) for mark in kept], str) for name in ("label", "scene_id")
+    )
+    given = []
+    for found in outcome.result.objects:
+        if not found.mark:
+            continue
+        across = (lon - found.lon) * math.cos(math.radians(found.lat))
+        apart = np.hypot(across, lat - found.lat) * _DEGREE
+        same = (labels == found.mark) & ((scenes == found.scene_id) | (scenes == ""))
+        near = np.where(same & (apart <= max(found.width_m, found.height_m)), apart, np.inf)
+        mark = kept[int(np.argmin(near))] if np.isfinite(near).any() else None
+        # An example that was drawn has no author.
+        who = (mark.author, mark.time) if mark else ("", "")
+        given.append(Judgement(found.id, found.mark, *who))
+    return tuple(given)
+
+
 def _plain(found: FoundObject) -> dict[str, Any]:
-    pixels = {key: round(getattr(found, key), 2) for key in ("col", "row", "width", "height")}
+    pixels = {key: round(getattr(found, key), 2) for key in _PIXELS}
     return {**found.to_dict(), **pixels}
 
 
@@ -371,6 +456,7 @@ def _saved(content: Mapping[str, Any]) -> SavedObjects:
             "objects": tuple(map(_object, content["objects"])),
             "taught": tuple(content.get("taught", ())),
             "judgements": tuple(Judgement(**each) for each in content.get("judgements", ())),
+            "check": Check.from_dict(content.get("check"), len(content["objects"])),
         }
     )
     texts = (saved.id, saved.name, saved.query, saved.created, saved.updated, saved.note)

@@ -1,10 +1,11 @@
 """Saved searches and their review.
 
-    collections/<name>/searches/<id>.json    recipe, hits, marks, notes
+    collections/<name>/searches/<id>.json    recipe, hits, marks, notes, check
     collections/<name>/searches/<id>.png     picture of the query
 
 The hits are kept, not only the recipe, so that a saved search reopens unchanged even after the
-collection grew.
+collection grew.  Marks sort the hits and train; only the judgements of a check estimate how many
+are right.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pipeline.collection.marks import (
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, replacing, write_versioned
+from pipeline.search.check import Check, Checked, CheckItem
 from pipeline.search.recipe import Recipe
 from pipeline.search.review import GOOD, MARKS, SKIP
 from pipeline.search.search import Hit, Result
@@ -35,8 +37,8 @@ from pipeline.search.search import Hit, Result
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
 
-#: Version of a saved search's file.
-SCHEMA = 1
+#: Version of a saved search's file; 1 had no check.
+SCHEMA = 2
 LONGEST_NAME, LONGEST_NOTE = 120, 10_000
 #: Stands for the mark of a hit that has none.
 UNMARKED = "none"
@@ -63,6 +65,7 @@ class Saved:
         notes: Notes on hits, by chip id.
         judgements: Every mark that was given, in order, with its author and time; of `marks`, which
             are the last of them, an earlier version kept no more.
+        check: Random sample of the hits with its judgements, or None.
     """
 
     id: str
@@ -79,16 +82,23 @@ class Saved:
     marks: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     judgements: tuple[Judgement, ...] = ()
+    check: Check | None = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Marks by chip id; of hits without one, the judgement of the check."""
+        return {**(self.check.marks if self.check else {}), **self.marks}
 
     @property
     def reviewed(self) -> int:
-        """Number of hits marked good or bad."""
-        return sum(mark != SKIP for mark in self.marks.values())
+        """Number of hits marked or judged good or bad."""
+        return sum(mark != SKIP for mark in self.labels.values())
 
     @property
     def standing(self) -> tuple[Judgement, ...]:
-        """The last mark of each author on each hit, in the order of marking."""
-        return standing(history_of(self.judgements, self.marks))
+        """The last judgement of each author on each hit, in order: of the check, then marks."""
+        checked = self.check.standing if self.check else ()
+        return (*checked, *standing(history_of(self.judgements, self.marks)))
 
 
 @dataclass(frozen=True)
@@ -110,9 +120,9 @@ class Reopened:
     def chosen(
         self, least: float | None = None, marks: Sequence[str] | None = None
     ) -> tuple[Hit, ...]:
-        """The hits at or above a score, or marked good, that have one of some marks.
+        """The hits at or above a score, or judged good, that have one of some marks.
 
-        Each keeps its rank.
+        Each keeps its rank. What the check judged counts as marked.
 
         Args:
             least: Minimum score, or None for all.
@@ -126,7 +136,7 @@ class Reopened:
             raise QueryError(
                 "No such mark", where=min(unknown)[:40], remedy=f"Use {', '.join(known)}"
             )
-        given = self.saved.marks
+        given = self.saved.labels
         return tuple(
             hit
             for hit in self.result.hits
@@ -228,6 +238,7 @@ class Searches:
                     "judgements": tuple(
                         Judgement(**each) for each in content.get("judgements", ())
                     ),
+                    "check": Check.from_dict(content.get("check"), len(content["hits"])),
                 }
             )
             _check_kinds(saved)
@@ -314,6 +325,42 @@ class Searches:
             return replace(saved, notes={**notes, chip: _note(text)} if text.strip() else notes)
 
         return self._change(search_id, change)
+
+    def checked(self, search_id: str) -> Checked:
+        """The check of a saved search as it stands.
+
+        Raises:
+            NotFoundError: If no saved search has this id.
+        """
+        return self._checked(self.get(search_id))
+
+    def change_check(self, search_id: str, change: Callable[[Checked], Check | None]) -> Checked:
+        """Change the check of a saved search, or remove it, while nobody else does."""
+        return self._checked(
+            self._change(
+                search_id, lambda saved: replace(saved, check=change(self._checked(saved)))
+            )
+        )
+
+    def check_items(self, search_id: str, ids: Sequence[str]) -> list[CheckItem]:
+        """Hits of a saved search to judge."""
+        table, side = self.collection.chips, self.collection.manifest.chip_size
+        items = []
+        for chip in ids:
+            row = table.find(chip)
+            if row is None:
+                continue
+            hit, (left, top) = Hit.of(table, row, 0.0, 0), table.corner_of(row)
+            centre = (left + side / 2, top + side / 2)
+            where = (self.collection.name, hit.scene_id, hit.geometry)
+            items.append(CheckItem(chip, *where, *centre, side, side))
+        return items
+
+    def _checked(self, saved: Saved) -> Checked:
+        find = self.collection.chips.find
+        return Checked.of(
+            saved.check, saved.hits, (chip for chip, _ in saved.hits if find(chip) is None)
+        )
 
     def delete(self, search_id: str) -> None:
         """Delete a saved search.

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline import __version__
 from pipeline.web import (
+    checks,
     chip_marks,
     collections,
     detectors,
@@ -64,7 +65,7 @@ class Rest(FastAPI):
         problems.add_handlers(self)
         for module in (
             collections, search, chip_marks, objects, object_marks, object_searches, detectors,
-            saved_searches, score_maps, exports, tiles, jobs,
+            saved_searches, checks, score_maps, exports, tiles, jobs,
         ):  # fmt: skip
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)

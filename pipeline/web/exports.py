@@ -83,8 +83,9 @@ def export_search(
         merge(hits) if what == "sites" else hits,
         saved.recipe,
         name=saved.name,
-        marks=saved.marks,
+        marks=saved.labels,
         notes=saved.notes,
+        estimate=searches.checked(search).record(least),
     )
     return _export(findings, format, what, saved.name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -12,6 +13,7 @@ from starlette.requests import Request
 
 from pipeline.collection import marks as mark_sets
 from pipeline.collection.collection import Collection
+from pipeline.collection.marks import Judgement
 from pipeline.errors import QueryError
 from pipeline.objects import labels
 from pipeline.objects.marks import of_examples
@@ -88,6 +90,25 @@ class MarksAnswer(Answer):
             others=[dict(vars(mark)) for mark in stand if mark.key not in shown],
             missing=mark_sets.missing(collection, held),
         )
+
+
+class JudgementAnswer(Answer):
+    """The last mark of one author on one result."""
+
+    id: str = Field(description="Id of the chip or object.")
+    mark: Literal["good", "bad", "skip"]
+    author: str = Field(description="Empty if nobody knows.")
+    time: str = Field(description="ISO 8601; empty if nobody knows.")
+
+    @classmethod
+    def all(cls, judgements: Iterable[Judgement]) -> list[JudgementAnswer]:
+        """Of judgements, in their order."""
+        return [
+            cls.model_validate(
+                {"id": each.id, "mark": each.label, "author": each.author, "time": each.time}
+            )
+            for each in judgements
+        ]
 
 
 @router.put(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -18,14 +17,13 @@ from pipeline.objects.comparison import compare
 from pipeline.objects.saved import ObjectSearches, SavedObjects, chosen, present
 from pipeline.objects.service import find_objects
 from pipeline.search.open_collections import OpenCollections
-from pipeline.search.review import review_order
 from pipeline.web.bodies import Body, read, request_body
+from pipeline.web.checks import CheckAnswer
 from pipeline.web.dependencies import Opened, Person, Served
 from pipeline.web.exports import Minimum, download
-from pipeline.web.object_marks import Author
+from pipeline.web.object_marks import Author, JudgementAnswer
 from pipeline.web.objects import ObjectAnswer, ObjectsBody
 from pipeline.web.responses import Answer, file
-from pipeline.web.saved_searches import JudgementAnswer, PrecisionAnswer
 
 router = APIRouter(tags=["Saved object searches"])
 
@@ -66,31 +64,29 @@ class BriefObjects(Answer):
     objects: int = Field(description="Number of objects that are kept.")
     found: int = Field(description="Number of objects that the search had.")
     reviewed: int = Field(
-        description="Of those kept, marked good or bad since; marks learned from do not count."
+        description="Of those kept, marked or judged since; marks learned from do not count."
     )
     best: ObjectPlace | None = Field(description="The best object; null if there is none.")
 
 
 class ObjectReview(Answer):
-    """Marks and notes on objects, and the precision estimated from them."""
+    """Marks and notes on objects. They estimate nothing: a check does."""
 
     marks: dict[str, str] = Field(
-        description="good, bad or skip, by object id; where authors disagree, the later."
+        description="good, bad or skip, by object id; where authors disagree, the later; where "
+        "there is no mark, the check's judgement."
     )
     judgements: list[JudgementAnswer] = Field(
-        description="The last mark of each author on each object, in order."
+        description="The last of each author on each object, in order: of the check, then marks."
     )
     notes: dict[str, str] = Field(description="By object id.")
-    order: list[int] = Field(description="Positions of objects in the order to review them.")
-    precision: list[PrecisionAnswer] = Field(
-        description="Highest threshold first; of objects that the search did not learn from."
-    )
 
 
 class ReopenedObjects(ObjectReview):
     """A saved object search with its objects as they were."""
 
     search: BriefObjects
+    check: CheckAnswer = Field(description="Its check, and what that estimates.")
     objects: list[ObjectAnswer]
     missing: list[str] = Field(description="Ids of objects whose scenes are gone.")
 
@@ -258,7 +254,8 @@ def export_object_search(
     saved = searches.get(search)
     collections, objects, _ = present(served.open_collections, searches.collection, saved)
     kept = chosen(objects, least, marks.split(",") if marks else None)
-    findings = saved_findings(collections, kept, saved, geometry)
+    estimate = searches.checked(search).record(least)
+    findings = saved_findings(collections, kept, saved, geometry, estimate)
     media_type = format_named(format, OBJECT_FORMATS).media_type
     stem = f"{proposed_name(saved.name) or searches.collection.name}-objects"
     return download(lambda folder: export(findings, format, folder / stem), media_type)
@@ -296,19 +293,15 @@ def _reopened(
     return ReopenedObjects(
         **_review(saved),
         search=_brief(searches.collection, saved),
+        check=CheckAnswer.of(searches.checked(saved.id)),
         objects=[ObjectAnswer.of(found) for found in objects],
         missing=missing,
     )
 
 
 def _review(saved: SavedObjects) -> dict[str, Any]:
-    """Marks, notes, and the precision estimated at each threshold."""
     return {
-        "marks": dict(saved.marks),
+        "marks": saved.labels,
         "judgements": JudgementAnswer.all(saved.standing),
         "notes": dict(saved.notes),
-        "order": review_order(len(saved.objects)),
-        "precision": [
-            {**asdict(cut), "threshold": round(cut.threshold, 6)} for cut in saved.precision()
-        ],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -22,12 +21,12 @@ from pipeline.search.boxes import square
 from pipeline.search.comparison import compare
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
-from pipeline.search.review import precision_at, review_order
 from pipeline.search.saved import Reopened, Saved, Searches
 from pipeline.search.service import find
 from pipeline.web.bodies import Body, RecipeBody, read, request_body
+from pipeline.web.checks import CheckAnswer
 from pipeline.web.dependencies import Opened, Person, Served
-from pipeline.web.object_marks import Author
+from pipeline.web.object_marks import Author, JudgementAnswer
 from pipeline.web.responses import (
     Answer,
     ChipAnswer,
@@ -56,49 +55,17 @@ SearchId = Annotated[str, PathParameter(description="Id of the saved search.")]
 Mark = Literal["good", "bad", "skip"]
 
 
-class PrecisionAnswer(Answer):
-    """Estimated precision of the hits at or above a score."""
-
-    threshold: float = Field(description="Minimum score.")
-    hits: int = Field(description="Hits at or above it.")
-    reviewed: int = Field(description="Of those, marked good or bad.")
-    good: int = Field(description="Of those, marked good.")
-    estimate: float | None = Field(description="Share of good ones, or null without a review.")
-    low: float = Field(description="Lower end of the 95% interval.")
-    high: float = Field(description="Upper end of the 95% interval.")
-
-
-class JudgementAnswer(Answer):
-    """The last mark of one author on one result."""
-
-    id: str = Field(description="Id of the chip or object.")
-    mark: Mark
-    author: str = Field(description="Empty if nobody knows.")
-    time: str = Field(description="ISO 8601; empty if nobody knows.")
-
-    @classmethod
-    def all(cls, judgements: Iterable[Judgement]) -> list[JudgementAnswer]:
-        """Of judgements, in their order."""
-        return [
-            cls.model_validate(
-                {"id": each.id, "mark": each.label, "author": each.author, "time": each.time}
-            )
-            for each in judgements
-        ]
-
-
 class ReviewAnswer(Answer):
-    """Marks and notes on hits, and the precision estimated from them."""
+    """Marks and notes on hits. They estimate nothing: a check does."""
 
     marks: dict[str, str] = Field(
-        description="good, bad or skip, by chip id; where authors disagree, the later."
+        description="good, bad or skip, by chip id; where authors disagree, the later; where there "
+        "is no mark, the check's judgement."
     )
     judgements: list[JudgementAnswer] = Field(
-        description="The last mark of each author on each hit, in order."
+        description="The last of each author on each hit, in order: of the check, then marks."
     )
     notes: dict[str, str] = Field(description="By chip id.")
-    order: list[int] = Field(description="Positions of hits in the order to review them.")
-    precision: list[PrecisionAnswer] = Field(description="Highest threshold first.")
 
 
 class SavedAnswer(Answer):
@@ -130,6 +97,7 @@ class ReopenedSearch(SavedAnswer, ReviewAnswer):
     """A saved search with its hits as they were."""
 
     version: str = Field(description="The collection's version.")
+    check: CheckAnswer = Field(description="Its check, and what that estimates.")
     hits: list[HitAnswer]
     changed: bool = Field(description="Whether the collection changed since.")
     missing: list[str] = Field(description="Ids of hits whose chips are gone.")
@@ -290,13 +258,7 @@ def mark_hit(
         searches.mark(search, body.chip, body.mark, person or body.author)
     if "note" in body.model_fields_set:
         searches.note(search, body.chip, body.note)
-    return ReviewAnswer(**_review(searches.reopen(search)))
-
-
-@router.get(ONE + "/precision", summary="Estimate the precision of a saved search")
-def estimate_precision(searches: OpenedSearches, search: SearchId) -> list[PrecisionAnswer]:
-    """The share of good hits at each threshold, estimated from the marks."""
-    return ReviewAnswer(**_review(searches.reopen(search))).precision
+    return ReviewAnswer(**_review(searches.get(search)))
 
 
 @router.get(ONE + "/compare", summary="Compare two saved searches")
@@ -388,7 +350,8 @@ def _reopened(searches: Searches, reopened: Reopened) -> ReopenedSearch:
     recipe = reopened.saved.recipe
     return ReopenedSearch(
         **_facts(searches, reopened.saved),
-        **_review(reopened),
+        **_review(reopened.saved),
+        check=CheckAnswer.of(searches.checked(reopened.saved.id)),
         version=searches.collection.version,
         hits=[HitAnswer.of(hit) for hit in reopened.result.hits],
         changed=reopened.changed,
@@ -398,18 +361,11 @@ def _reopened(searches: Searches, reopened: Reopened) -> ReopenedSearch:
     )
 
 
-def _review(reopened: Reopened) -> dict[str, Any]:
-    """Marks, notes, and the precision estimated at each threshold."""
-    saved, hits = reopened.saved, reopened.result.hits
+def _review(saved: Saved) -> dict[str, Any]:
     return {
-        "marks": dict(saved.marks),
+        "marks": saved.labels,
         "judgements": JudgementAnswer.all(saved.standing),
         "notes": dict(saved.notes),
-        "order": review_order(len(hits)),
-        "precision": [
-            {**asdict(cut), "threshold": round(cut.threshold, 6)}
-            for cut in precision_at(hits, saved.marks)
-        ],
     }
 
 

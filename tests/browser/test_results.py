@@ -131,7 +131,7 @@ def test_a_saved_search_opens_on_the_map_with_its_hits_as_they_were(
     assert "saved=" not in address(page)
 
 
-def test_review_by_key_is_kept_and_estimates_precision(app, saved, visit) -> None:
+def test_review_by_key_is_kept_and_estimates_nothing(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
     page.get_by_alt_text("Surroundings").wait_for()
     for key in "ggbsg":
@@ -140,23 +140,22 @@ def test_review_by_key_is_kept_and_estimates_precision(app, saved, visit) -> Non
     page.get_by_text("4 of 8 · 2 good, 1 bad").wait_for()
     page.keyboard.press("Escape")
     page.locator(".lk-results[data-view=search][data-state=live]").wait_for()
-    page.get_by_text("based on 3 reviewed").wait_for()
+    page.get_by_text("3 marks from searching and reviewing are no random sample").wait_for()
+    page.get_by_text("Nobody knows yet").wait_for()
     kept = ask(app, f"/collections/ponds/searches/{saved['id']}")
     assert sorted(kept["marks"].values()) == ["bad", "good", "good", "skip"]
-    assert kept["precision"][-1]["estimate"] == pytest.approx(2 / 3)
+    assert kept["check"]["judged"] == 0
     expect(page.locator(".lk-is-good")).to_have_count(2)
 
 
-def test_review_spreads_over_the_ranks_unless_asked_otherwise(app, saved, visit) -> None:
+def test_review_starts_with_the_best_unless_asked_otherwise(app, saved, visit) -> None:
     page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
     caption = page.locator(".lk-pictures figcaption").first
-    for hit in ("Hit 1", "Hit 5", "Hit 3"):
-        expect(caption).to_have_text(hit)
-        page.keyboard.press("ArrowRight")
-    page.get_by_label("Order").select_option("rank")
     expect(caption).to_have_text("Hit 1")
     page.keyboard.press("ArrowRight")
     expect(caption).to_have_text("Hit 2")
+    page.get_by_label("Order").select_option("worst")
+    expect(caption).to_have_text("Hit 8")
 
 
 def test_a_reviewed_search_says_so(app, saved, visit) -> None:
@@ -164,21 +163,55 @@ def test_a_reviewed_search_says_so(app, saved, visit) -> None:
     for _ in range(8):
         page.keyboard.press("g")
     page.get_by_role("heading", name="All reviewed").wait_for()
-    page.get_by_text("100% correct (all reviewed)").wait_for()
 
 
-def test_a_last_mark_that_is_late_still_counts(app, saved, visit) -> None:
-    page = open_page(app, visit, collection="ponds", search=saved["id"], view="review")
+def test_a_check_is_judged_blind_by_key_stopped_and_taken_up_again(app, saved, visit) -> None:
+    page = open_page(app, visit, collection="ponds", search=saved["id"])
+    page.locator(".lk-actions").get_by_role("button", name="Check").click()
+    page.get_by_role("heading", name="Check how many are right").wait_for()
+    page.get_by_label("Number of hits to judge").select_option("All 8 hits (exact)")
+    page.get_by_role("button", name="Start").click()
+    progress = page.locator(".lk-review-head [role=status]")
+    expect(progress).to_have_text("0 of 8")
+    shown = page.locator(".lk-review").inner_text()
+    assert not re.search(r"Hit \d|score \d|0\.\d\d", shown)
+    for number, key in enumerate("gbg"):
+        page.keyboard.press(key)
+        expect(progress).to_have_text(f"{number + 1} of 8")
+    page.keyboard.press("u")
+    expect(progress).to_have_text("2 of 8")
+    page.keyboard.press("Escape")
+    page.get_by_text("2 of 8 judged").wait_for()
+    expect(page.locator(".lk-words")).to_contain_text("about 50% right, between")
+    kept = ask(app, f"/collections/ponds/searches/{saved['id']}/check")
+    assert list(kept["marks"].values()) == ["good", "bad"]
+    page.reload()
+    wait(page, LIVE)
+    page.get_by_role("button", name="Continue check").click()
+    expect(progress).to_have_text("2 of 8")
+    page.keyboard.press("u")  # what was judged before the page was left
+    expect(progress).to_have_text("1 of 8")
     for _ in range(7):
         page.keyboard.press("g")
-    idle(page)  # all seven are kept
-    whole = page.get_by_text("correct (all reviewed)")
-    with held(page, "/marks", lambda: page.keyboard.press("b")):
-        page.get_by_role("heading", name="All reviewed").wait_for()
-        expect(whole).to_have_count(0)
-    expect(whole).to_have_text(re.compile(r"\b88%"))
-    marks = ask(app, f"/collections/ponds/searches/{saved['id']}")["marks"]
-    assert sorted(marks.values()) == ["bad", *["good"] * 7]
+    page.get_by_text("100% right (all judged)").wait_for()
+    page.get_by_role("button", name="Delete check").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Delete check").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("Nobody knows yet").wait_for()
+    assert ask(app, f"/collections/ponds/searches/{saved['id']}/check")["size"] == 0
+
+
+def test_a_last_judgement_that_is_late_still_counts(app, saved, visit) -> None:
+    check = f"/collections/ponds/searches/{saved['id']}/check"
+    ask(app, check, {"size": 2})
+    page = open_page(app, visit, collection="ponds", search=saved["id"], view="check")
+    page.keyboard.press("g")
+    idle(page)
+    with held(page, "/judgements", lambda: page.keyboard.press("b")):
+        expect(page.locator(".lk-results")).to_have_attribute("data-view", "check")
+    expect(page.locator(".lk-words")).to_contain_text("about 50% right")
+    assert sorted(ask(app, check)["marks"].values()) == ["bad", "good"]
 
 
 def test_a_name_and_a_note_are_kept(app, saved, visit) -> None:
@@ -219,7 +252,7 @@ def test_what_lies_below_the_cut_or_is_bad_is_left_out(app, saved, visit) -> Non
     mark = f"/collections/ponds/searches/{saved['id']}/marks"
     ask(app, mark, {"chip": hits[0]["id"], "mark": "bad"})
     page = open_page(app, visit, collection="ponds", search=saved["id"])
-    above = saved["precision"][0]["hits"]
+    above = saved["check"]["estimates"][0]["hits"]
     assert 1 < above < 8
     page.get_by_role("slider", name="Minimum score").fill("0")
     page.get_by_text(f"{above} of 8 hits at or above").wait_for()
@@ -265,7 +298,9 @@ def test_a_search_that_is_gone_is_explained(app, visit) -> None:
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, saved, visit) -> None:
-    for fields in ({}, {"search": saved["id"]}, {"search": saved["id"], "view": "review"}):
+    ask(app, f"/collections/ponds/searches/{saved['id']}/check", {"size": 5})
+    one = {"search": saved["id"]}
+    for fields in ({}, one, {**one, "view": "review"}, {**one, "view": "check"}):
         page = open_page(app, visit, size=PHONE, collection="ponds", **fields)
         widest = page.evaluate(
             "() => Math.max(...[...document.querySelectorAll('.lk-results *')]"
@@ -293,6 +328,7 @@ def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved) -> N
     for hit, mark in zip(saved["hits"], ("good", "bad", "skip"), strict=False):
         body = {"chip": hit["id"], "mark": mark, "note": "By the road"}
         ask(app, f"/collections/ponds/searches/{saved['id']}/marks", body)
+    ask(app, f"/collections/ponds/searches/{saved['id']}/check", {"size": 5})
     one = f"collection=ponds&search={saved['id']}"
     shown = {
         "": ".lk-collection",
@@ -302,6 +338,7 @@ def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved) -> N
         "results": ".lk-saved-row",
         f"results?{one}": ".lk-hit",
         f"results?{one}&view=review": ".lk-pictures",
+        f"results?{one}&view=check": ".lk-pictures",
         "collections": ".lk-space[data-state=live]",
         "quality": ".lk-quality",
         "jobs": ".lk-job",

@@ -52,7 +52,7 @@ POND_COUNTRY = ((6.466, 46.384), (6.466, 46.478), (6.537, 46.478), (6.537, 46.38
 STANDING = re.compile(r"^Embedding · (\d+) of (\d+) chips")
 HITS = "s.shown.map(({ id, score, lon, lat }) => ({ id, score, lon, lat }))"
 
-JUDGED = re.compile("between .* and .*, based on 5 reviewed")
+JUDGED = re.compile("5 marks from searching and reviewing are no random sample")
 
 Hits = list[dict[str, Any]]
 

@@ -129,3 +129,62 @@ def test_missing_damaged_and_newer_sets_are_told(collection: Collection) -> None
     path.write_text(whole.replace('"lon"', '"far"'))
     with pytest.raises(DamagedError, match="damaged"):
         marks.read(collection, SET)
+
+
+def by(author: str, key: str, label: str = "good", lon: float = 6.5) -> Mark:
+    return replace(mark(key, label, lon), author=author)
+
+
+def chip(key: str, label: str, author: str, chip: str = "c1") -> Mark:
+    return Mark(key, 6.5, 46.5, 0, 0, label, "scene", "2026-01-01T00:00:00Z", chip, author)
+
+
+def test_nobody_replaces_or_takes_back_the_mark_of_another() -> None:
+    given = [by("Ann", "a"), by("Ben", "b", "bad")]
+    assert [each.key for each in marks.present(given)] == ["b"]  # the later is shown
+    assert [each.key for each in marks.standing_marks(given)] == ["a", "b"]  # both are kept
+    undone = [*given, by("Ben", "c", "")]
+    assert [each.key for each in marks.present(undone)] == ["a"]
+    assert marks.present([by("Ann", "a"), by("Ben", "b", "")])
+    again = [*given, by("Ann", "c", "good")]
+    assert [each.key for each in marks.standing_marks(again)] == ["b", "c"]
+
+
+def test_marks_without_an_author_are_anybodys() -> None:
+    given = [mark("a"), by("Ann", "b", "")]
+    assert not marks.present(given)
+    assert marks.present([by("Ann", "a"), mark("b", "")])
+
+
+def test_marks_of_chips_lie_in_one_set_by_their_ids(collection: Collection) -> None:
+    given = [
+        chip("a", "good", "Ann"),
+        chip("b", "bad", "Ann"),
+        chip("c", "good", "Ben", "c2"),  # at the same place
+    ]
+    kept = marks.append(collection, SET, given)
+    assert [(each.chip, each.label) for each in marks.present(kept)] == [
+        ("c1", "bad"),
+        ("c2", "good"),
+    ]
+    assert marks.read(collection, SET) == tuple(given)
+    first = collection.chips.id_of(0)
+    there = replace(chip("d", "good", "Ann"), chip=first)
+    assert marks.missing(collection, [*given, there]) == ["c1", "c2"]
+
+
+def test_a_name_is_kept_as_one_short_line() -> None:
+    data = {"key": "a", "lon": 6.5, "lat": 46.5, "label": "good"}
+    assert Mark.from_dict({**data, "author": "  Ann\n of\tthe  survey "}).author == (
+        "Ann of the survey"
+    )
+    assert len(Mark.from_dict({**data, "author": "x" * 500}).author) == marks.LONGEST_AUTHOR
+
+
+def test_a_set_of_before_there_were_authors_opens(collection: Collection) -> None:
+    path = collection.path / "marks" / f"{SET}.jsonl"
+    path.parent.mkdir()
+    line = '{"key": "a", "lon": 6.5, "lat": 46.5, "width_m": 30, "height_m": 30, "label": "good",'
+    path.write_text('{"schema": 1}\n' + line + ' "scene_id": "s", "time": "2026-01-01"}\n')
+    (kept,) = marks.read(collection, SET)
+    assert (kept.author, kept.chip, kept.label) == ("", "", "good")

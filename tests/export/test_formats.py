@@ -187,7 +187,7 @@ def test_shapefile_opens_in_geopandas_with_names_of_ten_characters(findings, tmp
     assert list(frame.columns) == [
         "rank", "id", "score", "chips", "mark", "note", "longitude", "latitude", "date", "gsd_m",
         "scene", "title", "source_url", "license", "collection", "query", "parameters", "model",
-        "software", "geometry",
+        "estimate", "software", "geometry",
     ]  # fmt: skip
     assert frame["rank"].tolist() == [1, 2, 3, 4]
     assert frame["score"].tolist() == [0.9, 0.85, 0.8, 0.75]

@@ -74,7 +74,6 @@ test('a saved search brings its filters and its picture, and leaves those of bef
   const saved = (recipe) => ({
     search: { id: 's', name: 'Ponds', created: '2024-01-01T00:00:00Z', query: 'a picture', object_size: 4, recipe },
     objects: [],
-    precision: [],
   });
   service.savedSearch = async () => saved({ picture: 'p', away: 5 });
   await actions.openSaved('s');
@@ -126,7 +125,7 @@ test('a link without marks is searched without those of what was looked for befo
 test('a saved search that arrives late does not replace what was searched meanwhile', async () => {
   let arrive;
   const search = { id: 'a', name: 'Old', query: 'a pond', created: '2026-01-01T00:00:00Z', recipe: {}, object_size: 4 };
-  const savedSearch = () => new Promise((done) => (arrive = () => done({ search, objects: [], precision: [] })));
+  const savedSearch = () => new Promise((done) => (arrive = () => done({ search, objects: [], check: { size: 0, estimates: [] } })));
   const find = async () => ({ objects: [found], threshold: 0.5, score_range: [0, 1], notes: [], missing: [] });
   const { actions, state } = page([], { savedSearch, find });
   openTab('/search?collection=ponds&mode=objects');

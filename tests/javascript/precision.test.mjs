@@ -3,13 +3,26 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import './page.mjs';
-import { cutAt, describePrecision, percent, precisionChart } from '../../assets/results/precision.js';
+import {
+  cutAt,
+  describePrecision,
+  describeRecall,
+  percent,
+  precisionChart,
+} from '../../assets/results/precision.js';
 
 // Highest threshold first, as the server sends them.
+const NONE = { judged: 0, unsure: 0, precision: null, low: 0, high: 1, recall: null, recall_low: 0, recall_high: 1 };
 const CUTS = [
-  { threshold: 0.9, hits: 5, reviewed: 0, estimate: null, low: 0, high: 1 },
-  { threshold: 0.7, hits: 1200, reviewed: 8, estimate: 0.75, low: 0.41, high: 0.93 },
-  { threshold: 0.5, hits: 2000, reviewed: 10, estimate: 0.6, low: 0.31, high: 0.83 },
+  { ...NONE, threshold: 0.9, hits: 5 },
+  {
+    threshold: 0.7, hits: 1200, judged: 8, unsure: 0, precision: 0.75, low: 0.41, high: 0.93,
+    recall: 0.8, recall_low: 0.6, recall_high: 0.95,
+  },
+  {
+    threshold: 0.5, hits: 2000, judged: 10, unsure: 1, precision: 0.6, low: 0.31, high: 0.83,
+    recall: 1, recall_low: 1, recall_high: 1,
+  },
 ];
 const [FIRST, MIDDLE, LAST] = CUTS;
 const plain = (words) => words.replaceAll('\u2009', ' ');
@@ -35,19 +48,30 @@ test('without hits there is no cut, and the words say so', () => {
 test('words tell the estimate, its interval and what it rests on', () => {
   assert.equal(
     plain(describePrecision(MIDDLE)),
-    '1 200 hits score 0.70 or higher: about 75% correct, between 41% and 93%, based on 8 reviewed.',
+    '1 200 hits score 0.70 or higher: about 75% right, between 41% and 93%, based on 8 drawn at random.',
   );
+  assert.match(describePrecision(LAST), /based on 10 drawn at random and judged, and 1 that nobody could tell\.$/);
 });
 
-test('words claim nothing where nothing is reviewed', () => {
-  assert.equal(describePrecision(FIRST), '5 hits score 0.90 or higher; none reviewed yet.');
+test('words claim nothing where nothing is judged', () => {
+  assert.equal(describePrecision(FIRST), '5 hits score 0.90 or higher; none of them has been judged in a check.');
 });
 
-test('words give no interval where every hit is reviewed', () => {
-  const all = { threshold: 0.8, hits: 1, reviewed: 1, estimate: 1, low: 0.2, high: 1 };
-  assert.equal(plain(describePrecision(all)), '1 hit scores 0.80 or higher: 100% correct (all reviewed).');
-  const none = { ...all, estimate: 0 };
-  assert.equal(plain(describePrecision(none)), '1 hit scores 0.80 or higher: 0% correct (all reviewed).');
+test('words give no interval where every hit is judged', () => {
+  const all = { threshold: 0.8, hits: 1, judged: 1, precision: 1, low: 0.2, high: 1 };
+  assert.equal(plain(describePrecision(all)), '1 hit scores 0.80 or higher: 100% right (all judged).');
+  const none = { ...all, precision: 0 };
+  assert.equal(plain(describePrecision(none)), '1 hit scores 0.80 or higher: 0% right (all judged).');
+});
+
+test('words tell what a cut keeps of the right ones, where the sample reaches below it', () => {
+  assert.equal(
+    plain(describeRecall(MIDDLE, 2000)),
+    'They hold about 80% of the right ones among all 2 000 hits, between 60% and 95%.',
+  );
+  assert.equal(describeRecall(LAST, 2000), ''); // all hits hold all of them
+  assert.equal(describeRecall(FIRST, 2000), '');
+  assert.equal(describeRecall(undefined, 0), '');
 });
 
 test('shares are whole per cents', () => {
@@ -59,7 +83,7 @@ const pairs = ({ attributes }) => attributes.points.split(' ').map((at) => at.sp
 test('the chart runs from strict to loose, its estimate within its range', () => {
   const chart = precisionChart(CUTS, 0.5, () => {});
   const [estimate, range] = [chart.all('lk-estimate')[0], chart.all('lk-range')[0]].map(pairs);
-  assert.equal(estimate.length, 2); // the cut without reviews is left out
+  assert.equal(estimate.length, 2); // the cut without judgements is left out
   assert.ok(estimate[0][0] < estimate[1][0]);
   assert.equal(range.length, 4);
   const [upper, lower] = [range[0], range[3]];

@@ -10,11 +10,11 @@ import pytest
 from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive
+from pipeline.search.check import drawn, judge
 from pipeline.search.comparison import compare
 from pipeline.search.filters import Filters
 from pipeline.search.queries import query_of, refine
 from pipeline.search.recipe import Recipe
-from pipeline.search.review import precision_at, review_order, wilson
 from pipeline.search.saved import Searches
 from pipeline.search.search import Hit, Result
 from tests.factories.synthetic import collection
@@ -305,6 +305,11 @@ def test_damaged_search_is_told_and_does_not_hide_the_others(made):
         {"marks": []},
         {"marks": {"a": 1}},
         {"notes": {"a": None}},
+        {"check": 5},
+        {"check": {"seed": "a", "strata": [6], "size": 3, "created": "", "judgements": [{}]}},
+        {"check": {"seed": "a", "strata": [-6], "size": 3, "created": "", "judgements": []}},
+        {"check": {"seed": "a", "strata": [7], "size": 3, "created": "", "judgements": []}},
+        {"check": {"seed": 1, "strata": [6], "size": 3, "created": "", "judgements": []}},
     ],
 )
 def test_a_search_of_the_wrong_kinds_is_damaged(made, change):
@@ -317,50 +322,99 @@ def test_a_search_of_the_wrong_kinds_is_damaged(made, change):
     assert searches.all() == [saved]
 
 
-def test_wilson_interval_agrees_with_the_textbook():
-    # Newcombe 1998, table I: 81 of 263.
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 0) == (0.0, 1.0)
+def test_check_is_kept_with_the_search_and_labels_hits_that_have_no_mark(made):
+    searches, saved = saved_in(made)
+    checked = searches.change_check(saved.id, lambda checked: drawn(checked, 4))
+    first, second = checked.next(2)
+    searches.mark(saved.id, second, "bad")
+    searches.change_check(saved.id, lambda now: judge(now, {first: "good", second: "good"}, "Ada"))
+    now = searches.get(saved.id)
+    assert now == Searches(made).get(saved.id)
+    assert [(each.id, each.label, each.author) for each in now.check.judgements] == [
+        (first, "good", "Ada"),
+        (second, "good", "Ada"),
+    ]
+    assert now.labels == {first: "good", second: "bad"}  # the mark is the user's own
+    assert [hit.id for hit in searches.reopen(saved.id).chosen(marks=["good"])] == [first]
+    assert now.reviewed == 2
+    assert searches.checked(saved.id).estimates[-1].good == 2
+    assert searches.change_check(saved.id, lambda _: None).check is None
 
 
-def test_interval_closes_when_everything_was_reviewed():
-    assert wilson(3, 4, 4) == (0.75, 0.75)
-    low, high = wilson(3, 4, 100)
-    assert low < 0.75 < high
-    assert wilson(3, 4, 6)[0] > low
+def test_reviewers_do_not_replace_each_others_marks(made):
+    searches, saved = saved_in(made)
+    first = saved.hits[0][0]
+    searches.mark(saved.id, first, "good", "Ann")
+    both = searches.mark(saved.id, first, "bad", " Ben ")
+    assert dict(both.marks) == {first: "bad"}
+    given = [(each.label, each.author) for each in both.standing]
+    assert given == [("good", "Ann"), ("bad", "Ben")]
+    assert all(each.time for each in both.standing)
+    assert dict(searches.mark(saved.id, first, None, "Ben").marks) == {first: "good"}
+    assert len(searches.get(saved.id).judgements) == 3
 
 
-def test_precision_at_each_threshold(made):
-    hits = hits_of(made)
-    marks = {hits[0].id: "good", hits[1].id: "good", hits[3].id: "bad", hits[4].id: "skip"}
-    strict, loose = precision_at(hits, marks, [0.75, 0.35])
-    assert (strict.threshold, strict.hits, strict.reviewed, strict.estimate) == (0.75, 2, 2, 1.0)
-    assert (strict.low, strict.high) == (1.0, 1.0)
-    assert (loose.hits, loose.reviewed, loose.good) == (6, 3, 2)
-    assert loose.low < loose.estimate < loose.high
-    assert precision_at((), {}) == []
-    assert precision_at(hits, {})[0].estimate is None
+def test_a_review_of_before_there_were_authors_goes_on(made):
+    searches, saved = saved_in(made)
+    first, second = (chip for chip, _ in saved.hits[:2])
+    file = searches.folder / f"{saved.id}.json"
+    content = json.loads(file.read_text())
+    del content["judgements"]
+    file.write_text(json.dumps({**content, "marks": {first: "good", second: "bad"}}))
+    now = searches.mark(saved.id, second, "good", "Ann")
+    assert dict(now.marks) == {first: "good", second: "good"}
+    assert [each.author for each in now.standing] == ["", "", "Ann"]
+    assert dict(searches.mark(saved.id, first, None, "Ann").marks) == {second: "good"}
 
 
-def test_precision_interval_holds_the_truth_nineteen_times_in_twenty():
-    rng = np.random.default_rng(3)
-    inside = 0
-    for _ in range(400):
-        truth = rng.random(200) < 0.7
-        n = 40
-        sample = truth[review_order(200)[:n]]
-        low, high = wilson(int(sample.sum()), n, 200)
-        inside += low <= truth.mean() <= high
-    assert inside / 400 > 0.92
+def test_a_hit_judged_good_in_the_check_stays_below_the_minimum_score_with_its_rank(made):
+    searches, saved = saved_in(made)
+    checked = searches.change_check(saved.id, lambda checked: drawn(checked, len(saved.hits)))
+    best, last = saved.hits[0], saved.hits[-1]
+    given = {best[0]: "bad", last[0]: "good"}
+    searches.change_check(saved.id, lambda checked: judge(checked, given))
+    kept = searches.reopen(saved.id).chosen(least=best[1])
+    assert checked.check is not None
+    assert [(hit.id, hit.rank) for hit in kept] == [(best[0], 1), (last[0], len(saved.hits))]
 
 
-def test_review_order_visits_all_and_every_beginning_is_spread():
-    order = review_order(100)
-    assert sorted(order) == list(range(100))
-    beginning = sorted(order[:10])
-    assert max(np.diff([0, *beginning, 99])) <= 20
-    assert review_order(0) == []
-    assert review_order(1) == [0]
+def test_marks_of_a_search_estimate_nothing(made):
+    searches, saved = saved_in(made)
+    for chip, _ in saved.hits:
+        searches.mark(saved.id, chip, "good")
+    (last,) = searches.checked(saved.id).estimates[-1:]
+    assert (last.judged, last.precision, last.low, last.high) == (0, None, 0, 1)
+    assert searches.checked(saved.id).record() is None
+
+
+def test_search_of_before_there_were_checks_keeps_its_marks_and_can_be_checked(made):
+    searches, saved = saved_in(made)
+    file = searches.folder / f"{saved.id}.json"
+    content = json.loads(file.read_text())
+    del content["check"]
+    file.write_text(json.dumps({**content, "schema": 1, "marks": {saved.hits[0][0]: "good"}}))
+    old = searches.get(saved.id)
+    assert (old.check, old.reviewed) == (None, 1)
+    assert searches.checked(saved.id).record() is None
+    searches.change_check(saved.id, lambda checked: drawn(checked, 3))
+    assert json.loads(file.read_text())["schema"] == 2
+    assert dict(searches.get(saved.id).marks) == dict(old.marks)
+
+
+def test_hit_of_a_check_that_is_gone_cannot_be_judged_and_is_not_asked_for(made):
+    searches, saved = saved_in(made)
+    file = searches.folder / f"{saved.id}.json"
+    content = json.loads(file.read_text())
+    content["hits"][2][0] = "0" * 16
+    file.write_text(json.dumps(content))
+    checked = searches.change_check(saved.id, lambda checked: drawn(checked, 6))
+    assert len(checked.next()) == len(searches.check_items(saved.id, checked.next())) == 5
+    checked = searches.change_check(
+        saved.id, lambda now: judge(now, dict.fromkeys(now.next(), "good"))
+    )
+    whole = checked.estimates[-1]
+    assert (whole.judged, whole.unsure, whole.precision) == (5, 1, 1)
+    assert (whole.low, whole.high) == (5 / 6, 1)
 
 
 def test_comparison_matches_places_and_counts_the_rest(made):

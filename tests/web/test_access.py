@@ -20,8 +20,11 @@ from starlette.testclient import TestClient
 
 from pipeline.errors import QueryError
 from pipeline.settings import Settings, from_environment
+from pipeline.web import app
 from pipeline.web.access import Access, check_listening, is_local, protect, read_tokens
 from tests import ROOT, ends_with_us
+from tests.factories import synthetic
+from tests.web import rest
 
 TOKEN = "a-token-that-is-long-enough"
 DIGEST = hashlib.sha256(TOKEN.encode()).digest()
@@ -112,6 +115,24 @@ def test_only_those_on_the_list_may_sign_in():
     assert told["detail"] == "eve@elsewhere.example"
     assert Access(users=("Bob@x.example",)).may_sign_in("bob@X.example")
     assert not Access(users=("@x.example",)).may_sign_in(None)
+
+
+def test_the_signed_in_person_is_the_author_whatever_name_is_sent(tmp_path):
+    made = synthetic.collection(tmp_path / "home")
+    access = Access(sign_in=True, tokens=(DIGEST,), session=session)
+    routes = protect(app.routes(rest(tmp_path / "home")), lambda: access)
+    guarded = TestClient(Starlette(routes=routes), base_url="http://localhost:8501")
+    address = f"/api/collections/{made.name}/chip-marks/signed01"
+
+    def author(key: str, headers: dict[str, str]) -> str:
+        mark = {"key": key, "chip": made.chips.id_of(0), "label": "good", "author": "Mallory"}
+        answer = guarded.put(address, json={"marks": [mark]}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["marks"][0]["author"]
+
+    assert author("a", {"Cookie": "session=ann"}) == "ann@survey.example"
+    # A token is a program's, which says for whom it works.
+    assert author("b", {"Authorization": f"Bearer {TOKEN}"}) == "Mallory"
 
 
 def test_large_bodies_are_refused_by_their_claim_and_while_they_arrive():

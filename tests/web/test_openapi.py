@@ -22,6 +22,7 @@ from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.web import (
     app,
+    checks,
     chip_marks,
     collections,
     detectors,
@@ -41,6 +42,7 @@ from tests.web import BrightnessNetwork, FixedEmbedder, rest
 ROUTES = [
     route
     for module in (
+        checks,
         collections,
         search,
         chip_marks,
@@ -196,8 +198,12 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("PATCH", one, json={"note": "Seen"})
     ask("GET", f"{BAY}/searches")
     ask("GET", "/api/searches")
-    for path in ("/precision", "/picture.png", "/export", f"/compare?with={saved['id']}"):
+    ask("POST", f"{one}/check", json={"size": 2})
+    drawn = ask("GET", f"{one}/check/next?n=1").json()[0]["id"]
+    ask("POST", f"{one}/check/judgements", json={"id": drawn, "mark": "good"})
+    for path in ("/check", "/picture.png", "/export", f"/compare?with={saved['id']}"):
         ask("GET", one + path)
+    ask("DELETE", f"{one}/check", 204)
     ask("DELETE", one, 204)
     ask("GET", one, 404)
 

@@ -59,13 +59,14 @@ def test_a_damaged_collection_does_not_hide_the_others(open_collections, client,
     assert [one["collection"] for one in listed["refused"]] == ["broken"]
 
 
-def test_a_mark_answers_with_the_precision_it_makes(client, saved):
+def test_marks_estimate_nothing(client, saved):
     root, search = saved
     chip = search["hits"][0]["id"]
     answer = client.post(f"{root}/marks", json={"chip": chip, "mark": "good"}).json()
-    assert answer["marks"] == {chip: "good"}
-    assert answer["precision"][-1]["reviewed"] == 1
-    assert sorted(answer["order"]) == list(range(len(search["hits"])))
+    assert (answer["marks"], answer["notes"]) == ({chip: "good"}, {})
+    check = client.get(root).json()["check"]
+    assert (check["size"], check["judged"]) == (0, 0)
+    assert {each["precision"] for each in check["estimates"]} == {None}
 
 
 def test_an_export_is_cut_by_score_and_mark(client, saved):
@@ -120,3 +121,38 @@ def test_a_search_from_a_point_keeps_the_chip_it_meant(open_collections, client)
     made = client.post(f"/api/collections/{name}/searches", json={"at": [lon, lat], "k": 3}).json()
     assert made["recipe"]["chip"] == table.ids[table.row_at(lon, lat)].decode()
     assert "at" not in made["recipe"]
+
+
+def test_good_hits_are_exported_below_the_minimum_with_the_rank_of_the_screen(client, saved):
+    root, search = saved
+    hits = search["hits"]
+    client.post(f"{root}/marks", json={"chip": hits[4]["id"], "mark": "good", "author": "Ann"})
+    fields = {"format": "geojson", "min": str(hits[1]["score"])}
+    found = client.get(f"{root}/export", params=fields).json()["features"]
+    assert [(one["properties"]["rank"], one["id"]) for one in found] == [
+        (hits[at]["rank"], hits[at]["id"]) for at in (0, 1, 4)
+    ]
+
+
+def test_a_search_is_saved_with_the_marks_of_its_set_and_their_authors(client, saved):
+    root, search = saved
+    first, second, *_ = (hit["id"] for hit in search["hits"])
+    folder = root.rsplit("/searches", 1)[0]
+    for number, (author, chip, label) in enumerate(
+        [
+            ("Ann", first, "good"),
+            ("Ben", first, "bad"),
+            ("Ben", second, "good"),
+            ("Ben", "x", "bad"),
+        ]
+    ):
+        mark = {"key": str(number), "chip": chip, "label": label, "author": author}
+        kept = client.put(f"{folder}/chip-marks/saving01", json={"marks": [mark]}).json()
+    assert (kept["count"], kept["missing"]) == (3, ["x"])
+    assert [(mark["author"], mark["label"]) for mark in kept["others"]] == [("Ann", "good")]
+    body = {"chip": search["recipe"]["chip"], "k": 6, "suppress": False, "marks_set": "saving01"}
+    again = client.post(f"{folder}/searches", json=body).json()
+    assert again["marks"] == {first: "bad", second: "good"}
+    given = [(each["id"], each["author"], each["mark"]) for each in again["judgements"]]
+    assert given == [(first, "Ann", "good"), (first, "Ben", "bad"), (second, "Ben", "good")]
+    assert client.get(f"{folder}/chip-marks/saving01").json() == kept

@@ -57,7 +57,7 @@ export function createObjectActions({ store, service, data, author }) {
     waiting = waitFor({ service, store });
     const mine = waiting;
     const number = state.requestNumber + 1;
-    set({ requestNumber: number, busy: 'Looking for objects', problem: null, saved: null, precision: [] });
+    set({ requestNumber: number, busy: 'Looking for objects', problem: null, saved: null });
     remember(step);
     try {
       await queue.flushed();
@@ -138,13 +138,13 @@ export function createObjectActions({ store, service, data, author }) {
     if (link.marks) queue.use(link.marks);
     const detector = link.detector && { name: link.detector, title: link.detector };
     const { examples, picture, filters, minScore, hideMarked } = link;
-    set({ examples, picture, filters, minScore, hideMarked, detector, labels: 0, saved: null, precision: [] });
+    set({ examples, picture, filters, minScore, hideMarked, detector, labels: 0, saved: null });
     const sized = examples.findLast((example) => example.object_size);
     if (sized) actions.setSize(sized.object_size, false);
     return restoreMarks(link).then(() => {
       if (!started(state)) set({ labels: state.marks.size });
       if (started(state)) return search(false);
-      return show({ objects: [], answer: null, saved: null, precision: [] });
+      return show({ objects: [], answer: null, saved: null });
     });
   }
 
@@ -295,7 +295,7 @@ export function createObjectActions({ store, service, data, author }) {
       try {
         await service.removeSearch(id);
         if (state.saved?.id === id) {
-          set({ saved: null, precision: [] });
+          set({ saved: null });
           remember(false);
         }
         await listSaved();
@@ -323,7 +323,7 @@ export function createObjectActions({ store, service, data, author }) {
     clear() {
       abandon();
       begin();
-      set({ saved: null, precision: [], busy: '', problem: null });
+      set({ saved: null, busy: '', problem: null });
       show({ objects: [], answer: null, selected: -1, page: 0, minScore: 0 });
       remember(true);
     },
@@ -348,8 +348,7 @@ export function createObjectActions({ store, service, data, author }) {
   async function reviewed(found, label) {
     const { id } = state.saved;
     try {
-      const { precision } = await service.review(id, found.id, label, author.name());
-      if (state.saved?.id === id) set({ precision });
+      await service.review(id, found.id, label, author.name());
     } catch (problem) {
       set({ problem });
     }

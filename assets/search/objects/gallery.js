@@ -11,7 +11,7 @@ import { firstOf, onPage, pagesOf } from '../paging.js';
 import { MOST } from './actions.js';
 import { savePanel } from './detectors.js';
 import { markOf, placeKey } from './place_marks.js';
-import { precisionAt } from './saved.js';
+import { checkWords } from './saved.js';
 import { started } from './start.js';
 import { drawTray } from './tray.js';
 
@@ -27,7 +27,7 @@ export function createObjectGallery(context) {
   const stops = [
     store.watch(['answer', 'examples', 'objects', 'detector', 'picture', 'labels', 'filters', 'problem'], (state) => drawHead(head, state, context)),
     store.watch(['judging', 'asked', 'judged', 'marks', 'exhausted'], (state) => keepingFocus(tray, () => drawTray(tray, state, context))),
-    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'precision', 'author', 'goneScenes'], (state) => drawBar(bar, state, context)),
+    store.watch(['shown', 'marks', 'objects', 'hideMarked', 'saving', 'judging', 'saved', 'author', 'goneScenes'], (state) => drawBar(bar, state, context)),
     store.watch(['shown', 'page', 'marks', 'authors'], (state) => keepingFocus(list, () => drawList(list, pager, state, context))),
     store.watch(['selected', 'shown', 'page', 'marks'], (state) => markSelected(list, state)),
   ];
@@ -88,7 +88,7 @@ function invitation({ collection }) {
   );
 }
 
-function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging, precision, goneScenes }, { actions, author }) {
+function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, judging, saved, goneScenes }, { actions, author, service }) {
   bar.hidden = judging;
   if (!objects.length) return bar.replaceChildren();
   const below = objects.length - shown.length;
@@ -99,7 +99,7 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
     ? null
     : h('button', { class: 'lk-button', type: 'button', onclick: () => actions.setMinScore(0, true) }, 'Lower the minimum score');
   const counts = [...marks.values()].filter(Boolean);
-  const estimate = precisionAt(precision, minScore);
+  const check = saved?.check && h('a', { class: 'lk-muted', href: service.checkPage(saved.id), target: '_self' }, checkWords(saved.check, minScore));
   const hide = iconButton('hide', 'Hide marked', () => actions.toggle('hideMarked'), { class: 'lk-button lk-toggle lk-hide', title: 'Hide marked objects in list and map', 'aria-pressed': String(hideMarked) });
   const naming = saving?.state === 'asking';
   const save = savePanel(saving, counts, actions);
@@ -108,7 +108,7 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
       counts.length || hideMarked ? hide : null),
     ...(goneScenes ? [h('p', { class: 'lk-muted', role: 'status' }, `Some marks are on ${goneScenes > 1 ? `${goneScenes} scenes that are` : 'a scene that is'} no longer in the collection. Everything else is used; the marks are kept.`)] : []),
-    ...(estimate ? [h('p', { class: 'lk-muted', title: 'Estimated from the marks; fair if they are spread over the ranks' }, estimate)] : []),
+    ...(check ? [h('p', {}, check)] : []),
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,

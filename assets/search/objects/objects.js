@@ -46,7 +46,6 @@ const INITIAL = {
   removed: null, // { token, title } of the detector that was removed last
   kept: [], // saved searches of this collection
   saved: null, // the one that is open
-  precision: [], // of the one that is open, by score
   saving: null, // { state: asking | saving | done, name } of a detector
   help: false, // whether the shortcuts are shown
   scoreMap: false, // whether the score map is drawn

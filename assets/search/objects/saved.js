@@ -45,7 +45,7 @@ function row(each, on, open, actions) {
 }
 
 // What the search page shows of a saved search, of the answer of the server.
-export function stateOf({ search, objects, precision, judgements = [] }) {
+export function stateOf({ search, objects, check, judgements = [] }) {
   const given = new Map(judgements.map(({ id, author }) => [id, author]));
   const authors = new Map(objects.filter(({ id }) => given.has(id)).map((found) => [placeKey(found), given.get(found.id)]));
   const { recipe } = search;
@@ -63,13 +63,15 @@ export function stateOf({ search, objects, precision, judgements = [] }) {
     score_range: [0, 1],
   };
   const detector = recipe.detector ? { name: recipe.detector, title: recipe.detector } : null;
-  return { examples, detector, objects, answer, precision, authors, saved: search };
+  return { examples, detector, objects, answer, authors, saved: { ...search, check } };
 }
 
-// The share of good objects at a minimum score, in words; empty before any is marked.
-export function precisionAt(precision, minScore) {
-  const cut = precision.filter(({ threshold }) => threshold >= minScore).at(-1);
-  if (!cut?.reviewed) return '';
-  const percent = (share) => Math.round(100 * share);
-  return `${percent(cut.estimate)}% good (${percent(cut.low)} to ${percent(cut.high)}%), ${cut.reviewed} reviewed`;
+// How many of the objects at or above a minimum score are right, by the check of the saved search:
+// marks estimate nothing.
+export function checkWords({ estimates, size }, minScore) {
+  const cut = estimates.filter(({ threshold }) => threshold >= minScore).at(-1);
+  if (!size) return 'Check how many are right';
+  if (!cut || cut.precision === null) return 'Continue the check';
+  const percent = (share) => `${Math.round(100 * share)}%`;
+  return `About ${percent(cut.precision)} right (${percent(cut.low)} to ${percent(cut.high)}), based on ${cut.judged} drawn at random`;
 }

@@ -38,6 +38,8 @@ export function createObjectService(base, name) {
     removeSearch: (id) => request(`${kept}/${id}`, { method: 'DELETE' }),
     review: (id, object, mark, author) =>
       request(`${kept}/${id}/marks`, sent('POST', { object, mark, author })).then(json),
+    checkPage: (id) =>
+      `${location.origin}${base}/results?${new URLSearchParams({ collection: name, search: id, kind: 'objects' })}`,
     savedFile: (id, fields) => request(`${kept}/${id}/export?${new URLSearchParams(fields)}`),
     ...marksService(root),
     keepPicture: (file) => request(`${root}/pictures`, { method: 'POST', body: file }).then(json),
