@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli import (
     build,
+    census,
     changes,
     chips,
     collections,
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for commands in (
-    jobs, sources, search, objects, detector, changes,
+    jobs, sources, search, objects, detector, census, changes,
     export, evaluate, build, collections, doctor, chips,
 ):  # fmt: skip
     commands.register(app)
