@@ -53,13 +53,17 @@ class Design:
         return bool(np.ptp(self.weights) <= 1e-12 * self.weights.max())
 
     def probabilities(self, drawn: int) -> np.ndarray:
-        """float (drawn,): with which probability each of the first units was drawn."""
+        """float (m,): with which probability each unit of the order was among the first.
+
+        Args:
+            drawn: Number of the first units.
+        """
         if drawn >= len(self.order):
             return np.ones(len(self.order))
         if self.plain:
-            return np.full(drawn, drawn / len(self.order))
+            return np.full(len(self.order), drawn / len(self.order))
         threshold = self.priorities[self.order[drawn]]
-        return np.minimum(1.0, self.weights[self.order[:drawn]] / threshold)
+        return np.minimum(1.0, self.weights[self.order] / threshold)
 
     @property
     def priorities(self) -> np.ndarray:

@@ -117,6 +117,8 @@ class _Parts:
         drawn: Units of its sample.
         totals: float (n,), sum to the estimate.
         variances: float (n,), sum to its variance.
+        anticipated: float (n,), sum to what the variance is at least, seen from above: things that
+            scores miss make a total too small far more often than too large.
         expected: float (n,), things expected.
         weights: float (n,), 1 / probability of drawn units, 1 of known ones, 0 of others.
         sampled: int (drawn,), the sample.
@@ -128,6 +130,7 @@ class _Parts:
     drawn: int
     totals: np.ndarray
     variances: np.ndarray
+    anticipated: np.ndarray
     expected: np.ndarray
     weights: np.ndarray
     sampled: np.ndarray
@@ -173,9 +176,10 @@ def estimate(
         found = []
         for end in ends:
             total = float(end.totals[inside].sum())
-            variance = max(float(end.variances[inside].sum()), spread)
-            variance += noise * float(inside.mean()) + (answers.lean * total) ** 2
-            found.append(total_interval(total, variance, seen, weight, judged))
+            more = noise * float(inside.mean()) + (answers.lean * total) ** 2
+            variance = max(float(end.variances[inside].sum()), spread) + more
+            upper = float(end.anticipated[inside].sum()) + more
+            found.append(total_interval(total, variance, seen, weight, judged, upper))
         middle = max(float(whole.totals[inside].sum()), seen)
         return Interval(middle, min(found[0][0], middle), max(found[1][1], middle))
 
@@ -221,7 +225,15 @@ def _averaged(
     rounds: Sequence[Design], answers: Answers
 ) -> tuple[list[_Parts], np.ndarray, _Parts] | None:
     """The rounds that have a sample, their shares, and their average."""
-    parts = [part for each in rounds if (part := _of_round(each, answers)) is not None]
+    parts = []
+    for number, each in enumerate(rounds):
+        answered = answers.answered
+        if number + 1 < len(rounds):
+            # What a later round had judged is no part of this round's sample.
+            answered = answered.copy()
+            answered[rounds[number + 1].order] = False
+        if (part := _of_round(each, answers.counts, answered)) is not None:
+            parts.append(part)
     if not parts:
         return None
     drawn = np.array([part.drawn for part in parts], float)
@@ -234,6 +246,7 @@ def _averaged(
         parts[-1],
         totals=mean([part.totals for part in parts], shares),
         variances=mean([part.variances for part in parts], shares**2),
+        anticipated=mean([part.anticipated for part in parts], shares**2),
         expected=mean([part.expected for part in parts], shares),
         weights=mean([part.weights for part in parts], shares),
         weight=float(shares @ [part.weight for part in parts]),
@@ -242,16 +255,19 @@ def _averaged(
     return parts, shares, whole
 
 
-def _of_round(round_: Design, answers: Answers) -> _Parts | None:
-    order, counts = round_.order, answers.counts
-    drawn = prefix_length(order, answers.answered)
+def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Parts | None:
+    order = round_.order
+    drawn = prefix_length(order, answered)
     if not drawn and len(order):
         return None
     size = len(counts)
-    sampled, chances = order[:drawn], round_.probabilities(drawn)
+    every = round_.probabilities(drawn)
+    sampled, chances = order[:drawn], every[:drawn]
     before = np.ones(size, bool)
     before[order] = False
-    expected = _cross_fitted(round_, np.concatenate([sampled, np.flatnonzero(before)]), counts)
+    expected, background = _cross_fitted(
+        round_, np.concatenate([sampled, np.flatnonzero(before)]), counts
+    )
     values = np.where(np.isfinite(counts), counts, expected)
     totals = expected.copy()
     totals[before] = values[before]
@@ -259,12 +275,18 @@ def _of_round(round_: Design, answers: Answers) -> _Parts | None:
     totals[sampled] += wrong / chances
     variances = np.zeros(size)
     variances[sampled] = wrong**2 * (1 - chances) / chances**2
+    # Few samples hold one of the things that scores miss, and then its weight is great.  What the
+    # background of the recalibrated scores would add if its things were Poisson is the least that
+    # they add (anticipated variance: Isaki and Fuller, JASA 77, 1982).
+    missed = variances * (1 - background / expected)
+    missed[order] += background[order] * (1 - every) / every
     weights = np.zeros(size)
     weights[before], weights[sampled] = 1.0, 1 / chances
     return _Parts(
         drawn=drawn,
         totals=totals,
         variances=variances,
+        anticipated=missed,
         expected=expected,
         weights=weights,
         sampled=sampled,
@@ -274,19 +296,25 @@ def _of_round(round_: Design, answers: Answers) -> _Parts | None:
     )
 
 
-def _cross_fitted(round_: Design, units: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """float (n,): things expected in each unit, by the judged units of the other folds."""
+def _cross_fitted(
+    round_: Design, units: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Things expected in each unit, by the judged units of the other folds: float (n,).
+
+    Returns:
+        All of them, and those that no score shows.
+    """
     units = units[np.isfinite(counts[units])]
     # The digits of the random numbers that the order of units does not feel.
     folds = np.floor(round_.uniform * 2.0**40).astype(np.int64) % FOLDS
-    expected = np.empty(len(counts))
+    expected, background = np.empty(len(counts)), np.empty(len(counts))
     for fold in range(FOLDS):
         taught = units[folds[units] != fold]
         here = folds == fold
-        expected[here] = expected_counts(
-            round_.mass[here], fit(round_.mass[taught], counts[taught])
-        )
-    return expected
+        learned = fit(round_.mass[taught], counts[taught])
+        expected[here] = expected_counts(round_.mass[here], learned)
+        background[here] = np.exp(learned[2])
+    return expected, background
 
 
 def _filled(
@@ -297,14 +325,16 @@ def _filled(
     assert middle is not None
     parts, shares, whole = middle
     totals = whole.totals.copy()
-    variances = whole.variances.copy()
+    variances, anticipated = whole.variances.copy(), whole.anticipated.copy()
     for part, share in zip(parts, shares, strict=True):
         at = unknown[part.sampled]
         units, chances = part.sampled[at], part.chances[at]
         wrong = values[units] - part.expected[units]
         totals[units] += share * wrong / chances
-        variances[units] += share**2 * wrong**2 * (1 - chances) / chances**2
-    return replace(whole, totals=totals, variances=variances)
+        added = share**2 * wrong**2 * (1 - chances) / chances**2
+        variances[units] += added
+        anticipated[units] += added
+    return replace(whole, totals=totals, variances=variances, anticipated=anticipated)
 
 
 def _noise(answers: Answers, whole: _Parts) -> float:
@@ -374,5 +404,6 @@ def _list_quality(
 
 def _alone(part: _Parts, seen: np.ndarray, judged: int) -> Interval:
     total, own = float(part.totals.sum()), float(seen[part.weights > 0].sum())
-    low, high = total_interval(total, float(part.variances.sum()), own, part.weight, judged)
+    variance, upper = float(part.variances.sum()), float(part.anticipated.sum())
+    low, high = total_interval(total, variance, own, part.weight, judged, upper)
     return Interval(max(total, own), low, high)

@@ -20,7 +20,7 @@ _FEWEST = 5
 
 
 def total_interval(
-    total: float, variance: float, seen: float, weight: float, judged: int
+    total: float, variance: float, seen: float, weight: float, judged: int, upper: float = 0.0
 ) -> tuple[int, int]:
     """The 95% interval of a total, whole numbers, rounded outwards.
 
@@ -31,6 +31,7 @@ def total_interval(
         weight: How many things stand for one that is seen, beyond itself, on average: the weight
             of the one that might have been seen next.
         judged: Number of judged units.
+        upper: Variance of things that scores miss and samples seldom hold; it raises the upper end.
     """
     unseen = max(total - seen, 0.0)
     low, high = gamma_interval(unseen, variance, weight)
@@ -38,8 +39,9 @@ def total_interval(
     low = min(seen + low, total - Z * math.sqrt(variance))
     if judged < _FEWEST:
         low = seen
+    high = max(seen + high, total + Z * math.sqrt(max(upper, 0.0)))
     least = math.floor(max(low, seen) + 1e-6)
-    return least, max(math.ceil(seen + high - 1e-6), least)
+    return least, max(math.ceil(high - 1e-6), least)
 
 
 def gamma_interval(total: float, variance: float, weight: float) -> tuple[float, float]:

@@ -38,6 +38,8 @@ _PER_UNIT, _FEWEST, _MOST = 2, 4_000, MAX_OBJECTS
 #: Robust deviations above the median at which a chip's score is an even chance, and how fast chance
 #: rises.  The judgements put both right.
 _EVEN, _STEEP = 3.0, 1.5
+#: Chance of a thing that is marked good.
+_SURE = 0.998
 #: Minimum score of the list of an object search, if nobody says otherwise.
 THRESHOLD = 0.5
 
@@ -127,11 +129,16 @@ def object_scores(
         open_collections, [name], run, examples=examples, detector=detector, progress=progress
     )
     least = threshold if threshold is not None else recipe.threshold
-    return _of_outcome(outcome, scenes, THRESHOLD if least is None else least, source)
+    query = f"{len(examples)} labels" if examples else ""
+    return _of_outcome(outcome, scenes, THRESHOLD if least is None else least, source, query)
 
 
 def _of_outcome(
-    outcome: ObjectOutcome, scenes: Sequence[Scene], threshold: float, source: Mapping[str, Any]
+    outcome: ObjectOutcome,
+    scenes: Sequence[Scene],
+    threshold: float,
+    source: Mapping[str, Any],
+    query: str,
 ) -> Scored:
     rows = {scene.id: row for row, scene in enumerate(scenes)}
     found = [each for each in outcome.result.objects if each.scene_id in rows]
@@ -141,16 +148,20 @@ def _of_outcome(
     if lacking:
         notes.append(f"{len(lacking)} scenes have no object cells; their units are drawn at random")
     scores = np.array([each.score for each in found], float)
+    chances = np.array([each.probability for each in found], float) if certain else scores
+    # Somebody has looked at what is marked.
+    marks = np.array([each.mark for each in found], object)
+    chances = np.where(marks == "good", _SURE, np.where(marks == "bad", 1 - _SURE, chances))
     return Scored(
         scenes=np.array([rows[each.scene_id] for each in found], int),
         cols=np.array([each.col for each in found], float),
         rows=np.array([each.row for each in found], float),
         sizes=np.array([max(each.width, each.height) for each in found], float),
-        chances=np.array([each.probability for each in found], float) if certain else scores,
-        listed=scores >= threshold,
+        chances=chances,
+        listed=((scores >= threshold) & (marks != "bad")) | (marks == "good"),
         chips=False,
         share=1.0,
-        query=outcome.label,
+        query=query or outcome.label,
         source={**source, "threshold": threshold, "model": str(outcome.model)},
         notes=tuple(notes),
     )

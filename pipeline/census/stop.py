@@ -52,12 +52,8 @@ def stop_rule(design: Design, drawn: int, counts: np.ndarray) -> Stop:
     if known.all():
         return Stop(True, 0.0, seen, len(counts))
     order, chances = design.order, design.probabilities(drawn)
-    left = order if design.plain else np.array(order)
+    # Every unit is drawn with at least this probability by its random number alone.
     least = float(chances.min()) if drawn else 0.0
-    if drawn and drawn < len(order):
-        # Every unit is drawn with at least this probability by its random number alone.
-        threshold = design.priorities[order[drawn]]
-        least = float(design.weights[left].min() / threshold) if not design.plain else least
     sampled = order[:drawn]
     random = sampled if design.plain else sampled[design.uniform[sampled] <= least]
     random = random[known[random]]
