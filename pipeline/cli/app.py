@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli import (
     build,
+    census,
     changes,
     check,
     chips,
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for commands in (
-    jobs, sources, search, objects, detector, changes,
+    jobs, sources, search, objects, detector, census, changes,
     export, check, evaluate, build, collections, doctor, chips,
 ):  # fmt: skip
     commands.register(app)

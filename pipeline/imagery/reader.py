@@ -129,6 +129,14 @@ class SceneReader:
         canvas[y0:y1, x0:x1] = np.asarray(part)[: size - y0, : size - x0]
         return canvas
 
+    def coverage(self, shape: tuple[int, int]) -> np.ndarray:
+        """Where the scene has data, on a coarse grid: bool (rows, columns).
+
+        Raises:
+            DamagedError: If the scene's file cannot be read.
+        """
+        return self._read(0, 0, self.scene.width, self.scene.height, shape)[1]
+
     def _read(
         self, col: int, row: int, width: int, height: int, shape: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline import __version__
 from pipeline.web import (
+    censuses,
     checks,
     chip_marks,
     collections,
@@ -65,7 +66,7 @@ class Rest(FastAPI):
         problems.add_handlers(self)
         for module in (
             collections, search, chip_marks, objects, object_marks, object_searches, detectors,
-            saved_searches, checks, score_maps, exports, tiles, jobs,
+            saved_searches, checks, score_maps, exports, tiles, jobs, censuses,
         ):  # fmt: skip
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)

@@ -22,6 +22,7 @@ from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.web import (
     app,
+    censuses,
     checks,
     chip_marks,
     collections,
@@ -55,6 +56,8 @@ ROUTES = [
         exports,
         tiles,
         jobs,
+        censuses,
+        censuses,
     )
     for route in module.router.routes
     if isinstance(route, APIRoute)

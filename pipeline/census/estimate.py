@@ -1,0 +1,409 @@
+"""The estimators of a census: totals, districts, recall and precision, from all rounds.
+
+*Total.*  What a recalibrated detector expects in all units, plus the Horvitz-Thompson estimate of
+what it is wrong by (the difference estimator: Särndal, Swensson and Wretman, Model Assisted Survey
+Sampling, 1992, chapter 6).  The detector is recalibrated from judged units in five folds, and what
+a unit is expected to hold comes from the other folds (cross-fitting, as in Zrnic and Candès, PNAS
+121, 2024), so that judgements do not praise themselves.
+
+*Rounds.*  A round draws from the units that no round before judged; those are known.  Given the
+rounds before, its estimate is unbiased, so errors of rounds are uncorrelated, and rounds are
+averaged with weights in proportion to their numbers of judged units.  The weights do not depend on
+what was found.
+
+*Unknown units* (cannot tell, or handed out and not answered) count as expected in the estimate.
+The low end of the interval takes them for empty; the high end gives each twice what is expected
+there, rounded up, and one at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.census.design import Design
+from pipeline.census.interval import share_interval, total_interval
+from pipeline.census.recalibration import expected_counts, fit
+
+#: Folds of the cross-fitting.
+FOLDS = 5
+#: A sample may lack this share of its units: the others in front of the next are used, too.
+MOST_UNANSWERED = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What is known of each unit.
+
+    Attributes:
+        counts: float (n,), NaN where it is not known.
+        answered: bool (n,), whether somebody judged it, "cannot tell" included.
+        matched: float (n,), things of the list that are right, NaN where it is not known.
+        noise: float (n,), variance of a single reviewer's count, where two judged; NaN elsewhere.
+        double: float, share of units that a second reviewer judges.
+        lean: float, how far the reviewers' totals lie from their mean, as a share of it.
+    """
+
+    counts: np.ndarray
+    answered: np.ndarray
+    matched: np.ndarray
+    noise: np.ndarray | None = None
+    double: float = 0.0
+    lean: float = 0.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95% interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RoundEstimate:
+    """The estimate of one round.
+
+    Attributes:
+        drawn: Units of its sample.
+        share: Its weight in the average.
+        total: Its own total.
+    """
+
+    drawn: int
+    share: float
+    total: Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What all rounds say.
+
+    Attributes:
+        total: Things in the area.
+        variance: Of the total; what unknown units add is not in it.
+        districts: The same of each district.
+        recall: Share of all things that the list has, or None while nothing is known.
+        precision: Share of the list that is right, or None.
+        rounds: The rounds.
+        seen: Things seen in judged units.
+        used: Units judged that count; the others wait for units that were handed out before them.
+        unknown: Units of the samples that count and are unknown.
+        expected: float (n,), things expected in each unit.
+        exact: Whether every unit is known.
+    """
+
+    total: Interval
+    variance: float
+    districts: tuple[Interval, ...]
+    recall: Interval | None
+    precision: Interval | None
+    rounds: tuple[RoundEstimate, ...]
+    seen: float
+    used: int
+    unknown: int
+    expected: np.ndarray
+    exact: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What one round makes of each unit.
+
+    Attributes:
+        drawn: Units of its sample.
+        totals: float (n,), sum to the estimate.
+        variances: float (n,), sum to its variance.
+        anticipated: float (n,), sum to what the variance is at least, seen from above: things that
+            scores miss make a total too small far more often than too large.
+        expected: float (n,), things expected.
+        weights: float (n,), 1 / probability of drawn units, 1 of known ones, 0 of others.
+        sampled: int (drawn,), the sample.
+        chances: float (drawn,), their probabilities.
+        weight: Units that stand behind a drawn one, on average.
+        wrong: float, variance of a unit's count by what is expected there.
+    """
+
+    drawn: int
+    totals: np.ndarray
+    variances: np.ndarray
+    anticipated: np.ndarray
+    expected: np.ndarray
+    weights: np.ndarray
+    sampled: np.ndarray
+    chances: np.ndarray
+    weight: float
+    wrong: float
+
+
+def estimate(
+    rounds: Sequence[Design], answers: Answers, districts: Sequence[np.ndarray] = ()
+) -> Estimate | None:
+    """What the judged units say of all.
+
+    Args:
+        rounds: The designs, in the order of the rounds.
+        answers: What is known.
+        districts: For each, bool (n,), the units that lie in it.
+
+    Returns:
+        The estimate; None while nobody judged a unit of a sample.
+    """
+    middle = _averaged(rounds, answers)
+    if middle is None:
+        return None
+    parts, shares, whole = middle
+    known = np.isfinite(answers.counts)
+    touched = known.copy()
+    for part in parts:
+        touched[part.sampled] = True
+    unknown = touched & ~known
+    ends = [whole, whole]
+    if unknown.any():
+        most = np.maximum(1.0, np.ceil(2 * whole.expected))
+        ends = [
+            _filled(rounds, answers, unknown, values) for values in (np.zeros(len(known)), most)
+        ]
+    seen_by_unit = np.where(known, answers.counts, 0.0)
+    noise = _noise(answers, whole)
+    judged = int(known.sum())
+
+    def interval(inside: np.ndarray, weight: float, spread: float) -> Interval:
+        seen = float(seen_by_unit[inside].sum())
+        found = []
+        for end in ends:
+            total = float(end.totals[inside].sum())
+            more = noise * float(inside.mean()) + (answers.lean * total) ** 2
+            variance = max(float(end.variances[inside].sum()), spread) + more
+            upper = float(end.anticipated[inside].sum()) + more
+            found.append(total_interval(total, variance, seen, weight, judged, upper))
+        middle = max(float(whole.totals[inside].sum()), seen)
+        return Interval(middle, min(found[0][0], middle), max(found[1][1], middle))
+
+    everything = np.ones(len(known), bool)
+    total = interval(everything, whole.weight, 0.0)
+    areas = tuple(interval(*_of_district(inside, whole, known)) for inside in districts)
+    recall, precision = _list_quality(rounds, parts, shares, answers, total.estimate)
+    return Estimate(
+        total=total,
+        variance=float(whole.variances.sum()),
+        districts=areas,
+        recall=recall,
+        precision=precision,
+        rounds=tuple(
+            RoundEstimate(part.drawn, share, _alone(part, seen_by_unit, judged))
+            for part, share in zip(parts, shares, strict=True)
+        ),
+        seen=float(seen_by_unit.sum()),
+        used=int((touched & answers.answered).sum()),
+        unknown=int(unknown.sum()),
+        expected=whole.expected,
+        exact=bool(known.all()) and noise == 0 and answers.lean == 0,
+    )
+
+
+def prefix_length(order: np.ndarray, answered: np.ndarray) -> int:
+    """How many of the first units make up the sample.
+
+    Units are judged in about the order of the design; of several reviewers, one may be behind.  The
+    sample ends where more than a tenth of the units in front were not answered.
+
+    Args:
+        order: int (m,), as `Design.order`.
+        answered: bool (n,).
+    """
+    given = answered[order]
+    lacking = np.cumsum(~given) / np.arange(1, len(order) + 1)
+    ends = np.flatnonzero(given & (lacking <= MOST_UNANSWERED))
+    return int(ends[-1]) + 1 if len(ends) else 0
+
+
+def _averaged(
+    rounds: Sequence[Design], answers: Answers
+) -> tuple[list[_Parts], np.ndarray, _Parts] | None:
+    """The rounds that have a sample, their shares, and their average."""
+    parts = []
+    for number, each in enumerate(rounds):
+        answered = answers.answered
+        if number + 1 < len(rounds):
+            # What a later round had judged is no part of this round's sample.
+            answered = answered.copy()
+            answered[rounds[number + 1].order] = False
+        if (part := _of_round(each, answers.counts, answered)) is not None:
+            parts.append(part)
+    if not parts:
+        return None
+    drawn = np.array([part.drawn for part in parts], float)
+    shares = drawn / drawn.sum()
+
+    def mean(values: list[np.ndarray], by: np.ndarray) -> np.ndarray:
+        return np.tensordot(by, np.stack(values), axes=1)
+
+    whole = replace(
+        parts[-1],
+        totals=mean([part.totals for part in parts], shares),
+        variances=mean([part.variances for part in parts], shares**2),
+        anticipated=mean([part.anticipated for part in parts], shares**2),
+        expected=mean([part.expected for part in parts], shares),
+        weights=mean([part.weights for part in parts], shares),
+        weight=float(shares @ [part.weight for part in parts]),
+        wrong=float(shares @ [part.wrong for part in parts]),
+    )
+    return parts, shares, whole
+
+
+def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Parts | None:
+    order = round_.order
+    drawn = prefix_length(order, answered)
+    if not drawn and len(order):
+        return None
+    size = len(counts)
+    every = round_.probabilities(drawn)
+    sampled, chances = order[:drawn], every[:drawn]
+    before = np.ones(size, bool)
+    before[order] = False
+    expected, background = _cross_fitted(
+        round_, np.concatenate([sampled, np.flatnonzero(before)]), counts
+    )
+    values = np.where(np.isfinite(counts), counts, expected)
+    totals = expected.copy()
+    totals[before] = values[before]
+    wrong = values[sampled] - expected[sampled]
+    totals[sampled] += wrong / chances
+    variances = np.zeros(size)
+    variances[sampled] = wrong**2 * (1 - chances) / chances**2
+    # Few samples hold one of the things that scores miss, and then its weight is great.  What the
+    # background of the recalibrated scores would add if its things were Poisson is the least that
+    # they add (anticipated variance: Isaki and Fuller, JASA 77, 1982).
+    missed = variances * (1 - background / expected)
+    missed[order] += background[order] * (1 - every) / every
+    weights = np.zeros(size)
+    weights[before], weights[sampled] = 1.0, 1 / chances
+    return _Parts(
+        drawn=drawn,
+        totals=totals,
+        variances=variances,
+        anticipated=missed,
+        expected=expected,
+        weights=weights,
+        sampled=sampled,
+        chances=chances,
+        weight=(len(order) - drawn) / max(drawn, 1),
+        wrong=float((wrong**2 / chances).sum() / max(expected.sum(), 1e-9)),
+    )
+
+
+def _cross_fitted(
+    round_: Design, units: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Things expected in each unit, by the judged units of the other folds: float (n,).
+
+    Returns:
+        All of them, and those that no score shows.
+    """
+    units = units[np.isfinite(counts[units])]
+    # The digits of the random numbers that the order of units does not feel.
+    folds = np.floor(round_.uniform * 2.0**40).astype(np.int64) % FOLDS
+    expected, background = np.empty(len(counts)), np.empty(len(counts))
+    for fold in range(FOLDS):
+        taught = units[folds[units] != fold]
+        here = folds == fold
+        learned = fit(round_.mass[taught], counts[taught])
+        expected[here] = expected_counts(round_.mass[here], learned)
+        background[here] = np.exp(learned[2])
+    return expected, background
+
+
+def _filled(
+    rounds: Sequence[Design], answers: Answers, unknown: np.ndarray, values: np.ndarray
+) -> _Parts:
+    """The average if unknown units held so many things; what is expected elsewhere stays."""
+    middle = _averaged(rounds, answers)
+    assert middle is not None
+    parts, shares, whole = middle
+    totals = whole.totals.copy()
+    variances, anticipated = whole.variances.copy(), whole.anticipated.copy()
+    for part, share in zip(parts, shares, strict=True):
+        at = unknown[part.sampled]
+        units, chances = part.sampled[at], part.chances[at]
+        wrong = values[units] - part.expected[units]
+        totals[units] += share * wrong / chances
+        added = share**2 * wrong**2 * (1 - chances) / chances**2
+        variances[units] += added
+        anticipated[units] += added
+    return replace(whole, totals=totals, variances=variances, anticipated=anticipated)
+
+
+def _noise(answers: Answers, whole: _Parts) -> float:
+    """Variance of the total from reviewers who count the same unit differently.
+
+    The sampling variance holds what differs in the sample; that of all units comes on top (Särndal
+    et al., chapter 16).
+    """
+    if answers.noise is None or not answers.double:
+        return 0.0
+    given = np.isfinite(answers.noise)
+    return float((answers.noise[given] * whole.weights[given]).sum() / answers.double)
+
+
+def _of_district(
+    inside: np.ndarray, whole: _Parts, known: np.ndarray
+) -> tuple[np.ndarray, float, float]:
+    """A district, the weight of one more thing in it, and the least variance of its total.
+
+    Where few units of a district are judged, their spread says little; that of all units by what is
+    expected in the district is then the least.
+    """
+    judged, units = int((inside & known).sum()), int(inside.sum())
+    weight = (units - judged) / judged if judged else float(units)
+    left = inside & ~known
+    return (
+        inside,
+        min(weight, whole.weight) if judged else weight,
+        float(whole.wrong * whole.expected[left].sum()),
+    )
+
+
+def _list_quality(
+    rounds: Sequence[Design],
+    parts: Sequence[_Parts],
+    shares: np.ndarray,
+    answers: Answers,
+    total: float,
+) -> tuple[Interval | None, Interval | None]:
+    """Recall and precision of the list: ratio estimates, their variances by linearisation."""
+    listed = rounds[-1].listed
+    long = float(listed.sum())
+    known = np.isfinite(answers.matched) & np.isfinite(answers.counts)
+    matched = np.where(known, answers.matched, 0.0)
+    counts = np.where(known, answers.counts, 0.0)
+    right = variance = both = 0.0
+    for part, share in zip(parts, shares, strict=True):
+        weights = np.where(known, part.weights, 0.0)
+        judged = float(weights @ listed)
+        precise = float(weights @ matched) / judged if judged else 0.0
+        right += share * precise * long
+        off = (matched - precise * listed)[part.sampled] * known[part.sampled]
+        spread = (1 - part.chances) / part.chances**2
+        variance += share**2 * float(off**2 @ spread)
+        held = right / total if total else 0.0
+        off = off - held * ((counts - part.expected)[part.sampled] * known[part.sampled])
+        both += share**2 * float(off**2 @ spread)
+    precision = recall = None
+    if long and (tried := float(listed[known].sum())):
+        share = min(right / long, 1.0)
+        precision = Interval(share, *share_interval(share, variance / long**2, tried))
+    if total > 0 and (seen := float(counts.sum())):
+        share = min(right / total, 1.0)
+        recall = Interval(share, *share_interval(share, both / total**2, seen))
+    return recall, precision
+
+
+def _alone(part: _Parts, seen: np.ndarray, judged: int) -> Interval:
+    total, own = float(part.totals.sum()), float(seen[part.weights > 0].sum())
+    variance, upper = float(part.variances.sum()), float(part.anticipated.sum())
+    low, high = total_interval(total, variance, own, part.weight, judged, upper)
+    return Interval(max(total, own), low, high)
