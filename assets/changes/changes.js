@@ -121,7 +121,7 @@ function start(root, data, send) {
 function readAddress(name, days) {
   const fields = new URLSearchParams(location.search);
   const { query, good, bad, options } = readLink(name);
-  const { any_orientation, any_scale } = options;
+  const { any_orientation, any_scale, ranking } = options;
   const day = (field, otherwise) => (days.includes(fields.get(field)) ? fields.get(field) : otherwise);
   const [before, after] = [day('before', days[0]), day('after', days.at(-1))];
   const sound = before < after;
@@ -138,6 +138,7 @@ function readAddress(name, days) {
       k: fields.has('before') && k >= 1 && k <= MAX_PLACES ? k : DEFAULT_PLACES,
       any_orientation,
       any_scale,
+      ranking,
     },
     threshold: threshold >= -1 && threshold <= 1 ? threshold : null,
   };
@@ -154,6 +155,7 @@ function writeAddress(name, { query, good, bad, options, before, after, threshol
   if (options.k !== DEFAULT_PLACES) fields.set('k', options.k);
   set('turned', options.any_orientation && '1');
   set('scaled', options.any_scale && '1');
+  set('ranking', query && options.ranking === 'default' && 'default');
   if (threshold !== null) fields.set('threshold', threshold);
   // After Back the address may be another page's while this one is still shown.
   if (isPage('changes')) history.replaceState(history.state, '', `${location.pathname}?${fields}`);

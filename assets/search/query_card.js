@@ -27,7 +27,7 @@ export function createQueryCard(head, invitation, context) {
     store.watch(['query', 'good', 'bad', 'examples', 'reopened'], draw),
     views.stop,
     store.watch(['saved', 'query'], (state) => drawSaving(form, state, context)),
-    store.watch(['reopened'], (state) => drawReopened(note, state, context)),
+    store.watch(['reopened', 'query', 'options'], (state) => drawReopened(note, state, context)),
   ];
   return () => stopAll(stops);
 }

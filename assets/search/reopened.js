@@ -34,6 +34,7 @@ export function savedState(saved, { marks: linked, authors = {}, stored = false,
       suppress: parameters.suppress,
       any_orientation: recipe.any_orientation ?? false,
       any_scale: recipe.any_scale ?? false,
+      ranking: recipe.ranking ?? 'default',
     },
     filters: Object.fromEntries(given),
     merged: false,
@@ -51,9 +52,10 @@ function examplesAs({ good = [], bad = [] }, marks) {
 }
 
 // Below the query: which search this is, and whether searching again may find something else.
-export function drawReopened(note, { reopened }, { actions, service }) {
-  note.hidden = !reopened;
-  if (!reopened) return note.replaceChildren();
+export function drawReopened(note, { query, reopened, options }, { actions, service }) {
+  const ranked = query && options.ranking === 'plain' ? earlierRanking(actions) : [];
+  note.hidden = !reopened && !ranked.length;
+  if (!reopened) return note.replaceChildren(...ranked);
   const { id, name, created, changed, missing } = reopened;
   const link = h('a', { href: service.results(id) }, 'Review and export in Results');
   const lines = [h('p', { role: 'status' }, `“${name}” as saved on ${formatDay(created)}. `, link)];
@@ -63,5 +65,13 @@ export function drawReopened(note, { reopened }, { actions, service }) {
     const words = 'The collection has changed since. These are the original hits.';
     lines.push(h('p', {}, words), h('button', again, 'Search again'));
   }
-  return note.replaceChildren(...lines);
+  return note.replaceChildren(...lines, ...ranked);
+}
+
+function earlierRanking(actions) {
+  const change = () => actions.setOption({ ranking: 'default' });
+  return [
+    h('p', {}, 'Ranked by an earlier version’s method.'),
+    h('button', { class: 'lk-button', type: 'button', onclick: change }, 'Use the current ranking'),
+  ];
 }

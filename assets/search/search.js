@@ -58,7 +58,7 @@ const INITIAL = {
   eligible: null, // how many chips the filters admit while there is no query
   saved: null, // { state: asking | saving | done, name, id }
   reopened: null, // the saved search whose hits are shown as they were, see reopened.js
-  options: { k: DEFAULT_K, suppress: true, any_orientation: false, any_scale: false },
+  options: { k: DEFAULT_K, suppress: true, any_orientation: false, any_scale: false, ranking: 'default' },
   filters: {}, // within, scenes, since, until, max_nodata, min_sharpness, away
   minScore: 0, // the lowest score that is shown
 };

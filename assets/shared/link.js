@@ -31,6 +31,7 @@ export function readLink(name, orLast = true) {
       suppress: fields.get('overlaps') !== '1',
       any_orientation: fields.get('turned') === '1',
       any_scale: fields.get('scaled') === '1',
+      ranking: rankingOf(fields),
     },
     minScore: minScore > 0 && minScore <= 1 ? minScore : 0,
     page: Math.max(0, (Number.parseInt(fields.get('page'), 10) || 1) - 1),
@@ -38,6 +39,12 @@ export function readLink(name, orLast = true) {
   };
   for (const [field, key] of Object.entries(FLAGS)) read[key] = fields.get(field) === '1';
   return read;
+}
+
+// A link of an earlier version names no ranking and keeps the order that it had then.
+function rankingOf(fields) {
+  const starts = ['chip', 'picture', 'box', 'good'].some((name) => fields.get(name));
+  return !starts || fields.get('ranking') === 'default' ? 'default' : 'plain';
 }
 
 function queryOf(fields, good) {
@@ -148,6 +155,7 @@ export function writeLink(name, state, step = false) {
     set('overlaps', !options.suppress && '1');
     set('turned', options.any_orientation && '1');
     set('scaled', options.any_scale && '1');
+    set('ranking', query && options.ranking === 'default' && 'default');
   }
   if (page > 0) set('page', page + 1);
   writeFilters(fields, filters);

@@ -30,7 +30,7 @@ from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, replacing, write_versioned
 from pipeline.search.check import Check, Checked, CheckItem
-from pipeline.search.recipe import Recipe
+from pipeline.search.recipe import PLAIN, Recipe
 from pipeline.search.review import GOOD, MARKS, SKIP
 from pipeline.search.search import Hit, Result
 
@@ -228,7 +228,8 @@ class Searches:
             path, newest=SCHEMA, what="A saved search", remedy="Delete it and save it again"
         )
         try:
-            recipe = Recipe.from_fields(content["recipe"])
+            # What an earlier version saved has its ranking.
+            recipe = Recipe.from_fields({"ranking": PLAIN, **content["recipe"]})
             saved = Saved(
                 **{
                     "query": recipe.label,  # files of early versions lack it
@@ -398,8 +399,13 @@ class Searches:
             yield
 
     def _write(self, saved: Saved) -> None:
-        plain = {**asdict(replace(saved, recipe=Recipe())), "recipe": saved.recipe.to_dict()}
+        plain = {**asdict(replace(saved, recipe=Recipe())), "recipe": _fields(saved.recipe)}
         write_versioned(self.folder / f"{saved.id}.json", json.loads(json.dumps(plain)), SCHEMA)
+
+
+def _fields(recipe: Recipe) -> dict[str, object]:
+    """A recipe as it is kept: with its ranking, even if that is the default of this version."""
+    return {**recipe.to_dict(), "ranking": recipe.ranking}
 
 
 def _check_kinds(saved: Saved) -> None:
