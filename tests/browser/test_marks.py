@@ -20,12 +20,14 @@ from tests.browser.driver import (
     chromium,
     click_map,
     held,
+    idle,
     linked,
     live,
     results,
     state,
     until,
     visit,
+    wait,
 )
 
 __all__ = ["app", "chromium", "visit"]
@@ -203,6 +205,29 @@ def test_a_link_of_before_opens_and_marks_of_chips_that_are_gone_are_told(
     assert state(page, "marks") == {ids[3]: "good", ids[5]: "good"}
     assert state(page, "bad") == []
     assert set(results(page)[:2]) == {ids[3], ids[5]}
+
+
+def test_marks_of_objects_keep_their_authors_and_can_be_hidden(app: App, visit: Visit) -> None:
+    ann = visit(f"{app.url}/search?collection=ponds&mode=objects")
+    wait(ann, "() => window.lookalike?.store?.state.size && window.lookalike.map.leaflet()")
+    idle(ann)
+    bounds = ask(app, PONDS)["bounds"]
+    click_map(ann, bounds[0] * 0.15 + bounds[2] * 0.85, (bounds[1] + bounds[3]) / 2)
+    until(ann, "s.answered === 1 && s.shown.length > 2 && !s.busy")
+    ann.get_by_role("button", name="Mark object 2 as bad").click()
+    named(ann, "Ann")
+    until(ann, "!s.unsent && [...s.authors.values()].includes('Ann')")
+    linked(ann, "marks=")
+    ben = visit(address(ann))
+    bad = ben.get_by_role("button", name="Mark object 2 as bad")
+    expect(bad).to_have_attribute("title", "Mark object 2 as bad (B), by Ann")
+    shown = len(state(ben, "shown"))
+    ben.get_by_role("button", name="Hide marked").click()
+    linked(ben, "hide=1")
+    until(ben, "s.shown.length < arg", shown)
+    ranks = [found["rank"] for found in state(ben, "shown")]
+    assert 2 not in ranks
+    assert ranks == sorted(ranks)
 
 
 def test_two_clients_at_once_lose_no_mark(app: App) -> None:

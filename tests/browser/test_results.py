@@ -202,6 +202,34 @@ def test_a_check_is_judged_blind_by_key_stopped_and_taken_up_again(app, saved, v
     assert ask(app, f"/collections/ponds/searches/{saved['id']}/check")["size"] == 0
 
 
+def test_judgements_of_a_check_go_by_a_name_and_undo_leaves_those_of_others(
+    app, saved, visit
+) -> None:
+    check = f"/collections/ponds/searches/{saved['id']}/check"
+    ask(app, check, {"size": 4})
+    [first] = ask(app, f"{check}/next?n=1")
+    ask(app, f"{check}/judgements", {"id": first["id"], "mark": "bad", "author": "Ann"})
+    page = open_page(app, visit, collection="ponds", search=saved["id"], view="check")
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_disabled()
+    page.keyboard.press("g")
+    page.get_by_label("Your name", exact=True).fill("Ben")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="as Ben").wait_for()
+    page.keyboard.press("g")
+    page.keyboard.press("u")
+    expect(page.locator(".lk-review-head [role=status]")).to_have_text("2 of 4")
+    expect(undo).to_be_enabled()
+    page.keyboard.press("u")
+    expect(undo).to_be_disabled()
+    page.keyboard.press("g")
+    page.keyboard.press("Escape")
+    page.get_by_text("2 of 4 judged").wait_for()
+    given = ask(app, check)["judgements"]
+    assert [(each["author"], each["mark"]) for each in given] == [("Ann", "bad"), ("Ben", "good")]
+    assert all(each["time"] for each in given)
+
+
 def test_a_last_judgement_that_is_late_still_counts(app, saved, visit) -> None:
     check = f"/collections/ponds/searches/{saved['id']}/check"
     ask(app, check, {"size": 2})
