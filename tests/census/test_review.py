@@ -17,7 +17,6 @@ from pipeline.census.census import Censuses, Kept
 from pipeline.census.judgements import Conflict
 from pipeline.census.report import report
 from pipeline.census.start import Plan, Sought, add_round, start
-from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.geo.area import Area
@@ -263,9 +262,9 @@ def test_a_deleted_census_comes_back(kept: Kept, home: Path) -> None:
 
 
 @pytest.fixture
-def damaged(kept: Kept) -> Iterator[Kept]:
+def damaged(kept: Kept) -> Kept:
     (kept.folder / "round-1.json").write_text('{"schema": 1}')
-    yield kept
+    return kept
 
 
 def test_a_damaged_census_is_listed_with_its_error(damaged: Kept, home: Path) -> None:
