@@ -37,7 +37,8 @@ def total_interval(
     low, high = gamma_interval(unseen, variance, weight)
     # Of a total that is mostly seen for certain, the gamma's lower end is too high.
     low = min(seen + low, total - Z * math.sqrt(variance))
-    if judged < _FEWEST:
+    # Nothing seen is no evidence of anything, whatever the model expects.
+    if judged < _FEWEST or not seen:
         low = seen
     high = max(seen + high, total + Z * math.sqrt(max(upper, 0.0)))
     least = math.floor(max(low, seen) + 1e-6)

@@ -13,8 +13,8 @@ from pipeline.census.design import LEVELS
 
 #: Prior means and standard deviations of a, b and log c: without judgements, scores are taken at
 #: their word.
-_MEANS = np.array([0.0, 1.0, np.log(0.005)])
-_SPREADS = np.array([2.0, 0.5, 2.0])
+_MEANS = np.array([0.0, 1.0, np.log(0.008)])
+_SPREADS = np.array([2.0, 0.5, 0.5])
 _LOWEST, _HIGHEST = np.array([-12.0, 0.1, -12.0]), np.array([6.0, 4.0, 5.0])
 _STEPS = 30
 

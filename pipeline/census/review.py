@@ -215,7 +215,7 @@ def _check_asked(census: Census, state: State, unit: str, reviewer: str) -> None
         who = "You answered" if own else f"{first.reviewer} answered"
         raise Conflict(
             f"{who} this unit already" if own else f"{who} this unit",
-            where=f"{unit}: {told}, {first.time}",
+            where=f"{unit}: {told}, by {first.reviewer} at {first.time}",
             remedy="Take that answer back first (`census undo`), then answer again"
             if own
             else "Only a second review, if the census has one, is judged by two",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date as Day  # noqa: N812
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
@@ -92,7 +92,7 @@ class StartBody(SoughtBody):
         default=None, description="Area to count in, GeoJSON, EPSG:4326; null for all imagery."
     )
     scenes: list[str] = Field(default=[], max_length=10_000, description="Ids; all if left out.")
-    date: date | None = Field(
+    date: Day | None = Field(
         default=None, description="Day of the imagery; by default the latest of the area."
     )
     unit: int = Field(default=UNIT, strict=True, description="Side of a unit in pixels.")
@@ -653,7 +653,7 @@ def get_units(
 
 
 @router.get(
-    "/{census}/{kind}",
+    "/{census}/export/{kind}",
     summary="Get the certificate of a census, or its points",
     **file(*_KINDS.values()),
 )

@@ -266,6 +266,23 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     ask("GET", f"{BAY}/chips/nosuch.png", 404)
     ask("POST", f"{BAY}/changes", 400, json=starts[0])  # of one date; tests/search has two
     ask("GET", "/api/looks/nosuch/0/0/0.png", 404)
+
+    saved = ask("POST", f"{BAY}/searches", 201, json={**starts[0], "k": 4}).json()["id"]
+    plan = {"collection": "bay", "saved": saved, "unit": 128, "double": 0.5}
+    census = "/api/censuses/" + ask("POST", "/api/censuses", 201, json=plan).json()["id"]
+    units = ask("POST", f"{census}/next", json={"n": 9}).json()["units"]
+    answers = {unit["id"]: number % 3 for number, unit in enumerate(units)}
+    ask("POST", f"{census}/answers", json={"answers": {**answers, units[0]["id"]: None}})
+    ask("POST", f"{census}/undo", json={})
+    ask("POST", f"{census}/skip", 204, json={"unit": units[-1]["id"]})
+    ask("GET", units[0]["picture"])
+    for path in ("", "/report", "/answers", "/units.geojson", "/export/certificate.html"):
+        ask("GET", census + path)
+    ask("POST", f"{census}/rounds", 201, json={"saved": saved})
+    ask("GET", "/api/censuses")
+    ask("PATCH", census, json={"title": "Counted"})
+    token = ask("DELETE", census).json()["token"]
+    ask("POST", "/api/censuses/restore", json={"token": token})
     assert ask.asked == set(operations(ask.document))
 
 
