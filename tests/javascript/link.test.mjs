@@ -10,7 +10,7 @@ const EMPTY = {
   good: [],
   bad: [],
   marks: {},
-  options: { k: 10, suppress: true, any_orientation: false, any_scale: false },
+  options: { k: 10, suppress: true, any_orientation: false, any_scale: false, ranking: 'default' },
   minScore: 0,
   page: 0,
   filters: {},
@@ -44,7 +44,7 @@ test('a search from a chip opens again with its marks, options, filters and view
     good: ['g1', 'g2'],
     bad: ['b1'],
     marks: { g1: 'good', g2: 'good', b1: 'bad', later: 'good', worse: 'bad' },
-    options: { k: 250, suppress: false, any_orientation: true, any_scale: true },
+    options: { k: 250, suppress: false, any_orientation: true, any_scale: true, ranking: 'default' },
     minScore: 0.35,
     page: 2,
     filters: {
@@ -63,6 +63,14 @@ test('a search from a chip opens again with its marks, options, filters and view
     markSet: null,
   };
   assert.deepEqual(reopened(state), { ...state, saved: null });
+});
+
+test('a link of before keeps its ranking, and says so, until the current one is asked for', () => {
+  assert.equal(read('chip=c1').options.ranking, 'plain');
+  assert.equal(read('good=g1,g2').options.ranking, 'plain');
+  assert.equal(read('chip=c1&ranking=default').options.ranking, 'default');
+  const plain = { ...EMPTY.options, ranking: 'plain' };
+  assert.equal(reopened({ query: CHIP, options: plain }).options.ranking, 'plain');
 });
 
 test('a link without a search opens an empty page', () => {

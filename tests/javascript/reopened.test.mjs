@@ -33,7 +33,7 @@ test('hits, options, filters and examples are those that were saved', () => {
   assert.deepEqual(state.shown, hits);
   assert.deepEqual(state.query, SAVED.start);
   assert.deepEqual([state.good, state.bad], [['g1'], ['b1']]);
-  assert.deepEqual(state.options, { k: 50, suppress: false, any_orientation: false, any_scale: false });
+  assert.deepEqual(state.options, { k: 50, suppress: false, any_orientation: false, any_scale: false, ranking: 'default' });
   assert.deepEqual(state.filters, { since: '2024-01-01', max_nodata: 0 });
   assert.deepEqual(state.examples.get('g1'), SAVED.examples[0]);
   assert.deepEqual(state.summary, { eligible: 80, total: 100, seconds: null });
