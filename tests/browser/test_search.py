@@ -58,7 +58,9 @@ def searched(app: App, visit: Visit, fields: str = "", **options):
 
 def marked(page, *ids: str) -> None:
     """Wait until the first of these is marked good, the second bad, and nothing else."""
-    until(page, "JSON.stringify(s.marks) === arg", f'{{"{ids[0]}":"good","{ids[1]}":"bad"}}')
+    given = [ids[0], ids[1]]
+    until(page, "s.marks[arg[0]] === 'good' && s.marks[arg[1]] === 'bad'", given)
+    until(page, "Object.keys(s.marks).length === 2")
 
 
 def test_marks_refine_undo_and_reopen_by_key_alone(app, visit) -> None:
