@@ -53,7 +53,6 @@ ROUTES = [
         tiles,
         jobs,
         censuses,
-        censuses,
     )
     for route in module.router.routes
     if isinstance(route, APIRoute)
