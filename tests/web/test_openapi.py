@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from pipeline.collection.library import Library
 from pipeline.index.index import Index
 from pipeline.jobs.queue import Jobs
+from pipeline.model.embedder import ChipModel
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.web import (
@@ -57,7 +58,6 @@ ROUTES = [
         tiles,
         jobs,
         censuses,
-        censuses,
     )
     for route in module.router.routes
     if isinstance(route, APIRoute)
@@ -77,7 +77,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def interface(home):
     open_collections = OpenCollections(Library(home))
-    open_collections.embedder = lambda name: FixedEmbedder()
+    open_collections.model = lambda name: ChipModel(FixedEmbedder(), None)
     open_collections.network = BrightnessNetwork
     return rest(home, open_collections)
 
