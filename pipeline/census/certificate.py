@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline import dates
 from pipeline.census.census import Census, Kept, of_content
-from pipeline.census.design import LEVELS, SHARPNESS
+from pipeline.census.design import LEVELS, SHARPNESS, SPREAD
 from pipeline.census.judgements import ANSWERED, Answer, state_of
 from pipeline.census.report import Report, change_since, report_of
 from pipeline.errors import DamagedError, QueryError
@@ -52,7 +52,7 @@ def certificate(kept: Kept) -> dict[str, Any]:
         "issued": dates.now(),
         "command": f"python -m pipeline census report census-{census.id}.json --json",
         "methods": METHODS,
-        "constants": {"levels": LEVELS.tolist(), "sharpness": SHARPNESS},
+        "constants": {"levels": LEVELS.tolist(), "sharpness": SHARPNESS, "spread": SPREAD},
         "report": found.to_dict(geometry=False),
         "sha256": _checksum(plain),
         **plain,

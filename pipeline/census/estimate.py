@@ -25,7 +25,7 @@ import numpy as np
 
 from pipeline.census.design import Design
 from pipeline.census.interval import share_interval, total_interval
-from pipeline.census.recalibration import expected_counts, fit
+from pipeline.census.recalibration import background, expected_counts, fit
 
 #: Folds of the cross-fitting.
 FOLDS = 5
@@ -265,7 +265,7 @@ def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Part
     sampled, chances = order[:drawn], every[:drawn]
     before = np.ones(size, bool)
     before[order] = False
-    expected, background = _cross_fitted(
+    expected, missed = _cross_fitted(
         round_, np.concatenate([sampled, np.flatnonzero(before)]), counts
     )
     values = np.where(np.isfinite(counts), counts, expected)
@@ -278,15 +278,15 @@ def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Part
     # Few samples hold one of the things that scores miss, and then its weight is great.  What the
     # background of the recalibrated scores would add if its things were Poisson is the least that
     # they add (anticipated variance: Isaki and Fuller, JASA 77, 1982).
-    missed = variances * (1 - background / expected)
-    missed[order] += background[order] * (1 - every) / every
+    anticipated = variances * (1 - missed / expected)
+    anticipated[order] += missed[order] * (1 - every) / every
     weights = np.zeros(size)
     weights[before], weights[sampled] = 1.0, 1 / chances
     return _Parts(
         drawn=drawn,
         totals=totals,
         variances=variances,
-        anticipated=missed,
+        anticipated=anticipated,
         expected=expected,
         weights=weights,
         sampled=sampled,
@@ -307,14 +307,14 @@ def _cross_fitted(
     units = units[np.isfinite(counts[units])]
     # The digits of the random numbers that the order of units does not feel.
     folds = np.floor(round_.uniform * 2.0**40).astype(np.int64) % FOLDS
-    expected, background = np.empty(len(counts)), np.empty(len(counts))
+    expected, missed = np.empty(len(counts)), np.empty(len(counts))
     for fold in range(FOLDS):
         taught = units[folds[units] != fold]
         here = folds == fold
         learned = fit(round_.mass[taught], counts[taught])
         expected[here] = expected_counts(round_.mass[here], learned)
-        background[here] = np.exp(learned[2])
-    return expected, background
+        missed[here] = background(learned)
+    return expected, missed
 
 
 def _filled(

@@ -11,10 +11,12 @@ import numpy as np
 
 from pipeline.census.design import LEVELS
 
-#: Prior means and standard deviations of a, b and log c: without judgements, scores are taken at
-#: their word.
-_MEANS = np.array([0.0, 1.0, np.log(0.008)])
-_SPREADS = np.array([2.0, 0.5, 0.5])
+#: Prior means and standard deviations of a, b and the log of c above its least: without
+#: judgements, scores are taken at their word.
+_MEANS = np.array([0.0, 1.0, np.log(0.003)])
+_SPREADS = np.array([2.0, 0.5, 2.0])
+#: Things in a unit that no score shows, at least: no sample says that a detector misses nothing.
+LEAST_BACKGROUND = 0.006
 _LOWEST, _HIGHEST = np.array([-12.0, 0.1, -12.0]), np.array([6.0, 4.0, 5.0])
 _STEPS = 30
 
@@ -32,7 +34,7 @@ def fit(mass: np.ndarray, counts: np.ndarray) -> np.ndarray:
     at = _MEANS.copy()
     for _ in range(_STEPS):
         value, slope = _curve(at)
-        expected = mass @ value + np.exp(at[2])
+        expected = mass @ value + background(at)
         gradient = np.column_stack(
             [mass @ slope, mass @ (slope * LEVELS), np.full(len(mass), np.exp(at[2]))]
         )
@@ -49,7 +51,12 @@ def fit(mass: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def expected_counts(mass: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     """float (n,): things expected in each unit."""
-    return mass @ _curve(parameters)[0] + np.exp(parameters[2])
+    return mass @ _curve(parameters)[0] + background(parameters)
+
+
+def background(parameters: np.ndarray) -> float:
+    """Things expected in any unit that no score shows."""
+    return float(LEAST_BACKGROUND + np.exp(parameters[2]))
 
 
 def uncalibrated(mass: np.ndarray) -> np.ndarray:
