@@ -291,7 +291,7 @@ def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Part
         weights=weights,
         sampled=sampled,
         chances=chances,
-        weight=(len(order) - drawn) / max(drawn, 1),
+        weight=_hidden_weight(every, drawn),
         wrong=float((wrong**2 / chances).sum() / max(expected.sum(), 1e-9)),
     )
 
@@ -407,3 +407,15 @@ def _alone(part: _Parts, seen: np.ndarray, judged: int) -> Interval:
     variance, upper = float(part.variances.sum()), float(part.anticipated.sum())
     low, high = total_interval(total, variance, own, part.weight, judged, upper)
     return Interval(max(total, own), low, high)
+
+
+def _hidden_weight(chances: np.ndarray, drawn: int) -> float:
+    """Units that stand behind a drawn one where things may hide that no score shows.
+
+    Between the mean of all and that of the least likely units (their geometric mean): with the mean
+    alone, intervals of a poor detector hold the truth far too seldom.
+    """
+    left = max(len(chances) - drawn, 0)
+    if not drawn or not left:
+        return float(left)
+    return float(np.sqrt(left / drawn * (1 / chances.min() - 1)))
