@@ -8,8 +8,8 @@ a unit is expected to hold comes from the other folds (cross-fitting, as in Zrni
 
 *Rounds.*  A round draws from the units that no round before judged; those are known.  Given the
 rounds before, its estimate is unbiased, so errors of rounds are uncorrelated, and rounds are
-averaged with weights in proportion to their numbers of judged units.  The weights do not depend on
-what was found.
+averaged, each with the number of units it had judged times the number judged until its end as its
+weight.  The weights do not depend on what was found.
 
 *Unknown units* (cannot tell, or handed out and not answered) count as expected in the estimate.
 The low end of the interval takes them for empty; the high end gives each twice what is expected
@@ -186,7 +186,7 @@ def estimate(
     everything = np.ones(len(known), bool)
     total = interval(everything, whole.weight, 0.0)
     areas = tuple(interval(*_of_district(inside, whole, known)) for inside in districts)
-    recall, precision = _list_quality(rounds, parts, shares, answers, total.estimate)
+    recall, precision = _list_quality(rounds, parts, shares, answers, total)
     return Estimate(
         total=total,
         variance=float(whole.variances.sum()),
@@ -236,8 +236,10 @@ def _averaged(
             parts.append(part)
     if not parts:
         return None
+    # A later round knows the units of those before: it rests on all that were judged until its end.
     drawn = np.array([part.drawn for part in parts], float)
-    shares = drawn / drawn.sum()
+    worth = drawn * np.cumsum(drawn)
+    shares = worth / worth.sum() if worth.any() else np.full(len(parts), 1 / len(parts))
 
     def mean(values: list[np.ndarray], by: np.ndarray) -> np.ndarray:
         return np.tensordot(by, np.stack(values), axes=1)
@@ -372,9 +374,13 @@ def _list_quality(
     parts: Sequence[_Parts],
     shares: np.ndarray,
     answers: Answers,
-    total: float,
+    whole: Interval,
 ) -> tuple[Interval | None, Interval | None]:
-    """Recall and precision of the list: ratio estimates, their variances by linearisation."""
+    """Recall and precision of the list: ratio estimates, their variances by linearisation.
+
+    The recall is no higher at its low end than if the total were at its high end.
+    """
+    total = whole.estimate
     listed = rounds[-1].listed
     long = float(listed.sum())
     known = np.isfinite(answers.matched) & np.isfinite(answers.counts)
@@ -398,7 +404,8 @@ def _list_quality(
         precision = Interval(share, *share_interval(share, variance / long**2, tried))
     if total > 0 and (seen := float(counts.sum())):
         share = min(right / total, 1.0)
-        recall = Interval(share, *share_interval(share, both / total**2, seen))
+        low, high = share_interval(share, both / total**2, seen)
+        recall = Interval(share, min(low, right / whole.high), high)
     return recall, precision
 
 

@@ -26,6 +26,8 @@ WIDE = 0.5
 _BREAK = 600
 #: Judged units below which an estimate is only a first guess.
 _FEW = 30
+#: Recall of the list below which what it misses endangers the total.
+_POOR = 0.7
 #: Metres in a degree of latitude.
 _DEGREE = 111_320
 
@@ -351,6 +353,11 @@ def _notes(
         notes.append(
             "Nothing was seen; the upper end holds if what the scores miss is spread over the area "
             "like what they show"
+        )
+    if found and found.recall and judged >= _FEW and found.recall.estimate < _POOR:
+        notes.append(
+            "The list misses many things; those without any score may make the total too low: "
+            "begin a round with a better detector, or with a larger floor"
         )
     if cannot_tell:
         notes.append(

@@ -119,7 +119,7 @@ def test_reviewers_who_disagree_widen_the_interval() -> None:
 
 
 def test_rounds_with_a_better_detector_stay_valid() -> None:
-    bad, good = detected(COMMON, recall=0.3, false=300), detected(COMMON, recall=0.95, false=20)
+    bad, good = detected(COMMON, recall=0.7, false=200), detected(COMMON, recall=0.95, false=20)
     errors, held = [], []
     for seed in range(60):
         first = drawn(bad, seed)
