@@ -5,18 +5,24 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import DamagedError, LookalikeError, NewerError, StorageError, storage_errors
 
+log = logging.getLogger(__name__)
+
 TEMPORARY = ".tmp-"
+#: Age from which a temporary folder was left by a killed process.
+DAY_SECONDS = 86_400.0
 _RETRY_SECONDS = 0.01
 #: A process that tests a lock for longer than this has been stopped.
 _TEST_SECONDS = 60
@@ -231,3 +237,27 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_version(temporary: Path, folder: Path, last: str) -> None:
+    """Put a new version of something derived in place; remove the others beside it.
+
+    If another process has made the same version meanwhile, that one stays.  Leftovers of killed
+    processes are removed a day later.
+
+    Args:
+        temporary: The complete new version.
+        folder: Where it belongs, named after the version.
+        last: Name of the file in it that is written last.
+    """
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not (folder / last).exists():
+            raise
+        log.info("another process made %s first", folder)
+    for other in folder.parent.iterdir():
+        with suppress(FileNotFoundError):  # another process may be removing it, too
+            abandoned = other.stat().st_mtime < time.time() - DAY_SECONDS
+            if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
+                shutil.rmtree(other, ignore_errors=True)

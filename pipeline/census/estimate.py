@@ -165,7 +165,8 @@ def estimate(
     if unknown.any():
         most = np.maximum(1.0, np.ceil(2 * whole.expected))
         ends = [
-            _filled(rounds, answers, unknown, values) for values in (np.zeros(len(known)), most)
+            _filled(parts, shares, whole, unknown, values)
+            for values in (np.zeros(len(known)), most)
         ]
     seen_by_unit = np.where(known, answers.counts, 0.0)
     noise = _noise(answers, whole)
@@ -320,12 +321,13 @@ def _cross_fitted(
 
 
 def _filled(
-    rounds: Sequence[Design], answers: Answers, unknown: np.ndarray, values: np.ndarray
+    parts: Sequence[_Parts],
+    shares: np.ndarray,
+    whole: _Parts,
+    unknown: np.ndarray,
+    values: np.ndarray,
 ) -> _Parts:
     """The average if unknown units held so many things; what is expected elsewhere stays."""
-    middle = _averaged(rounds, answers)
-    assert middle is not None
-    parts, shares, whole = middle
     totals = whole.totals.copy()
     variances, anticipated = whole.variances.copy(), whole.anticipated.copy()
     for part, share in zip(parts, shares, strict=True):

@@ -176,12 +176,15 @@ class Library:
                 remedy=f"Drop one of {', '.join(DROPPABLE)}",
             )
         collection = self.open(name)
-        folder = collection.path / part
-        with collection.lock(), storage_errors(folder):
-            freed = size_of(folder)
-            if folder.exists():
+        folders = [collection.path / part]
+        if part == "index":
+            folders.append(collection.graph_folder)  # made with the index, and counted with it
+        freed = 0
+        with collection.lock(), storage_errors(collection.path):
+            for folder in (each for each in folders if each.exists()):
+                freed += size_of(folder)
                 # Out of sight first, so that an interruption leaves no half of it.
-                gone = folder.with_name(f"{TEMPORARY}{part}")
+                gone = folder.with_name(f"{TEMPORARY}{folder.name}")
                 shutil.rmtree(gone, ignore_errors=True)
                 folder.rename(gone)
                 shutil.rmtree(gone)

@@ -24,8 +24,6 @@ import logging
 import os
 import secrets
 import shutil
-import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +33,7 @@ import numpy as np
 
 from pipeline.collection import parquet
 from pipeline.errors import DamagedError, storage_errors
-from pipeline.files import TEMPORARY, read_json, write_json
+from pipeline.files import TEMPORARY, read_json, replace_version, write_json
 from pipeline.index.exact import best
 from pipeline.index.neighbours import EXACT_UP_TO, Clusters, Ground, nearest
 from pipeline.index.scann import scann
@@ -63,7 +61,6 @@ SAMPLE = 20_000
 GROWN = 2.0
 #: Rounds of subspace iteration: more change mAP on labelled pictures by less than 0.005.
 _ROUNDS = 2
-_DAY_SECONDS = 86_400.0
 _REMEDY = "It is made again from the chips by the next search"
 _FILES = ("reduced", "joined", "neighbours", "weights", "degrees")
 
@@ -108,12 +105,14 @@ class Description:
     Attributes:
         chips: Rows.
         learned: Rows when the components were learned.
+        described: Whether it was made of descriptors, not of plain vectors.
         parts: Parts that the rows come from, in order: scene id, file name, stamp, rows.
         files: Size of each other file in bytes.
     """
 
     chips: int
     learned: int
+    described: bool
     parts: tuple[Key, ...]
     files: dict[str, int]
     schema: int = SCHEMA
@@ -258,13 +257,13 @@ def _make(folder: Path, collection: Collection, progress: OnProgress) -> None:
     temporary = collection.graph_folder / f"{TEMPORARY}{secrets.token_hex(6)}"
     temporary.mkdir(parents=True)
     try:
+        described = _is_described(collection)
         older = _older(collection)
         previous = _previous_rows(collection.parts, older)
-        if older is None or not _worth_keeping(previous, older, n):
+        if older is None or not _worth_keeping(previous, older, n, described):
             older, previous = None, np.full(n, -1, np.int64)
-        parts = _parts_read(collection)
-        components = older.components if older else _learn(collection, parts)
-        reduced = _reduce(collection, components, older, previous, parts)
+        components = older.components if older else _learn(collection, described)
+        reduced = _reduce(collection, components, older, previous, described)
         ground, clusters = Ground(collection.chips), Clusters.of(reduced)
         fresh = np.flatnonzero(previous < 0)
         found, cosines = nearest(
@@ -297,9 +296,9 @@ def _make(folder: Path, collection: Collection, progress: OnProgress) -> None:
             if path.is_file()
         }
         learned = older.description.learned if older else n
-        description = Description(n, learned, tuple(map(_key, collection.parts)), files)
+        description = Description(n, learned, described, tuple(map(_key, collection.parts)), files)
         write_json(temporary / "graph.json", asdict(description))
-        _swap(temporary, folder)
+        replace_version(temporary, folder, "graph.json")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     progress(Progress("Comparing", n, n, "chips"))
@@ -341,12 +340,16 @@ def _previous_rows(parts: Sequence[parquet.Part], older: Graph | None) -> np.nda
     return np.concatenate([np.empty(0, np.int64), *rows])
 
 
-def _worth_keeping(previous: np.ndarray, older: Graph, n: int) -> bool:
+def _worth_keeping(previous: np.ndarray, older: Graph, n: int, described: bool) -> bool:
     kept = int(np.count_nonzero(previous >= 0))
-    return 2 * kept >= len(older) > 0 and n <= GROWN * older.description.learned
+    return (
+        older.description.described == described
+        and 2 * kept >= len(older) > 0
+        and n <= GROWN * older.description.learned
+    )
 
 
-def _parts_read(collection: Collection) -> bool:
+def _is_described(collection: Collection) -> bool:
     """Whether every part has descriptors, all of one length."""
     return len({part.descriptor for part in collection.parts}) == 1 and all(
         part.descriptor for part in collection.parts
@@ -470,18 +473,3 @@ def _searcher_of(joined: np.ndarray) -> Any:
         training_sample_size=min(len(joined), 100_000),
     )
     return builder.score_ah(2, anisotropic_quantization_threshold=0.2).build()
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put the new graph in place; remove earlier versions and leftovers of killed builds."""
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not (folder / "graph.json").exists():
-            raise
-        log.info("another process made %s first", folder)
-    for other in folder.parent.iterdir():
-        with suppress(FileNotFoundError):  # another process may be removing it, too
-            abandoned = other.stat().st_mtime < time.time() - _DAY_SECONDS
-            if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
-                shutil.rmtree(other, ignore_errors=True)

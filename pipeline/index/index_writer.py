@@ -10,9 +10,7 @@ import logging
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -22,7 +20,7 @@ import numpy as np
 
 from pipeline.collection import parquet
 from pipeline.errors import DamagedError, storage_errors
-from pipeline.files import TEMPORARY, write_json
+from pipeline.files import TEMPORARY, replace_version, write_json
 from pipeline.index.header import Header
 from pipeline.index.segment import Content, Parameters, Segment
 from pipeline.index.segment_writer import write
@@ -37,7 +35,6 @@ log = logging.getLogger(__name__)
 LARGEST = 4_000_000
 #: A segment is kept while at least this share of its chips remains.
 KEPT = 0.75
-DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def make(folder: Path, collection: Collection, progress: OnProgress, largest: in
                 _write(temporary / f"{number:03d}", group, rows, reporting, kept)
                 done += rows
             _write_header(temporary, collection, len(kept) + len(groups), n)
-            _swap(temporary, folder)
+            replace_version(temporary, folder, "index.json")
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     progress(Progress("Indexing", n, n, "chips"))
@@ -188,21 +185,3 @@ def _link(old: Path, new: Path) -> None:
 
 def _key(part: parquet.Part) -> tuple[str, str, str]:
     return part.scene_id, part.path.name, part.stamp
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put the new index in place; remove earlier versions and leftovers of killed builds.
-
-    If another process has built the same index meanwhile, that one stays.
-    """
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not (folder / "index.json").exists():
-            raise
-        log.info("another process built %s first", folder)
-    for other in folder.parent.iterdir():
-        with suppress(FileNotFoundError):  # another process may be removing it, too
-            abandoned = other.stat().st_mtime < time.time() - DAY_SECONDS
-            if other != folder and other.is_dir() and (TEMPORARY not in other.name or abandoned):
-                shutil.rmtree(other, ignore_errors=True)

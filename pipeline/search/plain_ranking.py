@@ -44,8 +44,8 @@ class PlainRanking:
     index: Index
     query: Query
     own: tuple[int, ...] = ()
-    _first: dict[int, tuple[np.ndarray, np.ndarray]] = field(
-        default_factory=dict, init=False, repr=False
+    _first: tuple[Eligible | None, np.ndarray, np.ndarray] | None = field(
+        default=None, init=False, repr=False
     )
 
     def best(self, k: int, eligible: Eligible | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -64,12 +64,11 @@ class PlainRanking:
         """Rows and cosines of the nearest chips, ordered by the marks; none without marks."""
         if self.query.marks is None:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        key = id(eligible)
-        if key not in self._first:
+        if self._first is None or self._first[0] is not eligible:
             reach = min(feedback.CANDIDATES + len(self.own), len(self.index))
             rows, scores = self.query.best(self.index, reach, eligible)
             keep = np.flatnonzero(~np.isin(rows, self.own))[: feedback.CANDIDATES]
             rows, scores = rows[keep], scores[keep]
             order = feedback.rank(self.index.vectors, rows, self.query.marks)
-            self._first[key] = rows[order], scores[order]
-        return self._first[key]
+            self._first = eligible, rows[order], scores[order]
+        return self._first[1:]

@@ -86,8 +86,9 @@ def get_collection(collection: Opened) -> CollectionAnswer:
 
 @router.get("/{name}/index", summary="Load the index of a collection")
 def load_index(served: Served, name: Name) -> IndexAnswer:
-    """Wait until the index is in memory, so that the searches that follow are fast."""
+    """Wait until index and graph are in memory, so that the searches that follow are fast."""
     index = served.open_collections.index(name)
+    served.open_collections.graph(name)
     return IndexAnswer(chips=len(index), kind=index.header.parameters.kind)
 
 

@@ -82,6 +82,16 @@ def test_a_damaged_graph_is_made_again(overlapping: Collection) -> None:
     np.testing.assert_array_equal(again.neighbours, graph.neighbours)
 
 
+def test_dropping_the_index_frees_the_graph_and_the_next_search_makes_it_again(
+    overlapping: Collection, home: Path
+) -> None:
+    graph = Graph.open(overlapping)
+    used = overlapping.disk_use()["index"]
+    assert Library(home).drop(overlapping.name, "index") == used > 0
+    assert not overlapping.graph_folder.exists()
+    np.testing.assert_array_equal(Graph.open(overlapping).weights, graph.weights)
+
+
 def test_a_smaller_k_gives_the_first_hits_of_a_larger_one(overlapping: Collection) -> None:
     index = Index.open(overlapping)
     query = by_chip(overlapping, index, overlapping.chips.id_of(7))
