@@ -71,7 +71,7 @@ export function drawReopened(note, { query, reopened, options }, { actions, serv
 function earlierRanking(actions) {
   const change = () => actions.setOption({ ranking: 'default' });
   return [
-    h('p', {}, 'Ranked by an earlier version’s method.'),
+    h('p', {}, 'Ranked as in earlier versions.'),
     h('button', { class: 'lk-button', type: 'button', onclick: change }, 'Use the current ranking'),
   ];
 }
