@@ -22,7 +22,7 @@ export function createRefineBar(bar, { store, actions, author }) {
     class: 'lk-button lk-toggle lk-hide',
     title: 'Hide marked results in list and map',
   });
-  const gone = h('p', { class: 'lk-muted lk-gone', role: 'status' });
+  const told = h('p', { class: 'lk-muted lk-told', role: 'status' });
   const refine = h(
     'button',
     { class: 'lk-button lk-primary', type: 'button', title: 'Search again, towards good and away from bad results (R)', onclick: actions.refine },
@@ -33,7 +33,7 @@ export function createRefineBar(bar, { store, actions, author }) {
   bar.replaceChildren(
     h('div', { class: 'lk-row' }, said, h('span', { class: 'lk-push' }), sites, inside),
     h('div', { class: 'lk-row lk-verdict-row' }, marked, who, h('span', { class: 'lk-push' }), hide, undo, refine),
-    gone,
+    told,
   );
   return store.watch(KEYS, (state) => {
     bar.hidden = !state.query && !state.past.length;
@@ -45,7 +45,8 @@ export function createRefineBar(bar, { store, actions, author }) {
     hide.hidden = !(state.query && (isMarked(state) || state.hideMarked));
     hide.setAttribute('aria-pressed', state.hideMarked);
     who.replaceChildren(...(state.query && isMarked(state) ? [author.button()] : []));
-    gone.textContent = state.gone.length ? goneMarks(state.gone.length) : '';
+    const lost = state.gone.length ? [goneMarks(state.gone.length)] : [];
+    told.textContent = [...lost, ...((state.query && state.summary?.notes) || [])].join(' ');
     refine.disabled = !isRefinable(state);
     undo.disabled = !state.past.length;
   });

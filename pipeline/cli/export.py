@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.search import SearchOptions, Sites, note_gone, with_search_options
+from pipeline.cli.search import SearchOptions, Sites, print_notes, with_search_options
 from pipeline.cli.terminal import Json, Name, library, print_json, print_table, progress
 from pipeline.errors import QueryError
 from pipeline.export.findings import Findings
@@ -56,7 +56,7 @@ def export(
     if saved is None:
         recipe = options.recipe("export")
         outcome = find(open_collections, name, recipe, options.upload(keep=True), sites=sites)
-        note_gone(outcome)
+        print_notes(outcome)
         findings = Findings.of(
             outcome.collection,
             outcome.sites if sites else outcome.result.hits,

@@ -222,7 +222,7 @@ def search(
         sites=sites,
         origin=source,
     )
-    note_gone(outcome)
+    print_notes(outcome)
     results: tuple[Hit, ...] | tuple[Site, ...] = outcome.sites if sites else outcome.result.hits
     if geojson:
         print_json(_feature_collection(name, [each.to_dict() for each in results]))
@@ -234,8 +234,10 @@ def search(
         _print_hits(outcome)
 
 
-def note_gone(outcome: Outcome) -> None:
-    """Say which marked chips a search went without."""
+def print_notes(outcome: Outcome) -> None:
+    """Print what is to be known of a search: its ranking, and the marks it went without."""
+    for note in outcome.notes:
+        print_note(f"{note}.")
     if outcome.gone:
         chips, be = plural(len(outcome.gone), "marked chip"), "are" if outcome.gone[1:] else "is"
         print_note(

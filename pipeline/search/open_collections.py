@@ -103,7 +103,9 @@ class OpenCollections:
         try:
             graph = self._graphs.get(key)
             if graph is None and large:
-                threading.Thread(target=self._make_graph, args=(name,), daemon=True).start()
+                threading.Thread(
+                    target=self._make_graph, args=(name,), name=f"graph of {name}", daemon=True
+                ).start()
                 return None
             graph = graph or Graph.open(collection)
             _keep(self._graphs, key, graph, self._mutex)

@@ -74,8 +74,8 @@ class Outcome:
         if isinstance(self.ranking, Ranking) or self.recipe.ranking == PLAIN:
             return ()
         return (
-            "Ranked by plain cosine: what ranks better is still being prepared for this "
-            "collection. Search again in a few minutes",
+            "These results are ranked by plain cosine, because the graph of this collection is "
+            "still being made. Search again in a few minutes for better ones",
         )
 
     @property

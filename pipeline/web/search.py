@@ -117,6 +117,7 @@ class SearchAnswer(Answer):
     gone: list[str] = Field(
         description="Marked chips that are no longer in the collection; the search went without."
     )
+    notes: list[str] = Field(description="What is to be known of the ranking, in sentences.")
     sites: list[SiteAnswer] = Field(default=[], description="Only if `sites=1`.")
 
 
@@ -345,6 +346,7 @@ def search_answer(outcome: Outcome, sites: bool) -> SearchAnswer:
         total=result.total,
         seconds=round(result.seconds, 4),
         gone=list(outcome.gone),
+        notes=[f"{note}." for note in outcome.notes],
         **merged,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,24 @@ def test_a_threshold_and_overlaps_are_honoured(client) -> None:
     cut = sorted((hit["score"] for hit in everything), reverse=True)[3]
     above = search(client, chip=chip, k=1000, suppress=False, threshold=cut - 1e-5).json()["hits"]
     assert len(above) == 4
+
+
+def test_a_search_before_the_graph_is_made_says_what_it_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.search.open_collections.BACKGROUND_FROM", 0)
+    made = synthetic.collection(tmp_path, sizes=(1024,), stride=128)
+    client, chip = TestClient(rest(tmp_path)), made.chips.id_of(24)
+    first = search(client, chip=chip, k=5).json()
+    assert "ranked by plain cosine" in first["notes"][0]
+    plain = search(client, chip=chip, k=5, ranking="plain").json()
+    assert (plain["hits"], plain["notes"]) == (first["hits"], [])
+    for thread in threading.enumerate():
+        if thread.name == "graph of made":
+            thread.join(60)
+    after = search(client, chip=chip, k=5).json()
+    assert after["notes"] == []
+    assert after["hits"] != first["hits"]
 
 
 def test_text_with_a_charset_is_read_as_json_too(client) -> None:
