@@ -43,8 +43,9 @@ CELL_SHARE = 0.85
 CELL_EXTRA = 1.27
 #: Bytes per object cell: its codes in the file, and the length of its window in the index.
 CELL_BYTES = 66
-#: Bytes per chip: its vector in the part and in the index, its footprint and other columns.
-CHIP_BYTES = 9_500
+#: Bytes per chip: its vector in the part and in the index, its descriptor, its rows of the graph,
+#: its footprint and other columns.
+CHIP_BYTES = 14_600
 #: Size of a scene's COG relative to its uncompressed pixels, including overviews.
 COG_SHARE = 1.34
 #: Builds that take longer than this get a warning.
