@@ -1,4 +1,5 @@
 // Beside the map of changes: the query, and a gallery each of what came, went and stayed.
+import { chanceSentence, chanceWords } from '../shared/chance.js';
 import { coordinates } from '../shared/coordinates.js';
 import { h, iconButton, TOUCH } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../shared/format.js';
@@ -117,12 +118,13 @@ function card(kind, change, at, { store, service, data, map }) {
   const { before, after, geometry, rank } = change;
   const { colour } = KINDS[kind];
   const [lon, lat] = middle(geometry);
+  const shown = kind === 'disappeared' ? before : after;
   const picture = (hit) =>
     h(
       'span',
       { class: 'lk-day' },
       chipPicture(service.chip(hit.id, 256, data.collection.version), { eager: at < 6 }),
-      h('span', { class: 'lk-score', title: formatDay(hit.datetime) }, formatScore(hit.score)),
+      h('span', { class: 'lk-score', title: `${formatDay(hit.datetime)}. ${chanceSentence(hit.by_chance)}` }, formatScore(hit.score)),
     );
   const select = () => {
     store.set({ selected: { kind, at }, pictured: store.state[picturedDate(kind)] });
@@ -144,6 +146,7 @@ function card(kind, change, at, { store, service, data, map }) {
       { class: 'lk-card-words' },
       coordinates({ lon, lat }),
       h('span', { class: 'lk-muted' }, `${formatDay(before.datetime)} → ${formatDay(after.datetime)}`),
+      h('span', { class: 'lk-muted lk-chance', title: chanceSentence(shown.by_chance) }, chanceWords(shown.by_chance)),
     ),
   );
 }

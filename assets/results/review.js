@@ -1,4 +1,5 @@
 // Review: one hit large beside its surroundings; good, bad or skip by key; undo.
+import { chanceWords } from '../shared/chance.js';
 import { h } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
 import { backLink } from './back_link.js';
@@ -217,4 +218,4 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
 }
 
 const facts = (hit) =>
-  [`score ${formatScore(hit.score)}`, formatPlace(hit.lon, hit.lat), formatDay(hit.datetime)].join(' · ');
+  [`score ${formatScore(hit.score)}`, chanceWords(hit.by_chance), formatPlace(hit.lon, hit.lat), formatDay(hit.datetime)].filter(Boolean).join(' · ');

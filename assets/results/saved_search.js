@@ -1,5 +1,6 @@
 // One saved search: what it was, what it found, how far to trust it, and the way out as files.
 import { byWhom } from '../shared/author.js';
+import { chanceSentence } from '../shared/chance.js';
 import { h, icon } from '../shared/dom.js';
 import { download } from '../shared/download.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../shared/format.js';
@@ -108,7 +109,7 @@ export async function showSearch({ body, data, saved, go, fail, asked, current, 
         },
         chipPicture(saved.chip(search, hit.id, 256), { eager: at < 24 }),
         rankMark(hit.rank, rankColour(hit.rank, search.hits.length)),
-        h('span', { class: 'lk-score' }, formatScore(hit.score)),
+        h('span', { class: 'lk-score', title: chanceSentence(hit.by_chance) }, formatScore(hit.score)),
         mark ? h('span', { class: 'lk-mark', title: byWhom(MARKS[mark], authors.get(hit.id)) }, icon(mark)) : null,
       ),
       search.notes[hit.id] ? h('p', { class: 'lk-one-line' }, search.notes[hit.id]) : null,

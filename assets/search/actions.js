@@ -210,7 +210,7 @@ export function createActions({ data, store, service, root, author }) {
     }
   }
 
-  function showAnswer({ query, examples, hits, sites, eligible, total, seconds, gone, notes }, page) {
+  function showAnswer({ query, examples, hits, sites, eligible, total, seconds, gone, notes, by_chance: byChance }, page) {
     warmed = true;
     const chosen = state.shown[state.selected]?.id;
     const left = (ids) => ids.filter((id) => !gone.includes(id));
@@ -227,7 +227,7 @@ export function createActions({ data, store, service, root, author }) {
       shown,
       selected,
       page: Math.min(page, Math.max(0, Math.ceil(shown.length / PAGE) - 1)),
-      summary: { eligible, total, seconds, notes },
+      summary: { eligible, total, seconds, notes, byChance },
       answered: state.requestNumber,
       busy: '',
     });

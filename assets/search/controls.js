@@ -49,15 +49,21 @@ function minScoreField(store, actions) {
     range.value = minScore;
     value.textContent = formatScore(minScore);
   });
-  store.watch(['minScore', 'scores', 'hits'], (state) => drawHistogram(chart, state));
-  const title = 'Distribution of similarity scores; results below the minimum are hidden';
-  return h(
+  const element = h(
     'label',
-    { class: 'lk-field lk-cut', title },
+    { class: 'lk-field lk-cut' },
     h('span', {}, 'Minimum score'),
     h('span', { class: 'lk-cut-box' }, chart, range),
     value,
   );
+  store.watch(['minScore', 'scores', 'hits', 'summary'], (state) => {
+    drawHistogram(chart, state);
+    const one = state.summary?.byChance?.[1];
+    element.title =
+      'Distribution of similarity scores; results below the minimum are hidden.' +
+      (one === undefined ? '' : ` The line at ${formatScore(one)}: by chance, one chip would score this high.`);
+  });
+  return element;
 }
 
 function overlaps(store, actions) {

@@ -1,5 +1,6 @@
 // The gallery: the query on top, the results with their pictures, scores, places and days.
 import { byWhom } from '../shared/author.js';
+import { chanceSentence, chanceWords } from '../shared/chance.js';
 import { coordinates } from '../shared/coordinates.js';
 import { h, iconButton, TOUCH } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
@@ -96,7 +97,7 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
     {
       class: 'lk-pick',
       type: 'button',
-      'aria-label': `Result ${hit.rank}, similarity ${formatScore(hit.score)}, at ${where}${several}`,
+      'aria-label': `Result ${hit.rank}, similarity ${formatScore(hit.score)} (${chanceWords(hit.by_chance) || 'chance unknown'}), at ${where}${several}`,
       onclick: (event) => (event.shiftKey ? actions.toggleExample(hit) : actions.select(at)),
       ondblclick: () => map.zoomTo(at),
       onfocus: () => store.set({ hovered: at }),
@@ -106,7 +107,7 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
     h('canvas', { class: 'lk-inside', width: 8, height: 8, hidden: true }),
     rankMark(hit.rank, rankColour(hit.rank, total)),
     hit.count > 1 ? h('span', { class: 'lk-count' }, `${hit.count} hits`) : null,
-    h('span', { class: 'lk-score', title: 'Cosine similarity; 1 is identical' }, formatScore(hit.score)),
+    h('span', { class: 'lk-score', title: `Similarity; 1 is identical. ${chanceSentence(hit.by_chance)}` }, formatScore(hit.score)),
   );
   return h(
     'li',
@@ -132,6 +133,7 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
       { class: 'lk-card-words' },
       coordinates(hit),
       h('span', { class: 'lk-muted' }, formatDay(hit.datetime)),
+      h('span', { class: 'lk-muted lk-chance', title: chanceSentence(hit.by_chance) }, chanceWords(hit.by_chance)),
       h(
         'span',
         { class: 'lk-card-tools' },

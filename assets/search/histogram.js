@@ -4,7 +4,7 @@ import { scoreRange } from './heatmap.js';
 
 const BINS = 50;
 
-export function drawHistogram(canvas, { scores, hits, minScore }) {
+export function drawHistogram(canvas, { scores, hits, minScore, summary }) {
   const [width, height] = [150, 28];
   const pen = penOf(canvas, width, height);
   pen.clearRect(0, 0, width, height);
@@ -22,6 +22,20 @@ export function drawHistogram(canvas, { scores, hits, minScore }) {
     pen.globalAlpha = (k + 0.5) / BINS >= minScore ? 0.85 : 0.3;
     pen.fillRect(k * step, height - tall, Math.max(1, step - 0.6), tall);
   });
+  const one = summary?.byChance?.[1];
+  if (one > 0 && one < 1) drawLine(pen, one * width, height, look.getPropertyValue('--lk-accent') || look.color);
+}
+
+// Where chance ends: fewer than one chip would score higher by chance.
+function drawLine(pen, x, height, colour) {
+  pen.globalAlpha = 1;
+  pen.strokeStyle = colour;
+  pen.setLineDash([3, 2]);
+  pen.beginPath();
+  pen.moveTo(x, 0);
+  pen.lineTo(x, height);
+  pen.stroke();
+  pen.setLineDash([]);
 }
 
 function countBins(scores) {

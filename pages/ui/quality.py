@@ -41,7 +41,8 @@ def show(collection: Collection) -> None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _measured(name: str, version: str) -> Quality:
-    return measure(open_collections().collection(name), open_collections().index(name))
+    opened = open_collections()
+    return measure(opened.collection(name), opened.index(name), opened.graph(name))
 
 
 def _recall(quality: Quality) -> str:
@@ -74,11 +75,16 @@ def _duplicates(collection: Collection, quality: Quality) -> str:
 
 
 def _scores(quality: Quality) -> str:
-    text = (
-        f"Two random chips typically score {quality.typical:.2f}; one random pair in a hundred "
-        f"scores above {quality.unusual:.2f}. Hits above {quality.unusual:.2f} are unusually "
-        f"similar; hits near {quality.typical:.2f} are no better than chance."
-    )
+    text = f"Two random chips typically score {quality.typical:.2f}."
+    figure = "unknown"
+    if quality.chance:
+        middle, low, high = quality.chance
+        figure = f"{middle:.2f}"
+        text += (
+            f" A typical search has one chip above {middle:.2f} by chance; four searches in five "
+            f"have that score between {low:.2f} and {high:.2f}. Search shows for each result how "
+            "many chips would score as high by chance."
+        )
     most = max(int(quality.scores.max()), 1)
     first = int(np.flatnonzero(quality.scores)[0]) if quality.scores.any() else 0
     bars = "".join(
@@ -91,7 +97,7 @@ def _scores(quality: Quality) -> str:
         f'<div class="lk-axis"><span>{low:.2f}</span><span>score of random pairs</span>'
         "<span>1.00</span></div>"
     )
-    return _card("Score scale", f"{quality.unusual:.2f}", "", text, chart)
+    return _card("Chance", figure, "", text, chart)
 
 
 def _chips(collection: Collection, quality: Quality) -> str:

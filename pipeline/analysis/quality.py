@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.search.chance import Chance, random_scores
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
+    from pipeline.index.graph import Graph
     from pipeline.index.index import Index
 
 SAMPLE = 2_000
+#: Chips of it that are paired, and searches whose chance is measured.
+PAIRED, SEARCHES = 100, 100
 #: Minimum no-data of a poor chip, in percent.
 POOR_NODATA = 10.0
 #: Minimum cosine of two duplicates.
@@ -34,9 +38,10 @@ class Quality:
     Attributes:
         chips: Number of chips in the collection.
         recall: Recall at 10 of the index against exact search, 0 to 1.
-        scores: Histogram of cosines between random pairs of chips, `BINS` bins over -1 to 1.
-        typical: Median of these cosines: the score of unrelated chips.
-        unusual: 99th percentile of these cosines.
+        scores: Histogram of the scores of random pairs of chips, `BINS` bins over -1 to 1.
+        typical: Median of these scores.
+        chance: Scores that one chip reaches by chance, of searches from random chips: the median,
+            and the 10th and 90th percentile; None where they are unknown.
         sampled: Number of chips whose nearest neighbours were searched.
         duplicates: Rows (m, 2) of pairs that look alike in different places, most similar first.
         poor: Rows of chips with too much nodata.
@@ -47,36 +52,53 @@ class Quality:
     recall: float
     scores: np.ndarray
     typical: float
-    unusual: float
+    chance: tuple[float, float, float] | None
     sampled: int
     duplicates: np.ndarray
     poor: np.ndarray
     blurred: np.ndarray
 
 
-def measure(collection: Collection, index: Index) -> Quality:
-    """Measure a collection; takes seconds, most of them for the exact search."""
+def measure(collection: Collection, index: Index, graph: Graph | None) -> Quality:
+    """Measure a collection; takes seconds, most of them for the exact search.
+
+    Args:
+        collection: The collection.
+        index: Its index.
+        graph: Its graph, or None while it is being made: scores are then those of plain vectors.
+    """
     table, count = collection.chips, len(index)
     rng = np.random.default_rng(20160816)
-    scores = np.empty(0, np.float32)
-    if count > 1:
-        first = rng.integers(0, count, min(SAMPLE, count * 4))
-        second = (first + rng.integers(1, count, len(first))) % count
-        left = normalise(np.asarray(index.vectors[first], np.float32))
-        right = normalise(np.asarray(index.vectors[second], np.float32))
-        scores = (left * right).sum(axis=1)
     rows = np.sort(rng.permutation(count)[:SAMPLE])
+    vectors = graph.joined if graph is not None else index.vectors
+    sample = normalise(np.asarray(vectors[rows], np.float32))
+    first, second = np.triu_indices(min(len(sample), PAIRED), 1)
+    scores = (sample[first] * sample[second]).sum(axis=1)
     return Quality(
         chips=count,
         recall=index.recall(),
         scores=np.histogram(scores, BINS, (-1, 1))[0],
         typical=float(np.median(scores)) if len(scores) else 0.0,
-        unusual=float(np.quantile(scores, 0.99)) if len(scores) else 1.0,
+        chance=_chance(sample, count),
         sampled=len(rows),
         duplicates=_duplicates(collection, index, rows),
         poor=np.flatnonzero(table.nodata_percent >= POOR_NODATA),
         blurred=_find_blurred(table.sharpness, table.scene),
     )
+
+
+def _chance(sample: np.ndarray, count: int) -> tuple[float, float, float] | None:
+    """Scores that one chip reaches by chance, in searches from chips drawn at random."""
+    others = random_scores(sample) if len(sample) else sample
+    found = [
+        chance.score_of(1)
+        for row in range(min(len(sample), SEARCHES))
+        if (chance := Chance.of(count, np.delete(sample, row, 0) @ sample[row], others))
+    ]
+    if not found:
+        return None
+    low, middle, high = np.quantile(found, (0.1, 0.5, 0.9)).tolist()
+    return middle, low, high
 
 
 def _duplicates(collection: Collection, index: Index, rows: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from pipeline.cli.terminal import (
     print_json,
     print_table,
 )
+from pipeline.search.chance import in_words
 from pipeline.search.changes import KINDS
 from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
@@ -69,13 +70,14 @@ def changes(
 
 def _print(result: Changes) -> None:
     print_table(
-        ["Change", "Rank", "Before", "After", "Longitude", "Latitude", "Chip"],
+        ["Change", "Rank", "Before", "After", "By chance", "Longitude", "Latitude", "Chip"],
         [
             (
                 change.kind,
                 str(change.rank),
                 f"{change.before.score:.2f}",
                 f"{change.after.score:.2f}",
+                in_words(change.shown.by_chance),
                 f"{change.shown.centre[0]:.5f}",
                 f"{change.shown.centre[1]:.5f}",
                 change.shown.id,
@@ -83,7 +85,7 @@ def _print(result: Changes) -> None:
             for kind in KINDS
             for change in getattr(result, kind)
         ],
-        right=frozenset({1, 2, 3}),
+        right=frozenset({1, 2, 3, 4}),
     )
     typer.echo(
         f"{result.before} → {result.after}: {plural(result.matched, 'place')} compared, "

@@ -33,6 +33,7 @@ from pipeline.objects.labels import check_examples, read_labels
 from pipeline.objects.recipe import GOOD_STAY, ObjectRecipe
 from pipeline.objects.scan import WINDOW
 from pipeline.objects.service import ObjectOutcome, ask_objects, find_objects, maps_of
+from pipeline.search.chance import in_words
 from pipeline.search.filters import FILTERS
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.picture import load
@@ -293,6 +294,7 @@ def print_result(outcome: ObjectOutcome, as_json: bool) -> None:
         (
             str(found.rank),
             f"{found.score:.2f}" if found.probability is None else f"{found.probability:.0%}",
+            in_words(found.by_chance),
             f"{found.lon:.6f}",
             f"{found.lat:.6f}",
             f"{found.width_m:.3g} m",
@@ -301,9 +303,9 @@ def print_result(outcome: ObjectOutcome, as_json: bool) -> None:
         for found in result.objects[:SHOWN]
     ]
     print_table(
-        ["Rank", "Score", "Longitude", "Latitude", "Size", "Scene"],
+        ["Rank", "Score", "By chance", "Longitude", "Latitude", "Size", "Scene"],
         rows,
-        right=frozenset({0, 1, 2, 3, 4}),
+        right=frozenset({0, 1, 2, 3, 4, 5}),
     )
     if len(result.objects) > SHOWN:
         typer.echo(f"{count(len(result.objects) - SHOWN)} more; --to FILE or --json has them all")

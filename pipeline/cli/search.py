@@ -26,6 +26,7 @@ from pipeline.cli.terminal import (
 )
 from pipeline.errors import QueryError
 from pipeline.search import parameters as kinds
+from pipeline.search.chance import in_words
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.picture import bytes_of
 from pipeline.search.recipe import COUNT, PARAMETERS, STARTS, Recipe
@@ -248,33 +249,31 @@ def print_notes(outcome: Outcome) -> None:
 
 def _print_hits(outcome: Outcome) -> None:
     print_table(
-        ["#", "Score", "Chip", "Lon, lat", "Scene", "Date"],
-        [_cells(hit, hit.rank, hit.score, hit.centre) for hit in outcome.result.hits],
-        right=frozenset({0, 1}),
+        ["#", "Score", "By chance", "Chip", "Lon, lat", "Scene", "Date"],
+        [_cells(hit, hit) for hit in outcome.result.hits],
+        right=frozenset({0, 1, 2}),
     )
     typer.echo(f"{len(outcome.result.hits)} of {_summary(outcome)}")
 
 
 def _print_sites(outcome: Outcome) -> None:
-    rows = [
-        (*_cells(site.best, site.rank, site.score, site.centre), str(site.count))
-        for site in outcome.sites
-    ]
+    rows = [(*_cells(site, site.best), str(site.count)) for site in outcome.sites]
     print_table(
-        ["#", "Score", "Best chip", "Lon, lat", "Scene", "Date", "Hits"],
+        ["#", "Score", "By chance", "Best chip", "Lon, lat", "Scene", "Date", "Hits"],
         rows,
-        right=frozenset({0, 1, 6}),
+        right=frozenset({0, 1, 2, 7}),
     )
     hits = len(outcome.result.hits)
     typer.echo(f"{plural(len(outcome.sites), 'site')}, made up of {hits} of {_summary(outcome)}")
 
 
-def _cells(hit: Hit, rank: int, score: float, centre: tuple[float, float]) -> tuple[str, ...]:
+def _cells(found: Hit | Site, hit: Hit) -> tuple[str, ...]:
     return (
-        str(rank),
-        f"{score:.2f}",
+        str(found.rank),
+        f"{found.score:.2f}",
+        in_words(found.by_chance),
         hit.id,
-        f"{centre[0]:.5f}, {centre[1]:.5f}",
+        f"{found.centre[0]:.5f}, {found.centre[1]:.5f}",
         hit.scene_id,
         (hit.datetime or "")[:10],
     )

@@ -20,6 +20,7 @@ from pipeline.dates import now
 from pipeline.imagery.pictures import read_windows
 from pipeline.model.identity import DIMENSIONS
 from pipeline.progress import OnProgress, Progress, silent
+from pipeline.search.chance import in_words, rounded
 from pipeline.search.sites import Site
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ COLUMNS: Columns = {
     "rank": (int, "1 for the best"),
     "id": (str, "chip id; of a site, its best chip"),
     "score": (float, "cosine similarity to the query, -1 to 1"),
+    "by_chance": (float, "chips that would score this high by chance; empty where unknown"),
     "chips": (int, "number of hits merged into the site"),
     "mark": (str, "review: good, bad, skip or empty"),
     "note": (str, "reviewer's note"),
@@ -300,6 +302,7 @@ def _finding(
         "rank": result.rank,
         "id": hit.id,
         "score": round(result.score, 6),
+        "by_chance": rounded(result.by_chance),
         "chips": count,
         "mark": mark,
         "note": note,
@@ -348,6 +351,7 @@ def facts_of(values: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, str
     """
     facts = {
         "Score": f"{values['score']:.2f}",
+        "By chance": in_words(values["by_chance"]),
         "Date": values["date"][:10],
         "Resolution": f"{values['gsd_m']:.3g} m",
         "Scene": values["scene_title"],

@@ -17,6 +17,7 @@ from pipeline.export.findings import (
     facts_of,
 )
 from pipeline.objects.objects import window_polygon
+from pipeline.search.chance import rounded
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -34,6 +35,10 @@ Geometry = Literal["outline", "box", "point"]
 _OWN: Columns = {
     "id": (str, "object id: scene, centre and size"),
     "score": (float, "cosine similarity to the examples, -1 to 1; of a detector 0 to 1"),
+    "by_chance": (
+        float,
+        "windows that would look as much like the examples by chance; empty where unknown",
+    ),
     "probability": (float, "calibrated probability, 0 to 1; empty while there are too few marks"),
     "longitude": (float, "centre, EPSG:4326"),
     "latitude": (float, "centre, EPSG:4326"),
@@ -42,9 +47,9 @@ _OWN: Columns = {
     "collection": (str, "collection of the scene"),
 }
 _ORDER = (
-    "rank", "id", "score", "probability", "mark", "note", "longitude", "latitude", "width_m",
-    "height_m", "date", "gsd_m", "scene", "scene_title", "source_url", "license", "collection",
-    "query", "parameters", "model", "estimate", "software",
+    "rank", "id", "score", "by_chance", "probability", "mark", "note", "longitude", "latitude",
+    "width_m", "height_m", "date", "gsd_m", "scene", "scene_title", "source_url", "license",
+    "collection", "query", "parameters", "model", "estimate", "software",
 )  # fmt: skip
 #: As `COLUMNS`, of objects.
 OBJECT_COLUMNS: Columns = {name: _OWN.get(name) or COLUMNS[name] for name in _ORDER}
@@ -160,12 +165,13 @@ def saved_findings(
 def _values(
     found: FoundObject, scene: Scene, note: str, common: Mapping[str, str]
 ) -> dict[str, Any]:
-    chance = found.probability
+    probability = found.probability
     return {
         "rank": found.rank,
         "id": found.id,
         "score": round(found.score, 6),
-        "probability": None if chance is None else round(chance, 4),
+        "by_chance": rounded(found.by_chance),
+        "probability": None if probability is None else round(probability, 4),
         "mark": found.mark,
         "note": note,
         "longitude": round(found.lon, 7),
@@ -181,9 +187,9 @@ def _values(
 
 
 def _own_facts(found: FoundObject) -> dict[str, str]:
-    chance = found.probability
+    probability = found.probability
     return {
-        "Probability": "" if chance is None else f"{chance:.0%}",
+        "Probability": "" if probability is None else f"{probability:.0%}",
         "Size": f"{found.width_m:.3g} × {found.height_m:.3g} m",
     }
 

@@ -57,6 +57,8 @@ CENTRING, EVENING = 0.8, 0.4
 JOINED, NEIGHBOURS, COMPARED = 5, 20, 32
 #: Chips that the components are learned from.
 SAMPLE = 20_000
+#: Chips by whose scores chance is judged.
+SAMPLED = 20_000
 #: The components are learned anew once a collection has grown by this factor.
 GROWN = 2.0
 #: Rounds of subspace iteration: more change mAP on labelled pictures by less than 0.005.
@@ -196,6 +198,12 @@ class Graph:
     @cached_property
     def _searcher(self) -> Any:
         return scann().load_searcher(str(self.folder / "scann"))
+
+    @cached_property
+    def sample(self) -> np.ndarray:
+        """Joined vectors of at most 20,000 chips drawn at random, float32 (s, c)."""
+        rows = np.random.default_rng(0).permutation(len(self))[:SAMPLED]
+        return np.asarray(self.joined[np.sort(rows)])
 
     def place(self, vectors: np.ndarray, without: np.ndarray) -> np.ndarray:
         """Where descriptors lie among the joined vectors: float32 (m, c), unit vectors.

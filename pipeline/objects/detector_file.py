@@ -101,7 +101,7 @@ def _no_constant(text: str) -> float:
 
 def _detector(content: Mapping[str, Any]) -> Detector:
     origin, curve = content["origin"], content["calibration"]
-    good, bad = (_vectors(content["vectors"][key]) for key in ("good", "bad"))
+    examples = Examples(*(_vectors(content["vectors"][key]) for key in ("good", "bad")))
     ranking = Ranking(
         ObjectModel.from_dict(content["model"]),
         # Rounded as it is written, so that what is read can be read again.
@@ -117,6 +117,7 @@ def _detector(content: Mapping[str, Any]) -> Detector:
         ),
         _count(content["good"]),
         _count(content["bad"]),
+        examples.mean if len(examples.good) else None,
     )
     background = np.asarray(content["background"], np.float32)
     if background.shape != (COMPONENTS,) or not np.isfinite(background).all():
@@ -136,7 +137,7 @@ def _detector(content: Mapping[str, Any]) -> Detector:
             tuple(map(_text, origin["sensors"])),
             tuple(map(_text, origin["dates"])),
         ),
-        examples=Examples(good, bad),
+        examples=examples,
         background=background,
         marks=tuple(map(_mark, marks)),
         pictures=tuple(pictures),

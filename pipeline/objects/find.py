@@ -40,7 +40,6 @@ from pipeline.objects.training import (
     train,
 )
 from pipeline.progress import OnProgress, silent
-from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -182,13 +181,13 @@ def self_trained(vectors: Examples, size: float, unmarked: np.ndarray, look: Bes
     hits, logits = look(plain, wanted)
     likely = Likely.of(hits, logits)
     model = train(vectors, unmarked, likely)
-    return Ranking(model, size, True, calibrate(vectors, unmarked, hits), good, bad)
+    return Ranking(model, size, True, calibrate(vectors, unmarked, hits), good, bad, vectors.mean)
 
 
 def _expanded(vectors: Examples, size: float, unmarked: np.ndarray, look: BestHits) -> Ranking:
     """The ranking of few examples: their mean, then their best hits as further examples."""
-    query = normalise(vectors.good.mean((0, 1)))
-    plain = Ranking(ObjectModel(query, 0.0), size)
+    query = vectors.mean
+    plain = Ranking(ObjectModel(query, 0.0), size, example=query)
     hits, scores = look(plain, EXPANSION)
     background = unmarked @ query
     if len(hits) and len(background):

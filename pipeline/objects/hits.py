@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.objects import scan, shortlist
 from pipeline.objects.asking import is_free
+from pipeline.objects.chance import WindowChance
 from pipeline.objects.objects import FoundObject, found_objects
 from pipeline.objects.outlines import outlines
 from pipeline.objects.peaks import Peaks, last_of, peaks
@@ -190,7 +191,10 @@ def _hits_at(
 
 
 def objects_of(
-    hits: Mapping[int, Hit], ranking: Ranking, least: float | None = None
+    hits: Mapping[int, Hit],
+    ranking: Ranking,
+    least: float | None = None,
+    chance: WindowChance | None = None,
 ) -> list[FoundObject]:
     """The hits as objects, in their order.
 
@@ -198,19 +202,24 @@ def objects_of(
         hits: The hits by rank.
         ranking: How they were ranked.
         least: Logit at which they have outlines, or None for windows.
+        chance: What likeness to the examples means among these windows.
     """
     made: dict[int, FoundObject] = {}
     by_scene: dict[int, list[int]] = {}
     for rank, hit in hits.items():
         by_scene.setdefault(id(hit.scored), []).append(rank)
     for ranks in by_scene.values():
-        found = _of_scene([hits[rank] for rank in ranks], ranks, ranking, least)
+        found = _of_scene([hits[rank] for rank in ranks], ranks, ranking, least, chance)
         made |= dict(zip(ranks, found, strict=True))
     return [made[rank] for rank in hits]
 
 
 def _of_scene(
-    hits: Sequence[Hit], ranks: Sequence[int], ranking: Ranking, least: float | None
+    hits: Sequence[Hit],
+    ranks: Sequence[int],
+    ranking: Ranking,
+    least: float | None,
+    chance: WindowChance | None,
 ) -> list[FoundObject]:
     scored = hits[0].scored
     mapped, scene = scored.mapped, scored.mapped.scene
@@ -234,4 +243,7 @@ def _of_scene(
         probabilities=curve.probability(logits).tolist() if curve else None,
         outlines=shapes,
         marks=[hit.mark for hit in hits],
+        by_chance=chance.by_chance(scan.window_vectors(mapped.cells, *places.T))
+        if chance
+        else None,
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.geo import footprint
 from pipeline.geo.antimeridian import wrap_longitude
+from pipeline.search.chance import rounded
 
 if TYPE_CHECKING:
     from shapely.geometry import Polygon
@@ -49,6 +50,8 @@ class FoundObject:
         width: Size in pixels of the scene.
         height: Size in pixels of the scene.
         mark: "good", "bad", "skip" or "".
+        by_chance: How many windows would look as much like the examples by chance, or None where
+            that is unknown; see `pipeline.objects.chance`.
     """
 
     id: str
@@ -68,6 +71,7 @@ class FoundObject:
     width: float
     height: float
     mark: str = ""
+    by_chance: float | None = None
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -91,6 +95,7 @@ class FoundObject:
             "id": self.id,
             "score": round(self.score, 6),
             "probability": None if self.probability is None else round(self.probability, 4),
+            "by_chance": rounded(self.by_chance),
             "lon": round(self.lon, 7),
             "lat": round(self.lat, 7),
             "width_m": round(self.width_m, 2),
@@ -127,6 +132,7 @@ def found_objects(
     probabilities: Sequence[float | None] | None = None,
     outlines: Sequence[Polygon | None] | None = None,
     marks: Sequence[str] | None = None,
+    by_chance: Sequence[float] | None = None,
 ) -> list[FoundObject]:
     """Objects of one scene, in the order given.
 
@@ -139,6 +145,8 @@ def found_objects(
         probabilities: Calibrated, (n,); None for none.
         outlines: Outlines in EPSG:4326, (n,); None where an object has its window instead.
         marks: Their marks, (n,); by default none.
+        by_chance: Windows that would look as much like the examples by chance, (n,); None where
+            that is unknown.
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     lon, lat, width_m, height_m = _on_ground(scene, boxes)
@@ -165,6 +173,7 @@ def found_objects(
                 width=width,
                 height=height,
                 mark=marks[i] if marks else "",
+                by_chance=by_chance[i] if by_chance else None,
             )
         )
     return objects

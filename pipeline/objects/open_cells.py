@@ -58,6 +58,11 @@ class MappedCells:
     drawn: dict[int, np.ndarray] = field(default_factory=dict)
 
     @cached_property
+    def windows(self) -> int:
+        """Number of windows that are scored."""
+        return int(np.count_nonzero(self.inverse))
+
+    @cached_property
     def samples(self) -> np.ndarray:
         """float32, one over the length of each sample; see `shortlist.sample_lengths`."""
         shape = (2, *shortlist.samples_shape(self.cells))

@@ -23,6 +23,7 @@ class Ranking:
         calibration: Probabilities of its logits; None while there are too few marks.
         good: Good examples it learned from.
         bad: Bad examples.
+        example: Mean of the good examples, unit vector (64,), or None where it is unknown.
     """
 
     model: ObjectModel
@@ -31,6 +32,7 @@ class Ranking:
     calibration: Calibration | None = None
     good: int = 1
     bad: int = 0
+    example: np.ndarray | None = None
 
 
 def to_scores(logits: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.errors import QueryError
 from pipeline.objects.calibration import FEWEST
+from pipeline.objects.chance import WindowChance
 from pipeline.objects.eligible import eligible_windows
 from pipeline.objects.hits import Hit, hits_of, marked, objects_of, tops_of
 from pipeline.objects.notes import calibration_note, width_notes
@@ -19,6 +20,7 @@ from pipeline.objects.peaks import last_of
 from pipeline.objects.ranking import to_logit
 from pipeline.objects.score_maps import SceneScores, score_maps
 from pipeline.progress import OnProgress, silent
+from pipeline.search.chance import NOTHING, NOTHING_LIKE_THIS
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -119,10 +121,14 @@ def rank(
         for rank, hit in enumerate(kept, 1)
         if (rank <= k and hit.logit >= least) or hit.mark == "good"
     }
-    objects = objects_of(listed, ranking, least if with_outlines else None)
+    chance = WindowChance.of(maps, ranking)
+    objects = objects_of(listed, ranking, least if with_outlines else None, chance)
     notes = width_notes([(each.collection, each.mapped) for each in maps], ranking.size_m)
     if ranking.trained and ranking.calibration is None:
         notes = (calibration_note(ranking.good, ranking.bad), *notes)
+    unmarked = [each.by_chance for each in objects if each.by_chance is not None and not each.mark]
+    if unmarked and min(unmarked) > NOTHING:
+        notes = (NOTHING_LIKE_THIS, *notes)
     if any(scored.tiles is not None for scored in maps):
         notes = (PARTIAL, *notes)
     return ObjectResult(

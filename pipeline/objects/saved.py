@@ -479,10 +479,12 @@ def _object(values: Mapping[str, Any]) -> FoundObject:
     plain |= {key: values[key] for key in _TEXTS}
     if not all(isinstance(plain[key], str) for key in _TEXTS):
         raise TypeError("a text is not a string")
-    chance, taken = values["probability"], values["datetime"]
+    probability, taken = values["probability"], values["datetime"]
+    by_chance = values.get("by_chance")
     return FoundObject(
         rank=int(values["rank"]),
-        probability=None if chance is None else float(chance),
+        probability=None if probability is None else float(probability),
+        by_chance=None if by_chance is None else float(by_chance),
         geometry=shape(values["geometry"]),
         datetime=None if taken is None else str(taken),
         **plain,

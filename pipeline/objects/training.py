@@ -88,6 +88,11 @@ class Examples:
             bad = np.zeros((0, 1, COMPONENTS), np.float32)
         return cls(_views(good, "good"), _views(bad, "bad")).checked()
 
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of the good examples in all views, unit vector (64,)."""
+        return normalise(self.good.mean((0, 1)))
+
     def joined(self, other: Examples) -> Examples:
         """These and others, in as many views as all have."""
         views = min(

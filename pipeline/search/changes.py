@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.dates import Dates
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.footprint import polygon
+from pipeline.search.chance import Chance, chance_of, rounded
 from pipeline.search.queries import Query
 from pipeline.search.search import Hit, check_model, suppress_overlaps
 
@@ -128,6 +129,8 @@ class Changes:
                 "difference": round(change.difference, 4),
                 "score_before": round(change.before.score, 4),
                 "score_after": round(change.after.score, 4),
+                "by_chance_before": rounded(change.before.by_chance),
+                "by_chance_after": rounded(change.after.by_chance),
                 "date_before": change.before.datetime,
                 "date_after": change.after.datetime,
                 "chip_before": change.before.id,
@@ -208,7 +211,10 @@ def compare(
     }
     for kind in ("appeared", "disappeared"):
         strength[kind][strength[kind] <= margin] = -np.inf
-    places = {kind: _strongest(table, kind, pairs, scores, strength[kind], k) for kind in KINDS}
+    chance = chance_of(ranking, len(table))
+    places = {
+        kind: _strongest(table, kind, pairs, scores, strength[kind], k, chance) for kind in KINDS
+    }
     covered = len(np.unique(pairs[:, 0])) + len(np.unique(pairs[:, 1]))
     return Changes(
         before=before,
@@ -275,6 +281,7 @@ def _strongest(
     scores: np.ndarray,
     strength: np.ndarray,
     k: int,
+    chance: Chance | None,
 ) -> tuple[Change, ...]:
     """The strongest places of a kind, without those that overlap a stronger one."""
     order = np.argsort(-strength, kind="stable")[: int(np.isfinite(strength).sum())]
@@ -285,8 +292,8 @@ def _strongest(
         Change(
             kind,
             rank,
-            Hit.of(table, int(pairs[place, 0]), float(scores[place, 0]), rank),
-            Hit.of(table, int(pairs[place, 1]), float(scores[place, 1]), rank),
+            Hit.of(table, int(pairs[place, 0]), float(scores[place, 0]), rank, chance),
+            Hit.of(table, int(pairs[place, 1]), float(scores[place, 1]), rank, chance),
         )
         for rank, place in enumerate(kept, 1)
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pipeline.index.graph import SAMPLED
 from pipeline.search import feedback
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Ranked(Protocol):
 
     def similarity(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Scores of some chips, or of all: float32 (r,)."""
+        ...
+
+    def by_chance(self) -> tuple[np.ndarray, ...]:
+        """Samples of scores of what has nothing to do with the query; see `chance.Chance`."""
         ...
 
 
@@ -59,6 +64,11 @@ class PlainRanking:
     def similarity(self, rows: np.ndarray | None = None) -> np.ndarray:
         """As `Ranked.similarity`: cosines of plain vectors to the query's best view."""
         return self.index.cosines(self.query.vector, rows)
+
+    def by_chance(self) -> tuple[np.ndarray, ...]:
+        """As `Ranked.by_chance`."""
+        rows = np.random.default_rng(0).permutation(len(self.index))[:SAMPLED]
+        return (self.similarity(np.sort(rows)),)
 
     def _foremost(self, eligible: Eligible | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows and cosines of the nearest chips, ordered by the marks; none without marks."""

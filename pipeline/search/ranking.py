@@ -23,6 +23,7 @@ import numpy as np
 
 from pipeline.index.exact import best
 from pipeline.search import feedback
+from pipeline.search.chance import random_scores
 from pipeline.search.feedback import Marks
 from pipeline.vectors import normalise
 
@@ -100,6 +101,11 @@ class Ranking:
     def similarity(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Cosine of some chips, or of all, to the query's best view: float32 (r,)."""
         return np.asarray(self.graph.similarity(self.units, rows).round(6), np.float32)
+
+    def by_chance(self) -> tuple[np.ndarray, np.ndarray]:
+        """As `Ranked.by_chance`."""
+        sample = self.graph.sample
+        return (sample @ self.units.T).max(axis=1), random_scores(sample, len(self.units))
 
 
 def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:

@@ -29,6 +29,7 @@ from pipeline.collection.marks import (
 from pipeline.dates import now
 from pipeline.errors import DamagedError, NotFoundError, QueryError
 from pipeline.files import exclusive, read_versioned, replacing, write_versioned
+from pipeline.search.chance import Chance
 from pipeline.search.check import Check, Checked, CheckItem
 from pipeline.search.recipe import PLAIN, Recipe
 from pipeline.search.review import GOOD, MARKS, SKIP
@@ -58,6 +59,7 @@ class Saved:
         eligible: Number of chips that passed the filters then.
         total: Number of chips in the collection then.
         version: The collection's version then.
+        chance: What scores meant then, or None where that is unknown.
         created: ISO 8601 UTC.
         updated: ISO 8601 UTC.
         note: Note on the search.
@@ -83,6 +85,7 @@ class Saved:
     notes: Mapping[str, str] = field(default_factory=dict)
     judgements: tuple[Judgement, ...] = ()
     check: Check | None = None
+    chance: Chance | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -196,6 +199,7 @@ class Searches:
             updated=now(),
             marks=marks_of(history),
             judgements=history,
+            chance=result.chance,
         )
         with self._changing():
             if picture is not None:
@@ -239,6 +243,7 @@ class Searches:
                     "judgements": tuple(
                         Judgement(**each) for each in content.get("judgements", ())
                     ),
+                    "chance": Chance.from_dict(content.get("chance")),
                     "check": Check.from_dict(content.get("check"), len(content["hits"])),
                 }
             )
@@ -269,8 +274,8 @@ class Searches:
             if row is None:
                 missing.append(chip)
             else:
-                hits.append(Hit.of(table, row, score, len(hits) + 1))
-        result = Result(tuple(hits), saved.eligible, saved.total, 0.0)
+                hits.append(Hit.of(table, row, score, len(hits) + 1, saved.chance))
+        result = Result(tuple(hits), saved.eligible, saved.total, 0.0, saved.chance)
         changed = saved.version != self.collection.version
         return Reopened(saved, result, tuple(missing), changed)
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from pipeline.errors import ModelMismatchError, QueryError
 from pipeline.geo.footprint import polygon
+from pipeline.search.chance import Chance, chance_of, notes_on, rounded
 from pipeline.search.filters import Filters, eligible_chips
 from pipeline.search.marked import Kept
 from pipeline.search.plain_ranking import PlainRanking, Ranked
@@ -46,6 +47,8 @@ class Hit:
         datetime: Acquisition time of that scene, ISO 8601, or None.
         row: Row in the collection's table.
         corners: Float64 (4, 2), lon/lat of its footprint.
+        by_chance: How many chips of the collection would score this high by chance, or None where
+            that is unknown; see `pipeline.search.chance`.
     """
 
     rank: int
@@ -55,9 +58,12 @@ class Hit:
     datetime: str | None
     row: int
     corners: np.ndarray = field(compare=False, repr=False)
+    by_chance: float | None = None
 
     @classmethod
-    def of(cls, table: ChipTable, row: int, score: float, rank: int) -> Hit:
+    def of(
+        cls, table: ChipTable, row: int, score: float, rank: int, chance: Chance | None = None
+    ) -> Hit:
         """The chip in a row of a collection's table, as a hit."""
         return cls(
             rank,
@@ -67,6 +73,7 @@ class Hit:
             table.datetime_of(row),
             row,
             table.corners[row],
+            float(chance.by_chance(score)) if chance else None,
         )
 
     @property
@@ -86,6 +93,7 @@ class Hit:
             "rank": self.rank,
             "id": self.id,
             "score": round(self.score, 6),
+            "by_chance": rounded(self.by_chance),
             "scene_id": self.scene_id,
             "datetime": self.datetime,
             "geometry": self.geometry,
@@ -101,12 +109,16 @@ class Result:
         eligible: Number of chips that pass the filters, without the query's own.
         total: Number of chips in the collection.
         seconds: Duration of the search.
+        chance: What scores mean here, or None where that is unknown.
+        notes: What they mean for the whole answer, sentences without their full stops.
     """
 
     hits: tuple[Hit, ...]
     eligible: int
     total: int
     seconds: float
+    chance: Chance | None = None
+    notes: tuple[str, ...] = ()
 
 
 def search(
@@ -180,10 +192,14 @@ def search(
         if np.count_nonzero(chosen < ranked) >= wanted or below or reach >= len(table):
             break
         reach *= 4
+    chance = chance_of(ranking, len(table))
     hits = tuple(
-        Hit.of(table, int(rows[i]), float(scores[i]), rank) for rank, i in enumerate(chosen, 1)
+        Hit.of(table, int(rows[i]), float(scores[i]), rank, chance)
+        for rank, i in enumerate(chosen, 1)
     )
-    return Result(hits, available, len(table), time.perf_counter() - started)
+    notes = notes_on(scores[chosen], table.corners[rows[chosen]], query.corners, chance)
+    seconds = time.perf_counter() - started
+    return Result(hits, available, len(table), seconds, chance, notes)
 
 
 def check_model(query: Query, collection: Collection) -> None:

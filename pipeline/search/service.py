@@ -70,10 +70,11 @@ class Outcome:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known of the ranking, sentences without their full stops."""
+        """What is to be known of the ranking and the scores, sentences without their full stops."""
         if isinstance(self.ranking, Ranking) or self.recipe.ranking == PLAIN:
-            return ()
+            return self.result.notes
         return (
+            *self.result.notes,
             "These results are ranked by plain cosine, because the graph of this collection is "
             "still being made. Search again in a few minutes for better ones",
         )

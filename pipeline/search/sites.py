@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.search.chance import rounded
+
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
@@ -51,6 +53,12 @@ class Site:
         return max(hit.score for hit in self.hits)
 
     @property
+    def by_chance(self) -> float | None:
+        """How many chips would score as high by chance, or None where that is unknown."""
+        known = [hit.by_chance for hit in self.hits if hit.by_chance is not None]
+        return min(known, default=None)
+
+    @property
     def count(self) -> int:
         """Number of hits merged."""
         return len(self.hits)
@@ -69,6 +77,7 @@ class Site:
             "rank": self.rank,
             "id": self.id,
             "score": round(self.score, 6),
+            "by_chance": rounded(self.by_chance),
             "count": self.count,
             "chips": [hit.id for hit in self.hits],
             "scenes": sorted({hit.scene_id for hit in self.hits}),

@@ -33,7 +33,7 @@ from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.exports import download
 from pipeline.web.jobs import JobAnswer
-from pipeline.web.responses import IMMUTABLE, Acquired, Answer, GeoJson, file
+from pipeline.web.responses import IMMUTABLE, Acquired, Answer, ByChance, GeoJson, file
 
 router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
 
@@ -54,6 +54,7 @@ class ObjectAnswer(Answer):
         description="0 to 1; above 0.5 it is more like the examples than like anything else."
     )
     probability: float | None = Field(description="Calibrated, or null while marks are too few.")
+    by_chance: ByChance = None
     lon: float = Field(description="Longitude of the centre, EPSG:4326.")
     lat: float = Field(description="Latitude of the centre, EPSG:4326.")
     width_m: float

@@ -30,6 +30,15 @@ Row = Annotated[int, Field(description="Row of the chip in `footprints.f64`.")]
 Acquired = Annotated[str | None, Field(description="Acquisition time, ISO 8601, or null.")]
 
 
+ByChance = Annotated[
+    float | None,
+    Field(
+        description="How many chips (of objects: windows) would score this high by chance; well "
+        "below 1 is no coincidence. Null where that is unknown."
+    ),
+]
+
+
 class ChipAnswer(Answer):
     """A chip and where it is."""
 
@@ -63,6 +72,7 @@ class PlainHit(Answer):
     score: float = Field(
         description="Cosine similarity to the query, which examples move to 2·good − bad."
     )
+    by_chance: ByChance = None
     scene_id: str
     datetime: Acquired
     geometry: GeoJson
@@ -88,6 +98,7 @@ class SiteAnswer(Answer):
     rank: int
     id: str = Field(description="Id of its best chip.")
     score: float = Field(description="Highest score of its hits.")
+    by_chance: ByChance = None
     count: int = Field(description="Number of hits.")
     chips: list[str]
     scenes: list[str]

@@ -117,7 +117,14 @@ class SearchAnswer(Answer):
     gone: list[str] = Field(
         description="Marked chips that are no longer in the collection; the search went without."
     )
-    notes: list[str] = Field(description="What is to be known of the ranking, in sentences.")
+    notes: list[str] = Field(
+        description="What is to be known of the ranking and the scores, in sentences."
+    )
+    by_chance: dict[str, float] | None = Field(
+        default=None,
+        description="Scores by the number of chips that would reach them by chance, for the "
+        "numbers 10, 1, 0.1 and 0.01; null where that is unknown.",
+    )
     sites: list[SiteAnswer] = Field(default=[], description="Only if `sites=1`.")
 
 
@@ -347,6 +354,7 @@ def search_answer(outcome: Outcome, sites: bool) -> SearchAnswer:
         seconds=round(result.seconds, 4),
         gone=list(outcome.gone),
         notes=[f"{note}." for note in outcome.notes],
+        by_chance=result.chance.levels if result.chance else None,
         **merged,
     )
 

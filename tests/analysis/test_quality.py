@@ -4,17 +4,26 @@ import numpy as np
 import pytest
 
 from pipeline.analysis.quality import BINS, _apart, _find_blurred, measure
+from pipeline.index.graph import Graph
 from pipeline.index.index import Index
 from tests.factories.synthetic import collection
 
 
 def test_a_sound_collection_measures_well(tmp_path):
     made = collection(tmp_path / "home")
-    found = measure(made, Index.open(made))
+    found = measure(made, Index.open(made), Graph.open(made))
     assert found.chips == len(made.chips)
     assert found.recall == pytest.approx(1)
     assert len(found.scores) == BINS
-    assert found.typical <= found.unusual
+    assert found.chance is None  # sixteen chips say nothing of chance
+
+
+def test_scores_by_chance_are_told_of_a_larger_collection(tmp_path):
+    made = collection(tmp_path / "home", sizes=(2048,))
+    for graph in (Graph.open(made), None):
+        found = measure(made, Index.open(made), graph)
+        middle, low, high = found.chance
+        assert found.typical < low <= middle <= high < 1
 
 
 def test_chips_without_detail_are_told_against_their_own_scene():

@@ -60,7 +60,8 @@ def test_search_by_chip_lists_hits_with_the_documented_keys(home: Path) -> None:
     hits = answer("search", "made", "--chip", chip, "--k", "5", "--json")
     assert isinstance(hits, list)
     assert [hit["rank"] for hit in hits] == [1, 2, 3, 4, 5]
-    assert set(hits[0]) == {"rank", "id", "score", "scene_id", "datetime", "geometry"}
+    keys = {"rank", "id", "score", "by_chance", "scene_id", "datetime", "geometry"}
+    assert set(hits[0]) == keys
     assert shape(hits[0]["geometry"]).is_valid
     assert chip not in {hit["id"] for hit in hits}
 

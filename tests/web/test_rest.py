@@ -192,7 +192,7 @@ def test_search_is_saved_reviewed_and_reopened(client, chips):
     assert [s["id"] for s in client.get(f"{BAY}/searches").json()] == [saved["id"]]
     path = client.get(f"{one}/export?format=csv")
     assert "attachment" in path.headers["content-disposition"]
-    assert path.text.splitlines()[1].split(",")[4] == "good"
+    assert path.text.splitlines()[1].split(",")[5] == "good"
     assert client.delete(one).status_code == 204
     problem_of(client.get(one), 404)
 

@@ -1,5 +1,6 @@
 // The gallery of object search: what was looked for, and every object with a tight picture.
 import { byWhom } from '../../shared/author.js';
+import { chanceSentence, chanceWords } from '../../shared/chance.js';
 import { coordinates } from '../../shared/coordinates.js';
 import { h, icon, iconButton, TOUCH } from '../../shared/dom.js';
 import { keepingFocus } from '../../shared/focus.js';
@@ -144,7 +145,7 @@ function drawCard(found, at, { shown, marks, authors }, { service, actions, stor
     },
     h('img', { src: service.picture(found), alt: '', loading: 'lazy', width: 160, height: 160 }),
     rankMark(found.rank, rankColour(at + 1, shown.length)),
-    h('span', { class: 'lk-score' }, score),
+    h('span', { class: 'lk-score', title: chanceSentence(found.by_chance, 'window') }, score),
   );
   const titleOf = (kind, words) => (mark === kind ? byWhom(words, authors.get(placeKey(found))) : words);
   const verdict = (kind, words) =>
@@ -159,7 +160,8 @@ function drawCard(found, at, { shown, marks, authors }, { service, actions, stor
     },
     pick,
     h('span', { class: 'lk-verdicts' }, verdict('good', `Mark object ${found.rank} as good (G)`), verdict('bad', `Mark object ${found.rank} as bad (B)`)),
-    h('div', { class: 'lk-card-words' }, coordinates(found), h('span', { class: 'lk-muted' }, `${formatSize(Math.max(found.width_m, found.height_m))} · ${formatDay(found.datetime)}`)),
+    h('div', { class: 'lk-card-words' }, coordinates(found), h('span', { class: 'lk-muted' }, `${formatSize(Math.max(found.width_m, found.height_m))} · ${formatDay(found.datetime)}`),
+      h('span', { class: 'lk-muted lk-chance', title: chanceSentence(found.by_chance, 'window') }, chanceWords(found.by_chance))),
   );
 }
 
