@@ -185,9 +185,9 @@ def test_shapefile_opens_in_geopandas_with_names_of_ten_characters(findings, tmp
     frame = geopandas.read_file(path)
     assert frame.crs.to_epsg() == 4326
     assert list(frame.columns) == [
-        "rank", "id", "score", "by_chance", "chips", "mark", "note", "longitude", "latitude", "date",
-        "gsd_m", "scene", "title", "source_url", "license", "collection", "query", "parameters", "model",
-        "estimate", "software", "geometry",
+        "rank", "id", "score", "by_chance", "chips", "mark", "note", "longitude", "latitude",
+        "date", "gsd_m", "scene", "title", "source_url", "license", "collection", "query",
+        "parameters", "model", "estimate", "software", "geometry",
     ]  # fmt: skip
     assert frame["rank"].tolist() == [1, 2, 3, 4]
     assert frame["score"].tolist() == [0.9, 0.85, 0.8, 0.75]
