@@ -133,13 +133,13 @@ function drawCard(hit, at, total, { service, data, actions, map, store }) {
       { class: 'lk-card-words' },
       coordinates(hit),
       h('span', { class: 'lk-muted' }, formatDay(hit.datetime)),
-      h('span', { class: 'lk-muted lk-chance', title: chanceSentence(hit.by_chance) }, chanceWords(hit.by_chance)),
       h(
         'span',
         { class: 'lk-card-tools' },
         iconButton('zoom', `Zoom to result ${hit.rank}`, () => map.zoomTo(at)),
         iconButton('search', `Search from result ${hit.rank}`, () => actions.searchHit(at)),
       ),
+      h('span', { class: 'lk-muted lk-chance', title: chanceSentence(hit.by_chance) }, chanceWords(hit.by_chance)),
     ),
   );
 }

@@ -18,6 +18,7 @@ from pipeline.objects.objects import FoundObject
 from pipeline.objects.open_cells import missing
 from pipeline.objects.peaks import last_of
 from pipeline.objects.ranking import to_logit
+from pipeline.objects.scan import WINDOW
 from pipeline.objects.score_maps import SceneScores, score_maps
 from pipeline.progress import OnProgress, silent
 from pipeline.search.chance import NOTHING, NOTHING_LIKE_THIS
@@ -127,7 +128,8 @@ def rank(
     if ranking.trained and ranking.calibration is None:
         notes = (calibration_note(ranking.good, ranking.bad), *notes)
     unmarked = [each.by_chance for each in objects if each.by_chance is not None and not each.mark]
-    if unmarked and min(unmarked) > NOTHING:
+    # Two objects may lie half a window apart.
+    if unmarked and min(unmarked) * (2 / WINDOW) ** 2 > NOTHING:
         notes = (NOTHING_LIKE_THIS, *notes)
     if any(scored.tiles is not None for scored in maps):
         notes = (PARTIAL, *notes)

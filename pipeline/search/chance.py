@@ -28,8 +28,8 @@ BULK = np.linspace(0.5, 0.9, 5)
 FEWEST = 30
 #: Random queries, and the vectors that each is compared with.
 QUERIES, COMPARED = 50, 1_000
-#: A best hit of which this many are expected by chance is no find.
-NOTHING = 0.5
+#: A best hit is no find if more places than this are expected to score as high by chance.
+NOTHING = 1.0
 #: Numbers by chance whose scores a histogram shows.
 LEVELS = (10.0, 1.0, 0.1, 0.01)
 #: Note of a search without a find.
@@ -110,7 +110,11 @@ def chance_of(ranking: Ranked, count: int) -> Chance | None:
 
 
 def notes_on(
-    scores: np.ndarray, corners: np.ndarray, query: np.ndarray, chance: Chance | None
+    scores: np.ndarray,
+    corners: np.ndarray,
+    query: np.ndarray,
+    chance: Chance | None,
+    spacing: float = 1.0,
 ) -> tuple[str, ...]:
     """What scores mean for a whole answer, sentences without their full stops.
 
@@ -121,11 +125,12 @@ def notes_on(
         corners: Their footprints, float64 (h, 4, 2).
         query: The query's footprints, float64 (m, 4, 2).
         chance: What scores mean here.
+        spacing: Of chips, as a share of their side: those that overlap show one place together.
     """
     if chance is None:
         return (ALL_ALIKE,) if len(scores) > 1 and np.ptp(scores) == 0 else ()
     others = scores[~_share_ground(corners, query)]
-    if len(others) and chance.by_chance(others.max()) > NOTHING:
+    if len(others) and chance.by_chance(others.max()) * spacing**2 > NOTHING:
         return (NOTHING_LIKE_THIS,)
     return ()
 

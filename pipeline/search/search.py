@@ -197,7 +197,9 @@ def search(
         Hit.of(table, int(rows[i]), float(scores[i]), rank, chance)
         for rank, i in enumerate(chosen, 1)
     )
-    notes = notes_on(scores[chosen], table.corners[rows[chosen]], query.corners, chance)
+    spacing = collection.manifest.stride / collection.manifest.chip_size
+    corners = table.corners[rows[chosen]]
+    notes = notes_on(scores[chosen], corners, query.corners, chance, spacing)
     seconds = time.perf_counter() - started
     return Result(hits, available, len(table), seconds, chance, notes)
 
