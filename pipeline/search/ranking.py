@@ -10,6 +10,9 @@ Three steps, measured in docs/quality.md:
    ICCV 2007).  A chip's rank is its cosine to the moved query plus, for the most visited chips,
    the order of magnitude of the visits.
 
+Marks add what they teach, which weighs more the more there are: a walk from the good ones away from
+the bad ones, and a logistic model of both.
+
 The score that is shown stays the similarity, which is known for every chip of a collection, means
 the same on each page, and can be held against chance (`pipeline.search.chance`).
 """
@@ -17,6 +20,8 @@ the same on each page, and can be held against chance (`pipeline.search.chance`)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,10 +48,46 @@ ENTRIES = 20
 EXPANDED, EXPANSION = 20, 3.0
 #: Weight of the visits, and the orders of magnitude below the most visited chip that count.
 VISITS, MAGNITUDES = 2.0, 2.0
-#: Most weight of what marks teach, and the number of marks with which it has half of it.
-LEARNED, HALF = 1.0, 10
-#: Random chips that the model's values are scaled by, and those of them that count as weakly bad.
-RANDOM, WEAK = 2_000, 20
+#: Marks that weigh as much as the order of the start alone; what they teach is half the walk from
+#: them and half a logistic model.
+HALF = 5
+#: Random chips that count as weakly bad.
+WEAK = 20
+
+
+@dataclass(frozen=True)
+class Order:
+    """By what chips are ranked: a cosine for all of them, and something more for some.
+
+    Attributes:
+        towards: What the cosine is taken to, the best of some views: float32 (m, c), any length.
+        rows: Rows that have more, int64 (v,), ascending.
+        more: What is added to their cosine, float32 (v,).
+    """
+
+    towards: np.ndarray
+    rows: np.ndarray
+    more: np.ndarray
+
+    def values(self, graph: Graph, rows: np.ndarray) -> np.ndarray:
+        """Float32 (r,), the higher the better."""
+        values = graph.similarity(self.towards, rows)
+        if len(self.rows):
+            place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+            values += np.where(self.rows[place] == rows, self.more[place], 0)
+        return values
+
+    def standardised(self, graph: Graph, rows: np.ndarray, weight: float) -> Order:
+        """The same with this standard deviation over some rows; it then ranks as it did."""
+        factor = np.float32(weight / max(float(self.values(graph, rows).std()), 1e-9))
+        return Order(self.towards * factor, self.rows, self.more * factor)
+
+    def __add__(self, other: Order) -> Order:
+        rows = np.union1d(self.rows, other.rows)
+        more = np.zeros(len(rows), np.float32)
+        for each in (self, other):
+            more[np.searchsorted(rows, each.rows)] += each.more
+        return Order(self.towards + other.towards, rows, more)
 
 
 @dataclass(frozen=True)
@@ -56,47 +97,28 @@ class Ranking:
     Attributes:
         graph: The collection's graph.
         units: The query among the joined vectors, one for each view: float32 (m, c), unit vectors.
-        moved: The same, moved towards the most visited chips.
-        visited: Rows of the visited chips, int64 (v,), ascending.
-        visits: Their order of magnitude, float32 (v,): 1 for the most visited, negative for those
-            that bad marks repel.
+        order: By what chips are ranked.
         good: Rows marked good, which come first.
-        learned: Direction float32 (c,) that marks taught, or None.
     """
 
     graph: Graph
     units: np.ndarray
-    moved: np.ndarray
-    visited: np.ndarray
-    visits: np.ndarray
+    order: Order
     good: np.ndarray
-    learned: np.ndarray | None = None
 
     def best(self, k: int, eligible: Eligible | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Rows int64 and similarities float32 of the k best chips, best first.
 
         The chips of a smaller k are the first of a larger one.
         """
-        moved = self.moved if self.learned is None else self.moved + self.learned
-        found = [self.graph.nearest(unit, k, eligible)[0] for unit in moved]
-        near = np.concatenate([self.visited, self.good])
+        found = [self.graph.nearest(each, k, eligible)[0] for each in self.order.towards]
+        near = np.concatenate([self.order.rows, self.good])
         near = near if eligible is None else near[eligible.mask[near]]
         rows = np.unique(np.concatenate([near, *found]))
-        orders = self.orders(rows).round(6)
-        orders[np.isin(rows, self.good)] += 100
-        rows, _ = best(rows, orders, k)
+        values = self.order.values(self.graph, rows).round(6)
+        values[np.isin(rows, self.good)] += 1_000
+        rows, _ = best(rows, values, k)
         return rows, self.similarity(rows)
-
-    def orders(self, rows: np.ndarray) -> np.ndarray:
-        """By what chips are ranked, float32 (r,), the higher the better."""
-        moved = self.moved if self.learned is None else self.moved + self.learned
-        orders = self.graph.similarity(moved, rows)
-        place = np.searchsorted(self.visited, rows)
-        place = np.minimum(place, max(len(self.visited) - 1, 0))
-        if len(self.visited):
-            was = self.visited[place] == rows
-            orders[was] += np.float32(VISITS) * self.visits[place[was]]
-        return orders
 
     def similarity(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Cosine of some chips, or of all, to the query's best view: float32 (r,)."""
@@ -111,10 +133,6 @@ class Ranking:
 def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:
     """The ranking of a query, and of its marks.
 
-    A good mark is one more place to start from, a bad one repels, and a logistic model of the marks
-    adds what separates them.  With few marks the ranking is nearly that of the start alone, so that
-    they refine it and do not replace it.
-
     Args:
         graph: The collection's graph.
         table: The collection's chips.
@@ -125,21 +143,75 @@ def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:
     units = _towards(graph, starts, marks)
     good, bad = np.array(marks.good, np.int64), np.array(marks.bad, np.int64)
     candidates = _candidates(graph, units, np.concatenate([entries, good, bad]))
+    own = np.array(query.rows_in(table), np.int64)
+    orders = []
+    share = HALF / (HALF + len(good) + len(bad)) if len(starts) else 0.0
+    if share:
+        at_start = _order_of_start(graph, starts, candidates, entries, weights, own)
+        orders.append(at_start if share == 1 else at_start.standardised(graph, candidates, share))
+    if share < 1:
+        learned = _order_of_marks(graph, starts, candidates, entries, weights, good, bad)
+        orders.append(learned.standardised(graph, candidates, 1 - share))
+    return Ranking(graph, units, reduce(add, orders), good)
+
+
+def _order_of_start(
+    graph: Graph,
+    starts: np.ndarray,
+    candidates: np.ndarray,
+    entries: np.ndarray,
+    weights: np.ndarray,
+    own: np.ndarray,
+) -> Order:
+    """The order of a search without marks.
+
+    Args:
+        graph: The collection's graph.
+        starts: The query's unit vectors (m, c).
+        candidates: Rows that the walk may visit, ascending.
+        entries: Rows where it enters.
+        weights: Of the entries.
+        own: Rows of the query's own chips, which are no hits.
+    """
+    start = np.zeros(len(candidates), np.float32)
+    np.add.at(start, np.searchsorted(candidates, entries), weights)
+    visits = walk(graph, candidates, start)
+    visits[np.isin(candidates, own)] = 0
+    magnitude = 1 + np.log10(np.maximum(visits / max(visits.max(), 1e-12), 1e-9)) / MAGNITUDES
+    counted = magnitude > 0
+    more = (VISITS * magnitude[counted]).astype(np.float32)
+    return Order(_expand(graph, starts, candidates, visits), candidates[counted], more)
+
+
+def _order_of_marks(
+    graph: Graph,
+    starts: np.ndarray,
+    candidates: np.ndarray,
+    entries: np.ndarray,
+    weights: np.ndarray,
+    good: np.ndarray,
+    bad: np.ndarray,
+) -> Order:
+    """What marks teach: where a walk from them leads, and what separates good from bad.
+
+    A good mark is one more place to start the walk from, a bad one repels.
+    """
     start = np.zeros(len(candidates), np.float32)
     shown = len(good) + (len(entries) > 0)
     np.add.at(start, np.searchsorted(candidates, entries), weights / max(shown, 1))
     start[np.searchsorted(candidates, good)] += np.float32(1 / max(shown, 1))
     start[np.searchsorted(candidates, bad)] -= np.float32(1 / max(len(bad), 1))
-    visits = walk(graph, candidates, start)
-    own = np.array(query.rows_in(table), np.int64)
-    visits[np.isin(candidates, np.concatenate([own, good, bad]))] = 0
-    moved = _expand(graph, units, candidates, visits)
-    learned = _learn(graph, starts, marks)
-    most = float(np.abs(visits).max(initial=0))
-    magnitude = 1 + np.log10(np.maximum(np.abs(visits) / max(most, 1e-12), 1e-9)) / MAGNITUDES
-    counted = magnitude > 0
-    signed = (np.sign(visits) * magnitude)[counted].astype(np.float32)
-    return Ranking(graph, units, moved, candidates[counted], signed, good, learned)
+    nothing = np.zeros((1, graph.joined.shape[1]), np.float32)
+    walked = Order(nothing, candidates, walk(graph, candidates, start))
+    rng = np.random.default_rng(0)
+    random = graph.joined[rng.choice(len(graph), min(WEAK, len(graph)), replace=False)]
+    direction = feedback.logistic_direction(
+        np.concatenate([starts, graph.joined[good]]), graph.joined[bad], random
+    )
+    learned = Order(direction[None], np.empty(0, np.int64), np.empty(0, np.float32))
+    return walked.standardised(graph, candidates, 0.5) + learned.standardised(
+        graph, candidates, 0.5
+    )
 
 
 def _towards(graph: Graph, starts: np.ndarray, marks: Marks) -> np.ndarray:
@@ -152,24 +224,6 @@ def _towards(graph: Graph, starts: np.ndarray, marks: Marks) -> np.ndarray:
     if len(bad):
         units = 2 * normalise(units) - normalise(bad.mean(axis=0)[None])
     return normalise(units)
-
-
-def _learn(graph: Graph, starts: np.ndarray, marks: Marks) -> np.ndarray | None:
-    """What separates good marks from bad ones and from random chips, (c,), or None without marks.
-
-    Scaled so that its values have a standard deviation of its weight over random chips.
-    """
-    if not (marks.good or marks.bad):
-        return None
-    rows = np.random.default_rng(0).choice(len(graph), min(RANDOM, len(graph)), replace=False)
-    background = graph.joined[rows]
-    shown = np.concatenate([starts, graph.joined[np.array(marks.good, np.int64)]])
-    against = graph.joined[np.array(marks.bad, np.int64)]
-    direction = feedback.logistic_direction(shown, against, background[:WEAK])
-    spread = float((background @ direction).std())
-    count = len(marks.good) + len(marks.bad)
-    weight = LEARNED * count / (count + HALF)
-    return np.asarray(direction * (weight / max(spread, 1e-9)), np.float32)
 
 
 def walk(graph: Graph, candidates: np.ndarray, start: np.ndarray) -> np.ndarray:
