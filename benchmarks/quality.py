@@ -1,6 +1,7 @@
 """Retrieval quality: every step of the descriptors in turn, a simulated analyst, turned queries.
 
     python benchmarks/quality.py [FOLDER_OF_CLASSES] [--quick] [--json] [--markdown FILE]
+    python benchmarks/quality.py --refine [FOLDER_OF_CLASSES] [--scenes SCENES POINTS]
 
 Without a folder the classes are places: jittered, rotated crops of one spot of the two sample
 scenes, so that it runs anywhere.  The figures of docs/quality.md are those of UC Merced's pictures.
@@ -12,21 +13,31 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import objects
+from benchmarks.support import analyst
 from benchmarks.support.imagery import sample_scene
 from pipeline.analysis import evaluate
+from pipeline.collection.library import Library
+from pipeline.imagery.chips import CHIP
 from pipeline.model import descriptor, pooling
 from pipeline.model.embedder import average_pool, pool
 from pipeline.model.resnet import Network
-from pipeline.search import feedback, picture, views
+from pipeline.progress import silent
+from pipeline.search import picture, views
+from pipeline.search.open_collections import OpenCollections
 from pipeline.vectors import normalise
 
 PLACES, CROPS = 20, 8
+#: Searches that are refined.
+QUERIES = 60
 
 
 def main() -> int:
@@ -35,7 +46,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer pictures, under a minute")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument("--refine", action="store_true", help="the simulated analyst alone")
+    parser.add_argument("--scenes", type=Path, nargs=2, metavar=("SCENES", "POINTS"),
+                        help="with --refine: scenes and their objects, as benchmarks/objects.py "
+                        "takes them")  # fmt: skip
     options = parser.parse_args()
+    if options.refine:
+        return refine(options)
     pixels, labels, names = (
         pictures(options.folder, options.quick) if options.folder else places(options.quick)
     )
@@ -46,18 +63,6 @@ def main() -> int:
     turned = embed(network, pixels, rotate=True)
     rows = ablation(network, pixels, plain, turned, labels, names)
     rows |= mosaic(network, pixels, labels, names)
-    analyst = [
-        (f"{name}, {kind}", *simulate_analyst(vectors, labels, rank))
-        for kind, vectors in (("plain vectors", plain), ("default's vectors", turned))
-        for name, rank in RANKINGS.items()
-    ]
-    analyst += [
-        (
-            f"{name}, plain vectors, the first ten counted",
-            *simulate_analyst(plain, labels, rank, 10, 6),
-        )
-        for name, rank in RANKINGS.items()
-    ]
     seen = rank_views(network, plain, pixels, labels, names, every=28 if options.quick else 5)
     best, first = rows["+ second scale"], rows["plain"]
     result = {
@@ -72,13 +77,25 @@ def main() -> int:
                    "p_at_10": round(r.precision[10], 4)}
             for name, r in rows.items()
         },
-        "analyst_p_at_20": {name: values for name, *values in analyst},
         "views_map_and_p_at_10": seen,
     }  # fmt: skip
-    tables = as_markdown(rows, analyst, seen)
+    tables = as_markdown(rows, seen)
     if options.markdown:
         options.markdown.write_text(tables)
     print(json.dumps(result, ensure_ascii=False) if options.json else tables)
+    return 0
+
+
+def refine(options: argparse.Namespace) -> int:
+    """Print what the simulated analyst found."""
+    found = classes_refined(options.folder, options.quick) if options.folder else []
+    if options.scenes:
+        found += scenes_refined(*options.scenes, options.quick)
+    table = "\n".join([analyst.HEAD, *(each.row() for each in found)]) + "\n"
+    if options.markdown:
+        options.markdown.write_text(table)
+    rows = [asdict(each) for each in found]
+    print(json.dumps(rows, ensure_ascii=False) if options.json else table)
     return 0
 
 
@@ -221,55 +238,41 @@ def mosaic(
     return {"plain, dense in a mosaic": evaluate.measure(scores, labels, names)}
 
 
-def two_good_minus_bad(vectors: np.ndarray, good: list[int], bad: list[int]) -> np.ndarray:
-    direction = 2 * vectors[good].mean(0) - (vectors[bad].mean(0) if bad else 0)
-    return np.argsort(-(vectors @ direction), kind="stable")
+def classes_refined(folder: Path, quick: bool) -> list[analyst.Figures]:
+    """Refining on a collection of the pictures of a folder."""
+    files, names = evaluate.list_pictures(folder)
+    pixels, labels, _ = evaluate.load_pictures(files, names)
+    with TemporaryDirectory(prefix="lookalike-refine-") as home:
+        opened, ids = evaluate.collect(pixels, Path(home), "default", silent)
+        table = opened.collection(evaluate.COLLECTION).chips
+        kinds = np.empty(len(table), int)
+        kinds[[table.row_of(each) for each in ids]] = labels
+        rows = np.random.default_rng(0).permutation(len(table))[: 5 if quick else QUERIES]
+        return list(analyst.chips(opened, evaluate.COLLECTION, kinds, rows.tolist(), folder.name))
 
 
-def refined(vectors: np.ndarray, good: list[int], bad: list[int]) -> np.ndarray:
-    start, *liked = good
-    marks = feedback.Marks(vectors[[start]], tuple(liked), tuple(bad))
-    rows = np.setdiff1d(
-        two_good_minus_bad(vectors, good, bad)[: feedback.CANDIDATES], [start, *bad]
-    )
-    return rows[feedback.rank(vectors, rows, marks)]
-
-
-RANKINGS = {"2·good − bad": two_good_minus_bad, "Refine": refined}
-
-
-def simulate_analyst(
-    vectors: np.ndarray,
-    labels: np.ndarray,
-    rank: Callable[[np.ndarray, list[int], list[int]], np.ndarray],
-    counted_first: int = 20,
-    every: int = 3,
-) -> list[float]:
-    """P@20 before marks, after ten and after twenty.
-
-    The analyst marks the ten best unmarked each time; marked bad ones are removed from the list,
-    marked good ones stay at its head and count.
-
-    Args:
-        vectors: Unit vectors of all pictures.
-        labels: Their classes.
-        rank: Gives the order of all from the good ones, the query first, and the bad ones.
-        counted_first: Hits that are counted.
-        every: One in so many pictures is a query.
-    """
-    found: list[list[float]] = [[], [], []]
-    for query in range(0, len(labels), every):
-        good, bad = [query], []
-        for step in found:
-            order = rank(vectors, good, bad) if step is not found[0] else np.argsort(
-                -(vectors @ vectors[query]), kind="stable"
-            )  # fmt: skip
-            fresh = [row for row in order.tolist() if row not in {*good, *bad}]
-            head = [*good[1:], *fresh][:counted_first]
-            step.append(float((labels[head] == labels[query]).mean()))
-            for row in fresh[:10]:
-                (good if labels[row] == labels[query] else bad).append(row)
-    return [round(float(np.mean(step)), 4) for step in found]
+def scenes_refined(folder: Path, points: Path, quick: bool) -> list[analyst.Figures]:
+    """Refining on scenes whose objects are known, for chips and for objects."""
+    with TemporaryDirectory(prefix="lookalike-refine-") as home:
+        place = objects.scenes(Path(home), folder, points, None)
+        opened, name = OpenCollections(Library(Path(home))), place.collection.name
+        table, truth = place.collection.chips, place.truth
+        numbers = {scene: at for at, scene in enumerate(place.scene_ids)}
+        scene = np.array([numbers[each] for each in table.scene_ids])[table.scene]
+        kinds = np.zeros(len(table), int)
+        for at, (col, row) in zip(truth.scenes, truth.centres, strict=True):
+            inside = (table.cols <= col) & (col < table.cols + CHIP)
+            inside &= (table.rows <= row) & (row < table.rows + CHIP)
+            kinds[inside & (scene == at)] = 1
+        rng, count = np.random.default_rng(1), 5 if quick else QUERIES
+        rows = rng.permutation(np.flatnonzero(kinds))[:count].tolist()
+        some = rng.permutation(len(truth.scenes))[: count // 2].tolist()
+        return [
+            *analyst.chips(opened, name, kinds, rows, f"{folder.name}, chips"),
+            *analyst.objects(
+                opened, name, truth, place.scene_ids, place.size_m, some, f"{folder.name}, objects"
+            ),
+        ]
 
 
 #: A query picture as another camera, or another day, might have taken it.
@@ -350,15 +353,12 @@ def count_found(
 
 def as_markdown(
     rows: dict[str, evaluate.Evaluation],
-    analyst: list[tuple],
     seen: dict[str, dict[str, list[float]]],
 ) -> str:
     lines = ["| method | mAP | ANMRR | P@1 | P@5 | P@10 | P@20 |", "|---|---|---|---|---|---|---|"]
     for name, r in rows.items():
         figures = [r.map, r.anmrr, *(r.precision[k] for k in evaluate.CUTOFFS)]
         lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in figures)} |")
-    lines += ["", "| ranking | no marks | 10 marks | 20 marks |", "|---|---|---|---|"]
-    lines += [f"| {name} | {' | '.join(f'{v:.3f}' for v in values)} |" for name, *values in analyst]
     lines += ["", f"| query | {' | '.join(OPTIONS)} |", "|---" * (len(OPTIONS) + 1) + "|"]
     for change, options in seen.items():
         cells = [f"{average:.3f} / {precise:.3f}" for average, precise in options.values()]

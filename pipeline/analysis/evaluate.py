@@ -118,22 +118,22 @@ def evaluate(
             "Unknown method", where=method, remedy=f"Use one of {', '.join(get_args(Method))}"
         )
     started = time.monotonic()
-    files, names = _list_pictures(folder)
-    pictures, labels, left_out = _load_pictures(files, names)
+    files, names = list_pictures(folder)
+    pictures, labels, left_out = load_pictures(files, names)
     if np.count_nonzero(np.bincount(labels) > 1) < 2:
         raise InputError(
             "Too few pictures could be read", where=folder, remedy="See the files left out"
         )
     report = progress or silent
     with TemporaryDirectory(prefix="lookalike-evaluation-") as home:
-        open_collections, chips = _collect(pictures, Path(home), method, report)
+        open_collections, chips = collect(pictures, Path(home), method, report)
         scores = searcher(open_collections, chips, method, report)
         return measure(
             scores, labels, names, method=method, left_out=tuple(left_out), started=started
         )
 
 
-def _load_pictures(
+def load_pictures(
     files: list[Path], names: list[str]
 ) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
     """The pictures that can be read, their classes, and why the others cannot."""
@@ -147,7 +147,7 @@ def _load_pictures(
     return pictures, np.array(labels, np.int64), left_out
 
 
-def _collect(
+def collect(
     pictures: list[np.ndarray], home: Path, method: Method, progress: OnProgress
 ) -> tuple[OpenCollections, list[str]]:
     """A collection of a mosaic of the pictures, and the id of each picture's chip."""
@@ -299,7 +299,12 @@ def _rank(
         yield at, labels[hits] == labels[batch][:, None], hits
 
 
-def _list_pictures(folder: Path) -> tuple[list[Path], list[str]]:
+def list_pictures(folder: Path) -> tuple[list[Path], list[str]]:
+    """The pictures of a folder of classes, and the classes.
+
+    Raises:
+        InputError: If there is no such folder, or it has too few classes or pictures.
+    """
     if not folder.is_dir():
         raise InputError(
             "The folder does not exist",
