@@ -1,8 +1,9 @@
 // A check: hits drawn at random, judged without their score, rank or place in the list.
+import { backLink } from '../shared/back_link.js';
 import { h } from '../shared/dom.js';
 import { formatCount, plural } from '../shared/format.js';
-import { backLink } from './back_link.js';
-import { hitFigures, keyButton, listenToKeys, queryFigure, verdicts } from './judging.js';
+import { keyButton } from '../shared/keys.js';
+import { hitFigures, listenToVerdicts, queryFigure, verdicts } from './judging.js';
 import { percent } from './precision.js';
 import { searchPage } from './saved_searches.js';
 import { createTrust } from './trust.js';
@@ -140,7 +141,7 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
 
   function enter(listen) {
     forget();
-    forget = listen ? listenToKeys(root, judge, listen) : () => {};
+    forget = listen ? listenToVerdicts(root, judge, listen) : () => {};
   }
 
   function judgeNext() {

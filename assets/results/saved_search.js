@@ -1,5 +1,6 @@
 // One saved search: what it was, what it found, how far to trust it, and the way out as files.
 import { byWhom } from '../shared/author.js';
+import { backLink } from '../shared/back_link.js';
 import { h, icon } from '../shared/dom.js';
 import { download } from '../shared/download.js';
 import { formatCount, formatDay, formatPlace, formatScore, plural } from '../shared/format.js';
@@ -7,7 +8,6 @@ import { later } from '../shared/idle.js';
 import { missingHits } from '../shared/missing_hits.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
-import { backLink } from './back_link.js';
 import { keyOf } from './saved_searches.js';
 import { createTrust } from './trust.js';
 
