@@ -1,0 +1,13 @@
+"""The Census page's component (`assets/census/census.js`): censuses, through REST."""
+
+from __future__ import annotations
+
+from pages.ui import component
+
+_HTML = '<div class="lk-results lk-census" data-state="loading"></div>'
+_component = component.declare("census", _HTML, "results/results.css")
+
+
+def show() -> None:
+    """Show the censuses, or the one that the address names."""
+    _component(key="census", data=component.page_data())
