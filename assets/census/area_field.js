@@ -9,7 +9,7 @@ import { plural } from '../shared/format.js';
 const FILES = '.geojson,.json,.kml,.kmz,.gpkg,.zip';
 const WAYS = [
   ['', 'Whole collection'],
-  ['draw', 'Draw on a map'],
+  ['draw', 'Draw'],
   ['file', 'File'],
 ];
 

@@ -71,21 +71,20 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
   const controls = h(
     'section',
     { class: 'lk-panel lk-judge' },
-    h('div', {}, h('h2', {}, 'How many?'), h('p', { class: 'lk-muted' }, `Counted: ${census.rounds.at(-1).query}`)),
+    h('div', {}, h('h2', {}, 'How many?'), h('p', { class: 'lk-muted' }, `Counted: ${census.title}`)),
     h('div', { class: 'lk-count' }, count, buttons.next, buttons.none),
     h('div', { class: 'lk-count lk-others' }, buttons.unknown, buttons.skip, buttons.undo),
-    hint,
     TOUCH ? null : h('p', { class: 'lk-muted lk-help' }, ...HELP.flatMap(([key, words]) => [h('kbd', {}, key), ` ${words} `])),
     as,
   );
-  const stage = h('div', { class: 'lk-unit-place' });
+  const stage = h('div', {});
   const bar = h('div', { class: 'lk-bar-done' });
   const status = h('p', { role: 'status', class: 'lk-muted' });
   const layout = h(
     'div',
     { class: 'lk-review' },
     h('header', { class: 'lk-review-head' }, backLink(census.title, leave), h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar), status, unsent),
-    h('div', { class: 'lk-judging' }, stage, h('aside', { class: 'lk-beside' }, controls, live.element)),
+    h('div', { class: 'lk-judging' }, h('div', { class: 'lk-unit-place' }, stage, hint), h('aside', { class: 'lk-beside' }, controls, live.element)),
   );
   body.replaceChildren(layout);
   const stopListening = answers.listen({
@@ -191,6 +190,7 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
 
   function say(words) {
     hint.textContent = words;
+    hint.hidden = !words;
   }
 
   function changed() {

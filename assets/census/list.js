@@ -1,6 +1,7 @@
 // All censuses, the latest first; without any, what a census is.
 import { h, iconButton } from '../shared/dom.js';
 import { formatCount, formatDay, plural } from '../shared/format.js';
+import { imageryOf } from './words.js';
 
 export async function showList({ body, censuses, go, fail }) {
   let all = await censuses.all();
@@ -14,7 +15,7 @@ export async function showList({ body, censuses, go, fail }) {
 
   function draw() {
     tools.hidden = !all.length;
-    list.replaceChildren(...all.map((census) => (census.error ? damaged(census) : row(census))));
+    list.replaceChildren(...all.map((census) => (census.units ? row(census) : damaged(census))));
     rest.replaceChildren(...(all.length ? [] : [emptyList(() => go({ new: 1 }))]));
   }
 
@@ -73,7 +74,7 @@ export async function showList({ body, censuses, go, fail }) {
 }
 
 const facts = ({ collection_title: collection, units, date, created }) =>
-  [collection, plural(units, 'unit'), `imagery of ${formatDay(date)}`, `started ${formatDay(created)}`].join(' · ');
+  [collection, plural(units, 'unit'), imageryOf(date), `started ${formatDay(created)}`].join(' · ');
 
 const emptyList = (begin) =>
   h(
@@ -83,7 +84,7 @@ const emptyList = (begin) =>
     h(
       'p',
       {},
-      'A census tells how many there are in an area, with a 95% interval, such as 1\u2009240 ± 90, and ' +
+      'A census tells how many there are in an area, with a 95% interval, such as 1\u2009240\u00a0±\u00a090, and ' +
         'what share of them your list holds. You judge some hundred small squares of imagery, drawn at ' +
         'random with the help of a detector’s scores: click each thing in a square, or type how many.',
     ),

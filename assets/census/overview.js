@@ -1,11 +1,12 @@
 // One census: what it says, where its units lie, its certificate, and a new round.
 import { backLink } from '../shared/back_link.js';
 import { h } from '../shared/dom.js';
-import { formatDay, plural } from '../shared/format.js';
+import { plural } from '../shared/format.js';
 import { createLive } from './live.js';
 import { createUnitsMap } from './map.js';
 import { soughtChoice } from './sought.js';
 import { createWaiting } from './waiting.js';
+import { imageryOf } from './words.js';
 
 const FILES = [
   ['certificate.json', 'JSON', 'All data, and every judgement with its author'],
@@ -20,12 +21,11 @@ export async function showCensus({ body, data, censuses, go, fail, asked: { id }
   live.show(report);
   const waiting = createWaiting(censuses);
   const map = createUnitsMap({ data, census, censuses, fail });
-  const started = census.judged > 0;
   const all = report.judged >= report.units;
   const judge = h(
     'button',
     { class: 'lk-button lk-primary', type: 'button', onclick: () => go({ census: id, view: 'judge' }) },
-    all ? 'Review' : started ? 'Go on judging' : 'Judge',
+    census.judged ? 'Go on judging' : 'Judge',
   );
   body.replaceChildren(
     h('header', { class: 'lk-census-head' }, backLink('All censuses', () => go({})), titleField(), h('p', { class: 'lk-muted' }, facts(census)), h('div', { class: 'lk-row' }, judge)),
@@ -120,7 +120,7 @@ export async function showCensus({ body, data, censuses, go, fail, asked: { id }
 function facts({ collection_title: collection, date, units, unit, unit_m: metres, area_km2: area, double, reviewers, rounds }) {
   return [
     collection,
-    `imagery of ${formatDay(date)}`,
+    imageryOf(date),
     `${plural(units, 'unit')} of ${unit} pixels (${Math.round(metres)} m)`,
     `${area < 10 ? area.toFixed(2) : Math.round(area)} km²`,
     ...(double ? [`${Math.round(100 * double)}% judged twice`] : []),

@@ -17,13 +17,13 @@ export async function soughtChoice(censuses, collection, wanted = {}) {
   const places = searches.filter((each) => each.collection === collection);
   const saved = [...objects, ...places].sort((a, b) => b.created.localeCompare(a.created));
   const choices = {
-    detector: detectors.filter(({ error }) => !error).map(({ name, title }) => [name, title]),
-    saved: saved.map(({ id, name, created }) => [id, `${name} · ${formatDay(created)}`]),
+    detector: detectors.filter(({ error }) => !error).map(({ name, title }) => [name, title, title]),
+    saved: saved.map(({ id, name, created }) => [id, `${name} · ${formatDay(created)}`, name]),
   };
   const select = h('select', { required: true });
   for (const [kind, label] of KINDS) {
     if (!choices[kind].length) continue;
-    const options = choices[kind].map(([id, words]) => h('option', { value: `${kind}:${id}` }, words));
+    const options = choices[kind].map(([id, words, title]) => h('option', { value: `${kind}:${id}`, 'data-title': title }, words));
     select.append(h('optgroup', { label }, ...options));
   }
   for (const [kind] of KINDS) {
@@ -35,6 +35,7 @@ export async function soughtChoice(censuses, collection, wanted = {}) {
     empty: !select.children.length,
     // What was wanted and is not there, in words.
     missing: name && !choices[kind].some(([id]) => id === name) ? `${kind === 'saved' ? 'saved search' : 'detector'} ${name}` : '',
+    label: () => select.selectedOptions[0]?.dataset.title ?? '',
     // As the server takes it.
     fields() {
       const at = select.value.indexOf(':');

@@ -5,8 +5,6 @@ import { areaField, polygonsField } from './area_field.js';
 import { soughtChoice } from './sought.js';
 import { createWaiting } from './waiting.js';
 
-const UNIT = 256;
-
 export async function showStart({ body, data, censuses, go, fail, asked, current, address }) {
   const collections = (await censuses.collections()).filter(({ error, chips }) => !error && chips);
   if (!current()) return undefined;
@@ -39,18 +37,18 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
     const days = [...new Set(collection.scenes.map(({ datetime }) => (datetime || '').slice(0, 10)))].sort().reverse();
     const date = select(days.map((day) => [day, day || 'unknown']), days[0]);
     const title = h('input', { type: 'text', maxlength: 200, placeholder: 'What is counted, if left empty' });
-    const error = number({ min: 1, max: 100, value: 10 });
+    const error = number({ min: 1, max: 100, value: 100 * data.error });
     const area = areaField({ data, collection, censuses, fail });
     stopArea = area.stop;
     const districts = polygonsField(censuses, fail, 'Districts');
-    const unit = number({ min: 32, max: 4096, value: UNIT });
+    const unit = number({ min: 32, max: 4096, value: data.unit });
     const metres = h('span', { class: 'lk-muted' });
     const gsd = collection.scenes[0]?.gsd ?? 1;
     const measure = () => (metres.textContent = `pixels, ${Math.round(unit.value * gsd)} m`);
     unit.addEventListener('input', measure);
     measure();
     const double = number({ min: 0, max: 100, value: 0 });
-    const floor = number({ min: 1, max: 100, value: 20 });
+    const floor = number({ min: 1, max: 100, value: 100 * data.floor });
     const begin = h('button', { class: 'lk-button lk-primary', type: 'submit', disabled: sought.empty }, 'Start');
     const options = h(
       'details',
@@ -82,7 +80,7 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
           censuses.start({
             collection: name,
             ...sought.fields(),
-            title: title.value.trim(),
+            title: title.value.trim() || sought.label(),
             ...(days.length > 1 && date.value ? { date: date.value } : {}),
             error: error.value / 100,
             within: area.value(),

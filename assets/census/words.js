@@ -38,7 +38,7 @@ export function shareWords(value, low, high) {
 export function stopWords({ reached, recall, confidence, p, seen, random }) {
   const rule = `${percent(recall)} of the units with something in them seen, with ${percent(confidence)} confidence`;
   if (reached) return `Reached: ${rule}. If you want to see every one, you may stop here.`;
-  if (!seen) return `Not reached: ${rule}.`;
+  if (!seen || !random) return `Not reached: ${rule}.`;
   return `Not reached: ${rule} (p = ${p.toFixed(2)} after ${plural(random, 'random unit')}).`;
 }
 
@@ -61,3 +61,5 @@ export function answerWords(answer) {
   const count = Array.isArray(answer) ? answer.length : answer;
   return count ? formatCount(count) : 'none';
 }
+
+export const imageryOf = (date) => (date ? `imagery of ${date}` : 'imagery date unknown');

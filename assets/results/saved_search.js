@@ -8,7 +8,7 @@ import { later } from '../shared/idle.js';
 import { missingHits } from '../shared/missing_hits.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
-import { keyOf } from './saved_searches.js';
+import { censusPage, keyOf } from './saved_searches.js';
 import { createTrust } from './trust.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
@@ -196,6 +196,7 @@ function header({ search, saved, go, fail, here, data, searches, toCheck }) {
         'Review',
       ),
       h('a', { class: 'lk-button', href: mapLink(search, data), target: '_self' }, 'Open on the map'),
+      h('a', { class: 'lk-button', href: censusPage(data.base, search), target: '_self' }, 'Start a census'),
       others.length ? compareChoice(others, go, here) : null,
     ),
   );
