@@ -155,7 +155,7 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
     const reviewer = author.name();
     try {
       await answers.flushed();
-      const { units, done: none } = await censuses.next(id, reviewer, HAND);
+      const { units, done: none } = await handed(reviewer);
       if (left || reviewer !== author.name()) return;
       reached = true;
       view.again();
@@ -164,7 +164,10 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
       hand = [...hand, ...units.filter((unit) => !known.has(unit.id))];
       over = none && !hand.length;
       for (const unit of hand.slice(1)) view.preload(unit);
-      if (!was) begin();
+      if (!was) {
+        hand.sort((a, b) => (b.id === draft.unit()) - (a.id === draft.unit())); // what was begun goes on
+        begin();
+      }
     } catch (problem) {
       if (left) return;
       if (problem.status >= 400 && problem.status < 500) {
@@ -177,6 +180,14 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
       cancel = later('units to be asked for again', AGAIN, more);
       if (!hand.length) draw();
     }
+  }
+
+  // Those that were taken back come after the others in hand: the one that was begun may be among them.
+  async function handed(reviewer) {
+    const found = await censuses.next(id, reviewer, HAND);
+    const begun = !hand.length && draft.unit();
+    if (!begun || found.units.length < HAND || found.units.some((unit) => unit.id === begun)) return found;
+    return censuses.next(id, reviewer, 2 * HAND);
   }
 
   // The first unit in hand, with what was clicked in it before a reload.
@@ -298,7 +309,7 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
   function takeUp({ unit, answer }) {
     over = false;
     const clicked = Array.isArray(answer) ? answer.map((at) => pixelOf(unit, at)) : [];
-    draft.keep(unit.id, { points: clicked, typed: Number.isInteger(answer) ? String(answer) : '' });
+    draft.keep(unit.id, { points: clicked, typed: answer > 0 ? String(answer) : '' });
     hand = [unit, ...hand.filter((other) => other.id !== unit.id)];
     begin();
   }
@@ -339,11 +350,10 @@ const blank = (title, words, ...more) =>
 // What was clicked or typed in a unit and not answered yet; a reload finds it.
 function draftOf(census) {
   const name = `lookalike:census-draft:${census}`;
+  const kept = () => JSON.parse(sessionStorage.getItem(name) || 'null');
   return {
-    read(unit) {
-      const kept = JSON.parse(sessionStorage.getItem(name) || 'null');
-      return kept?.unit === unit ? kept : null;
-    },
+    unit: () => kept()?.unit,
+    read: (unit) => (kept()?.unit === unit ? kept() : null),
     keep: (unit, what) => (what ? sessionStorage.setItem(name, JSON.stringify({ unit, ...what })) : sessionStorage.removeItem(name)),
   };
 }
