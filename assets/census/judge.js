@@ -77,6 +77,8 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
     TOUCH ? null : h('p', { class: 'lk-muted lk-help' }, ...HELP.flatMap(([key, words]) => [h('kbd', {}, key), ` ${words} `])),
     as,
   );
+  // Keys go on from where the pointer pressed a button.
+  controls.addEventListener('click', ({ detail, target }) => detail && target.closest('button')?.blur());
   const stage = h('div', {});
   const bar = h('div', { class: 'lk-bar-done' });
   const status = h('p', { role: 'status', class: 'lk-muted' });

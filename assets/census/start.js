@@ -17,6 +17,7 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
   const stage = h('div', {});
   body.replaceChildren(back, h('h1', {}, 'Start a census'), stage);
   let stopArea = () => {};
+  let wanted = asked; // a saved search belongs to its collection, a detector to none
   await choose(collections.some(({ name }) => name === asked.collection) ? asked.collection : collections[0].name);
   return () => {
     waiting.stop();
@@ -27,11 +28,12 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
   async function choose(name) {
     stopArea();
     const collection = collections.find((each) => each.name === name);
-    const sought = await soughtChoice(censuses, name, asked);
+    const sought = await soughtChoice(censuses, name, wanted);
     if (!current()) return;
     const where = select(collections.map((each) => [each.name, each.title]), name);
     where.addEventListener('change', () => {
-      history.replaceState(history.state, '', address({ ...asked.detector && { detector: asked.detector }, collection: where.value }));
+      wanted = { detector: asked.detector };
+      history.replaceState(history.state, '', address({ collection: where.value, ...(asked.detector ? wanted : {}) }));
       choose(where.value).catch(fail);
     });
     const days = [...new Set(collection.scenes.map(({ datetime }) => (datetime || '').slice(0, 10)))].sort().reverse();
