@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline.collection.library import Library
+from pipeline.web import app
+from pipeline.web.access import Access, protect
 from tests.factories import objects
 from tests.factories.objects import PLACES, WIDTH, lonlat
 from tests.web import rest
@@ -157,6 +160,20 @@ def test_certificate_and_trash(client: TestClient, begun: dict[str, Any]) -> Non
     token = client.delete(path).json()["token"]
     assert client.get(path).status_code == 404
     assert client.post("/api/censuses/restore", json={"token": token}).json()["judged"] == 4
+
+
+def test_the_signed_in_person_judges_whatever_name_is_sent(
+    begun: dict[str, Any], home: Path
+) -> None:
+    ann = {"is_logged_in": True, "email": "ann@survey.example"}
+    access = Access(sign_in=True, session=lambda _: ann)
+    routes = protect(app.routes(rest(home)), lambda: access)
+    guarded = TestClient(Starlette(routes=routes), base_url="http://localhost:8501")
+    (unit,) = asked(guarded, begun["id"], "Mallory", n=1)
+    body = {"reviewer": "Mallory", "answers": {unit["id"]: count(unit)}}
+    assert guarded.post(f"/api/censuses/{begun['id']}/answers", json=body).status_code == 200
+    (given,) = guarded.get(f"/api/censuses/{begun['id']}/answers").json()
+    assert given["reviewer"] == "ann@survey.example"
 
 
 def test_what_is_begun_is_followed_and_cancelled(client: TestClient, home: Path) -> None:
