@@ -1,127 +1,61 @@
 // Judging: unit after unit, large; each thing clicked, or how many typed; what that says beside it.
 import { backLink } from '../shared/back_link.js';
-import { h, TOUCH } from '../shared/dom.js';
+import { h } from '../shared/dom.js';
 import { formatCount, plural } from '../shared/format.js';
 import { later } from '../shared/idle.js';
-import { keyButton, listenToKeys } from '../shared/keys.js';
+import { listenToKeys } from '../shared/keys.js';
 import { lonLatOf, pixelOf } from './geometry.js';
+import { createHand } from './hand.js';
 import { createLive } from './live.js';
+import { createPanel, MOST_DIGITS } from './panel.js';
 import { createUnitView } from './unit_view.js';
 
-const HAND = 6; // units that a reviewer has in hand
-const LOW = 3; // of which so few bring more
-const AGAIN = 3000;
 const PATIENCE = 2000; // of who leaves while answers are on their way
-const MOST_DIGITS = 5;
-const HELP = [
-  ['0', 'none'],
-  ['1–9 Enter', 'how many'],
-  ['U', 'undo'],
-  ['S', 'skip'],
-  ['?', 'cannot tell'],
-];
 
 export async function showJudging({ root, body, censuses, answers, author, onName, go, fail, asked: { id }, current }) {
   const [census, first] = await Promise.all([censuses.get(id), censuses.report(id)]);
   if (!current()) return undefined;
   const draft = draftOf(id);
-  const live = createLive();
-  live.show(first);
   let report = first;
-  let hand = []; // units to judge, the first of which is shown
   let done = []; // { unit, answer } of this sitting, to undo, the last one last
   let points = []; // things clicked in this unit, in pixels of the scene
   let typed = '';
-  let since = performance.now(); // when it was shown
-  let over = false; // the server has no more units for this reviewer
-  let reached = true; // whether the server could be reached for more
-  let fetching = null;
+  let since = 0; // when it was shown
   let left = false; // this view
-  let cancel = () => {};
 
-  const hint = h('p', { class: 'lk-hint', role: 'status' });
-  const unsent = h('span', { class: 'lk-muted', role: 'status' });
-  const view = createUnitView(censuses, {
-    onPoints: (now) => {
-      if (typed) return say('You typed a number: delete it to click things instead');
-      points = now;
-      return changed();
-    },
-    onOutside: () => say('Only things whose centre lies within the border count'),
-  });
-  const count = h('input', { type: 'text', inputmode: 'numeric', maxlength: MOST_DIGITS, autocomplete: 'off', 'aria-label': 'How many' });
-  count.addEventListener('input', () => {
-    typed = count.value.replace(/\D/g, '').slice(0, MOST_DIGITS);
-    changed();
-  });
-  count.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter') return;
-    event.preventDefault();
-    count.blur();
-    goOn();
-  });
-  const as = h('span', { class: 'lk-as-place' });
-  const buttons = {
-    none: judgeButton('lk-none', 'None', '0', () => none()),
-    next: judgeButton('lk-next', 'Next', '⏎', () => goOn()),
-    unknown: judgeButton('lk-unknown', 'Cannot tell', '?', () => give(null)),
-    skip: keyButton('skip', 'Skip', 'S', () => skip()),
-    undo: keyButton('undo', 'Undo', 'U', () => undo()),
-  };
-  const controls = h(
-    'section',
-    { class: 'lk-panel lk-judge' },
-    h('div', {}, h('h2', {}, 'How many?'), h('p', { class: 'lk-muted' }, `Counted: ${census.title}`)),
-    h('div', { class: 'lk-count' }, count, buttons.next, buttons.none),
-    h('div', { class: 'lk-count lk-others' }, buttons.unknown, buttons.skip, buttons.undo),
-    TOUCH ? null : h('p', { class: 'lk-muted lk-help' }, ...HELP.flatMap(([key, words]) => [h('kbd', {}, key), ` ${words} `])),
-    as,
-  );
-  // Keys go on from where the pointer pressed a button.
-  controls.addEventListener('click', ({ detail, target }) => detail && target.closest('button')?.blur());
-  const stage = h('div', {});
-  const bar = h('div', { class: 'lk-bar-done' });
-  const status = h('p', { role: 'status', class: 'lk-muted' });
-  const layout = h(
-    'div',
-    { class: 'lk-review' },
-    h('header', { class: 'lk-review-head' }, backLink(census.title, leave), h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar), status, unsent),
-    h('div', { class: 'lk-judging' }, h('div', { class: 'lk-unit-place' }, stage, hint), h('aside', { class: 'lk-beside' }, controls, live.element)),
-  );
-  body.replaceChildren(layout);
+  const hand = createHand({ id, censuses, answers, author, begun: draft.unit, changed: begin, fail });
+  const view = createUnitView(censuses, { onPoints: click, onOutside: () => say('Only things whose centre lies within the border count') });
+  const panel = createPanel({ title: census.title, author, acts: { typed: type, none, goOn, unknown: () => give(null), skip, undo } });
+  const live = createLive();
+  const frame = createFrame(census.title, leave, panel.element, live.element);
+  body.replaceChildren(frame.element);
   const stopListening = answers.listen({
     live: ({ census: of, kind }, answer) => {
       if (of !== id) return;
       if (kind === 'answer') showReport(answer);
       if (kind === 'undo') censuses.report(id).then(showReport, () => {});
-      more();
+      hand.more();
     },
     refused: ({ census: of, unit }, problem) => {
       if (of !== id) return;
       done = done.filter((each) => each.unit.id !== unit);
       fail(problem);
     },
-    length: (number) => (unsent.textContent = number ? `${plural(number, 'answer')} not sent yet` : ''),
+    length: frame.showUnsent,
   });
   const forget = listenToKeys(root, press);
   onName(() => {
-    // Units in hand are of the name before; what was judged stays with it.
-    hand = [];
+    // Units in hand are of the name before, and what was judged stays with it.
+    hand.empty();
     done = [];
-    over = false;
-    draw();
-    more();
+    begin();
   });
-  drawStatus();
+  showReport(first);
   draw();
-  author.asked().then(() => {
-    if (left) return;
-    draw();
-    more();
-  });
+  author.asked().then(() => left || begin());
   return () => {
     left = true;
-    cancel();
+    hand.stop();
     forget();
     view.stop();
     stopListening();
@@ -130,167 +64,114 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
 
   // What is on its way counts in the result; an outage keeps nobody here.
   function leave() {
-    const see = () => !left && current() && go({ census: id });
-    later('the last answers', answers.unsent(id).size ? PATIENCE : 0, see);
+    const see = () => {
+      stop();
+      if (!left && current()) go({ census: id });
+    };
+    const stop = later('the last answers', PATIENCE, see);
     answers.flushed().then(see);
   }
 
   function showReport(now) {
     report = now;
     live.show(report);
-    drawStatus();
-  }
-
-  function drawStatus() {
-    bar.style.width = `${(100 * report.judged) / report.units}%`;
-    status.textContent = `${formatCount(report.judged)} of ${plural(report.units, 'unit')}`;
-  }
-
-  // Asks for more units; those in hand come again, so that a reload loses none.
-  function more() {
-    if (left || over || hand.length > LOW || !author.known()) return;
-    fetching ??= fetchMore().finally(() => (fetching = null));
-  }
-
-  async function fetchMore() {
-    cancel();
-    const reviewer = author.name();
-    try {
-      await answers.flushed();
-      const { units, done: none } = await handed(reviewer);
-      if (left || reviewer !== author.name()) return;
-      reached = true;
-      view.again();
-      const known = new Set([...hand.map((unit) => unit.id), ...answers.unsent(id)]);
-      const was = hand.length;
-      hand = [...hand, ...units.filter((unit) => !known.has(unit.id))];
-      over = none && !hand.length;
-      for (const unit of hand.slice(1)) view.preload(unit);
-      if (!was) {
-        hand.sort((a, b) => (b.id === draft.unit()) - (a.id === draft.unit())); // what was begun goes on
-        begin();
-      }
-    } catch (problem) {
-      if (left) return;
-      if (problem.status >= 400 && problem.status < 500) {
-        over = !hand.length;
-        fail(problem);
-        draw();
-        return;
-      }
-      reached = false;
-      cancel = later('units to be asked for again', AGAIN, more);
-      if (!hand.length) draw();
-    }
-  }
-
-  // Those that were taken back come after the others in hand: the one that was begun may be among them.
-  async function handed(reviewer) {
-    const found = await censuses.next(id, reviewer, HAND);
-    const begun = !hand.length && draft.unit();
-    if (!begun || found.units.length < HAND || found.units.some((unit) => unit.id === begun)) return found;
-    return censuses.next(id, reviewer, 2 * HAND);
+    frame.showDone(report);
   }
 
   // The first unit in hand, with what was clicked in it before a reload.
   function begin() {
-    const kept = hand.length ? draft.read(hand[0].id) : null;
+    const kept = hand.first() ? draft.read(hand.first().id) : null;
     points = kept?.points ?? [];
     typed = kept?.typed ?? '';
     since = performance.now();
     draw();
-  }
-
-  function say(words) {
-    hint.textContent = words;
-    hint.hidden = !words;
+    for (const unit of hand.ahead()) view.preload(unit);
+    hand.more();
   }
 
   function changed() {
-    draft.keep(hand[0]?.id, { points, typed });
+    draft.keep(hand.first().id, { points, typed });
     draw();
   }
 
   function draw() {
-    const [unit] = hand;
+    const unit = hand.first();
     say('');
-    if (unit) {
-      if (stage.firstChild !== view.element) stage.replaceChildren(view.element);
-      view.show(unit, points);
-    } else stage.replaceChildren(instead());
-    count.value = points.length || typed;
-    count.readOnly = points.length > 0;
-    count.placeholder = 'Click or type';
-    const given = points.length > 0 || typed !== '';
-    buttons.none.disabled = !unit || given;
-    buttons.next.disabled = !unit || !given;
-    buttons.unknown.disabled = !unit;
-    buttons.skip.disabled = hand.length < 2;
-    buttons.undo.disabled = !given && !done.length && !report.judged;
-    controls.classList.toggle('lk-off', !unit);
-    as.replaceChildren(author.button());
+    if (unit) view.show(unit, points);
+    frame.showUnit(unit ? view.element : instead());
+    panel.show({ unit, alone: !hand.ahead().length, clicked: points.length, typed, undoable: done.length > 0 || report.judged > 0 });
   }
 
   function instead() {
     if (!author.known()) return blank('Who judges?', 'Judgements are kept with a name. Give yours below; it is asked for once.');
-    if (over) {
-      const all = report.judged >= report.units;
-      const see = h('button', { class: 'lk-button lk-primary', type: 'button', onclick: leave }, 'See the result');
-      return all
-        ? blank('Every unit is judged', 'The total is a count now.', see)
-        : blank('Nothing to judge for you now', 'The other units are in the hands of other reviewers. What they leave comes here within half an hour.', see);
-    }
-    if (!reached) return blank('The server cannot be reached', 'What you judged is kept here and sent again. This goes on by itself.');
-    return h('div', { class: 'lk-unit lk-skeleton', role: 'status', 'aria-label': 'Loading' });
+    if (!hand.reached()) return blank('The server cannot be reached', 'What you judged is kept here and sent again. This goes on by itself.');
+    if (!hand.over()) return h('div', { class: 'lk-unit lk-skeleton', role: 'status', 'aria-label': 'Loading' });
+    const see = h('button', { class: 'lk-button lk-primary', type: 'button', onclick: leave }, 'See the result');
+    if (report.judged >= report.units) return blank('Every unit is judged', 'The total is a count now.', see);
+    return blank('Nothing to judge for you now', 'The other units are in the hands of other reviewers. What they leave comes here within half an hour.', see);
+  }
+
+  function say(words) {
+    frame.showHint(words);
   }
 
   // ---- What the reviewer does.
 
+  function click(now) {
+    if (typed) return say('You typed a number: delete it to click things instead');
+    points = now;
+    return changed();
+  }
+
+  function type(digits) {
+    if (!hand.first()) return undefined;
+    if (points.length) return say(`You clicked ${points.length}: Enter goes on, U takes the last one away`);
+    typed = digits.slice(0, MOST_DIGITS);
+    return changed();
+  }
+
   function none() {
-    if (points.length) say(`You clicked ${points.length}: Enter goes on, U takes the last one away`);
+    if (points.length) type('');
     else give(0);
   }
 
   function goOn() {
-    if (points.length) give(points.map((at) => lonLatOf(hand[0], at).map((v) => Number(v.toFixed(7)))));
+    if (points.length) give(points.map((at) => lonLatOf(hand.first(), at).map((v) => Number(v.toFixed(7)))));
     else if (typed !== '') give(Number(typed));
     else say('Click each thing, or press 0 for none');
   }
 
+  function send(kind, unit, more = {}) {
+    answers.add({ kind, census: id, reviewer: author.name(), unit: unit.id, ...more });
+  }
+
   function give(answer) {
-    const unit = hand.shift();
+    const unit = hand.first();
     if (!unit) return;
     const seconds = Math.max(0.1, Math.round((performance.now() - since) / 100) / 10);
     done.push({ unit, answer });
-    draft.keep(unit.id, null);
-    const reviewer = author.name();
+    draft.forget();
+    hand.drop();
+    send('answer', unit, { answer, seconds });
     begin();
-    answers.add({ kind: 'answer', census: id, reviewer, unit: unit.id, answer, seconds });
-    more();
   }
 
   function skip() {
-    if (hand.length < 2) return;
-    const unit = hand.shift();
-    hand.push(unit);
-    draft.keep(unit.id, null);
-    answers.add({ kind: 'skip', census: id, reviewer: author.name(), unit: unit.id });
+    const unit = hand.first();
+    if (!hand.ahead().length) return;
+    draft.forget();
+    hand.putOff();
+    send('skip', unit);
     begin();
   }
 
   // The last click or digit of this unit; without one, the last answer.
   function undo() {
-    if (points.length) {
-      points = points.slice(0, -1);
-      return changed();
-    }
-    if (typed) {
-      typed = typed.slice(0, -1);
-      return changed();
-    }
+    if (points.length) return click(points.slice(0, -1));
+    if (typed) return type(typed.slice(0, -1));
     const last = done.pop();
     if (!last) return undoEarlier();
-    answers.add({ kind: 'undo', census: id, reviewer: author.name(), unit: last.unit.id });
+    send('undo', last.unit);
     return takeUp(last);
   }
 
@@ -300,8 +181,8 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
       await answers.flushed();
       const taken = await censuses.undo(id, author.name());
       if (left) return;
-      showReport(await censuses.report(id));
       takeUp(taken);
+      showReport(await censuses.report(id));
     } catch (problem) {
       if (problem.status === 404) say('You have judged nothing that could be taken back');
       else fail(problem);
@@ -309,10 +190,9 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
   }
 
   function takeUp({ unit, answer }) {
-    over = false;
     const clicked = Array.isArray(answer) ? answer.map((at) => pixelOf(unit, at)) : [];
     draft.keep(unit.id, { points: clicked, typed: answer > 0 ? String(answer) : '' });
-    hand = [unit, ...hand.filter((other) => other.id !== unit.id)];
+    hand.takeUp(unit);
     begin();
   }
 
@@ -321,19 +201,13 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
     if (ctrlKey || metaKey || altKey) return false;
     if (key === 'Escape') return took(leave);
     if (['u', 'U', 'Backspace'].includes(key)) return took(undo);
-    if (!hand.length) return false;
-    if (/^\d$/.test(key)) return took(() => digit(key));
+    if (!hand.first()) return false;
+    if (key === '0' && !typed) return took(none);
+    if (/^\d$/.test(key)) return took(() => type(`${typed}${key}`));
     if (key === 'Enter') return took(goOn);
     if (key === 's' || key === 'S') return took(skip);
     if (key === '?') return took(() => give(null));
     return false;
-  }
-
-  function digit(key) {
-    if (key === '0' && !typed) return none();
-    if (points.length) return say(`You clicked ${points.length}: Enter goes on, U takes the last one away`);
-    typed = `${typed}${key}`.slice(0, MOST_DIGITS);
-    return changed();
   }
 }
 
@@ -342,8 +216,31 @@ const took = (act) => {
   return true;
 };
 
-function judgeButton(kind, words, key, onclick) {
-  return h('button', { class: `lk-button ${kind}`, type: 'button', onclick }, words, h('kbd', {}, key));
+// What stands around the unit.
+function createFrame(title, leave, ...beside) {
+  const bar = h('div', { class: 'lk-bar-done' });
+  const status = h('p', { role: 'status', class: 'lk-muted' });
+  const unsent = h('span', { class: 'lk-muted', role: 'status' });
+  const hint = h('p', { class: 'lk-hint', role: 'status' });
+  const stage = h('div', {});
+  return {
+    element: h(
+      'div',
+      { class: 'lk-review' },
+      h('header', { class: 'lk-review-head' }, backLink(title, leave), h('span', { class: 'lk-bar-all', 'aria-hidden': true }, bar), status, unsent),
+      h('div', { class: 'lk-judging' }, h('div', { class: 'lk-unit-place' }, stage, hint), h('aside', { class: 'lk-beside' }, ...beside)),
+    ),
+    showUnit: (element) => stage.firstChild === element || stage.replaceChildren(element),
+    showHint(words) {
+      hint.textContent = words;
+      hint.hidden = !words;
+    },
+    showDone({ judged, units }) {
+      bar.style.width = `${(100 * judged) / units}%`;
+      status.textContent = `${formatCount(judged)} of ${plural(units, 'unit')}`;
+    },
+    showUnsent: (number) => (unsent.textContent = number ? `${plural(number, 'answer')} not sent yet` : ''),
+  };
 }
 
 const blank = (title, words, ...more) =>
@@ -356,6 +253,7 @@ function draftOf(census) {
   return {
     unit: () => kept()?.unit,
     read: (unit) => (kept()?.unit === unit ? kept() : null),
-    keep: (unit, what) => (what ? sessionStorage.setItem(name, JSON.stringify({ unit, ...what })) : sessionStorage.removeItem(name)),
+    keep: (unit, what) => sessionStorage.setItem(name, JSON.stringify({ unit, ...what })),
+    forget: () => sessionStorage.removeItem(name),
   };
 }

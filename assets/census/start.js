@@ -15,10 +15,10 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
   }
   const waiting = createWaiting(censuses);
   const stage = h('div', {});
-  body.replaceChildren(back, h('h1', {}, 'Start a census'), stage);
   let stopArea = () => {};
   let wanted = asked; // a saved search belongs to its collection, a detector to none
   await choose(collections.some(({ name }) => name === asked.collection) ? asked.collection : collections[0].name);
+  if (current()) body.replaceChildren(back, h('h1', {}, 'Start a census'), stage);
   return () => {
     waiting.stop();
     stopArea();

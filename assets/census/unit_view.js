@@ -1,9 +1,10 @@
 // A unit, large: its picture with surroundings, its border, and a dot on each thing that was clicked.
 import { h } from '../shared/dom.js';
-import { beginWork } from '../shared/idle.js';
+import { beginWork, later } from '../shared/idle.js';
 import { frameOf, inside, nearest, pixelAt, placeOf } from './geometry.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
+const AGAIN = 3000;
 const REACH = 14; // CSS pixels around a dot that take it away again
 const NARROW = matchMedia('(max-width: 760px)');
 
@@ -19,8 +20,7 @@ export function createUnitView(censuses, { onPoints, onOutside }) {
   const share = around();
   let unit = null;
   let points = [];
-  let failed = false; // whether the picture did not come
-  let ended = () => {};
+  let ended = () => {}; // the wait for the picture
 
   element.addEventListener('click', ({ clientX, clientY }) => {
     if (!unit) return;
@@ -38,7 +38,6 @@ export function createUnitView(censuses, { onPoints, onOutside }) {
   function load() {
     ended();
     ended = beginWork('the picture of a unit');
-    failed = false;
     element.classList.add('lk-loading');
     picture.src = source(unit);
   }
@@ -48,8 +47,8 @@ export function createUnitView(censuses, { onPoints, onOutside }) {
     ended();
   });
   picture.addEventListener('error', () => {
-    failed = true;
     ended();
+    ended = later('a picture to be asked for again', AGAIN, load);
   });
 
   // Beyond the border it is darker; the border itself is bright on dark, to stand out from any ground.
@@ -86,7 +85,6 @@ export function createUnitView(censuses, { onPoints, onOutside }) {
     },
     preload: (of) => (new Image().src = source(of)),
     // A picture that did not come is asked for again.
-    again: () => failed && load(),
     stop: () => ended(),
   };
 }

@@ -6,8 +6,8 @@ import { expose, later } from './idle.js';
 import { problemNote } from './problem.js';
 
 // `readAddress()` returns what is asked for, with the name of its view in `views`; that is called with
-// `context` and returns, or resolves to, what to call when it is left.  `showMissing(context, problem)`
-// shows that there is no such thing.
+// `context`, fills the body last, and returns, or resolves to, what to call when it is left.
+// `showMissing(context, problem)` shows that there is no such thing.
 export function createViews({ root, page, views, readAddress, context, showMissing }) {
   const body = h('div', { class: 'lk-view' });
   const note = h('div', { class: 'lk-problem', role: 'alert', hidden: true });
