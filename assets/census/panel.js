@@ -50,7 +50,6 @@ export function createPanel({ title, author, acts }) {
       unknown.disabled = !unit;
       skip.disabled = !unit || alone;
       undo.disabled = !given && !undoable;
-      element.classList.toggle('lk-off', !unit);
       as.replaceChildren(author.button());
     },
   };
