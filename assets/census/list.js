@@ -84,7 +84,7 @@ const emptyList = (begin) =>
     h(
       'p',
       {},
-      'A census tells how many there are in an area, with a 95% interval, such as 1\u2009240\u00a0±\u00a090, and ' +
+      'A census tells how many there are in an area, with a 95% interval, such as 1\u202f240\u00a0±\u00a090, and ' +
         'what share of them your list holds. You judge some hundred small squares of imagery, drawn at ' +
         'random with the help of a detector’s scores: click each thing in a square, or type how many.',
     ),
