@@ -10,7 +10,7 @@ import { imageryOf } from './words.js';
 
 const FILES = [
   ['certificate.json', 'JSON', 'All data, and every judgement with its author'],
-  ['points.geojson', 'Points', 'Each thing that was clicked, GeoJSON'],
+  ['points.geojson', 'Points', 'Each thing that was clicked, and each count at the middle of its unit, as GeoJSON'],
   ['certificate.zip', 'Everything', 'Certificate, JSON and points, zipped'],
 ];
 

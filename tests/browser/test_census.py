@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from pipeline.census.census import Censuses
 from pipeline.collection.library import Library
@@ -189,7 +189,12 @@ def test_the_story_of_a_census(
     with page.expect_download() as download:
         page.get_by_role("link", name="Points").click()
     points = json.loads(Path(download.value.path()).read_text())["features"]
-    assert len(points) >= 4
+    (scene,) = Library(module_home).open("ponds").scenes.values()
+    things = [point for point in points if point["properties"]["kind"] == "thing"]
+    assert len(things) == 4
+    for lon, lat in (thing["geometry"]["coordinates"] for thing in things):
+        col, row = scene.georeference.pixels(lon, lat)
+        assert any(max(abs(col - x), abs(row - y)) < 3 for x, y in PONDS), (col, row)
     assert ask(app, f"/censuses/{census}/report")["estimate"] == 32
 
 
@@ -245,3 +250,23 @@ def test_a_census_is_renamed_deleted_and_restored(
     page.go_back()
     linked(page, census)
     live(page, "census")
+
+
+def test_a_start_is_cancelled_and_leaves_nothing(
+    app: App, visit: Visit, recipe: dict[str, Any]
+) -> None:
+    saved = ask(app, "/collections/ponds/object-searches", {**recipe, "name": "Linked"})["search"]
+    before = len(ask(app, "/censuses"))
+    page = visit(f"{app.url}/census?collection=ponds&saved={saved['id']}", expect="409")
+    live(page, "start")
+    expect(page.get_by_role("combobox", name="What to count")).to_have_value(f"saved:{saved['id']}")
+    sent: list[Route] = []
+    page.route(f"{app.url}/api/censuses", lambda route: sent.append(route))
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_role("progressbar", name="Progress")).to_be_visible()
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.get_by_role("button", name="Cancel").click()
+    sent[0].continue_()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+    expect(page.get_by_role("progressbar", name="Progress")).to_be_hidden()
+    assert len(ask(app, "/censuses")) == before
