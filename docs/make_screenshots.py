@@ -92,6 +92,7 @@ def shots(search: dict[str, Any]) -> dict[str, tuple[str, Callable[[Page], None]
         "results": ("/results", seen(".lk-saved-row")),
         "results-search": (one, seen(".lk-hit img")),
         "results-review": (f"{one}&view=review", seen(".lk-results img")),
+        "census": ("/census?new=1", seen(".lk-start")),
         "collections": ("/collections", seen("[data-testid=stMainBlockContainer] h1")),
         "quality": ("/quality", seen("[data-testid=stMainBlockContainer] h1")),
         "jobs": ("/jobs", seen("[data-testid=stMainBlockContainer] h1")),

@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page(HERE / "search.py", title="Search", icon=":material/travel_explore:"),
         st.Page(HERE / "changes.py", title="Changes", icon=":material/compare:"),
         st.Page(HERE / "results.py", title="Results", icon=":material/fact_check:"),
+        st.Page(HERE / "census.py", title="Census", icon=":material/calculate:"),
         st.Page(HERE / "collections.py", title="Collections", icon=":material/folder_open:"),
         st.Page(HERE / "quality.py", title="Quality", icon=":material/verified:"),
         st.Page(HERE / "jobs.py", title="Jobs", icon=":material/pending_actions:"),

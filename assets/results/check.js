@@ -1,10 +1,11 @@
 // A check: hits drawn at random, judged without their score, rank or place in the list.
+import { backLink } from '../shared/back_link.js';
 import { h } from '../shared/dom.js';
 import { formatCount, plural } from '../shared/format.js';
-import { backLink } from './back_link.js';
-import { hitFigures, keyButton, listenToKeys, queryFigure, verdicts } from './judging.js';
+import { keyButton } from '../shared/keys.js';
+import { hitFigures, listenToVerdicts, queryFigure, verdicts } from './judging.js';
 import { percent } from './precision.js';
-import { searchPage } from './saved_searches.js';
+import { censusPage, searchPage } from './saved_searches.js';
 import { createTrust } from './trust.js';
 
 const AHEAD = 3; // pictures fetched before they are wanted
@@ -135,12 +136,13 @@ export async function showCheck({ root, body, data, saved, go, fail, asked, curr
     });
     head.replaceChildren(backLink('All results', () => go({})));
     const map = h('a', { class: 'lk-button', href: searchPage(data.base, search), target: '_self' }, 'Open on the map');
-    stage.replaceChildren(h('div', { class: 'lk-summary' }, h('h1', {}, search.name), trust.element, h('div', { class: 'lk-row' }, map)));
+    const census = h('a', { class: 'lk-button', href: censusPage(data.base, search), target: '_self' }, 'Start a census');
+    stage.replaceChildren(h('div', { class: 'lk-summary' }, h('h1', {}, search.name), trust.element, h('div', { class: 'lk-row' }, map, census)));
   }
 
   function enter(listen) {
     forget();
-    forget = listen ? listenToKeys(root, judge, listen) : () => {};
+    forget = listen ? listenToVerdicts(root, judge, listen) : () => {};
   }
 
   function judgeNext() {

@@ -1,8 +1,8 @@
 // Two saved searches side by side: what both found, and what each found alone.
+import { backLink } from '../shared/back_link.js';
 import { h } from '../shared/dom.js';
 import { formatCount, formatScore, plural } from '../shared/format.js';
 import { chipPicture } from '../shared/pictures.js';
-import { backLink } from './back_link.js';
 import { percent } from './precision.js';
 import { searchPage } from './saved_searches.js';
 

@@ -1,9 +1,13 @@
 // Review: one hit large beside its surroundings; good, bad or skip by key; undo.
+<<<<<<< HEAD
 import { chanceWords } from '../shared/chance.js';
+=======
+import { backLink } from '../shared/back_link.js';
+>>>>>>> cpage
 import { h } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
-import { backLink } from './back_link.js';
-import { hitFigures, keyButton, listenToKeys, queryFigure, verdicts } from './judging.js';
+import { keyButton } from '../shared/keys.js';
+import { hitFigures, listenToVerdicts, queryFigure, verdicts } from './judging.js';
 
 const AHEAD = 3; // pictures fetched before they are wanted
 
@@ -60,7 +64,7 @@ export async function showReview({ root, body, saved, go, fail, asked, current, 
     ),
   );
   draw();
-  const forget = listenToKeys(root, mark, {
+  const forget = listenToVerdicts(root, mark, {
     u: undo,
     Backspace: undo,
     ArrowRight: () => step(1),

@@ -1,5 +1,6 @@
 // One saved search: what it was, what it found, how far to trust it, and the way out as files.
 import { byWhom } from '../shared/author.js';
+import { backLink } from '../shared/back_link.js';
 import { chanceSentence } from '../shared/chance.js';
 import { h, icon } from '../shared/dom.js';
 import { download } from '../shared/download.js';
@@ -8,8 +9,7 @@ import { later } from '../shared/idle.js';
 import { missingHits } from '../shared/missing_hits.js';
 import { chipPicture } from '../shared/pictures.js';
 import { rankColour, rankMark } from '../shared/ranks.js';
-import { backLink } from './back_link.js';
-import { keyOf } from './saved_searches.js';
+import { censusPage, keyOf } from './saved_searches.js';
 import { createTrust } from './trust.js';
 
 const MARKS = { good: 'Good', bad: 'Bad', skip: 'Skipped' };
@@ -197,6 +197,7 @@ function header({ search, saved, go, fail, here, data, searches, toCheck }) {
         'Review',
       ),
       h('a', { class: 'lk-button', href: mapLink(search, data), target: '_self' }, 'Open on the map'),
+      h('a', { class: 'lk-button', href: censusPage(data.base, search), target: '_self' }, 'Start a census'),
       others.length ? compareChoice(others, go, here) : null,
     ),
   );

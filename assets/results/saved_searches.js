@@ -10,6 +10,10 @@ export function searchPage(base, { collection, id }) {
   return `${location.origin}${base}/search?${fields}`;
 }
 
+// Where things are counted with the help of a saved search.
+export const censusPage = (base, { collection, id }) =>
+  `${location.origin}${base}/census?${new URLSearchParams({ collection, saved: id })}`;
+
 export function createSavedSearches(base) {
   const api = `${location.origin}${base}/api`;
   const collection = (name) => `${api}/collections/${encodeURIComponent(name)}`;

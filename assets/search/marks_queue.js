@@ -1,75 +1,47 @@
 // Marks on their way to the server: sent at once and in order, kept in the browser until the server
 // has them, and sent again after a reload or an outage.
-import { later } from '../shared/idle.js';
+import { createOutbox, randomKey } from '../shared/outbox.js';
 
-const AGAIN = 3000;
-const keyOf = (name) => `lookalike:unsent-marks:${name}`;
-
-const random = () => [...crypto.getRandomValues(new Uint8Array(8))].map((n) => n.toString(36).padStart(2, '0')).join('');
+const MOST = 200; // marks of a request
 
 // `onMarks(set, answer)` hears what the server then has of a set, unless more is on its way.
 export function createMarksQueue({ data, service, store, author, onMarks = () => {} }) {
   const { name } = data.collection;
   let set = null;
   let used = false; // whether the set has marks
-  let stopped = false;
-  let cancel = () => {};
   let given = []; // by this page, to go by another name if the author gives one
-  const unsent = () => JSON.parse(localStorage.getItem(keyOf(name)) || '[]');
-  const keep = (marks) => {
-    localStorage.setItem(keyOf(name), JSON.stringify(marks));
-    store.set({ unsent: marks.length });
-  };
-
   // Sets whose marks the server does not take, such as those of a damaged file: they wait for a
   // reload, and do not hold up the marks of other sets.
   const refused = new Set();
-  const due = () => unsent().filter((mark) => !refused.has(mark.set));
+  const outbox = createOutbox({
+    name: `lookalike:unsent-marks:${name}`,
+    what: 'marks to be sent again',
+    next: (marks) => bySet(marks.filter((mark) => !refused.has(mark.set)).slice(0, MOST))[0] ?? [],
+    post,
+    sent: ([{ set: to }], answer) => unsentOf(to).length || onMarks(to, answer),
+    onLength: (unsent) => store.set({ unsent }),
+  });
 
-  let under = null; // what is being sent
-
-  function send() {
-    under ??= sendAll().finally(() => (under = null));
-    return under;
-  }
-
-  async function sendAll() {
-    if (stopped) return;
-    try {
-      for (let marks = due(); marks.length && !stopped; marks = due()) {
-        const [group] = bySet(marks.slice(0, 200));
-        await sendGroup(group);
-      }
-    } catch {
-      if (!stopped) cancel = later('marks to be sent again', AGAIN, send);
-    }
-  }
-
-  async function sendGroup(group) {
+  async function post(group) {
     const to = group[0].set;
-    let answer;
     try {
-      answer = await service.mark(to, group.map(({ set: _, ...mark }) => mark));
+      return await service.mark(to, group.map(({ set: _, ...mark }) => mark));
     } catch (problem) {
       if (!(problem.status >= 400 && problem.status < 500)) throw problem;
       refused.add(to);
       store.set({ problem });
-      return;
+      return false;
     }
-    const gone = new Set(group.map((mark) => mark.key));
-    keep(unsent().filter((mark) => !gone.has(mark.key)));
-    if (!stopped && !unsentOf(to).length) onMarks(to, answer);
   }
 
-  const unsentOf = (of) => unsent().filter((mark) => mark.set === of);
+  const unsentOf = (of) => outbox.items().filter((mark) => mark.set === of);
 
   function addTo(of, marks, by = author.name()) {
     const time = new Date().toISOString();
-    const more = marks.map((mark) => ({ author: by, ...mark, set: of, key: random(), time }));
+    const more = marks.map((mark) => ({ author: by, ...mark, set: of, key: randomKey(), time }));
     given.push(...more);
-    keep([...unsent(), ...more]);
     author.marked();
-    return send();
+    return outbox.add(more);
   }
 
   return {
@@ -81,12 +53,12 @@ export function createMarksQueue({ data, service, store, author, onMarks = () =>
       used = true;
     },
     fresh() {
-      set = random();
+      set = randomKey();
       used = false;
       return set;
     },
     // The id of a set that is not there yet.
-    spare: random,
+    spare: randomKey,
     add(mark) {
       if (!set) this.fresh();
       used = true;
@@ -94,7 +66,7 @@ export function createMarksQueue({ data, service, store, author, onMarks = () =>
     },
     addTo,
     unsentOf,
-    send,
+    send: outbox.send,
     // What this page gave by one name goes by another: the author was asked, or corrects it.
     rename(before, after) {
       const mine = given.filter((mark) => mark.author === before);
@@ -104,15 +76,8 @@ export function createMarksQueue({ data, service, store, author, onMarks = () =>
       for (const group of bySet(marks)) addTo(group[0].set, group);
       given = given.filter((mark) => mark.author !== before);
     },
-    // Resolves once the server has every mark, or has failed to take them.
-    async flushed() {
-      await under;
-      if (due().length) await send();
-    },
-    stop() {
-      stopped = true;
-      cancel();
-    },
+    flushed: outbox.flushed,
+    stop: outbox.stop,
   };
 }
 

@@ -20,6 +20,7 @@ function keep(author) {
 // The question is asked below `root`, once; `onName(before, name)` hears of another name.
 export function createAuthor({ root, person = '', onName = () => {} }) {
   const name = () => person || read().name;
+  let answered = () => {};
   const field = h('input', { type: 'text', maxlength: LONGEST, 'aria-label': 'Your name' });
   const skip = h('button', { class: 'lk-button', type: 'button', onclick: () => answer(field.defaultValue) });
   const form = h(
@@ -44,6 +45,7 @@ export function createAuthor({ root, person = '', onName = () => {} }) {
     const after = text.replace(/\s+/g, ' ').trim().slice(0, LONGEST) || before;
     keep({ name: after, asked: true });
     form.hidden = true;
+    answered();
     if (after !== before) onName(before, after);
   }
 
@@ -61,6 +63,15 @@ export function createAuthor({ root, person = '', onName = () => {} }) {
     owns: (author) => !author || author === name(),
     // A mark was given: the first one asks.
     marked: () => person || read().asked || ask(),
+    known: () => Boolean(person || read().asked),
+    // Resolves once this browser has been asked, for judging that begins with a name.
+    asked: () =>
+      new Promise((resolve) => {
+        if (person || read().asked) return resolve();
+        answered = resolve;
+        ask();
+        return field.select();
+      }),
     // The name in words, which asks for another one.
     button() {
       const words = `as ${name()}`;

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 #: Addresses of the pages in `pages/main.py`.
-PATHS = ("/", "/area", "/search", "/changes", "/results", "/collections", "/quality", "/jobs")
+PATHS = (
+    "/", "/area", "/search", "/changes", "/results", "/census", "/collections", "/quality", "/jobs",
+)  # fmt: skip
 
 
 class Name(Convertor[str]):

@@ -33,7 +33,16 @@ def districts_of_file(path: Path) -> tuple[tuple[str, BaseGeometry], ...]:
             where=path,
             remedy="Check the path; a Shapefile must be zipped into one file",
         ) from error
-    return _districts(read_features(data, path.name))
+    return districts_of_bytes(data, path.name)
+
+
+def districts_of_bytes(data: bytes, filename: str) -> tuple[tuple[str, BaseGeometry], ...]:
+    """The districts in the content of a file.
+
+    Raises:
+        AreaError: If it cannot be read, or a district is no polygon.
+    """
+    return _districts(read_features(data, filename))
 
 
 def districts_of_geojson(content: dict[str, Any]) -> tuple[tuple[str, BaseGeometry], ...]:

@@ -23,7 +23,7 @@ from pipeline.objects.detector import Detector
 from pipeline.objects.detectors import Detectors
 from pipeline.objects.places import Example
 from pipeline.objects.recipe import ObjectRecipe
-from pipeline.progress import OnProgress, silent
+from pipeline.progress import OnProgress, Progress, silent
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -135,6 +135,7 @@ def start(open_collections: OpenCollections, plan: Plan, progress: OnProgress = 
     collection = open_collections.collection(plan.collection)
     scenes, notes = _scenes(collection, plan)
     areas = [each.geometry for each in (plan.within, collection.manifest.area) if each]
+    progress(Progress("Cutting units", 0, 0, "scenes"))
     units = units_of(scenes, plan.unit, areas)
     held = {unit.scene_id for unit in units}
     scenes = [scene for scene in scenes if scene.id in held]

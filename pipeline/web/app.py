@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline import __version__
 from pipeline.web import (
+    census_judging,
+    census_reports,
     censuses,
     checks,
     chip_marks,
@@ -67,6 +69,7 @@ class Rest(FastAPI):
         for module in (
             collections, search, chip_marks, objects, object_marks, object_searches, detectors,
             saved_searches, checks, score_maps, exports, tiles, jobs, censuses,
+            census_judging, census_reports,
         ):  # fmt: skip
             self.include_router(module.router)
         self.add_route("/api/docs", self._docs, include_in_schema=False)

@@ -1,48 +1,42 @@
-"""Censuses over REST: begun, judged, reported and exported."""
+"""Censuses over REST: begun, followed, listed, changed and deleted."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date as Day  # noqa: N812
-from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from pipeline.census import certificate, judgements, review
 from pipeline.census.census import Censuses, Kept, Unreadable
 from pipeline.census.design import FLOOR
-from pipeline.census.districts import districts_of_geojson
-from pipeline.census.judgements import ANSWERED, state_of
-from pipeline.census.recalibration import uncalibrated
-from pipeline.census.report import change_since, report
+from pipeline.census.districts import districts_of_bytes, districts_of_geojson
+from pipeline.census.report import change_since
 from pipeline.census.start import ERROR, Plan, Sought, add_round, start
-from pipeline.census.units import UNIT, Unit
-from pipeline.errors import NotFoundError, QueryError
+from pipeline.census.units import UNIT
+from pipeline.errors import AreaError, NotFoundError, QueryError
 from pipeline.geo.area import Area
-from pipeline.imagery.reader import SceneReader
-from pipeline.imagery.render import encode_image
+from pipeline.geo.area_files.features import MAX_FILE_BYTES
+from pipeline.objects import under_way
 from pipeline.objects.recipe import ObjectRecipe
-from pipeline.web.bodies import Body, read, request_body
-from pipeline.web.dependencies import Served, Services
-from pipeline.web.exports import download
-from pipeline.web.responses import BRIEF, IMMUTABLE, Answer, file
+from pipeline.progress import OnProgress, Progress, silent
+from pipeline.web.bodies import Body, body_up_to, read, request_body
+from pipeline.web.dependencies import CensusId, OpenedCensus, Served, Services
+from pipeline.web.objects import KEY, ObjectsProgress, ProgressId
+from pipeline.web.responses import Answer
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 router = APIRouter(prefix="/api/censuses", tags=["Censuses"])
 
-CensusId = Annotated[str, Path(alias="census", description="Id of the census.")]
-UnitId = Annotated[str, Path(alias="unit", description="Id of the unit.")]
 #: A number, which may be a whole one, but neither text nor true.
 Plain = Annotated[float, Field(strict=True)]
-_KINDS = {
-    "certificate.html": "text/html",
-    "certificate.json": "application/json",
-    "points.geojson": "application/geo+json",
-    "certificate.zip": "application/zip",
-}
 
 
 class SoughtBody(Body):
@@ -63,6 +57,11 @@ class SoughtBody(Body):
     floor: Plain = Field(
         default=FLOOR, description="Share of the draw that scores do not steer, 0.01 to 1."
     )
+    progress: str | None = Field(
+        default=None,
+        pattern=KEY,
+        description="Id made by the client, to follow what is begun and to cancel it.",
+    )
 
     def sought(self) -> Sought:
         """What is looked for.
@@ -81,6 +80,15 @@ class SoughtBody(Body):
             threshold=self.threshold,
             floor=self.floor,
         )
+
+    @contextmanager
+    def followed(self) -> Iterator[OnProgress]:
+        """The callback that tells whoever follows how far it is."""
+        if not self.progress:
+            yield silent
+            return
+        with under_way.following(self.progress) as report:
+            yield report
 
 
 class StartBody(SoughtBody):
@@ -115,37 +123,6 @@ class ChangeBody(Body):
 
     title: str | None = Field(default=None, max_length=200)
     error: Plain | None = Field(default=None, ge=0.001, le=1)
-
-
-class NextBody(Body):
-    """Who asks for units."""
-
-    reviewer: str = Field(default=review.SOMEBODY, max_length=200)
-    n: int = Field(default=10, description="How many.")
-
-
-class AnswersBody(Body):
-    """Answers of a reviewer."""
-
-    reviewer: str = Field(default=review.SOMEBODY, max_length=200)
-    answers: dict[str, int | float | list[list[float]] | None] = Field(
-        description="By unit: a count, null for cannot tell, or [longitude, latitude] of each "
-        "thing.",
-        max_length=1_000,
-    )
-    seconds: dict[str, float] | None = Field(default=None, description="How long each unit took.")
-    key: str = Field(
-        default="",
-        max_length=64,
-        description="Made by the client: answers sent again under it count once.",
-    )
-
-
-class UnitBody(Body):
-    """A reviewer and a unit."""
-
-    reviewer: str = Field(default=review.SOMEBODY, max_length=200)
-    unit: str = Field(default="", max_length=40)
 
 
 class RestoreCensusBody(Body):
@@ -248,166 +225,23 @@ class UnreadableCensus(Answer):
     error: str
 
 
-class UnitAnswer(Answer):
-    """A unit to judge."""
+class PolygonsAnswer(Answer):
+    """Polygons of a file, a GeoJSON FeatureCollection."""
 
-    id: str
-    scene_id: str
-    geometry: dict[str, Any] = Field(description="Its outline, GeoJSON, EPSG:4326.")
-    outline: list[list[list[float]]] = Field(
-        description="Rings of its outline, each point as column and row in pixels of the scene."
-    )
-    pixels: list[int] = Field(description="Left, top, width and height in pixels of the scene.")
-    lon: float
-    lat: float
-    width_m: float
-    height_m: float
-    picture: str = Field(description="Address of its picture, below the base path.")
+    type: Literal["FeatureCollection"] = "FeatureCollection"
+    features: list[dict[str, Any]] = Field(description="Each with its `name`, EPSG:4326.")
 
     @classmethod
-    def of(cls, kept: Kept, unit: Unit) -> UnitAnswer:
-        """A unit's."""
+    def of(cls, polygons: Sequence[tuple[str, BaseGeometry]]) -> PolygonsAnswer:
+        """Those of named polygons."""
         from shapely.geometry import mapping
 
-        scene = kept.collection.scenes[unit.scene_id]
-        lon, lat = scene.georeference.lonlat(unit.left + unit.width / 2, unit.top + unit.height / 2)
-        left, top, right, bottom = (
-            unit.left,
-            unit.top,
-            unit.left + unit.width,
-            unit.top + unit.height,
-        )
-        whole: list[list[float]] = [[left, top], [right, top], [right, bottom], [left, bottom]]
         return cls(
-            id=unit.id,
-            scene_id=unit.scene_id,
-            geometry=mapping(unit.geometry(scene)),
-            outline=[[list(at) for at in ring] for ring in unit.cut] or [whole],
-            pixels=[left, top, unit.width, unit.height],
-            lon=round(float(lon), 7),
-            lat=round(float(lat), 7),
-            width_m=round(unit.width * scene.gsd, 2),
-            height_m=round(unit.height * scene.gsd, 2),
-            picture=f"/api/censuses/{kept.census.id}/units/{unit.id}.jpg",
+            features=[
+                {"type": "Feature", "properties": {"name": name}, "geometry": mapping(shape)}
+                for name, shape in polygons
+            ]
         )
-
-
-class NextAnswer(Answer):
-    """Units to judge."""
-
-    units: list[UnitAnswer]
-    left: int = Field(description="Units that nobody judged yet, these included.")
-    done: bool = Field(description="Whether there is nothing to judge for this reviewer.")
-
-
-class UndoneAnswer(Answer):
-    """An answer that was taken back."""
-
-    unit: UnitAnswer
-    answer: int | list[list[float]] | None
-
-
-class DistrictTotal(Answer):
-    """The total of a district."""
-
-    name: str
-    estimate: float | None
-    low: int | None
-    high: int | None
-    units: int
-    judged: int
-    wide: bool = Field(description="Whether the interval is more than half the total either way.")
-    geometry: dict[str, Any] | None = None
-
-
-class RoundTotal(Answer):
-    """The total of one round alone."""
-
-    number: int
-    query: str
-    judged: int
-    drawn: int = Field(description="Units of its sample.")
-    share: float = Field(description="Its weight in the average of the rounds.")
-    estimate: float | None
-    low: int | None
-    high: int | None
-
-
-class AgreementAnswer(Answer):
-    """How far two reviewers agree."""
-
-    double: int = Field(description="Units that two judged.")
-    same: float
-    kappa: float | None = Field(description="Cohen's kappa; null if chance alone would agree.")
-    lean: float = Field(description="Half the difference of their totals, as a share of the mean.")
-
-
-class StopAnswer(Answer):
-    """The stop rule: 95% of the units with things are seen, with 95% confidence."""
-
-    reached: bool
-    recall: float
-    confidence: float
-    p: float
-    seen: int = Field(description="Units with things that were judged.")
-    random: int = Field(description="Units of its random sample.")
-
-
-class ReportAnswer(Answer):
-    """What a census says now."""
-
-    id: str
-    title: str
-    collection: str = Field(description="Name of the collection when the census began.")
-    date: str
-    estimate: float | None = Field(description="Null while nothing is judged.")
-    low: int | None
-    high: int | None
-    confidence: float
-    text: str = Field(description="The total in words, such as 1 240 ± 90.")
-    exact: bool
-    at_most: bool = Field(description="Whether nothing was seen, so that only `high` is known.")
-    half_width: float | None = Field(description="Of the interval, as a share of the total.")
-    error: float
-    judged: int
-    units: int
-    cannot_tell: int
-    waiting: int = Field(description="Judged units that count once earlier ones are judged.")
-    things_seen: float
-    left: int | None = Field(description="Units to judge until the wanted error; null: unknown.")
-    seconds_left: int | None
-    recall: float | None = Field(description="Share of all things that the list has.")
-    recall_low: float | None
-    recall_high: float | None
-    precision: float | None = Field(description="Share of the list that is right.")
-    precision_low: float | None
-    precision_high: float | None
-    listed: int
-    threshold: float | None
-    agreement: AgreementAnswer | None
-    stop: StopAnswer
-    rounds: list[RoundTotal]
-    districts: list[DistrictTotal]
-    changed: str
-    notes: list[str]
-
-    @classmethod
-    def now(cls, kept: Kept, *, geometry: bool = False) -> ReportAnswer:
-        """A census's."""
-        return cls(**report(kept).to_dict(geometry=geometry))
-
-
-class JudgementAnswer(Answer):
-    """One answer of the history."""
-
-    unit: str
-    reviewer: str
-    count: int | None = Field(description="Null for cannot tell.")
-    points: list[list[float]] | None
-    time: str
-    round: int
-    scene_id: str
-    holds: bool = Field(description="False if it was taken back or replaced.")
 
 
 class DeletedCensus(Answer):
@@ -418,14 +252,6 @@ class DeletedCensus(Answer):
 
 def _censuses(served: Services) -> Censuses:
     return Censuses(served.open_collections.library)
-
-
-def opened(served: Served, census: CensusId) -> Kept:
-    """The census of this id."""
-    return _censuses(served).open(census)
-
-
-Opened = Annotated[Kept, Depends(opened)]
 
 
 @router.post("", status_code=201, summary="Begin a census", openapi_extra=request_body(StartBody))
@@ -444,7 +270,40 @@ def begin(served: Served, body: Annotated[StartBody, Depends(read(StartBody))]) 
         seed=body.seed,
         districts=districts_of_geojson(body.districts) if body.districts is not None else (),
     )
-    return CensusAnswer.of(start(served.open_collections, plan))
+    with body.followed() as report:
+        return CensusAnswer.of(start(served.open_collections, plan, report))
+
+
+@router.get("/progress/{progress}", summary="Get the progress of a census that is begun")
+def get_begin_progress(progress: ProgressId) -> ObjectsProgress:
+    """How far a census, or a round, is that was sent with this id."""
+    step = under_way.progress_of(progress) or Progress("", 0, 0, "")
+    return ObjectsProgress(**vars(step))
+
+
+@router.delete(
+    "/progress/{progress}",
+    status_code=204,
+    response_class=Response,
+    summary="Cancel a census that is begun",
+)
+def cancel_begin(progress: ProgressId) -> None:
+    """It ends with status 409, and nothing is kept."""
+    under_way.cancel(progress)
+
+
+@router.post("/polygons", summary="Read polygons for a census from a file")
+async def read_polygons(
+    request: Request,
+    name: Annotated[str, Query(max_length=200, description="Name of the file.")] = "file",
+) -> PolygonsAnswer:
+    """Of GeoJSON, KML, KMZ, a GeoPackage or a zipped Shapefile, for the area or its districts."""
+    large = AreaError(
+        f"The file is larger than {MAX_FILE_BYTES >> 20} MB", where=name, remedy="Simplify it"
+    )
+    content = await body_up_to(request, MAX_FILE_BYTES, large)
+    polygons = await run_in_threadpool(districts_of_bytes, content, name)
+    return PolygonsAnswer.of(polygons)
 
 
 @router.get("", summary="List censuses")
@@ -474,14 +333,14 @@ def restore_census(
 
 
 @router.get("/{census}", summary="Get a census")
-def get_census(kept: Opened) -> CensusAnswer:
+def get_census(kept: OpenedCensus) -> CensusAnswer:
     """What it counts and how it draws."""
     return CensusAnswer.of(kept)
 
 
 @router.patch("/{census}", summary="Change a census", openapi_extra=request_body(ChangeBody))
 def change_census(
-    served: Served, kept: Opened, body: Annotated[ChangeBody, Depends(read(ChangeBody))]
+    served: Served, kept: OpenedCensus, body: Annotated[ChangeBody, Depends(read(ChangeBody))]
 ) -> CensusAnswer:
     """Change its title or the wanted error; the population and the draw stay."""
     changes = {key: value for key, value in body.model_dump().items() if value is not None}
@@ -506,173 +365,5 @@ def begin_round(
     served: Served, census: CensusId, body: Annotated[SoughtBody, Depends(read(SoughtBody))]
 ) -> CensusAnswer:
     """It draws from the units that nobody judged; the rounds before stay valid."""
-    return CensusAnswer.of(add_round(served.open_collections, census, body.sought()))
-
-
-@router.post(
-    "/{census}/next", summary="Get the next units to judge", openapi_extra=request_body(NextBody)
-)
-def next_units(kept: Opened, body: Annotated[NextBody, Depends(read(NextBody))]) -> NextAnswer:
-    """They are kept for this reviewer for half an hour; those in hand come again first."""
-    handed = review.hand_out(kept, body.n, body.reviewer)
-    units = [UnitAnswer.of(kept, unit) for unit in handed.units]
-    return NextAnswer(units=units, left=handed.left, done=not units)
-
-
-@router.get("/{census}/units/{unit}.jpg", summary="Get the picture of a unit", **file("image/jpeg"))
-def get_unit_picture(
-    kept: Opened,
-    unit: UnitId,
-    size: Annotated[int, Query(ge=128, le=2048, description="Width in pixels.")] = 1024,
-    around: Annotated[
-        float,
-        Query(ge=0, le=2, description="Surroundings on each side, as a share of the unit's side."),
-    ] = 0.5,
-    v: Annotated[str, Query(description="Anything; the response may then be kept.")] = "",
-) -> Response:
-    """A square with the unit in the middle; the border is not drawn, and beyond the scene is black.
-
-    The unit's longer side takes 1 / (1 + 2 · around) of the picture.
-    """
-    row = kept.census.rows.get(unit)
-    if row is None:
-        raise NotFoundError("This census has no such unit", where=unit[:40])
-    shown = kept.census.units[row]
-    scene = kept.collection.scenes.get(shown.scene_id)
-    if scene is None:
-        raise NotFoundError(
-            "The collection lost the scene of this unit",
-            where=shown.scene_id,
-            remedy="Add the scene again, or answer that you cannot tell",
-        )
-    extent = round(max(shown.width, shown.height) * (1 + 2 * around))
-    corner = (
-        round(shown.left + shown.width / 2 - extent / 2),
-        round(shown.top + shown.height / 2 - extent / 2),
-    )
-    with SceneReader(scene) as reader:
-        pixels = reader.thumbnail(*corner, extent, extent, size)
-    cache = IMMUTABLE if v else BRIEF
-    content = encode_image(pixels, "JPEG", quality=92)
-    return Response(content, media_type="image/jpeg", headers={"Cache-Control": cache})
-
-
-@router.post("/{census}/answers", summary="Answer units", openapi_extra=request_body(AnswersBody))
-def answer_units(
-    kept: Opened, body: Annotated[AnswersBody, Depends(read(AnswersBody))]
-) -> ReportAnswer:
-    """All are kept or none; status 409 if somebody answered one of them already."""
-    review.answer(kept, body.answers, body.reviewer, seconds=body.seconds, key=body.key)
-    return ReportAnswer.now(kept)
-
-
-@router.get("/{census}/answers", summary="Get all answers")
-def get_answers(kept: Opened) -> list[JudgementAnswer]:
-    """The history, oldest first, with those that were taken back."""
-    lines = kept.judgements.lines()
-    state = state_of(lines, kept.folder)
-    made = []
-    for each in (judgements.Answer.from_line(line) for line in lines if line["event"] == ANSWERED):
-        row = kept.census.rows[each.unit]
-        made.append(
-            JudgementAnswer(
-                unit=each.unit,
-                reviewer=each.reviewer,
-                count=each.count,
-                points=None if each.points is None else [list(at) for at in each.points],
-                time=each.time,
-                round=each.round,
-                scene_id=kept.census.units[row].scene_id,
-                holds=each in state.answers.get(each.unit, ()),
-            )
-        )
-    return made
-
-
-@router.post("/{census}/undo", summary="Take back an answer", openapi_extra=request_body(UnitBody))
-def undo_answer(kept: Opened, body: Annotated[UnitBody, Depends(read(UnitBody))]) -> UndoneAnswer:
-    """This reviewer's last, or that of the unit, which is in hand again."""
-    taken = review.undo(kept, body.reviewer, body.unit)
-    unit = kept.census.units[kept.census.rows[taken.unit]]
-    given: int | list[list[float]] | None = taken.count
-    if taken.points is not None:
-        given = [list(at) for at in taken.points]
-    return UndoneAnswer(unit=UnitAnswer.of(kept, unit), answer=given)
-
-
-@router.post(
-    "/{census}/skip",
-    status_code=204,
-    response_class=Response,
-    summary="Put a unit off",
-    openapi_extra=request_body(UnitBody),
-)
-def skip_unit(kept: Opened, body: Annotated[UnitBody, Depends(read(UnitBody))]) -> None:
-    """It comes again after the others that this reviewer has in hand."""
-    review.skip(kept, body.unit, body.reviewer)
-
-
-@router.get("/{census}/report", summary="Get what a census says now")
-def get_report(
-    kept: Opened,
-    geometry: Annotated[bool, Query(description="Whether districts have outlines.")] = False,
-) -> ReportAnswer:
-    """The total with its interval, the list's recall and precision, and what is left to judge."""
-    return ReportAnswer.now(kept, geometry=geometry)
-
-
-@router.get(
-    "/{census}/units.geojson", summary="Get all units of a census", **file("application/geo+json")
-)
-def get_units(
-    kept: Opened,
-    judged: Annotated[bool, Query(description="Only those that somebody judged.")] = False,
-) -> Response:
-    """Their outlines, what the latest round expects in them, and what was counted."""
-    from shapely.geometry import mapping
-
-    census, state = kept.census, kept.judgements.state()
-    expected = uncalibrated(census.latest.expectation.mass)
-    features = []
-    for row, unit in enumerate(census.units):
-        given = state.answers.get(unit.id)
-        scene = kept.collection.scenes.get(unit.scene_id)
-        if scene is None or (judged and not given):
-            continue
-        about = {
-            "id": unit.id,
-            "scene_id": unit.scene_id,
-            "score": round(float(expected[row]), 3),
-            "judged": bool(given),
-            "count": given[0].count if given else None,
-        }
-        shape = mapping(unit.geometry(scene))
-        features.append({"type": "Feature", "id": unit.id, "properties": about, "geometry": shape})
-    content = json.dumps({"type": "FeatureCollection", "features": features})
-    return Response(content, media_type="application/geo+json")
-
-
-@router.get(
-    "/{census}/export/{kind}",
-    summary="Get the certificate of a census, or its points",
-    **file(*_KINDS.values()),
-)
-def export_census(
-    request: Request,
-    kept: Opened,
-    kind: Annotated[
-        Literal["certificate.html", "certificate.json", "points.geojson", "certificate.zip"],
-        Path(description="What to get."),
-    ],
-) -> FileResponse:
-    """A printable page, the same with all data as JSON, the points, or all three as a zip."""
-    stem = f"census-{kept.census.id}"
-
-    def write(folder: FilePath) -> FilePath:
-        return certificate.export(kept, folder / f"{stem}{FilePath(kind).suffix}")
-
-    answer = download(write, _KINDS[kind])
-    if kind == "certificate.html":
-        # A page to look at and print, not to save.
-        answer.headers["Content-Disposition"] = f'inline; filename="{stem}.html"'
-    return answer
+    with body.followed() as report:
+        return CensusAnswer.of(add_round(served.open_collections, census, body.sought(), report))

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 from starlette.requests import Request
 
+from pipeline.census.census import Censuses, Kept
 from pipeline.collection.collection import Collection
 from pipeline.errors import NotFoundError
 from pipeline.jobs.queue import Jobs
@@ -42,6 +43,7 @@ async def services(request: Request) -> Services:
 
 Served = Annotated[Services, Depends(services)]
 Name = Annotated[str, Path(description="Name of the collection.")]
+CensusId = Annotated[str, Path(alias="census", description="Id of the census.")]
 
 
 def opened(served: Served, name: Name) -> Collection:
@@ -70,6 +72,15 @@ def opened_or_renamed(served: Served, name: Name) -> Collection:
         return served.open_collections.collection(current)
 
 
+def opened_census(served: Served, census: CensusId) -> Kept:
+    """The census of this id.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    return Censuses(served.open_collections.library).open(census)
+
+
 async def signed_in(request: Request) -> str:
     """The signed-in person, or "" if nobody is; a token is no person."""
     user = getattr(request.state, "user", "")
@@ -80,3 +91,4 @@ async def signed_in(request: Request) -> str:
 Person = Annotated[str, Depends(signed_in)]
 Opened = Annotated[Collection, Depends(opened)]
 OpenedOrRenamed = Annotated[Collection, Depends(opened_or_renamed)]
+OpenedCensus = Annotated[Kept, Depends(opened_census)]

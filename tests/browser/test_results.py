@@ -367,6 +367,8 @@ def test_words_stand_out_from_their_ground_on_every_page(app, visit, saved) -> N
         f"results?{one}": ".lk-hit",
         f"results?{one}&view=review": ".lk-pictures",
         f"results?{one}&view=check": ".lk-pictures",
+        "census": ".lk-blank",
+        "census?new=1": ".lk-start",
         "collections": ".lk-space[data-state=live]",
         "quality": ".lk-quality",
         "jobs": ".lk-job",

@@ -6,7 +6,7 @@ import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ASSETS = fileURLToPath(new URL('../../assets', import.meta.url));
-const PAGES = ['area', 'changes', 'results', 'search', 'space'];
+const PAGES = ['area', 'census', 'changes', 'results', 'search', 'space'];
 const IMPORT = /^(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
 
 const folders = readdirSync(ASSETS).filter(

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pipeline.collection.library import Library
+from pipeline.web import app
+from pipeline.web.access import Access, protect
 from tests.factories import objects
 from tests.factories.objects import PLACES, WIDTH, lonlat
 from tests.web import rest
@@ -157,3 +160,40 @@ def test_certificate_and_trash(client: TestClient, begun: dict[str, Any]) -> Non
     token = client.delete(path).json()["token"]
     assert client.get(path).status_code == 404
     assert client.post("/api/censuses/restore", json={"token": token}).json()["judged"] == 4
+
+
+def test_the_signed_in_person_judges_whatever_name_is_sent(
+    begun: dict[str, Any], home: Path
+) -> None:
+    ann = {"is_logged_in": True, "email": "ann@survey.example"}
+    access = Access(sign_in=True, session=lambda _: ann)
+    routes = protect(app.routes(rest(home)), lambda: access)
+    guarded = TestClient(Starlette(routes=routes), base_url="http://localhost:8501")
+    (unit,) = asked(guarded, begun["id"], "Mallory", n=1)
+    body = {"reviewer": "Mallory", "answers": {unit["id"]: count(unit)}}
+    assert guarded.post(f"/api/censuses/{begun['id']}/answers", json=body).status_code == 200
+    (given,) = guarded.get(f"/api/censuses/{begun['id']}/answers").json()
+    assert given["reviewer"] == "ann@survey.example"
+
+
+def test_what_is_begun_is_followed_and_cancelled(client: TestClient, home: Path) -> None:
+    at = list(lonlat(Library(home).open("yard"), PLACES[5]))
+    body = {"collection": "yard", "recipe": {"at": at, "object_size": WIDTH / 2}}
+    before = len(client.get("/api/censuses").json())
+    client.delete("/api/censuses/progress/cancelled-1")  # a request may overtake another
+    answer = client.post("/api/censuses", json={**body, "progress": "cancelled-1"})
+    assert answer.status_code == 409
+    assert len(client.get("/api/censuses").json()) == before
+    answer = client.post("/api/censuses", json={**body, "progress": "followed-1"})
+    assert answer.status_code == 201
+    assert client.get("/api/censuses/progress/followed-1").json()["stage"] == ""
+
+
+def test_polygons_of_a_file_are_named(client: TestClient) -> None:
+    kml = """<kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark><name>North</name>
+      <Polygon><outerBoundaryIs><LinearRing><coordinates>0,0 1,0 1,1 0,0</coordinates>
+      </LinearRing></outerBoundaryIs></Polygon></Placemark></Document></kml>"""
+    answer = client.post("/api/censuses/polygons?name=a.kml", content=kml.encode())
+    (feature,) = answer.json()["features"]
+    assert (feature["properties"]["name"], feature["geometry"]["type"]) == ("North", "Polygon")
+    assert client.post("/api/censuses/polygons?name=a.txt", content=b"words").status_code == 400

@@ -23,6 +23,8 @@ from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.web import (
     app,
+    census_judging,
+    census_reports,
     censuses,
     checks,
     chip_marks,
@@ -58,6 +60,8 @@ ROUTES = [
         tiles,
         jobs,
         censuses,
+        census_judging,
+        census_reports,
     )
     for route in module.router.routes
     if isinstance(route, APIRoute)
@@ -270,6 +274,9 @@ def test_every_route_answers_as_the_document_says(interface, home, no_runner):
     saved = ask("POST", f"{BAY}/searches", 201, json={**starts[0], "k": 4}).json()["id"]
     plan = {"collection": "bay", "saved": saved, "unit": 128, "double": 0.5}
     census = "/api/censuses/" + ask("POST", "/api/censuses", 201, json=plan).json()["id"]
+    ask("GET", "/api/censuses/progress/census-0001")
+    ask("DELETE", "/api/censuses/progress/census-0001", 204)
+    ask("POST", "/api/censuses/polygons?name=a.geojson", 400, content=b"{}")
     units = ask("POST", f"{census}/next", json={"n": 9}).json()["units"]
     answers = {unit["id"]: number % 3 for number, unit in enumerate(units)}
     ask("POST", f"{census}/answers", json={"answers": {**answers, units[0]["id"]: None}})

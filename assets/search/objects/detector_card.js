@@ -45,6 +45,7 @@ export function drawCard(card, { actions, service, confirm }) {
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button', type: 'button', onclick: () => confirm('rename') }, 'Rename'),
       h('a', { class: 'lk-button', href: service.detectorFile(card.name), download: `${card.name}.json` }, 'Download'),
+      h('a', { class: 'lk-button', href: service.censusPage({ detector: card.name }), target: '_self' }, 'Start a census'),
       h('button', { class: 'lk-button', type: 'button', onclick: () => confirm('remove') }, 'Remove')),
   );
 }

@@ -109,7 +109,7 @@ function drawBar(bar, { shown, objects, marks, minScore, hideMarked, saving, jud
       counts.length ? h('span', { class: 'lk-marked' }, `${counts.filter((mark) => mark === 'good').length} good, ${counts.filter((mark) => mark === 'bad').length} bad`) : null,
       counts.length || hideMarked ? hide : null),
     ...(goneScenes ? [h('p', { class: 'lk-muted', role: 'status' }, `Some marks are on ${goneScenes > 1 ? `${goneScenes} scenes that are` : 'a scene that is'} no longer in the collection. Everything else is used; the marks are kept.`)] : []),
-    ...(check ? [h('p', {}, check)] : []),
+    ...(check ? [h('p', {}, check, ' · ', h('a', { class: 'lk-muted', href: service.censusPage({ saved: saved.id }), target: '_self' }, 'Start a census'))] : []),
     h('div', { class: 'lk-row' },
       h('button', { class: 'lk-button lk-primary', type: 'button', onclick: actions.openTray }, 'Judge'),
       counts.length ? h('button', { class: 'lk-button', type: 'button', onclick: actions.refine }, 'Refine') : null,

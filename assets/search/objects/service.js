@@ -40,6 +40,8 @@ export function createObjectService(base, name) {
       request(`${kept}/${id}/marks`, sent('POST', { object, mark, author })).then(json),
     checkPage: (id) =>
       `${location.origin}${base}/results?${new URLSearchParams({ collection: name, search: id, kind: 'objects' })}`,
+    // Where a detector, or a saved search, is counted with.
+    censusPage: (fields) => `${location.origin}${base}/census?${new URLSearchParams({ collection: name, ...fields })}`,
     savedFile: (id, fields) => request(`${kept}/${id}/export?${new URLSearchParams(fields)}`),
     ...marksService(root),
     keepPicture: (file) => request(`${root}/pictures`, { method: 'POST', body: file }).then(json),

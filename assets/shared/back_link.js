@@ -1,4 +1,4 @@
-import { h, icon } from '../shared/dom.js';
+import { h, icon } from './dom.js';
 
 // The way back to the view before.
 export const backLink = (words, onclick) =>
