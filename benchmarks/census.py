@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import objects as analysts
 from pipeline.census.census import Census
-from pipeline.census.design import FLOOR, LEVELS, design
+from pipeline.census.design import FLOOR, LEVELS, design, unit_weights
 from pipeline.census.estimate import Answers, Estimate, estimate
 from pipeline.census.interval import Z
 from pipeline.census.start import Plan, Sought, start
@@ -89,7 +89,7 @@ class Figures:
     deviation: float
     half: float
     relative: float | None
-    plain: int
+    plain: int | None
     recall_covered: float | None
 
 
@@ -123,7 +123,8 @@ def simulate(here: Population, judged: int, runs: int, floor: float = FLOOR) -> 
 
 def run(here: Population, judged: int, uniform: np.ndarray, floor: float) -> Estimate:
     """One census: the first units of the design are judged by the truth."""
-    made = design(here.mass, here.listed, np.maximum(uniform, 1e-12), floor=floor)
+    weights = unit_weights(here.mass, floor)
+    made = design(here.mass, here.listed, np.maximum(uniform, 1e-12), weights)
     answered = np.zeros(len(here.counts), bool)
     answered[made.order[:judged]] = True
     counts = np.where(answered, here.counts, np.nan)
@@ -132,11 +133,13 @@ def run(here: Population, judged: int, uniform: np.ndarray, floor: float) -> Est
     return found
 
 
-def plain_units(counts: np.ndarray, half: float) -> int:
-    """Units drawn plainly at random whose mean has this half-width."""
+def plain_units(counts: np.ndarray, half: float) -> int | None:
+    """Units drawn plainly at random whose mean has this half-width; None if all are alike."""
     size, variance = len(counts), float(counts.var(ddof=1))
-    if not variance or not half:
-        return size if half == 0 else 1
+    if not variance:
+        return None
+    if not half:
+        return size
     return math.ceil(1 / (1 / size + half**2 / (Z**2 * size**2 * variance)))
 
 
@@ -233,11 +236,12 @@ def show(figures: Figures, *, as_json: bool) -> None:
         print(json.dumps(asdict(figures)), flush=True)
         return
     relative = "–" if figures.relative is None else f"{figures.relative:.1%}"
+    plain = "–" if figures.plain is None else f"{figures.plain}"
     recall = "–" if figures.recall_covered is None else f"{figures.recall_covered:.1%}"
     print(
         f"| {figures.name} | {figures.truth:.0f} | {figures.judged} | {figures.mean:.0f} ± "
         f"{figures.deviation:.0f} | {figures.covered:.1%} | {figures.below:.1%} | "
-        f"{figures.above:.1%} | {figures.half:.0f} | {relative} | {figures.plain} | {recall} |",
+        f"{figures.above:.1%} | {figures.half:.0f} | {relative} | {plain} | {recall} |",
         flush=True,
     )
 
@@ -297,7 +301,7 @@ def write_plot(
         'font-family="system-ui,sans-serif" font-size="12" fill="#334155">'
         '<rect width="660" height="380" fill="#fff"/>'
         f"{grid}{line(plain, '#94a3b8')}{line(ours, '#0891b2')}{marks}"
-        f'<text x="{x(steps[-1]):.1f}" y="{y(plain[-1]) - 8:.1f}" text-anchor="end" '
+        f'<text x="{x(steps[1]) + 10:.1f}" y="{y(plain[1]) - 6:.1f}" '
         'fill="#64748b">plain random units</text>'
         f'<text x="{left + width / 2}" y="{top + height + 40}" text-anchor="middle">units judged; '
         "by the dots, the share of runs whose interval holds the truth</text>"

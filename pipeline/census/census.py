@@ -106,6 +106,7 @@ class Round:
         floor: Share of the weights that all units have alike.
         threshold: Minimum score of the list, or None.
         judged: Rows of the units that were judged before it began.
+        weights: float (n,), of the draw: kept, so that later versions may choose others.
         expectation: The scores.
         notes: What to know, sentences without their full stops.
     """
@@ -117,6 +118,7 @@ class Round:
     floor: float
     threshold: float | None
     judged: tuple[int, ...]
+    weights: np.ndarray
     expectation: Expectation
     notes: tuple[str, ...] = ()
 
@@ -127,6 +129,7 @@ class Round:
         del values["expectation"]
         return {
             **values,
+            "weights": self.weights.tolist(),
             "mass": {
                 "unit": rows.tolist(),
                 "level": levels.tolist(),
@@ -151,6 +154,7 @@ class Round:
             **plain,
             floor=float(data["floor"]),
             judged=tuple(map(int, data["judged"])),
+            weights=_weights(data["weights"], units),
             expectation=Expectation(mass, listed[:units], items),
             notes=tuple(data["notes"]),
         )
@@ -225,9 +229,7 @@ class Census:
             uniform = designs.uniforms(ids, self.seed, f"round {each.number}")
             expected = each.expectation
             made.append(
-                designs.design(
-                    expected.mass, expected.listed, uniform, floor=each.floor, judged=judged
-                )
+                designs.design(expected.mass, expected.listed, uniform, each.weights, judged)
             )
         return tuple(made)
 
@@ -302,6 +304,13 @@ class Census:
                 "rounds": tuple(Round.from_dict(each, len(units)) for each in rounds),
             }
         )
+
+
+def _weights(given: Sequence[float], units: int) -> np.ndarray:
+    weights = np.array(given, float)
+    if weights.shape != (units,) or not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError("not a positive weight for each unit")
+    return weights
 
 
 def _cut(given: Sequence[Any]) -> tuple[tuple[tuple[float, float], ...], ...]:

@@ -76,8 +76,7 @@ def design(
     mass: np.ndarray,
     listed: np.ndarray,
     uniform: np.ndarray,
-    *,
-    floor: float = FLOOR,
+    weights: np.ndarray,
     judged: np.ndarray | None = None,
 ) -> Design:
     """The design of a round.
@@ -86,17 +85,21 @@ def design(
         mass: As `Design.mass`.
         listed: As `Design.listed`.
         uniform: As `Design.uniform`.
-        floor: Share of the weights that all units have alike, 0 to 1.
+        weights: As `Design.weights`.
         judged: bool (n,), units that were judged before and are not drawn again.
     """
-    weights = unit_weights(mass, floor)
     left = np.arange(len(mass)) if judged is None else np.flatnonzero(~judged)
     order = left[np.argsort(-(weights[left] / uniform[left]), kind="stable")]
     return Design(mass, weights, uniform, order, listed)
 
 
 def unit_weights(mass: np.ndarray, floor: float) -> np.ndarray:
-    """float (n,): weights that sum to 1; all alike if no unit expects anything."""
+    """float (n,): weights that sum to 1; all alike if no unit expects anything.
+
+    Args:
+        mass: As `Design.mass`.
+        floor: Share of the weights that all units have alike, 0 to 1.
+    """
     even = np.full(len(mass), 1 / max(len(mass), 1))
     expected = (mass @ _scores(LEVELS) ** SHARPNESS) ** SPREAD
     total = expected.sum()

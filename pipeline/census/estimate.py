@@ -181,7 +181,8 @@ def estimate(
             variance = max(float(end.variances[inside].sum()), spread) + more
             upper = float(end.anticipated[inside].sum()) + more
             found.append(total_interval(total, variance, seen, weight, judged, upper))
-        middle = max(float(whole.totals[inside].sum()), seen)
+        # Nothing was seen anywhere: what a model expects is no estimate.
+        middle = max(float(whole.totals[inside].sum()), seen) if seen_by_unit.any() else 0.0
         return Interval(middle, min(found[0][0], middle), max(found[1][1], middle))
 
     everything = np.ones(len(known), bool)

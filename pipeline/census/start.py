@@ -13,7 +13,7 @@ from pipeline import dates
 from pipeline.census import scores
 from pipeline.census.census import Census, Censuses, District, Kept, Round, SceneFacts, district_of
 from pipeline.census.census import new_id as made_id
-from pipeline.census.design import FLOOR
+from pipeline.census.design import FLOOR, unit_weights
 from pipeline.census.scores import Scored, expectation
 from pipeline.census.units import UNIT, Unit, day_of, units_of
 from pipeline.errors import InputError, QueryError
@@ -297,7 +297,10 @@ def _round(
         notes.append("The scores tell units not apart: they are drawn at random")
     threshold = scored.source.get("threshold")
     source: Mapping[str, Any] = scored.source
-    return Round(number, dates.now(), scored.query, source, plan.sought.floor, threshold, judged,
+    floor = plan.sought.floor
+    # As they are read back.
+    weights = np.array([float(f"{each:.10g}") for each in unit_weights(expected.mass, floor)])
+    return Round(number, dates.now(), scored.query, source, floor, threshold, judged, weights,
                  expected, tuple(notes))  # fmt: skip
 
 

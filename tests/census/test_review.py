@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from pipeline.census import certificate, review
+from pipeline.census import census, certificate, review
+from pipeline.census import design as designs
 from pipeline.census.census import Censuses, Kept
 from pipeline.census.judgements import Conflict
 from pipeline.census.report import report
@@ -181,6 +182,18 @@ def test_a_collection_that_changes_is_told_and_changes_no_number(
         review.hand_out(lost, 5, "bo")
     after = report(lost).to_dict()
     assert {**after, "changed": "", "seconds_left": 0} == {**before, "seconds_left": 0}
+
+
+def test_a_later_version_with_other_weights_changes_no_census(
+    kept: Kept, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(kept, 12)
+    before = report(kept).to_dict()
+    monkeypatch.setattr(designs, "SHARPNESS", 1.0)
+    census._cache.clear()
+    again = Censuses(Library(home)).open(kept.census.id)
+    assert (again.census.designs[0].order == kept.census.designs[0].order).all()
+    assert report(again).to_dict() == before
 
 
 def test_a_round_with_other_scores_goes_on(kept: Kept, opened: OpenCollections) -> None:
