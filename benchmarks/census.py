@@ -221,7 +221,11 @@ def made_up() -> list[Population]:
         detected("8 things, 70% detected", rare(8), 0.7, 300),
         detected("no things", zero, 0.7, 300),
         detected("40 clumps of 20, 80% detected", rare(40, 20), 0.8, 1_500),
-        detected("200 things, half never detected", rare(200), 0.5, 400),
+        *(
+            detected(f"{number} things, {share} never detected", counts, recall, 400)
+            for number, counts in ((200, rare(200)), (700, rare(400, 1.75)))
+            for share, recall in (("a tenth", 0.9), ("a quarter", 0.75), ("half", 0.5))
+        ),
         Population("0.3 a unit, no scores", rng.poisson(0.3, UNITS).astype(float), nothing, none,
                    zero),
         Population("0.02 a unit, no scores", rng.poisson(0.02, UNITS).astype(float), nothing, none,

@@ -24,8 +24,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.census.design import Design
-from pipeline.census.interval import share_interval, total_interval
-from pipeline.census.recalibration import background, expected_counts, fit
+from pipeline.census.interval import Unseen, share_interval, total_interval
+from pipeline.census.recalibration import expected_counts, fit
 
 #: Folds of the cross-fitting.
 FOLDS = 5
@@ -92,6 +92,7 @@ class Estimate:
         seen: Things seen in judged units.
         used: Units judged that count; the others wait for units that were handed out before them.
         unknown: Units of the samples that count and are unknown.
+        missed: Things seen in units of which scores show next to nothing.
         expected: float (n,), things expected in each unit.
         exact: Whether every unit is known.
     """
@@ -105,6 +106,7 @@ class Estimate:
     seen: float
     used: int
     unknown: int
+    missed: float
     expected: np.ndarray
     exact: bool
 
@@ -117,25 +119,34 @@ class _Parts:
         drawn: Units of its sample.
         totals: float (n,), sum to the estimate.
         variances: float (n,), sum to its variance.
-        anticipated: float (n,), sum to what the variance is at least, seen from above: things that
-            scores miss make a total too small far more often than too large.
+        hidden: float (n,), sum to the things that its floor units hide.
+        hidden_variances: float (n,), sum to the variance of that.
+        missed: float (n,), things seen in its floor units: the scores miss them.
         expected: float (n,), things expected.
         weights: float (n,), 1 / probability of drawn units, 1 of known ones, 0 of others.
         sampled: int (drawn,), the sample.
         chances: float (drawn,), their probabilities.
         weight: Units that stand behind a drawn one, on average.
+        scored_weight: The same of units with scores, each worth what is expected in it.
+        floor_weight: The same of the least likely floor unit.
+        floor_left: bool (n,), floor units that were not drawn.
         wrong: float, variance of a unit's count by what is expected there.
     """
 
     drawn: int
     totals: np.ndarray
     variances: np.ndarray
-    anticipated: np.ndarray
+    hidden: np.ndarray
+    hidden_variances: np.ndarray
+    missed: np.ndarray
     expected: np.ndarray
     weights: np.ndarray
     sampled: np.ndarray
     chances: np.ndarray
     weight: float
+    scored_weight: float
+    floor_weight: float
+    floor_left: np.ndarray
     wrong: float
 
 
@@ -179,8 +190,7 @@ def estimate(
             total = float(end.totals[inside].sum())
             more = noise * float(inside.mean()) + (answers.lean * total) ** 2
             variance = max(float(end.variances[inside].sum()), spread) + more
-            upper = float(end.anticipated[inside].sum()) + more
-            found.append(total_interval(total, variance, seen, weight, judged, upper))
+            found.append(_ends(whole, inside, total, variance, seen, weight, judged))
         # Nothing was seen anywhere: what a model expects is no estimate.
         middle = max(float(whole.totals[inside].sum()), seen) if seen_by_unit.any() else 0.0
         return Interval(middle, min(found[0][0], middle), max(found[1][1], middle))
@@ -202,6 +212,7 @@ def estimate(
         seen=float(seen_by_unit.sum()),
         used=int((touched & answers.answered).sum()),
         unknown=int(unknown.sum()),
+        missed=float(whole.missed.sum()),
         expected=whole.expected,
         exact=bool(known.all()) and noise == 0 and answers.lean == 0,
     )
@@ -250,10 +261,14 @@ def _averaged(
         parts[-1],
         totals=mean([part.totals for part in parts], shares),
         variances=mean([part.variances for part in parts], shares**2),
-        anticipated=mean([part.anticipated for part in parts], shares**2),
+        hidden=mean([part.hidden for part in parts], shares),
+        hidden_variances=mean([part.hidden_variances for part in parts], shares**2),
+        missed=np.max([part.missed for part in parts], axis=0),
         expected=mean([part.expected for part in parts], shares),
         weights=mean([part.weights for part in parts], shares),
         weight=float(shares @ [part.weight for part in parts]),
+        scored_weight=float(shares @ [part.scored_weight for part in parts]),
+        floor_weight=float(shares @ [part.floor_weight for part in parts]),
         wrong=float(shares @ [part.wrong for part in parts]),
     )
     return parts, shares, whole
@@ -269,9 +284,7 @@ def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Part
     sampled, chances = order[:drawn], every[:drawn]
     before = np.ones(size, bool)
     before[order] = False
-    expected, missed = _cross_fitted(
-        round_, np.concatenate([sampled, np.flatnonzero(before)]), counts
-    )
+    expected = _cross_fitted(round_, np.concatenate([sampled, np.flatnonzero(before)]), counts)
     values = np.where(np.isfinite(counts), counts, expected)
     totals = expected.copy()
     totals[before] = values[before]
@@ -279,46 +292,49 @@ def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Part
     totals[sampled] += wrong / chances
     variances = np.zeros(size)
     variances[sampled] = wrong**2 * (1 - chances) / chances**2
-    # Few samples hold one of the things that scores miss, and then its weight is great.  What the
-    # background of the recalibrated scores would add if its things were Poisson is the least that
-    # they add (anticipated variance: Isaki and Fuller, JASA 77, 1982).
-    anticipated = variances * (1 - missed / expected)
-    anticipated[order] += missed[order] * (1 - every) / every
+    floor = round_.floor_units & ~before
+    hidden = np.where(floor, totals, 0.0)
+    hidden[sampled] -= np.where(floor[sampled], values[sampled], 0.0)
+    missed = np.zeros(size)
+    missed[sampled] = np.where(floor[sampled], np.nan_to_num(counts[sampled]), 0.0)
+    floor_left = floor.copy()
+    floor_left[sampled] = False
+    scored = ~floor[order]
+    worth, chance = expected[order][scored], every[scored]
     weights = np.zeros(size)
     weights[before], weights[sampled] = 1.0, 1 / chances
     return _Parts(
         drawn=drawn,
         totals=totals,
         variances=variances,
-        anticipated=anticipated,
+        hidden=hidden,
+        hidden_variances=np.where(floor, variances, 0.0),
+        missed=missed,
         expected=expected,
         weights=weights,
         sampled=sampled,
         chances=chances,
-        weight=_hidden_weight(every, drawn),
+        weight=max(len(order) - drawn, 0) / max(drawn, 1),
+        scored_weight=float(worth @ (1 - chance) / max(worth @ chance, 1e-9)),
+        floor_weight=float(min(1 / every.min() - 1, floor_left.sum())) if drawn else 0.0,
+        floor_left=floor_left,
         wrong=float((wrong**2 / chances).sum() / max(expected.sum(), 1e-9)),
     )
 
 
-def _cross_fitted(
-    round_: Design, units: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Things expected in each unit, by the judged units of the other folds: float (n,).
-
-    Returns:
-        All of them, and those that no score shows.
-    """
+def _cross_fitted(round_: Design, units: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Things expected in each unit, by the judged units of the other folds: float (n,)."""
     units = units[np.isfinite(counts[units])]
     # The digits of the random numbers that the order of units does not feel.
     folds = np.floor(round_.uniform * 2.0**40).astype(np.int64) % FOLDS
-    expected, missed = np.empty(len(counts)), np.empty(len(counts))
+    expected = np.empty(len(counts))
     for fold in range(FOLDS):
         taught = units[folds[units] != fold]
         here = folds == fold
-        learned = fit(round_.mass[taught], counts[taught])
-        expected[here] = expected_counts(round_.mass[here], learned)
-        missed[here] = background(learned)
-    return expected, missed
+        expected[here] = expected_counts(
+            round_.mass[here], fit(round_.mass[taught], counts[taught])
+        )
+    return expected
 
 
 def _filled(
@@ -329,17 +345,14 @@ def _filled(
     values: np.ndarray,
 ) -> _Parts:
     """The average if unknown units held so many things; what is expected elsewhere stays."""
-    totals = whole.totals.copy()
-    variances, anticipated = whole.variances.copy(), whole.anticipated.copy()
+    totals, variances = whole.totals.copy(), whole.variances.copy()
     for part, share in zip(parts, shares, strict=True):
         at = unknown[part.sampled]
         units, chances = part.sampled[at], part.chances[at]
         wrong = values[units] - part.expected[units]
         totals[units] += share * wrong / chances
-        added = share**2 * wrong**2 * (1 - chances) / chances**2
-        variances[units] += added
-        anticipated[units] += added
-    return replace(whole, totals=totals, variances=variances, anticipated=anticipated)
+        variances[units] += share**2 * wrong**2 * (1 - chances) / chances**2
+    return replace(whole, totals=totals, variances=variances)
 
 
 def _noise(answers: Answers, whole: _Parts) -> float:
@@ -413,19 +426,33 @@ def _list_quality(
 
 
 def _alone(part: _Parts, seen: np.ndarray, judged: int) -> Interval:
+    everything = np.ones(len(seen), bool)
     total, own = float(part.totals.sum()), float(seen[part.weights > 0].sum())
-    variance, upper = float(part.variances.sum()), float(part.anticipated.sum())
-    low, high = total_interval(total, variance, own, part.weight, judged, upper)
+    variance = float(part.variances.sum())
+    low, high = _ends(part, everything, total, variance, own, part.weight, judged)
     return Interval(max(total, own), low, high)
 
 
-def _hidden_weight(chances: np.ndarray, drawn: int) -> float:
-    """Units that stand behind a drawn one where things may hide that no score shows.
-
-    Between the mean of all and that of the least likely units (their geometric mean): with the mean
-    alone, intervals of a poor detector hold the truth far too seldom.
-    """
-    left = max(len(chances) - drawn, 0)
-    if not drawn or not left:
-        return float(left)
-    return float(np.sqrt(left / drawn * (1 / chances.min() - 1)))
+def _ends(
+    part: _Parts,
+    inside: np.ndarray,
+    total: float,
+    variance: float,
+    seen: float,
+    weight: float,
+    judged: int,
+) -> tuple[int, int]:
+    """The interval of a total: what units with scores and what floor units hide."""
+    unseen = max(total - seen, 0.0)
+    hidden = min(max(float(part.hidden[inside].sum()), 0.0), unseen)
+    of_hidden = float(part.hidden_variances[inside].sum())
+    # Of a district, as if what the scores miss were spread over all floor units.
+    here = float(part.floor_left[inside].sum()) / max(float(part.floor_left.sum()), 1.0)
+    return total_interval(
+        seen,
+        Unseen(unseen - hidden, max(variance - of_hidden, 0.0), min(part.scored_weight, weight)),
+        Unseen(hidden, of_hidden, here * part.floor_weight),
+        weight,
+        judged,
+        missed=bool(part.missed[inside].any()),
+    )
