@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline import dates
 from pipeline.census import scores
-from pipeline.census.census import Census, Censuses, District, Kept, Round, SceneFacts, district_of
-from pipeline.census.census import new_id as made_id
+from pipeline.census.census import Census, District, Round, SceneFacts, district_of
+from pipeline.census.censuses import Censuses, Kept, new_id
 from pipeline.census.design import FLOOR, unit_weights
 from pipeline.census.scores import Scored, expectation
 from pipeline.census.units import UNIT, Unit, day_of, units_of
@@ -144,7 +144,7 @@ def start(open_collections: OpenCollections, plan: Plan, progress: OnProgress = 
     first = _round(1, scored, plan, units, scenes, ())
     by_id = {scene.id: scene for scene in scenes}
     census = Census(
-        id=made_id(),
+        id=new_id(),
         title=plan.title.strip() or scored.query,
         collection=collection.name,
         collection_title=collection.manifest.title,

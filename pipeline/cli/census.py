@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.census import certificate, review
-from pipeline.census.census import Censuses, Kept, Unreadable
+from pipeline.census.censuses import Censuses, Kept, Unreadable
 from pipeline.census.design import FLOOR
 from pipeline.census.districts import districts_of_file
 from pipeline.census.report import Report, change_since, report

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from pipeline.census import certificate, judgements, review
-from pipeline.census.census import Censuses, Kept, Unreadable
+from pipeline.census.censuses import Censuses, Kept, Unreadable
 from pipeline.census.design import FLOOR
 from pipeline.census.districts import districts_of_geojson
 from pipeline.census.judgements import ANSWERED, state_of

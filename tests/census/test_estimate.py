@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.census.design import FLOOR, LEVELS, design, uniforms, unit_weights
-from pipeline.census.estimate import Estimate, estimate, prefix_length
+from pipeline.census.estimate import Estimate, estimate
+from pipeline.census.round_total import prefix_length
 from tests.census.populations import UNITS, detected, drawn, judged
 
 RNG = np.random.default_rng(3)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from pipeline.census import census, certificate, review
+from pipeline.census import censuses, certificate, review
 from pipeline.census import design as designs
-from pipeline.census.census import Censuses, Kept
+from pipeline.census.censuses import Censuses, Kept
 from pipeline.census.judgements import Conflict
 from pipeline.census.report import report
 from pipeline.census.start import Plan, Sought, add_round, start
@@ -190,7 +190,7 @@ def test_a_later_version_with_other_weights_changes_no_census(
     judge(kept, 12)
     before = report(kept).to_dict()
     monkeypatch.setattr(designs, "SHARPNESS", 1.0)
-    census._cache.clear()
+    censuses._cache.clear()
     again = Censuses(Library(home)).open(kept.census.id)
     assert (again.census.designs[0].order == kept.census.designs[0].order).all()
     assert report(again).to_dict() == before
