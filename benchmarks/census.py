@@ -33,6 +33,7 @@ from pipeline.census.estimate import Answers, Estimate, estimate
 from pipeline.census.interval import Z
 from pipeline.census.start import Plan, Sought, start
 from pipeline.collection.library import Library
+from pipeline.imagery.scene import Scene
 from pipeline.objects import ask as questions
 from pipeline.objects.find import learn
 from pipeline.search.open_collections import OpenCollections
@@ -97,7 +98,8 @@ def simulate(here: Population, judged: int, runs: int, floor: float = FLOOR) -> 
     """Judge a population many times, each time with other random numbers."""
     rng = np.random.default_rng(11)
     truth, size = float(here.counts.sum()), len(here.counts)
-    found = [run(here, judged, rng.random(size), floor) for _ in range(runs)]
+    weights = unit_weights(here.mass, floor)
+    found = [run(here, judged, rng.random(size), weights) for _ in range(runs)]
     total = np.array([(e.total.estimate, e.total.low, e.total.high) for e in found])
     half = (total[:, 2] - total[:, 1]) / 2
     positive = total[:, 0] >= 0.5
@@ -121,9 +123,8 @@ def simulate(here: Population, judged: int, runs: int, floor: float = FLOOR) -> 
     )
 
 
-def run(here: Population, judged: int, uniform: np.ndarray, floor: float) -> Estimate:
+def run(here: Population, judged: int, uniform: np.ndarray, weights: np.ndarray) -> Estimate:
     """One census: the first units of the design are judged by the truth."""
-    weights = unit_weights(here.mass, floor)
     made = design(here.mass, here.listed, np.maximum(uniform, 1e-12), weights)
     answered = np.zeros(len(here.counts), bool)
     answered[made.order[:judged]] = True
@@ -175,7 +176,7 @@ def judged_by_truth(
     return population, census
 
 
-def _takes(scene, col, row, items: np.ndarray, free: np.ndarray) -> bool:  # noqa: ANN001
+def _takes(scene: Scene, col: float, row: float, items: np.ndarray, free: np.ndarray) -> bool:
     """Whether a thing takes one of the list that none took, within half its width."""
     lon, lat = scene.georeference.lonlat(col, row)
     east = (items[:, 0] - lon) * 111_320 * math.cos(math.radians(float(lat)))

@@ -144,9 +144,9 @@ def estimate(
         found = []
         for end in ends:
             total = float(end.totals[inside].sum())
+            variance = max(float(end.variances[inside].sum()), spread)
             more = noise * float(inside.mean()) + (answers.lean * total) ** 2
-            variance = max(float(end.variances[inside].sum()), spread) + more
-            found.append(_ends(whole, inside, total, variance, seen, weight, judged))
+            found.append(_ends(whole, inside, total, variance, seen, weight, judged, more))
         # Nothing was seen anywhere: what a model expects is no estimate.
         middle = max(float(whole.totals[inside].sum()), seen) if seen_by_unit.any() else 0.0
         return Interval(middle, min(found[0][0], middle), max(found[1][1], middle))
@@ -318,6 +318,7 @@ def _ends(
     seen: float,
     weight: float,
     judged: int,
+    noise: float = 0.0,
 ) -> tuple[int, int]:
     """The interval of a total: what units with scores and what floor units hide."""
     unseen = max(total - seen, 0.0)
@@ -332,4 +333,5 @@ def _ends(
         weight,
         judged,
         missed=bool(part.missed[inside].any()),
+        noise=noise,
     )

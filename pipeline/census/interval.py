@@ -27,7 +27,9 @@ CONFIDENCE = 0.95
 Z = 1.959964
 #: Probability of what makes the upper end fail where no thing was seen in a floor unit.  The lower
 #: end cannot fail then, so that it may be more than half of 5%; chosen by `benchmarks/census.py`.
-MISSED = 0.06
+MISSED = 0.055
+#: Probability beyond each end.
+_TAIL = (1 - CONFIDENCE) / 2
 #: Units judged below which the lower end is what was seen: fewer say nothing of the spread.
 _FEWEST = 5
 
@@ -48,7 +50,14 @@ class Unseen:
 
 
 def total_interval(
-    seen: float, scored: Unseen, floor: Unseen, weight: float, judged: int, *, missed: bool
+    seen: float,
+    scored: Unseen,
+    floor: Unseen,
+    weight: float,
+    judged: int,
+    *,
+    missed: bool,
+    noise: float = 0.0,
 ) -> tuple[int, int]:
     """The 95% interval of a total, whole numbers, rounded outwards.
 
@@ -59,11 +68,12 @@ def total_interval(
         weight: As `Unseen.weight`, on average of all units.
         judged: Number of judged units.
         missed: Whether a thing was seen in a floor unit.
+        noise: Variance of the total from reviewers who count differently.
     """
     unseen, variance = scored.total + floor.total, scored.variance + floor.variance
     total, error = seen + unseen, Z * math.sqrt(variance)
     # Of a total that is mostly seen for certain, the gamma's lower end is too high.
-    low = min(seen + gamma_interval(unseen, variance, weight)[0], total - error)
+    low = min(seen + gamma_end(unseen, variance, weight, _TAIL), total - error)
     # Nothing seen is no evidence of anything, whatever the model expects.
     if judged < _FEWEST or not seen:
         low = seen
@@ -72,13 +82,15 @@ def total_interval(
         high = total + math.hypot(above, _above(floor))
     else:
         high = max(total + error, seen + scored.total + _hidden(floor, above / Z))
+    noise = Z * math.sqrt(noise)
+    low, high = total - math.hypot(total - low, noise), total + math.hypot(high - total, noise)
     least = math.floor(max(low, seen) + 1e-6)
     return least, max(math.ceil(high - 1e-6), least)
 
 
 def _above(part: Unseen) -> float:
     """How far the upper end lies above the estimate."""
-    high = gamma_interval(part.total, part.variance, part.weight)[1]
+    high = gamma_end(part.total, part.variance, part.weight, 1 - _TAIL)
     return max(high - part.total, Z * math.sqrt(part.variance))
 
 
@@ -99,36 +111,32 @@ def _hidden(floor: Unseen, error: float) -> float:
     return float((hidden - error * ndtri(MISSED / none_drawn)).max())
 
 
-def gamma_interval(total: float, variance: float, weight: float) -> tuple[float, float]:
-    """The mid-P gamma interval of a weighted sum of counts.
+def gamma_end(total: float, variance: float, weight: float, tail: float) -> float:
+    """One end of the mid-P gamma interval of a weighted sum of counts.
 
     Args:
         total: The sum.
         variance: Its estimated variance.
         weight: Weight of one more count.
-
-    Returns:
-        Lower and upper end of the 95% interval.
+        tail: Probability below the end.
     """
     from scipy.optimize import brentq
     from scipy.special import gammainc
 
     if variance <= 0 and weight <= 0:
-        return total, total
-    tail = (1 - CONFIDENCE) / 2
+        return total
     variance = max(variance, 1e-9)
     more, wider = total + weight, variance + weight**2
     sure = total <= 1e-6
 
-    def probability(value: float) -> float:
+    def beyond(value: float) -> float:
         first = 1.0 if sure else gammainc(total**2 / variance, value * total / variance)
         second = gammainc(more**2 / wider, value * more / wider)
-        return float(first + second) / 2
+        return float(first + second) / 2 - tail
 
-    top = more + 40 * math.sqrt(wider)
-    low = 0.0 if probability(0.0) >= tail else brentq(lambda x: probability(x) - tail, 0.0, top)
-    high = brentq(lambda x: probability(x) - (1 - tail), 0.0, top)
-    return float(low), float(high)
+    if beyond(0.0) >= 0:
+        return 0.0
+    return float(brentq(beyond, 0.0, more + 40 * math.sqrt(wider), xtol=1e-3))
 
 
 def share_interval(share: float, variance: float, seen: float) -> tuple[float, float]:
