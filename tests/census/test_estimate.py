@@ -55,6 +55,28 @@ def test_the_interval_holds_the_truth(counts: np.ndarray, mass: np.ndarray) -> N
     assert np.mean(held) > 0.88  # of 60 runs; the simulations with 1,000 are in docs/census.md
 
 
+@pytest.mark.parametrize("recall", [0.9, 0.5])
+def test_the_interval_holds_however_much_the_scores_miss(recall: float) -> None:
+    mass, held = detected(COMMON, recall=recall), []
+    for seed in range(60):
+        made = drawn(mass, seed)
+        total = of(made, judged(made, COMMON, 60)).total
+        held.append(total.low <= COMMON.sum() <= total.high)
+    assert np.mean(held) > 0.88
+
+
+def test_a_thing_where_scores_show_nothing_is_told() -> None:
+    made = drawn(detected(COMMON), 3)
+    answers = judged(made, COMMON, 60)
+    hidden = answers.answered & made.floor_units
+    assert hidden.any()
+    none = replace(answers, counts=np.where(hidden, 0.0, answers.counts))
+    one = replace(answers, counts=np.where(hidden, 1.0, answers.counts))
+    assert of(made, none).missed == 0
+    assert of(made, one).missed == hidden.sum()
+    assert of(made, one).total.high > of(made, none).total.high
+
+
 def test_scores_narrow_the_interval() -> None:
     halves = []
     for mass in (detected(COMMON), BLIND):
