@@ -78,7 +78,7 @@ class Round:
         created: ISO 8601 UTC.
         query: What was looked for, in words.
         source: How the scores were made, JSON.
-        floor: Share of the weights that all units have alike.
+        floor: Least weight of a unit, as a share of the mean weight.
         threshold: Minimum score of the list, or None.
         judged: Rows of the units that were judged before it began.
         weights: float (n,), of the draw: kept, so that later versions may choose others.

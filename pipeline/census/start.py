@@ -50,7 +50,7 @@ class Sought:
         saved: Id of a saved search.
         recipe: An object search.
         threshold: Minimum score of the list, 0 to 1; by default that of the search, or 0.5.
-        floor: Share of the weights that all units have alike.
+        floor: Least weight of a unit, as a share of the mean weight.
     """
 
     detector: str = ""
