@@ -238,7 +238,7 @@ def test_a_census_keeps_its_draw_and_its_judgements_and_goes_on(counted: Path) -
     assert (told.judged, told.cannot_tell) == (14, 0)
     assert told.to_dict()["things_seen"] == 16
     assert told.agreement is not None
-    assert told.agreement.double == 3
+    assert told.agreement.double == 4
     assert len(kept.judgements.history()) == 19
     in_hand = [unit.id for unit in review.hand_out(kept, 3, "ada").units]
     assert in_hand == asked[-1]

@@ -57,8 +57,8 @@ Threshold = Annotated[
 Floor = Annotated[
     float,
     typer.Option(
-        help="Least weight of a unit in the draw, as a share of the mean, 0.01 to 1: raise it if the "
-        "detector may miss many.",
+        help="Least weight of a unit in the draw, as a share of the mean: raise it if the detector "
+        "may miss many.",
         callback=checked_number,
     ),
 ]
