@@ -28,11 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import objects as analysts
 from pipeline.census.census import Census
-from pipeline.census.design import FLOOR, LEVELS, design
+from pipeline.census.design import FLOOR, LEVELS, design, unit_weights
 from pipeline.census.estimate import Answers, Estimate, estimate
 from pipeline.census.interval import Z
 from pipeline.census.start import Plan, Sought, start
 from pipeline.collection.library import Library
+from pipeline.imagery.scene import Scene
 from pipeline.objects import ask as questions
 from pipeline.objects.find import learn
 from pipeline.search.open_collections import OpenCollections
@@ -89,7 +90,7 @@ class Figures:
     deviation: float
     half: float
     relative: float | None
-    plain: int
+    plain: int | None
     recall_covered: float | None
 
 
@@ -97,7 +98,8 @@ def simulate(here: Population, judged: int, runs: int, floor: float = FLOOR) -> 
     """Judge a population many times, each time with other random numbers."""
     rng = np.random.default_rng(11)
     truth, size = float(here.counts.sum()), len(here.counts)
-    found = [run(here, judged, rng.random(size), floor) for _ in range(runs)]
+    weights = unit_weights(here.mass, floor)
+    found = [run(here, judged, rng.random(size), weights) for _ in range(runs)]
     total = np.array([(e.total.estimate, e.total.low, e.total.high) for e in found])
     half = (total[:, 2] - total[:, 1]) / 2
     positive = total[:, 0] >= 0.5
@@ -121,9 +123,9 @@ def simulate(here: Population, judged: int, runs: int, floor: float = FLOOR) -> 
     )
 
 
-def run(here: Population, judged: int, uniform: np.ndarray, floor: float) -> Estimate:
+def run(here: Population, judged: int, uniform: np.ndarray, weights: np.ndarray) -> Estimate:
     """One census: the first units of the design are judged by the truth."""
-    made = design(here.mass, here.listed, np.maximum(uniform, 1e-12), floor=floor)
+    made = design(here.mass, here.listed, np.maximum(uniform, 1e-12), weights)
     answered = np.zeros(len(here.counts), bool)
     answered[made.order[:judged]] = True
     counts = np.where(answered, here.counts, np.nan)
@@ -132,11 +134,13 @@ def run(here: Population, judged: int, uniform: np.ndarray, floor: float) -> Est
     return found
 
 
-def plain_units(counts: np.ndarray, half: float) -> int:
-    """Units drawn plainly at random whose mean has this half-width."""
+def plain_units(counts: np.ndarray, half: float) -> int | None:
+    """Units drawn plainly at random whose mean has this half-width; None if all are alike."""
     size, variance = len(counts), float(counts.var(ddof=1))
-    if not variance or not half:
-        return size if half == 0 else 1
+    if not variance:
+        return None
+    if not half:
+        return size
     return math.ceil(1 / (1 / size + half**2 / (Z**2 * size**2 * variance)))
 
 
@@ -172,7 +176,7 @@ def judged_by_truth(
     return population, census
 
 
-def _takes(scene, col, row, items: np.ndarray, free: np.ndarray) -> bool:  # noqa: ANN001
+def _takes(scene: Scene, col: float, row: float, items: np.ndarray, free: np.ndarray) -> bool:
     """Whether a thing takes one of the list that none took, within half its width."""
     lon, lat = scene.georeference.lonlat(col, row)
     east = (items[:, 0] - lon) * 111_320 * math.cos(math.radians(float(lat)))
@@ -218,7 +222,11 @@ def made_up() -> list[Population]:
         detected("8 things, 70% detected", rare(8), 0.7, 300),
         detected("no things", zero, 0.7, 300),
         detected("40 clumps of 20, 80% detected", rare(40, 20), 0.8, 1_500),
-        detected("200 things, half never detected", rare(200), 0.5, 400),
+        *(
+            detected(f"{number} things, {share} never detected", counts, recall, 400)
+            for number, counts in ((200, rare(200)), (700, rare(400, 1.75)))
+            for share, recall in (("a tenth", 0.9), ("a quarter", 0.75), ("half", 0.5))
+        ),
         Population("0.3 a unit, no scores", rng.poisson(0.3, UNITS).astype(float), nothing, none,
                    zero),
         Population("0.02 a unit, no scores", rng.poisson(0.02, UNITS).astype(float), nothing, none,
@@ -233,11 +241,12 @@ def show(figures: Figures, *, as_json: bool) -> None:
         print(json.dumps(asdict(figures)), flush=True)
         return
     relative = "–" if figures.relative is None else f"{figures.relative:.1%}"
+    plain = "–" if figures.plain is None else f"{figures.plain}"
     recall = "–" if figures.recall_covered is None else f"{figures.recall_covered:.1%}"
     print(
         f"| {figures.name} | {figures.truth:.0f} | {figures.judged} | {figures.mean:.0f} ± "
         f"{figures.deviation:.0f} | {figures.covered:.1%} | {figures.below:.1%} | "
-        f"{figures.above:.1%} | {figures.half:.0f} | {relative} | {figures.plain} | {recall} |",
+        f"{figures.above:.1%} | {figures.half:.0f} | {relative} | {plain} | {recall} |",
         flush=True,
     )
 
@@ -297,7 +306,7 @@ def write_plot(
         'font-family="system-ui,sans-serif" font-size="12" fill="#334155">'
         '<rect width="660" height="380" fill="#fff"/>'
         f"{grid}{line(plain, '#94a3b8')}{line(ours, '#0891b2')}{marks}"
-        f'<text x="{x(steps[-1]):.1f}" y="{y(plain[-1]) - 8:.1f}" text-anchor="end" '
+        f'<text x="{x(steps[1]) + 10:.1f}" y="{y(plain[1]) - 6:.1f}" '
         'fill="#64748b">plain random units</text>'
         f'<text x="{left + width / 2}" y="{top + height + 40}" text-anchor="middle">units judged; '
         "by the dots, the share of runs whose interval holds the truth</text>"

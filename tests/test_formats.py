@@ -18,6 +18,9 @@ from pipeline.build.blocks import BlockSummary, BlockTask, make_block
 from pipeline.build.build import build
 from pipeline.build.plan import plan
 from pipeline.build.request import BuildRequest
+from pipeline.census import certificate, review
+from pipeline.census.censuses import Censuses
+from pipeline.census.report import report
 from pipeline.collection.collection import Collection
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings
@@ -46,6 +49,8 @@ RASTER = OLDEST / "fields_20160816.tif"
 #: Its saved search that is reviewed, and its job that is done.
 SEARCH = "3b9f930bc2aa"
 DONE = "261127-102818420"
+#: A census of `fields`: its files, as its make.py wrote them, and its certificate.
+CENSUS = next((ROOT / "tests" / "data" / "census_1").glob("*/census.json")).parent
 #: Chips of `fields` in row order; each is 256 pixels wide and begins 64 after its neighbour.
 CHIPS = [
     "159c7ad3fd1346b5", "8f29d18dda0072c7", "e7534226f22a2367",
@@ -58,6 +63,13 @@ CHIPS = [
 def old(tmp_path: Path) -> Path:
     """A copy of the home that version 0.1.0 wrote."""
     return Path(shutil.copytree(OLDEST / "lookalike", tmp_path / "old"))
+
+
+@pytest.fixture
+def counted(old: Path) -> Path:
+    """That home with a census of version 1 of its formats."""
+    shutil.copytree(CENSUS, old / "collections" / "fields" / "censuses" / CENSUS.name)
+    return old
 
 
 @pytest.fixture
@@ -214,6 +226,32 @@ def test_a_former_name_leads_on(client: TestClient, old: Path) -> None:
         Library(old).open("old-fields")
 
 
+def test_a_census_keeps_its_draw_and_its_judgements_and_goes_on(counted: Path) -> None:
+    kept = Censuses(Library(counted)).open(CENSUS.name)
+    census, lines = kept.census, kept.judgements.lines()
+    asked = [line["units"] for line in lines if line["event"] == "asked"]
+    for made, units in zip(census.designs, (asked[0], asked[3]), strict=True):
+        assert [census.units[row].id for row in made.order[: len(units)]] == units
+    assert [each.number for each in census.rounds] == [1, 2]
+    assert [(each.name, len(each.units)) for each in census.districts] == [("west", 18)]
+    told = report(kept)
+    assert (told.judged, told.cannot_tell) == (14, 0)
+    assert told.to_dict()["things_seen"] == 16
+    assert told.agreement is not None
+    assert told.agreement.double == 4
+    assert len(kept.judgements.history()) == 19
+    in_hand = [unit.id for unit in review.hand_out(kept, 3, "ada").units]
+    assert in_hand == asked[-1]
+    review.answer(kept, dict.fromkeys(in_hand, 0), "ada")
+    assert report(kept).judged == 17
+
+
+def test_its_certificate_computes_the_same_census() -> None:
+    path = CENSUS.parent / "certificate.json"
+    told = certificate.report_of_file(path)
+    assert (told.census.id, told.judged) == (CENSUS.name, 14)
+
+
 @pytest.mark.model
 @pytest.mark.parametrize("name", ["fields", "meadow"])
 def test_the_same_build_again_finds_everything_made(home: Path, name: str) -> None:
@@ -304,6 +342,11 @@ def newer_item(path: Path) -> None:
     path.write_text(json.dumps(item), "utf-8")
 
 
+def newer_journal(path: Path) -> None:
+    first, *lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text(first.replace("1", "99") + "".join(lines), "utf-8")
+
+
 def newer_part(path: Path) -> None:
     table = pq.read_table(path, partitioning=None)
     about = {**table.schema.metadata, b"lookalike": b'{"schema": 99, "omitted": []}'}
@@ -312,6 +355,10 @@ def newer_part(path: Path) -> None:
 
 def fields(home: Path) -> Collection:
     return Library(home).open("fields")
+
+
+def told(home: Path) -> object:
+    return report(Censuses(Library(home)).open(CENSUS.name))
 
 
 #: What is of a newer version: its place, how it comes to be so, and who opens it.
@@ -334,6 +381,13 @@ NEWER = {
         newer_field,
         lambda home: Searches(fields(home)).get(SEARCH),
     ),
+    "census": (f"collections/fields/censuses/{CENSUS.name}/census.json", newer_field, told),
+    "round": (f"collections/fields/censuses/{CENSUS.name}/round-2.json", newer_field, told),
+    "judgements": (
+        f"collections/fields/censuses/{CENSUS.name}/judgements.jsonl",
+        newer_journal,
+        told,
+    ),
     "job": (f"jobs/{DONE}/job.json", newer_field, lambda home: Jobs(home).get(DONE)),
     "export tasks": (
         "fetched/harbour/*/tasks.json",
@@ -344,13 +398,13 @@ NEWER = {
 
 
 @pytest.mark.parametrize("kind", NEWER)
-def test_what_a_newer_version_wrote_is_refused_and_left_as_it_is(old: Path, kind: str) -> None:
+def test_what_a_newer_version_wrote_is_refused_and_left_as_it_is(counted: Path, kind: str) -> None:
     place, make_newer, opens = NEWER[kind]
-    (path,) = old.glob(place)
+    (path,) = counted.glob(place)
     make_newer(path)
     before = path.read_bytes()
     with pytest.raises(NewerError, match=r"written by a newer Lookalike.*Update Lookalike"):
-        opens(old)
+        opens(counted)
     assert path.read_bytes() == before
 
 
@@ -391,13 +445,15 @@ def test_everything_written_today_names_its_version(tmp_path: Path) -> None:
     assert {path: json_of(path)["schema"] for path in written} == written
 
 
-def test_every_file_of_the_oldest_home_stands_in_the_list_of_formats() -> None:
+def test_every_file_of_the_oldest_home_and_a_census_stands_in_the_list_of_formats(
+    counted: Path,
+) -> None:
     listed = re.findall(r"^\| `(\S+)` \|", (ROOT / "docs" / "formats.md").read_text(), re.MULTILINE)
     known = [re.compile(re.sub("[A-Z]+", "[^/]+", place.replace(".", "[.]"))) for place in listed]
     locks = {".lock", ".manifest", ".mutex", ".running"}
     kept = [
         re.sub(r"^trash/[^/]+", "collections/pond", place)
-        for place in files(OLDEST / "lookalike")
+        for place in files(counted)
         if Path(place).name not in locks
     ]
     assert len(kept) > 30

@@ -61,7 +61,7 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
       h('div', { class: 'lk-labelled' }, h('span', {}, 'Districts'), districts.element, hint('Each polygon gets a count and an interval of its own.')),
       field('Unit size', unit, metres, hint('A square that is judged at once: large enough for the thing, small enough to look at in a few seconds.')),
       field('Second review', double, '%', hint('Of the units; another reviewer judges them without seeing the first answer.')),
-      field('Random share', floor, '%', hint('Of the draw, whatever the scores say. Raise it where the detector may miss much.')),
+      field('Minimum weight', floor, '%', hint('Of a unit in the draw, relative to the mean. Raise it where the detector may miss much.')),
     );
     const form = h(
       'form',

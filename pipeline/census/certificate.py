@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import dates
-from pipeline.census.census import Census, Kept, of_content
+from pipeline.census.census import Census
+from pipeline.census.censuses import Kept, of_content
 from pipeline.census.design import LEVELS, SHARPNESS, SPREAD
 from pipeline.census.judgements import ANSWERED, Answer, state_of
 from pipeline.census.report import Report, change_since, report_of

@@ -8,7 +8,7 @@ threshold, unit i was drawn with probability min(1, weight_i / threshold), and H
 estimates with these probabilities are unbiased.  Units of great weight are certain to be drawn.
 
 Weights follow DISCount (Perez, Maji and Sheldon, AAAI 2024): what a detector expects in a unit says
-how much its judgement is worth, and a random floor keeps every unit in the draw.
+how much its judgement is worth.  A floor keeps every unit in the draw.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 
 #: Logits of the levels into which scores are sorted.
 LEVELS = np.linspace(-6.0, 6.0, 16)
-#: Share of the weights that all units have alike, if nobody says otherwise.
-FLOOR = 0.15
+#: Least weight of a unit if nobody says otherwise, as a share of the mean weight.
+FLOOR = 0.3
 #: A unit's weight is the sum of its scores to the first power, to the second.  The spread of a
-#: count grows a little faster than the root of what is expected; the first power tames low scores,
-#: of which there are many and which a detector trained on as many good as bad marks overstates.
+#: count grows about as the root of what is expected; the first power tames low scores, of which
+#: there are many and which a detector trained on as many good as bad marks overstates.
 #: Chosen by `benchmarks/census.py`.
-SHARPNESS, SPREAD = 2.5, 0.6
+SHARPNESS, SPREAD = 3.0, 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,11 @@ class Design:
         """Whether all units are equally likely: plain random sampling."""
         return bool(np.ptp(self.weights) <= 1e-12 * self.weights.max())
 
+    @property
+    def floor_units(self) -> np.ndarray:
+        """bool (n,): units in which scores show next to nothing, drawn because all units are."""
+        return np.asarray(self.weights <= 2 * self.weights.min())
+
     def probabilities(self, drawn: int) -> np.ndarray:
         """float (m,): with which probability each unit of the order was among the first.
 
@@ -76,8 +81,7 @@ def design(
     mass: np.ndarray,
     listed: np.ndarray,
     uniform: np.ndarray,
-    *,
-    floor: float = FLOOR,
+    weights: np.ndarray,
     judged: np.ndarray | None = None,
 ) -> Design:
     """The design of a round.
@@ -86,25 +90,28 @@ def design(
         mass: As `Design.mass`.
         listed: As `Design.listed`.
         uniform: As `Design.uniform`.
-        floor: Share of the weights that all units have alike, 0 to 1.
+        weights: As `Design.weights`.
         judged: bool (n,), units that were judged before and are not drawn again.
     """
-    weights = unit_weights(mass, floor)
     left = np.arange(len(mass)) if judged is None else np.flatnonzero(~judged)
     order = left[np.argsort(-(weights[left] / uniform[left]), kind="stable")]
     return Design(mass, weights, uniform, order, listed)
 
 
 def unit_weights(mass: np.ndarray, floor: float) -> np.ndarray:
-    """float (n,): weights that sum to 1; all alike if no unit expects anything."""
-    even = np.full(len(mass), 1 / max(len(mass), 1))
+    """float (n,): weights of about 1 on average; all alike if no unit expects anything.
+
+    Args:
+        mass: As `Design.mass`.
+        floor: The least weight, 0 to 1.
+    """
     expected = (mass @ _scores(LEVELS) ** SHARPNESS) ** SPREAD
     total = expected.sum()
     if not total > 0:
-        return even
+        return np.ones(len(mass))
     # No weight is 0, so that every unit can be drawn.
     share = max(floor, 1e-3)
-    return (1 - share) * expected / total + share * even
+    return np.maximum(share, (1 - share) * expected * len(mass) / total)
 
 
 def uniforms(ids: list[str], seed: int, purpose: str) -> np.ndarray:

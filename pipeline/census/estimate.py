@@ -24,13 +24,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.census.design import Design
-from pipeline.census.interval import share_interval, total_interval
-from pipeline.census.recalibration import background, expected_counts, fit
-
-#: Folds of the cross-fitting.
-FOLDS = 5
-#: A sample may lack this share of its units: the others in front of the next are used, too.
-MOST_UNANSWERED = 0.1
+from pipeline.census.interval import Unseen, share_interval, total_interval
+from pipeline.census.round_total import RoundTotal, round_total
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +87,7 @@ class Estimate:
         seen: Things seen in judged units.
         used: Units judged that count; the others wait for units that were handed out before them.
         unknown: Units of the samples that count and are unknown.
+        missed: Things seen in units of which scores show next to nothing.
         expected: float (n,), things expected in each unit.
         exact: Whether every unit is known.
     """
@@ -105,38 +101,9 @@ class Estimate:
     seen: float
     used: int
     unknown: int
+    missed: float
     expected: np.ndarray
     exact: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """What one round makes of each unit.
-
-    Attributes:
-        drawn: Units of its sample.
-        totals: float (n,), sum to the estimate.
-        variances: float (n,), sum to its variance.
-        anticipated: float (n,), sum to what the variance is at least, seen from above: things that
-            scores miss make a total too small far more often than too large.
-        expected: float (n,), things expected.
-        weights: float (n,), 1 / probability of drawn units, 1 of known ones, 0 of others.
-        sampled: int (drawn,), the sample.
-        chances: float (drawn,), their probabilities.
-        weight: Units that stand behind a drawn one, on average.
-        wrong: float, variance of a unit's count by what is expected there.
-    """
-
-    drawn: int
-    totals: np.ndarray
-    variances: np.ndarray
-    anticipated: np.ndarray
-    expected: np.ndarray
-    weights: np.ndarray
-    sampled: np.ndarray
-    chances: np.ndarray
-    weight: float
-    wrong: float
 
 
 def estimate(
@@ -177,11 +144,11 @@ def estimate(
         found = []
         for end in ends:
             total = float(end.totals[inside].sum())
+            variance = max(float(end.variances[inside].sum()), spread)
             more = noise * float(inside.mean()) + (answers.lean * total) ** 2
-            variance = max(float(end.variances[inside].sum()), spread) + more
-            upper = float(end.anticipated[inside].sum()) + more
-            found.append(total_interval(total, variance, seen, weight, judged, upper))
-        middle = max(float(whole.totals[inside].sum()), seen)
+            found.append(_ends(whole, inside, total, variance, seen, weight, judged, more))
+        # Nothing was seen anywhere: what a model expects is no estimate.
+        middle = max(float(whole.totals[inside].sum()), seen) if seen_by_unit.any() else 0.0
         return Interval(middle, min(found[0][0], middle), max(found[1][1], middle))
 
     everything = np.ones(len(known), bool)
@@ -201,30 +168,15 @@ def estimate(
         seen=float(seen_by_unit.sum()),
         used=int((touched & answers.answered).sum()),
         unknown=int(unknown.sum()),
+        missed=float(whole.missed.sum()),
         expected=whole.expected,
         exact=bool(known.all()) and noise == 0 and answers.lean == 0,
     )
 
 
-def prefix_length(order: np.ndarray, answered: np.ndarray) -> int:
-    """How many of the first units make up the sample.
-
-    Units are judged in about the order of the design; of several reviewers, one may be behind.  The
-    sample ends where more than a tenth of the units in front were not answered.
-
-    Args:
-        order: int (m,), as `Design.order`.
-        answered: bool (n,).
-    """
-    given = answered[order]
-    lacking = np.cumsum(~given) / np.arange(1, len(order) + 1)
-    ends = np.flatnonzero(given & (lacking <= MOST_UNANSWERED))
-    return int(ends[-1]) + 1 if len(ends) else 0
-
-
 def _averaged(
     rounds: Sequence[Design], answers: Answers
-) -> tuple[list[_Parts], np.ndarray, _Parts] | None:
+) -> tuple[list[RoundTotal], np.ndarray, RoundTotal] | None:
     """The rounds that have a sample, their shares, and their average."""
     parts = []
     for number, each in enumerate(rounds):
@@ -233,7 +185,7 @@ def _averaged(
             # What a later round had judged is no part of this round's sample.
             answered = answered.copy()
             answered[rounds[number + 1].order] = False
-        if (part := _of_round(each, answers.counts, answered)) is not None:
+        if (part := round_total(each, answers.counts, answered)) is not None:
             parts.append(part)
     if not parts:
         return None
@@ -249,99 +201,38 @@ def _averaged(
         parts[-1],
         totals=mean([part.totals for part in parts], shares),
         variances=mean([part.variances for part in parts], shares**2),
-        anticipated=mean([part.anticipated for part in parts], shares**2),
+        hidden=mean([part.hidden for part in parts], shares),
+        hidden_variances=mean([part.hidden_variances for part in parts], shares**2),
+        missed=np.max([part.missed for part in parts], axis=0),
         expected=mean([part.expected for part in parts], shares),
         weights=mean([part.weights for part in parts], shares),
         weight=float(shares @ [part.weight for part in parts]),
+        scored_weight=float(shares @ [part.scored_weight for part in parts]),
+        floor_weight=float(shares @ [part.floor_weight for part in parts]),
         wrong=float(shares @ [part.wrong for part in parts]),
     )
     return parts, shares, whole
 
 
-def _of_round(round_: Design, counts: np.ndarray, answered: np.ndarray) -> _Parts | None:
-    order = round_.order
-    drawn = prefix_length(order, answered)
-    if not drawn and len(order):
-        return None
-    size = len(counts)
-    every = round_.probabilities(drawn)
-    sampled, chances = order[:drawn], every[:drawn]
-    before = np.ones(size, bool)
-    before[order] = False
-    expected, missed = _cross_fitted(
-        round_, np.concatenate([sampled, np.flatnonzero(before)]), counts
-    )
-    values = np.where(np.isfinite(counts), counts, expected)
-    totals = expected.copy()
-    totals[before] = values[before]
-    wrong = values[sampled] - expected[sampled]
-    totals[sampled] += wrong / chances
-    variances = np.zeros(size)
-    variances[sampled] = wrong**2 * (1 - chances) / chances**2
-    # Few samples hold one of the things that scores miss, and then its weight is great.  What the
-    # background of the recalibrated scores would add if its things were Poisson is the least that
-    # they add (anticipated variance: Isaki and Fuller, JASA 77, 1982).
-    anticipated = variances * (1 - missed / expected)
-    anticipated[order] += missed[order] * (1 - every) / every
-    weights = np.zeros(size)
-    weights[before], weights[sampled] = 1.0, 1 / chances
-    return _Parts(
-        drawn=drawn,
-        totals=totals,
-        variances=variances,
-        anticipated=anticipated,
-        expected=expected,
-        weights=weights,
-        sampled=sampled,
-        chances=chances,
-        weight=_hidden_weight(every, drawn),
-        wrong=float((wrong**2 / chances).sum() / max(expected.sum(), 1e-9)),
-    )
-
-
-def _cross_fitted(
-    round_: Design, units: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Things expected in each unit, by the judged units of the other folds: float (n,).
-
-    Returns:
-        All of them, and those that no score shows.
-    """
-    units = units[np.isfinite(counts[units])]
-    # The digits of the random numbers that the order of units does not feel.
-    folds = np.floor(round_.uniform * 2.0**40).astype(np.int64) % FOLDS
-    expected, missed = np.empty(len(counts)), np.empty(len(counts))
-    for fold in range(FOLDS):
-        taught = units[folds[units] != fold]
-        here = folds == fold
-        learned = fit(round_.mass[taught], counts[taught])
-        expected[here] = expected_counts(round_.mass[here], learned)
-        missed[here] = background(learned)
-    return expected, missed
-
-
 def _filled(
-    parts: Sequence[_Parts],
+    parts: Sequence[RoundTotal],
     shares: np.ndarray,
-    whole: _Parts,
+    whole: RoundTotal,
     unknown: np.ndarray,
     values: np.ndarray,
-) -> _Parts:
+) -> RoundTotal:
     """The average if unknown units held so many things; what is expected elsewhere stays."""
-    totals = whole.totals.copy()
-    variances, anticipated = whole.variances.copy(), whole.anticipated.copy()
+    totals, variances = whole.totals.copy(), whole.variances.copy()
     for part, share in zip(parts, shares, strict=True):
         at = unknown[part.sampled]
         units, chances = part.sampled[at], part.chances[at]
         wrong = values[units] - part.expected[units]
         totals[units] += share * wrong / chances
-        added = share**2 * wrong**2 * (1 - chances) / chances**2
-        variances[units] += added
-        anticipated[units] += added
-    return replace(whole, totals=totals, variances=variances, anticipated=anticipated)
+        variances[units] += share**2 * wrong**2 * (1 - chances) / chances**2
+    return replace(whole, totals=totals, variances=variances)
 
 
-def _noise(answers: Answers, whole: _Parts) -> float:
+def _noise(answers: Answers, whole: RoundTotal) -> float:
     """Variance of the total from reviewers who count the same unit differently.
 
     The sampling variance holds what differs in the sample; that of all units comes on top (Särndal
@@ -354,7 +245,7 @@ def _noise(answers: Answers, whole: _Parts) -> float:
 
 
 def _of_district(
-    inside: np.ndarray, whole: _Parts, known: np.ndarray
+    inside: np.ndarray, whole: RoundTotal, known: np.ndarray
 ) -> tuple[np.ndarray, float, float]:
     """A district, the weight of one more thing in it, and the least variance of its total.
 
@@ -373,7 +264,7 @@ def _of_district(
 
 def _list_quality(
     rounds: Sequence[Design],
-    parts: Sequence[_Parts],
+    parts: Sequence[RoundTotal],
     shares: np.ndarray,
     answers: Answers,
     whole: Interval,
@@ -411,20 +302,36 @@ def _list_quality(
     return recall, precision
 
 
-def _alone(part: _Parts, seen: np.ndarray, judged: int) -> Interval:
+def _alone(part: RoundTotal, seen: np.ndarray, judged: int) -> Interval:
+    everything = np.ones(len(seen), bool)
     total, own = float(part.totals.sum()), float(seen[part.weights > 0].sum())
-    variance, upper = float(part.variances.sum()), float(part.anticipated.sum())
-    low, high = total_interval(total, variance, own, part.weight, judged, upper)
+    variance = float(part.variances.sum())
+    low, high = _ends(part, everything, total, variance, own, part.weight, judged)
     return Interval(max(total, own), low, high)
 
 
-def _hidden_weight(chances: np.ndarray, drawn: int) -> float:
-    """Units that stand behind a drawn one where things may hide that no score shows.
-
-    Between the mean of all and that of the least likely units (their geometric mean): with the mean
-    alone, intervals of a poor detector hold the truth far too seldom.
-    """
-    left = max(len(chances) - drawn, 0)
-    if not drawn or not left:
-        return float(left)
-    return float(np.sqrt(left / drawn * (1 / chances.min() - 1)))
+def _ends(
+    part: RoundTotal,
+    inside: np.ndarray,
+    total: float,
+    variance: float,
+    seen: float,
+    weight: float,
+    judged: int,
+    noise: float = 0.0,
+) -> tuple[int, int]:
+    """The interval of a total: what units with scores and what floor units hide."""
+    unseen = max(total - seen, 0.0)
+    hidden = min(max(float(part.hidden[inside].sum()), 0.0), unseen)
+    of_hidden = float(part.hidden_variances[inside].sum())
+    # Of a district, as if what the scores miss were spread over all floor units.
+    here = float(part.floor_left[inside].sum()) / max(float(part.floor_left.sum()), 1.0)
+    return total_interval(
+        seen,
+        Unseen(unseen - hidden, max(variance - of_hidden, 0.0), min(part.scored_weight, weight)),
+        Unseen(hidden, of_hidden, here * part.floor_weight),
+        weight,
+        judged,
+        missed=bool(part.missed[inside].any()),
+        noise=noise,
+    )

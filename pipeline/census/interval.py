@@ -1,80 +1,142 @@
 """Intervals for totals of which little may have been seen.
 
-The number that was not seen yet is a weighted sum of rare events.  Its interval is the mid-P gamma
-interval of Fay and Kim (Biometrical Journal 59, 2017), after Fay and Feuer (Statistics in Medicine
-16, 1997), with the mean weight of Tiwari, Clegg and Zou (Statistical Methods in Medical Research
-15, 2006).  Where nothing was seen at all, it is the Poisson interval: "0, at most N".
+What was not seen yet is a weighted sum of rare events.  Its interval is the mid-P gamma interval of
+Fay and Kim (Biometrical Journal 59, 2017), after Fay and Feuer (Statistics in Medicine 16, 1997),
+with the mean weight of Tiwari, Clegg and Zou (Statistical Methods in Medical Research 15, 2006).
+
+Units in which scores show next to nothing, the *floor units*, are drawn by their random number
+alone, and few of them.  What they hide has an interval of its own, with the weight of the least
+likely unit, so that it holds however much the scores miss.
+
+- Where a thing was seen in a floor unit, both upper ends are combined by the method of variance
+  estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008).
+- Where none was, the total is too low only if no thing was drawn although many are there, *and* the
+  units with scores did not err upwards.  Both are independent: the upper end is the least for which
+  the product of their probabilities is `MISSED`, however many things are hidden.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 CONFIDENCE = 0.95
 #: 97.5th percentile of the normal distribution.
 Z = 1.959964
+#: Probability of what makes the upper end fail where no thing was seen in a floor unit.  The lower
+#: end cannot fail then, so that it may be more than half of 5%; chosen by `benchmarks/census.py`.
+MISSED = 0.055
+#: Probability beyond each end.
+_TAIL = (1 - CONFIDENCE) / 2
 #: Units judged below which the lower end is what was seen: fewer say nothing of the spread.
 _FEWEST = 5
 
 
+@dataclass(frozen=True)
+class Unseen:
+    """Things that were not seen yet, in some of the units.
+
+    Attributes:
+        total: The estimate of their number.
+        variance: Its estimated variance.
+        weight: How many unseen things stand behind one that might be seen next.
+    """
+
+    total: float
+    variance: float
+    weight: float
+
+
 def total_interval(
-    total: float, variance: float, seen: float, weight: float, judged: int, upper: float = 0.0
+    seen: float,
+    scored: Unseen,
+    floor: Unseen,
+    weight: float,
+    judged: int,
+    *,
+    missed: bool,
+    noise: float = 0.0,
 ) -> tuple[int, int]:
     """The 95% interval of a total, whole numbers, rounded outwards.
 
     Args:
-        total: The estimate.
-        variance: Its estimated variance.
         seen: Things that were seen: the total is no smaller.
-        weight: How many things stand for one that is seen, beyond itself, on average: the weight
-            of the one that might have been seen next.
+        scored: What units with scores hide.
+        floor: What floor units hide.
+        weight: As `Unseen.weight`, on average of all units.
         judged: Number of judged units.
-        upper: Variance of things that scores miss and samples seldom hold; it raises the upper end.
+        missed: Whether a thing was seen in a floor unit.
+        noise: Variance of the total from reviewers who count differently.
     """
-    unseen = max(total - seen, 0.0)
-    low, high = gamma_interval(unseen, variance, weight)
+    unseen, variance = scored.total + floor.total, scored.variance + floor.variance
+    total, error = seen + unseen, Z * math.sqrt(variance)
     # Of a total that is mostly seen for certain, the gamma's lower end is too high.
-    low = min(seen + low, total - Z * math.sqrt(variance))
+    low = min(seen + gamma_end(unseen, variance, weight, _TAIL), total - error)
     # Nothing seen is no evidence of anything, whatever the model expects.
     if judged < _FEWEST or not seen:
         low = seen
-    high = max(seen + high, total + Z * math.sqrt(max(upper, 0.0)))
+    above = _above(scored)
+    if missed:
+        high = total + math.hypot(above, _above(floor))
+    else:
+        high = max(total + error, seen + scored.total + _hidden(floor, above / Z))
+    noise = Z * math.sqrt(noise)
+    low, high = total - math.hypot(total - low, noise), total + math.hypot(high - total, noise)
     least = math.floor(max(low, seen) + 1e-6)
     return least, max(math.ceil(high - 1e-6), least)
 
 
-def gamma_interval(total: float, variance: float, weight: float) -> tuple[float, float]:
-    """The mid-P gamma interval of a weighted sum of counts.
+def _above(part: Unseen) -> float:
+    """How far the upper end lies above the estimate."""
+    high = gamma_end(part.total, part.variance, part.weight, 1 - _TAIL)
+    return max(high - part.total, Z * math.sqrt(part.variance))
+
+
+def _hidden(floor: Unseen, error: float) -> float:
+    """Things in floor units at most, where none was seen.
+
+    Args:
+        floor: What is estimated.
+        error: Standard error of the total of the other units.
+    """
+    from scipy.special import gammainccinv, ndtri
+
+    mean, variance = floor.total + floor.weight, floor.variance + floor.weight**2
+    if variance <= 0:
+        return floor.total
+    none_drawn = MISSED ** np.linspace(1e-3, 1 - 1e-3, 100)
+    hidden = gammainccinv(mean**2 / variance, none_drawn) * variance / mean
+    return float((hidden - error * ndtri(MISSED / none_drawn)).max())
+
+
+def gamma_end(total: float, variance: float, weight: float, tail: float) -> float:
+    """One end of the mid-P gamma interval of a weighted sum of counts.
 
     Args:
         total: The sum.
         variance: Its estimated variance.
         weight: Weight of one more count.
-
-    Returns:
-        Lower and upper end of the 95% interval.
+        tail: Probability below the end.
     """
     from scipy.optimize import brentq
-    from scipy.stats import gamma
+    from scipy.special import gammainc
 
     if variance <= 0 and weight <= 0:
-        return total, total
-    tail = (1 - CONFIDENCE) / 2
+        return total
     variance = max(variance, 1e-9)
     more, wider = total + weight, variance + weight**2
     sure = total <= 1e-6
 
-    def probability(value: float) -> float:
-        first = 1.0 if sure else gamma.cdf(value, total**2 / variance, scale=variance / total)
-        second = gamma.cdf(value, more**2 / wider, scale=wider / more)
-        return float(first + second) / 2
+    def beyond(value: float) -> float:
+        first = 1.0 if sure else gammainc(total**2 / variance, value * total / variance)
+        second = gammainc(more**2 / wider, value * more / wider)
+        return float(first + second) / 2 - tail
 
-    top = more + 40 * math.sqrt(wider)
-    low = 0.0 if probability(0.0) >= tail else brentq(lambda x: probability(x) - tail, 0.0, top)
-    high = brentq(lambda x: probability(x) - (1 - tail), 0.0, top)
-    return float(low), float(high)
+    if beyond(0.0) >= 0:
+        return 0.0
+    return float(brentq(beyond, 0.0, more + 40 * math.sqrt(wider), xtol=1e-3))
 
 
 def share_interval(share: float, variance: float, seen: float) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import dates, journal
-from pipeline.errors import DamagedError, LookalikeError, storage_errors
+from pipeline.errors import DamagedError, LookalikeError, NotFoundError, storage_errors
 from pipeline.files import exclusive
 
 #: Version of the journal.
@@ -138,7 +138,17 @@ class Judgements:
         self.path = path
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the journal, for what is read and then appended to."""
+        """Hold the journal, for what is read and then appended to.
+
+        Raises:
+            NotFoundError: If its folder is gone, which a lock would make anew.
+        """
+        if not self.path.parent.is_dir():
+            raise NotFoundError(
+                "The census was deleted or its collection renamed meanwhile",
+                where=self.path.parent.name,
+                remedy="Open it again: `python -m pipeline census list` lists those there are",
+            )
         return exclusive(self.path.with_suffix(".lock"))
 
     def lines(self) -> list[dict[str, Any]]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pipeline.census.agreement import Agreement, agreement, noise_of
-from pipeline.census.census import Census, Kept
-from pipeline.census.estimate import Answers, Estimate, Interval, estimate, prefix_length
+from pipeline.census.census import Census
+from pipeline.census.censuses import Kept
+from pipeline.census.estimate import Answers, Estimate, Interval, estimate
 from pipeline.census.interval import CONFIDENCE
 from pipeline.census.judgements import Answer, State
+from pipeline.census.matching import things_matched
+from pipeline.census.round_total import prefix_length
 from pipeline.census.stop import Stop, stop_rule
-
-if TYPE_CHECKING:
-    from pipeline.census.scores import Expectation
 
 #: A district whose interval is wider than this share of its total on either side is called wide.
 WIDE = 0.5
@@ -26,10 +25,8 @@ WIDE = 0.5
 _BREAK = 600
 #: Judged units below which an estimate is only a first guess.
 _FEW = 30
-#: Recall of the list below which what it misses endangers the total.
+#: Recall of the list below which it is called poor.
 _POOR = 0.7
-#: Metres in a degree of latitude.
-_DEGREE = 111_320
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,63 +251,9 @@ def _answers(census: Census, state: State, agreed: Agreement | None) -> Answers:
             counts[row] = float(np.mean(told))
         if unit in census.judged_twice:
             noise[row] = noise_of(given)
-    matched = _matched(census.latest.expectation, census, state, counts)
+    matched = things_matched(census, state, counts)
     lean = agreed.lean if agreed else 0.0
     return Answers(counts, answered, matched, noise, census.double, lean)
-
-
-def _matched(expected: Expectation, census: Census, state: State, counts: np.ndarray) -> np.ndarray:
-    """float (n,): things of the list that are right, in each judged unit.
-
-    Things that were clicked take the nearest of the list within half its width, each one once.
-    Where they were only counted, as many of the list are right as there are things.
-    """
-    right = np.where(np.isfinite(counts), np.minimum(counts, expected.listed), np.nan)
-    clicked = {
-        row: given[0].points
-        for unit, given in state.answers.items()
-        if (row := census.rows.get(unit)) is not None and given[0].points is not None
-    }
-    if not clicked or not expected.items:
-        for row in clicked:
-            right[row] = 0.0
-        return right
-    places = np.array([item[1:3] for item in expected.items])
-    reach = np.array([item[3] for item in expected.items]) / 2
-    stretch = math.cos(math.radians(float(places[:, 1].mean()))) * _DEGREE
-    flat = np.column_stack([places[:, 0] * stretch, places[:, 1] * _DEGREE])
-    pairs = _pairs(clicked, flat, reach, stretch)
-    taken: set[int] = set()
-    done: set[tuple[int, int]] = set()
-    for row in clicked:
-        right[row] = 0.0
-    for _, row, number, item in sorted(pairs):
-        if item not in taken and (row, number) not in done:
-            taken.add(item)
-            done.add((row, number))
-            right[row] += 1
-    return np.where(np.isfinite(counts), np.minimum(right, counts), np.nan)
-
-
-def _pairs(
-    clicked: Mapping[int, Sequence[tuple[float, float]]],
-    flat: np.ndarray,
-    reach: np.ndarray,
-    stretch: float,
-) -> list[tuple[float, int, int, int]]:
-    """Distance, unit, click and item of each click and item near it."""
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(flat)
-    pairs = []
-    for row, points in clicked.items():
-        for number, (lon, lat) in enumerate(points):
-            at = (lon * stretch, lat * _DEGREE)
-            for item in tree.query_ball_point(at, float(reach.max())):
-                away = float(np.hypot(*(flat[item] - at)))
-                if away <= reach[item]:
-                    pairs.append((away, row, number, item))
-    return pairs
 
 
 def _left(census: Census, found: Estimate | None, judged: int) -> int | None:
@@ -350,14 +293,17 @@ def _notes(
     if found and not found.exact and judged < _FEW:
         notes.append(f"A first guess: judge at least {_FEW} units before you rely on it")
     if found and found.total.estimate < 0.5 and not found.exact:
+        notes.append("Nothing was seen; so many may be there all the same, if no score shows them")
+    if found and found.missed and not census.designs[-1].plain:
         notes.append(
-            "Nothing was seen; the upper end holds if what the scores miss is spread over the area "
-            "like what they show"
+            f"The scores miss things: {found.missed:.0f} were seen where they show nothing. Few "
+            "such units are judged, so that the interval is wide: begin a round with a better "
+            "detector"
         )
-    if found and found.recall and judged >= _FEW and found.recall.estimate < _POOR:
+    elif found and found.recall and judged >= _FEW and found.recall.estimate < _POOR:
         notes.append(
-            "The list misses many things; those without any score may make the total too low: "
-            "begin a round with a better detector, or with a larger floor"
+            "The list misses many things: a lower threshold, or a round with a better detector, "
+            "would find more of them"
         )
     if cannot_tell:
         notes.append(

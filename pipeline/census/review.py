@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pipeline import dates
-from pipeline.census.census import Census, Kept
+from pipeline.census.census import Census
+from pipeline.census.censuses import Kept
 from pipeline.census.judgements import (
     ASKED,
     SKIPPED,

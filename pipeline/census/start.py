@@ -11,9 +11,9 @@ import numpy as np
 
 from pipeline import dates
 from pipeline.census import scores
-from pipeline.census.census import Census, Censuses, District, Kept, Round, SceneFacts, district_of
-from pipeline.census.census import new_id as made_id
-from pipeline.census.design import FLOOR
+from pipeline.census.census import Census, District, Round, SceneFacts, district_of
+from pipeline.census.censuses import Censuses, Kept, new_id
+from pipeline.census.design import FLOOR, unit_weights
 from pipeline.census.scores import Scored, expectation
 from pipeline.census.units import UNIT, Unit, day_of, units_of
 from pipeline.errors import InputError, QueryError
@@ -50,7 +50,7 @@ class Sought:
         saved: Id of a saved search.
         recipe: An object search.
         threshold: Minimum score of the list, 0 to 1; by default that of the search, or 0.5.
-        floor: Share of the weights that all units have alike.
+        floor: Least weight of a unit, as a share of the mean weight.
     """
 
     detector: str = ""
@@ -145,7 +145,7 @@ def start(open_collections: OpenCollections, plan: Plan, progress: OnProgress = 
     first = _round(1, scored, plan, units, scenes, ())
     by_id = {scene.id: scene for scene in scenes}
     census = Census(
-        id=made_id(),
+        id=new_id(),
         title=plan.title.strip() or scored.query,
         collection=collection.name,
         collection_title=collection.manifest.title,
@@ -298,7 +298,10 @@ def _round(
         notes.append("The scores tell units not apart: they are drawn at random")
     threshold = scored.source.get("threshold")
     source: Mapping[str, Any] = scored.source
-    return Round(number, dates.now(), scored.query, source, plan.sought.floor, threshold, judged,
+    floor = plan.sought.floor
+    # As they are read back.
+    weights = np.array([float(f"{each:.10g}") for each in unit_weights(expected.mass, floor)])
+    return Round(number, dates.now(), scored.query, source, floor, threshold, judged, weights,
                  expected, tuple(notes))  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.census import certificate, review
-from pipeline.census.census import Censuses, Kept, Unreadable
+from pipeline.census.censuses import Censuses, Kept, Unreadable
 from pipeline.census.design import FLOOR
 from pipeline.census.districts import districts_of_file
 from pipeline.census.report import Report, change_since, report
@@ -57,7 +57,8 @@ Threshold = Annotated[
 Floor = Annotated[
     float,
     typer.Option(
-        help="Share of the draw that scores do not steer: raise it if the detector may miss many.",
+        help="Least weight of a unit in the draw, as a share of the mean: raise it if the detector "
+        "may miss many.",
         callback=checked_number,
     ),
 ]

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from pipeline.census import review
-from pipeline.census.census import Kept
+from pipeline.census.censuses import Kept
 from pipeline.census.judgements import ANSWERED, state_of
 from pipeline.census.judgements import Answer as Judgement
 from pipeline.census.units import Unit

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from pipeline.census import certificate
-from pipeline.census.census import Kept
+from pipeline.census.censuses import Kept
 from pipeline.census.recalibration import uncalibrated
 from pipeline.census.report import report
 from pipeline.web.dependencies import OpenedCensus

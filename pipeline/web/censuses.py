@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.census.census import Censuses, Kept, Unreadable
+from pipeline.census.censuses import Censuses, Kept, Unreadable
 from pipeline.census.design import FLOOR
 from pipeline.census.districts import districts_of_bytes, districts_of_geojson
 from pipeline.census.report import change_since
@@ -55,7 +55,8 @@ class SoughtBody(Body):
         default=None, description="Minimum score of the list; by default that of the search."
     )
     floor: Plain = Field(
-        default=FLOOR, description="Share of the draw that scores do not steer, 0.01 to 1."
+        default=FLOOR,
+        description="Minimum weight of a unit in the draw relative to the mean, 0.01 to 1.",
     )
     progress: str | None = Field(
         default=None,

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 from starlette.requests import Request
 
-from pipeline.census.census import Censuses, Kept
+from pipeline.census.censuses import Censuses, Kept
 from pipeline.collection.collection import Collection
 from pipeline.errors import NotFoundError
 from pipeline.jobs.queue import Jobs

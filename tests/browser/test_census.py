@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from pipeline.census.census import Censuses
+from pipeline.census.censuses import Censuses
 from pipeline.collection.library import Library
 from tests.browser.driver import (
     DESKTOP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.census.design import LEVELS, Design, design
+from pipeline.census.design import FLOOR, LEVELS, Design, design, unit_weights
 from pipeline.census.estimate import Answers
 
 UNITS = 400
@@ -21,10 +21,11 @@ def detected(counts: np.ndarray, seed: int = 0, recall: float = 0.9, false: int 
     return mass
 
 
-def drawn(mass: np.ndarray, seed: int, **options: object) -> Design:
+def drawn(mass: np.ndarray, seed: int, judged: np.ndarray | None = None) -> Design:
     """A design with random numbers of its own."""
     uniform = np.random.default_rng([5, seed]).random(len(mass))
-    return design(mass, np.zeros(len(mass), int), 1 - uniform, **options)
+    none = np.zeros(len(mass), int)
+    return design(mass, none, 1 - uniform, unit_weights(mass, FLOOR), judged)
 
 
 def judged(made: Design, counts: np.ndarray, number: int) -> Answers:

@@ -12,16 +12,20 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from pipeline.census import certificate, review
-from pipeline.census.census import Censuses, Kept
+from pipeline.census import censuses, certificate, review
+from pipeline.census import design as designs
+from pipeline.census.censuses import Censuses, Kept
 from pipeline.census.judgements import Conflict
 from pipeline.census.report import report
 from pipeline.census.start import Plan, Sought, add_round, start
 from pipeline.collection.library import Library
-from pipeline.errors import DamagedError, NotFoundError, QueryError
+from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
 from pipeline.geo.area import Area
 from pipeline.objects.places import Example
 from pipeline.search.open_collections import OpenCollections
+from pipeline.search.recipe import Recipe
+from pipeline.search.saved import Searches
+from pipeline.search.search import Result
 from tests.factories import objects
 from tests.factories.objects import PLACES, WIDTH, lonlat
 
@@ -183,6 +187,18 @@ def test_a_collection_that_changes_is_told_and_changes_no_number(
     assert {**after, "changed": "", "seconds_left": 0} == {**before, "seconds_left": 0}
 
 
+def test_a_later_version_with_other_weights_changes_no_census(
+    kept: Kept, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(kept, 12)
+    before = report(kept).to_dict()
+    monkeypatch.setattr(designs, "SHARPNESS", 1.0)
+    censuses._cache.clear()
+    again = Censuses(Library(home)).open(kept.census.id)
+    assert (again.census.designs[0].order == kept.census.designs[0].order).all()
+    assert report(again).to_dict() == before
+
+
 def test_a_round_with_other_scores_goes_on(kept: Kept, opened: OpenCollections) -> None:
     first = judge(kept, 10)
     grown = add_round(opened, kept.census.id, sought(opened, PLACES[0]))
@@ -233,6 +249,76 @@ def test_districts_have_totals_and_an_area_narrows_the_population(opened: OpenCo
     assert len(half.census.units) < 48
     with pytest.raises(QueryError, match="no imagery"):
         begun(opened, within=Area.of(box(0, 0, 1, 1)))
+
+
+def test_scenes_that_are_added_later_are_told_and_not_counted(kept: Kept, home: Path) -> None:
+    judge(kept, 20)
+    before = report(kept).to_dict()
+    kept.collection.write(scenes=(*kept.collection.manifest.scenes, "another"))
+    grown = Censuses(Library(home)).open(kept.census.id)
+    after = report(grown).to_dict()
+    assert "1 more scene now, which the census does not count" in after["changed"]
+    assert {**after, "changed": "", "seconds_left": 0} == {**before, "seconds_left": 0}
+    assert len(review.hand_out(grown, 5, "ada").units) == 5
+
+
+def test_a_collection_that_is_deleted_while_somebody_judges_loses_nothing(
+    kept: Kept, home: Path
+) -> None:
+    (unit,) = review.hand_out(kept, 1, "ada").units
+    library = Library(home)
+    token = library.delete("yard")
+    with pytest.raises(NotFoundError, match="deleted"):
+        review.answer(kept, {unit.id: 1}, "ada")
+    with pytest.raises(NotFoundError, match="deleted"):
+        review.hand_out(kept, 1, "ada")
+    library.restore(token)
+    again = Censuses(Library(home)).open(kept.census.id)
+    assert again.judgements.history() == []
+    assert review.answer(again, {unit.id: 1}, "ada") == 1
+
+
+@pytest.mark.parametrize("count", [0, -1, 1_001])
+def test_a_number_of_units_out_of_range_is_refused(kept: Kept, count: int) -> None:
+    with pytest.raises(QueryError, match="between 1 and 1,000"):
+        review.hand_out(kept, count, "ada")
+
+
+def test_one_chip_has_one_score_and_units_are_drawn_at_random(
+    home: Path, opened: OpenCollections, tmp_path: Path
+) -> None:
+    single = objects.collection(tmp_path, Library(home), "single", [(100, 100)], side=256)
+    recipe = Recipe(chip=single.chips.ids[0].decode())
+    saved = Searches(single).save("One", recipe, Result((), 0, 0, 0))
+    kept = start(opened, Plan("single", Sought(saved=saved.id), unit=64, seed=4))
+    assert kept.census.latest.notes == ("All chips have one score: units are drawn at random",)
+    assert len(kept.census.units) == 16
+    judge(kept, 8)
+    half = report(kept).to_dict()
+    assert half["low"] <= 1 <= half["high"]
+    judge(kept, 8)
+    assert report(kept).text == "1, exactly"
+
+
+def test_a_search_or_a_chip_that_is_gone_begins_no_census(opened: OpenCollections) -> None:
+    with pytest.raises(NotFoundError, match="saved search"):
+        start(opened, Plan("yard", Sought(saved="0123456789ab")))
+    yard = opened.collection("yard")
+    gone = Searches(yard).save("Gone", Recipe(chip="0123456789abcdef"), Result((), 0, 0, 0))
+    with pytest.raises(LookalikeError, match="chip"):
+        start(opened, Plan("yard", Sought(saved=gone.id)))
+    assert Censuses(opened.library).all("yard") == []
+
+
+def test_things_where_scores_show_nothing_are_warned_of(opened: OpenCollections) -> None:
+    kept = begun(opened)
+    floor = kept.census.designs[0].floor_units
+    units = review.hand_out(kept, 40, "ada").units
+    review.answer(kept, {unit.id: int(floor[kept.census.rows[unit.id]]) for unit in units}, "ada")
+    told = report(kept)
+    assert told.found is not None
+    assert told.found.missed > 0
+    assert any(note.startswith("The scores miss things") for note in told.notes)
 
 
 def test_one_unit_is_a_population(opened: OpenCollections) -> None:

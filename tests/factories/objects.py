@@ -40,13 +40,17 @@ def pixels(places: list[tuple[int, int]] = PLACES, side: int = 1024) -> np.ndarr
 
 
 def collection(
-    folder: Path, library: Library, name: str = "yard", places: list[tuple[int, int]] = PLACES
+    folder: Path,
+    library: Library,
+    name: str = "yard",
+    places: list[tuple[int, int]] = PLACES,
+    side: int = 1024,
 ) -> Collection:
     """A collection of one scene of 0.5 m with things at the places."""
     from rasterio.transform import from_origin
 
     transform = from_origin(300000, 5150000, 0.5, 0.5)
-    path = write(folder / f"{name}.tif", pixels(places), transform=transform)
+    path = write(folder / f"{name}.tif", pixels(places, side), transform=transform)
     stretch = Stretch((0.0,) * 3, (255.0,) * 3)
     scene = SceneInput(path, stretch=stretch, datetime="2020-05-01")
     build(BuildRequest(name, scenes=(scene,), stride=256), library)
