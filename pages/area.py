@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.area import build, display, imagery, map, objects, outline, overlap, preflight, step
+from pages.ui.area import (
+    build,
+    display,
+    imagery,
+    map,
+    objects,
+    outline,
+    overlap,
+    preflight,
+    quality,
+    step,
+)
 
 with st.container(key="area-page"):
     with st.container(key="area-map-pane"):
@@ -18,11 +29,13 @@ with st.container(key="area-page"):
             shown = display.choose(chosen)
         with step.container("stride"):
             stride = overlap.choose(area, chosen)
+        with step.container("quality"):
+            search_quality = quality.choose()
         with step.container("objects"):
             object_size = objects.choose(chosen)
         with step.container("check"):
-            result = preflight.check(area, chosen, stride, object_size)
+            result = preflight.check(area, chosen, stride, search_quality, object_size)
         with st.container(key="area-build"):
-            build.button(result, area, chosen, shown, stride, object_size)
+            build.button(result, area, chosen, shown, stride, search_quality, object_size)
     with pane:
         map.show(shown.layers, result.missing, chosen.preview if chosen else "")

@@ -102,7 +102,7 @@ def build(
         storage: Shared storage, from which finished blocks are fetched and which gets a copy.
 
     Raises:
-        QueryError: If the name, stride or mode is invalid or contradicts the collection.
+        QueryError: If the name, stride, mode or quality is invalid or contradicts the collection.
         NotFoundError: If the request has no scenes and the collection does not exist.
         SceneError: If a raster cannot be used, or no chip is left.
         WeightsError: If the ImageNet weights are not available.
@@ -153,7 +153,7 @@ def check_request(request: BuildRequest, library: Library) -> tuple[Collection |
     No raster is read, so callers can check before they fetch any.
 
     Raises:
-        QueryError: If the name, stride or mode is invalid or contradicts the collection.
+        QueryError: If the name, stride, mode or quality is invalid or contradicts the collection.
     """
     check_name(request.name)
     try:
@@ -246,7 +246,7 @@ def add_scenes(
             tell(f"{given.path.name} has the same content as another scene and was added once")
         added.append(scene.id)
     scenes = tuple(dict.fromkeys((*collection.manifest.scenes, *added)))
-    area = _enlarge_area(collection.manifest, request)
+    area = enlarge_area(collection.manifest, request)
     cells = with_layer(collection.manifest, request)
     before = collection.manifest
     if (scenes, area, cells) != (before.scenes, before.area, before.cells):
@@ -351,8 +351,14 @@ def _check_matches(existing: Collection, request: BuildRequest, stride: int) -> 
     if request.mode:
         given["mode"] = (request.mode, manifest.model.mode)
     if request.quality:
-        given["quality"] = (request.quality, manifest.quality or "no descriptors")
+        given["quality"] = (request.quality, manifest.quality)
     for what, (wanted, has) in given.items():
+        if wanted != has and has is None:
+            raise QueryError(
+                f"This collection was built by an earlier version, which had no {what} to choose",
+                where=existing.name,
+                remedy=f"Leave {what} out, or choose another name",
+            )
         if wanted != has:
             raise QueryError(
                 f"This collection was built with {what} {has}, not {wanted}",
@@ -361,7 +367,7 @@ def _check_matches(existing: Collection, request: BuildRequest, stride: int) -> 
             )
 
 
-def _enlarge_area(manifest: Manifest, request: BuildRequest) -> Area | None:
+def enlarge_area(manifest: Manifest, request: BuildRequest) -> Area | None:
     """The union of the collection's and the request's areas; None for whole scenes."""
     if not manifest.scenes:
         return request.area

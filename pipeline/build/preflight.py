@@ -22,6 +22,7 @@ from pipeline.geo.area import area_km2
 from pipeline.geo.footprint import Georeference
 from pipeline.imagery.chips import CHIP, chip_cost
 from pipeline.model.cells import scale_for
+from pipeline.model.descriptor import LENGTHS, PASSES, Quality
 from pipeline.model.resnet import CELL_PIXELS
 from pipeline.sources.source import cover
 
@@ -43,8 +44,8 @@ CELL_SHARE = 0.85
 CELL_EXTRA = 1.27
 #: Bytes per object cell: its codes in the file, and the length of its window in the index.
 CELL_BYTES = 66
-#: Bytes per chip: its vector in the part and in the index, its descriptor, its rows of the graph,
-#: its footprint and other columns.
+#: Bytes per chip of standard quality: its vector in the part and in the index, its descriptor, its
+#: rows of the graph, its footprint and other columns.
 CHIP_BYTES = 14_600
 #: Size of a scene's COG relative to its uncompressed pixels, including overviews.
 COG_SHARE = 1.34
@@ -75,7 +76,7 @@ class Pace:
     """How fast this machine embeds.
 
     Attributes:
-        seconds: Seconds per chip.
+        seconds: Seconds per chip of standard quality.
         known: Whether it was measured in earlier builds; otherwise it is a rough guess.
     """
 
@@ -139,6 +140,7 @@ def preflight(
     estimate: Estimate | None = None,
     mode: str = "chip",
     object_size: float | None = None,
+    quality: Quality = "standard",
 ) -> Preflight:
     """Compute the pre-flight of a build.
 
@@ -151,6 +153,7 @@ def preflight(
         estimate: Cost of fetching the imagery, if it has to be fetched.
         mode: How chips are embedded, "chip" or "dense".
         object_size: Size in metres of the smallest thing looked for, or None.
+        quality: Of the descriptors; the thorough one multiplies the time of the chips.
     """
     coverage = cover(area, imagery)
     geometry = area.geometry if area else None
@@ -169,7 +172,7 @@ def preflight(
     )
     transfer = estimate.bytes if estimate else 0
     disk = (
-        chips * CHIP_BYTES
+        chips * chip_bytes(quality)
         + cells * CELL_BYTES
         + sum(_copy_bytes(candidate, geometry) for candidate in imagery)
         + transfer
@@ -182,7 +185,7 @@ def preflight(
         chips=chips,
         cells=cells,
         cell_seconds=cell_seconds,
-        seconds=START_SECONDS + chips * pace.seconds + cell_seconds,
+        seconds=START_SECONDS + chips * chip_seconds(pace, quality) + cell_seconds,
         pace=pace,
         transfer=transfer,
         disk=disk,
@@ -193,6 +196,16 @@ def preflight(
     order = ("stop", "warning", "note")
     ranked = tuple(sorted(notices, key=lambda notice: order.index(notice.level)))
     return replace(draft, notices=ranked)
+
+
+def chip_seconds(pace: Pace, quality: Quality) -> float:
+    """Seconds that one chip takes."""
+    return pace.seconds * PASSES[quality]
+
+
+def chip_bytes(quality: Quality) -> int:
+    """Bytes that one chip needs on disk; descriptors are kept as float16."""
+    return CHIP_BYTES + 2 * (LENGTHS[quality] - LENGTHS["standard"])
 
 
 def count_chips(imagery: Candidate, area: BaseGeometry | None, stride: int) -> int:

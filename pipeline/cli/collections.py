@@ -82,6 +82,7 @@ def info(name: Name, as_json: Json = False) -> None:
         ("State", _state(collection)),
         ("Chips", f"{count(manifest.chips)} at stride {manifest.stride}"),
         ("Skipped", describe_left_out(manifest.left_out) or "none"),
+        ("Quality", manifest.quality or "of an earlier version, without descriptors"),
         ("Model", f"{model.name}, {model.mode} mode, {model.weights_sha256[:12]}…"),
         ("Brightness", _brightness(collection)),
         ("Object cells", _layers(collection)),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.collection.library import Library
     from pipeline.imagery.scene import Stretch
+    from pipeline.model.descriptor import Quality
     from pipeline.sources.candidates import Candidate, Estimate
 
 
@@ -78,6 +79,7 @@ class ChosenImagery:
         stretch: Stretch | None = None,
         object_size: float | None = None,
         percentile: bool = False,
+        quality: Quality | None = None,
         taken: Iterable[str] = (),
     ) -> JobRequest:
         """The job that builds a new collection of the chosen scenes.
@@ -90,13 +92,19 @@ class ChosenImagery:
             stretch: Display range, or None for the automatic one.
             object_size: Size in metres of the smallest thing to look for, or None.
             percentile: Whether 8-bit RGB is stretched by percentiles, too.
+            quality: Of the descriptors, or None for the default.
             taken: Names that other collections have.
         """
         name = free_name(title, taken)
         if name != free_name(title, ()):  # the number in the name tells equal titles apart, too
             title = f"{title} {name.rpartition('-')[2]}"
         build = BuildRequest(
-            name=name, title=title, stride=stride, area=area, object_size=object_size
+            name=name,
+            title=title,
+            stride=stride,
+            area=area,
+            object_size=object_size,
+            quality=quality,
         )
         if self.source:
             levels = (stretch.low, stretch.high) if stretch else None
@@ -120,9 +128,15 @@ class ChosenImagery:
 
 
 def added_to(collection: Collection, request: JobRequest) -> JobRequest:
-    """The request as an addition to a collection, which keeps its own title, stride and model."""
-    mode = collection.manifest.model.mode
-    build = replace(request.build, name=collection.name, title=None, stride=None, mode=mode)
+    """The request as an addition to a collection; its title, stride, model and quality stay."""
+    build = replace(
+        request.build,
+        name=collection.name,
+        title=None,
+        stride=None,
+        mode=collection.manifest.model.mode,
+        quality=None,
+    )
     return replace(request, build=build)
 
 

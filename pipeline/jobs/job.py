@@ -92,7 +92,8 @@ class Job:
         """JSON form, without the request's geometry and candidates."""
         build = self.request.get("build", {})
         kind = "objects" if self.is_search else "build"
-        return {**asdict(self), "kind": kind, "request": {"stride": build.get("stride")}}
+        asked = {key: build.get(key) for key in ("stride", "object_size", "quality")}
+        return {**asdict(self), "kind": kind, "request": asked}
 
 
 def check_kinds(job: Job) -> None:

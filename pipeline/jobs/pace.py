@@ -9,6 +9,7 @@ from pipeline.build.preflight import DENSE_EXTRA, ROUGH_SECONDS, Pace
 from pipeline.errors import LookalikeError
 from pipeline.imagery.chips import chip_cost
 from pipeline.jobs.job import engine_name
+from pipeline.model.descriptor import PASSES
 
 if TYPE_CHECKING:
     from pipeline.collection.library import Library
@@ -23,6 +24,8 @@ RECENT = 5
 
 def pace_of(jobs: Jobs, library: Library, settings: Settings, mode: str, stride: int) -> Pace:
     """How fast this machine embeds, from its last jobs, from its collections, or a rough guess.
+
+    A pace is that of standard quality, whatever the jobs and collections had.
 
     Args:
         jobs: All jobs.
@@ -40,11 +43,12 @@ def pace_of(jobs: Jobs, library: Library, settings: Settings, mode: str, stride:
 
 
 def _job_paces(jobs: Jobs, engine: str, mode: str) -> list[float]:
-    """Seconds per chip of finished jobs, the newest first, divided by `chip_cost`."""
+    """Seconds per chip of finished jobs, the newest first, divided by what a chip costs."""
     return [
         (job.summary["seconds"] - job.summary.get("cell_seconds", 0))
         / job.summary["made"]
         / chip_cost(mode, job.summary.get("stride", 128))
+        / PASSES[job.summary.get("quality") or "standard"]
         for job in jobs.all()
         if job.summary
         and job.engine == engine
@@ -54,7 +58,7 @@ def _job_paces(jobs: Jobs, engine: str, mode: str) -> list[float]:
 
 
 def _manifest_paces(library: Library, mode: str) -> list[float]:
-    """Seconds per chip of complete collections, divided by `chip_cost`."""
+    """Seconds per chip of complete collections, divided by what a chip costs."""
     paces = []
     for name in library.names():
         try:
@@ -63,5 +67,6 @@ def _manifest_paces(library: Library, mode: str) -> list[float]:
             continue
         measured = manifest.complete and manifest.model.mode == mode
         if measured and manifest.chips >= FEWEST and manifest.seconds:
-            paces.append(manifest.seconds / manifest.chips / chip_cost(mode, manifest.stride))
+            cost = chip_cost(mode, manifest.stride) * PASSES[manifest.quality or "standard"]
+            paces.append(manifest.seconds / manifest.chips / cost)
     return paces

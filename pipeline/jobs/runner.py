@@ -199,6 +199,7 @@ def _perform(jobs: Jobs, job: Job, settings: Settings, report: _Report) -> dict[
         "made": sum(block.chips for block in made),
         "mode": manifest.model.mode,
         "stride": manifest.stride,
+        "quality": manifest.quality,
     }
 
 

@@ -2,7 +2,10 @@
 
 Chips of the two dates are matched by their footprints.  Each has the score that a search gives it.
 Images of two dates differ in light, season and sensor even where nothing changed on the ground, so
-what the scores of one date are higher by in the median is no change.
+what the scores of one date are higher by in the median is no change.  To subtract each date's mean
+vector instead would order changes a little better (mAP 0.65 instead of 0.63 under a strong cast of
+light, no better under a mild one), but its scores are no longer those of a search, to which the
+threshold applies, and it must know the date of the query, which a picture has not.
 """
 
 from __future__ import annotations

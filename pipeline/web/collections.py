@@ -13,6 +13,7 @@ from pipeline.analysis.space import space_of
 from pipeline.build import brightness
 from pipeline.collection.collection import Collection
 from pipeline.errors import LookalikeError, NotFoundError
+from pipeline.model.descriptor import Quality
 from pipeline.search.changes import chip_on
 from pipeline.search.open_collections import OpenCollections
 from pipeline.web.dependencies import Name, Opened, Served
@@ -47,6 +48,9 @@ class CollectionAnswer(Answer):
     created: str = Field(description="ISO 8601.")
     complete: bool = Field(description="Whether every chip of every scene has been made.")
     stride: int = Field(description="Chip spacing in pixels.")
+    quality: Quality | None = Field(
+        description="What chips are ranked by; null of a collection of an earlier version."
+    )
     chips: int = Field(description="Number of chips.")
     brightness: str = Field(description="How scenes are shown and embedded, in words.")
     bounds: Bounds | None
@@ -149,6 +153,7 @@ def describe(collection: Collection) -> CollectionAnswer:
         created=manifest.created,
         complete=manifest.complete,
         stride=manifest.stride,
+        quality=manifest.quality,
         chips=len(chips),
         brightness=brightness.describe(collection),
         bounds=list(chips.bounds) if len(chips) else None,

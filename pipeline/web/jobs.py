@@ -17,6 +17,7 @@ from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.area import Area
 from pipeline.imagery.brightness import Brightness
 from pipeline.jobs.job import JobRequest
+from pipeline.model.descriptor import PASSES, Quality
 from pipeline.settings import Settings
 from pipeline.sources.files import RasterSource
 from pipeline.web.bodies import Body, read, request_body
@@ -52,6 +53,12 @@ class BuildBody(Body):
     mode: Literal["chip", "dense"] | None = Field(
         default=None, description="How chips are embedded."
     )
+    quality: Quality | None = Field(
+        default=None,
+        description="What chips are ranked by: `standard`, the default, or `thorough`, which looks "
+        "at each chip in four orientations and at two sizes and takes about "
+        f"{PASSES['thorough']:.1f} times as long. A collection keeps its own.",
+    )
     title: str | None = Field(default=None, max_length=200, description="Title of the collection.")
     object_size: float | None = Field(
         default=None,
@@ -77,6 +84,7 @@ class BuildOptions(Answer):
 
     stride: int | None
     object_size: float | None = None
+    quality: Quality | None = None
 
 
 class JobAnswer(Answer):
@@ -190,6 +198,7 @@ def job_request(body: BuildBody, settings: Settings) -> JobRequest:
         stride=body.stride,
         area=area,
         mode=body.mode,
+        quality=body.quality,
         title=body.title,
         object_size=body.object_size,
         restretch=how_to_restretch(body.brightness) if body.restretch else None,

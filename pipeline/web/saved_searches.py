@@ -229,12 +229,8 @@ def change_search(
     body: Annotated[ChangeBody, Depends(read(ChangeBody))],
 ) -> BriefSearch:
     """Change its name, its note, or both."""
-    saved = searches.get(search)
-    if "name" in body.model_fields_set:
-        saved = searches.rename(search, body.name)
-    if "note" in body.model_fields_set:
-        saved = searches.describe(search, body.note)
-    return _brief(searches, saved)
+    given = body.model_dump(include=body.model_fields_set)
+    return _brief(searches, searches.change(search, **given))
 
 
 @router.delete(ONE, status_code=204, response_class=Response, summary="Delete a saved search")
@@ -254,11 +250,11 @@ def mark_hit(
 
     Nobody replaces the marks of another: the last of each author stands, and the later is shown.
     """
-    if "mark" in body.model_fields_set:
-        searches.mark(search, body.chip, body.mark, person or body.author)
-    if "note" in body.model_fields_set:
-        searches.note(search, body.chip, body.note)
-    return ReviewAnswer(**_review(searches.get(search)))
+    given = body.model_dump(include=body.model_fields_set & {"mark", "note"})
+    if "mark" in given:
+        given["mark"] = given["mark"] or ""
+    author = person or body.author
+    return ReviewAnswer(**_review(searches.review(search, body.chip, **given, author=author)))
 
 
 @router.get(ONE + "/compare", summary="Compare two saved searches")

@@ -6,6 +6,7 @@ the browser logged an error or asked any other machine for anything.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -458,3 +460,36 @@ def results(page: Page) -> list[str]:
     """Ids of the results shown, once a search has ended."""
     until(page, "s.requestNumber && s.answered === s.requestNumber && s.summary")
     return page.evaluate("() => lookalike.store.state.shown.map((hit) => hit.id)")
+
+
+def ask(app: App, path: str, body: Any = None, method: str = "") -> Any:
+    """What the server answers, as one of its clients."""
+    request = urllib.request.Request(
+        f"{app.url}/api{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        method=method or ("GET" if body is None else "POST"),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        content = answer.read()
+    return json.loads(content) if content else None
+
+
+def pond(app: App) -> tuple[float, float]:
+    """Longitude and latitude of a pond at the eastern edge of the collection of ponds."""
+    west, south, east, north = ask(app, "/collections/ponds")["bounds"]
+    return west * 0.15 + east * 0.85, (south + north) / 2
+
+
+def named(page: Page, name: str) -> None:
+    """Answer the question that the first mark of a browser brings."""
+    question = page.get_by_role("form", name="Who marks")
+    question.get_by_label("Your name").fill(name)
+    question.get_by_role("button", name="Save").click()
+    expect(question).to_be_hidden()
+
+
+def leave_review(page: Page) -> None:
+    """From the review or check of a saved search back to the search."""
+    page.keyboard.press("Escape")
+    page.locator(".lk-results[data-view=search][data-state=live]").wait_for()

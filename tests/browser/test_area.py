@@ -132,6 +132,11 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
 
     eventually(as_expected)
     expect(page.locator(".lk-map .lk-credit")).to_contain_text("Landsat")
+    standard = figures(page)["Time"]
+    with ran(page):
+        page.get_by_role("radio", name="Thorough").click()
+    page.get_by_text("finds more of the same, takes about 5.6 times as long").wait_for()
+    expect(page.locator(".lk-figures")).not_to_contain_text(standard)
     with ran(page):
         page.get_by_placeholder("San Francisco Bay").fill("Oakland")
         page.keyboard.press("Tab")
@@ -141,6 +146,7 @@ def test_an_area_is_drawn_checked_built_and_searched(app: App, visit: Visit) -> 
     page.get_by_role("link", name="Area", exact=True).first.click()
     wait(page, KM2)  # what the browser kept is taken in
     at_rest(page)
+    expect(page.get_by_role("radio", name="Thorough")).to_be_checked()
     expect(page.get_by_placeholder("San Francisco Bay")).to_have_value("")  # it was for that one
     page.go_back()
     card.get_by_text("9 chips · in").wait_for()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,12 +15,16 @@ from tests.browser.driver import (
     Visit,
     address,
     app,
+    ask,
     chromium,
     click_map,
     held,
     idle,
+    leave_review,
     linked,
     live,
+    named,
+    pond,
     results,
     state,
     until,
@@ -36,33 +38,11 @@ pytestmark = pytest.mark.browser
 PONDS = "/collections/ponds"
 
 
-def ask(app: App, path: str, body: Any = None, method: str = "") -> Any:
-    """What the server answers, as one of its clients."""
-    request = urllib.request.Request(
-        f"{app.url}/api{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        method=method or ("GET" if body is None else "POST"),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        content = answer.read()
-    return json.loads(content) if content else None
-
-
 def searched(app: App, visit: Visit, **options: Any) -> tuple[Page, list[str]]:
     """The Search page with the results of a click on a pond."""
     page = live(visit(f"{app.url}/search?collection=ponds", **options))
-    bounds = ask(app, PONDS)["bounds"]
-    click_map(page, bounds[0] * 0.15 + bounds[2] * 0.85, (bounds[1] + bounds[3]) / 2)
+    click_map(page, *pond(app))
     return page, results(page)
-
-
-def named(page: Page, name: str) -> None:
-    """Answer the question that the first mark of a browser brings."""
-    question = page.get_by_role("form", name="Who marks")
-    question.get_by_label("Your name").fill(name)
-    question.get_by_role("button", name="Save").click()
-    expect(question).to_be_hidden()
 
 
 def authors(app: App, page: Page) -> dict[str, tuple[str, str]]:
@@ -213,8 +193,7 @@ def test_marks_of_objects_keep_their_authors_and_can_be_hidden(app: App, visit: 
     ann = visit(f"{app.url}/search?collection=ponds&mode=objects")
     wait(ann, "() => window.lookalike?.store?.state.size && window.lookalike.map.leaflet()")
     idle(ann)
-    bounds = ask(app, PONDS)["bounds"]
-    click_map(ann, bounds[0] * 0.15 + bounds[2] * 0.85, (bounds[1] + bounds[3]) / 2)
+    click_map(ann, *pond(app))
     until(ann, "s.answered === 1 && s.shown.length > 2 && !s.busy")
     ann.get_by_role("button", name="Mark object 2 as bad").click()
     named(ann, "Ann")
@@ -287,8 +266,7 @@ def test_a_review_says_who_marked_and_hides_what_is_marked(app: App, visit: Visi
     page.get_by_alt_text("Surroundings").wait_for()
     page.keyboard.press("b")
     named(page, "Ben")
-    page.keyboard.press("Escape")
-    page.locator(".lk-results[data-view=search][data-state=live]").wait_for()
+    leave_review(page)
     given = ask(app, one)["judgements"]
     assert [(each["mark"], each["author"]) for each in given] == [("good", "Ann"), ("bad", "Ben")]
     expect(page.get_by_title("Good, by Ann")).to_be_visible()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,12 +18,16 @@ from tests.browser.driver import (
     Visit,
     address,
     app,
+    ask,
     at_rest,
     chromium,
     held,
     idle,
+    leave_review,
     linked,
     live,
+    named,
+    pond,
     results,
     state,
     visit,
@@ -43,25 +46,11 @@ SCHEME = (
 )
 
 
-def ask(app: App, path: str, body: dict | None = None, method: str = "GET"):
-    request = urllib.request.Request(
-        f"{app.url}/api{path}",
-        data=json.dumps(body).encode() if body is not None else None,
-        method="POST" if body is not None and method == "GET" else method,
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        content = answer.read()
-    return json.loads(content) if content else None
-
-
 @pytest.fixture
 def saved(app: App) -> Iterator[dict]:
     """Two saved searches over the same place; taken away afterwards."""
-    corner = ask(app, "/collections/ponds")["bounds"]
-    at = [corner[0] * 0.15 + corner[2] * 0.85, (corner[1] + corner[3]) / 2]
     made = [
-        ask(app, "/collections/ponds/searches", {"name": name, "at": at, "k": k})
+        ask(app, "/collections/ponds/searches", {"name": name, "at": pond(app), "k": k})
         for name, k in (("Round ponds", 8), ("Fewer ponds", 5))
     ]
     yield made[0]
@@ -138,8 +127,7 @@ def test_review_by_key_is_kept_and_estimates_nothing(app, saved, visit) -> None:
         page.keyboard.press(key)
     page.keyboard.press("u")
     page.get_by_text("4 of 8 · 2 good, 1 bad").wait_for()
-    page.keyboard.press("Escape")
-    page.locator(".lk-results[data-view=search][data-state=live]").wait_for()
+    leave_review(page)
     page.get_by_text("3 marks from searching and reviewing are no random sample").wait_for()
     page.get_by_text("Nobody knows yet").wait_for()
     kept = ask(app, f"/collections/ponds/searches/{saved['id']}")
@@ -213,8 +201,7 @@ def test_judgements_of_a_check_go_by_a_name_and_undo_leaves_those_of_others(
     undo = page.get_by_role("button", name="Undo")
     expect(undo).to_be_disabled()
     page.keyboard.press("g")
-    page.get_by_label("Your name", exact=True).fill("Ben")
-    page.get_by_role("button", name="Save", exact=True).click()
+    named(page, "Ben")
     page.get_by_role("button", name="as Ben").wait_for()
     page.keyboard.press("g")
     page.keyboard.press("u")

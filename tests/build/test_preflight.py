@@ -15,6 +15,7 @@ from pipeline.imagery.chips import Grid, count_inside
 from pipeline.imagery.ingest import SceneInput, open_scene
 from pipeline.jobs.pace import pace_of
 from pipeline.jobs.queue import Jobs
+from pipeline.model.descriptor import PASSES
 from pipeline.settings import Settings
 from pipeline.sources.candidates import Candidate, Estimate, Refusal
 from pipeline.sources.registry import open_source
@@ -72,6 +73,16 @@ def test_object_cells_are_counted_and_priced(imagery: Candidate, tmp_path: Path)
     assert finer.cells == pytest.approx(4 * found.cells, rel=0.01)
     assert finer.cell_seconds == pytest.approx(4 * found.cell_seconds)
     assert finer.disk > found.disk
+
+
+def test_thorough_quality_is_priced_in_time_and_bytes(imagery: Candidate, tmp_path: Path) -> None:
+    standard = look([imagery], None, tmp_path)
+    thorough = look([imagery], None, tmp_path, quality="thorough")
+    assert (thorough.chips, thorough.cell_seconds) == (standard.chips, standard.cell_seconds)
+    times = PASSES["thorough"]
+    extra = standard.chips * PACE.seconds * (times - 1)
+    assert thorough.seconds - standard.seconds == pytest.approx(extra)
+    assert thorough.disk - standard.disk == standard.chips * 4096  # 2048 numbers of two bytes
 
 
 def test_an_area_half_off_the_imagery_is_told_and_shown(imagery: Candidate, tmp_path: Path) -> None:
@@ -166,6 +177,9 @@ def test_the_pace_is_a_guess_until_something_was_built(tmp_path: Path) -> None:
     collection = synthetic.collection(tmp_path, sizes=(2048,))
     collection.write(seconds=len(collection.chips) * 0.5)
     assert pace_of(Jobs(tmp_path), library, settings, "chip", 128) == Pace(0.5, True)
+    collection.write(quality="thorough")
+    standard = pace_of(Jobs(tmp_path), library, settings, "chip", 128)
+    assert standard.seconds == pytest.approx(0.5 / PASSES["thorough"])
     assert not pace_of(Jobs(tmp_path), library, settings, "dense", 64).known
     assert not pace_of(
         Jobs(tmp_path / "other"), Library(tmp_path / "other"), replace(settings), "chip", 128

@@ -16,6 +16,7 @@ from PIL import Image
 from shapely.geometry import shape
 
 from pipeline.collection.library import Library
+from pipeline.model.descriptor import LENGTHS
 from tests import ROOT, closed_port
 from tests.factories import rasters, standin, synthetic
 from tests.loopback.package_index import use_index
@@ -127,6 +128,30 @@ def test_build_takes_the_crs_of_a_raster_that_states_none(
     assert run(*command, "--crs", "EPSG:32632").returncode == 0
     (scene,) = Library(home).open("plain").scenes.values()
     assert scene.crs == "EPSG:32632"
+
+
+def test_thorough_quality_says_its_price_before_it_runs(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.model.loader.resnet50", standin.resnet50)
+    monkeypatch.setattr("pipeline.model.loader.identity", standin.identity)
+    raster = rasters.write(tmp_path / "west.tif", rasters.ground(600, 300))
+    command = ("build", "fields", "--stride", "256", "--scene", str(raster))
+    done = run(*command, "--quality", "thorough")
+    assert done.returncode == 0
+    assert "looks at 6 chips in four orientations and at two sizes: about" in done.stderr
+    assert "min (rough estimate), 5.6 times as long as standard" in done.stderr
+    again = run(*command)
+    assert again.returncode == 0
+    assert "looks at" not in again.stderr  # nothing is left to make
+    other = run(*command, "--quality", "standard")
+    assert other.returncode == 2
+    assert "built with quality thorough, not standard" in other.stderr
+    more = rasters.write(tmp_path / "east.tif", rasters.ground(300, 300, seed=2))
+    added = run("build", "fields", "--scene", str(more))
+    assert added.returncode == 0
+    assert "looks at 4 chips" in added.stderr
+    assert Library(home).open("fields").parts[-1].descriptor == LENGTHS["thorough"]
 
 
 @pytest.fixture

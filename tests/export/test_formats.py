@@ -335,7 +335,7 @@ def test_terminal_exports_a_search_and_a_saved_one(made, tmp_path, monkeypatch):
     assert len(to.read_text("utf-8-sig").splitlines()) == 4
     searches = Searches(made)
     saved = searches.save("Fields", Recipe(chip=chip), Result(tuple(hits), 15, 16, 0))
-    searches.mark(saved.id, hits[1].id, "bad")
+    searches.review(saved.id, hits[1].id, mark="bad")
     listed = CliRunner().invoke(app, ["searches", "bay", "--json"])
     assert json.loads(listed.output)[0]["reviewed"] == 1
     to = tmp_path / "sites.geojson"

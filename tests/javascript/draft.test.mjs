@@ -7,7 +7,7 @@ import { waitingFor } from '../../assets/shared/idle.js';
 import { createMessages } from '../../assets/area/messages.js';
 
 const EMPTY = { stride: 256 };
-const DRAFT = { stride: 64, shape: { type: 'Polygon' } };
+const DRAFT = { stride: 64, quality: 'thorough', shape: { type: 'Polygon' } };
 const kept = () => JSON.parse(sessionStorage.getItem('lookalike:area'));
 
 // A page that keeps what it told; `acknowledge` answers it.
@@ -80,7 +80,7 @@ test('a run that began before a drawing does not take it back', () => {
   messages.send('drawn', { geometry: { type: 'MultiPolygon' } });
   messages.acknowledge(0);
   keepDraft({ session: 'a', draft: { ...DRAFT, stride: 128 }, restores: true }, messages);
-  const drawn = { stride: 128, shape: { type: 'MultiPolygon' } };
+  const drawn = { ...DRAFT, stride: 128, shape: { type: 'MultiPolygon' } };
   assert.deepEqual(kept(), { session: 'a', draft: drawn });
   messages.acknowledge(1);
   keepDraft({ session: 'a', draft: DRAFT, restores: true }, messages); // the server may change it

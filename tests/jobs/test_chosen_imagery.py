@@ -38,11 +38,12 @@ def test_a_second_collection_of_one_title_is_told_apart_by_a_number(tmp_path: Pa
     assert (build.name, build.title) == ("fields-2", "Fields 2")
 
 
-def test_an_addition_keeps_the_collections_title_stride_and_model(tmp_path: Path) -> None:
+def test_an_addition_keeps_the_collections_title_stride_model_and_quality(tmp_path: Path) -> None:
     collection = pictured.collection(tmp_path / "home")
     imagery = chosen(write_raster(tmp_path / "a.tif", 512, 400))
-    build = added_to(collection, imagery.job("Other", None, 64)).build
+    build = added_to(collection, imagery.job("Other", None, 64, quality="thorough")).build
     assert (build.name, build.title, build.stride) == (collection.name, None, None)
+    assert build.quality is None
     assert build.scenes
 
 

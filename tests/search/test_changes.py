@@ -40,7 +40,7 @@ def series(home: Path) -> Collection:
     collection = library.create(Manifest("wetlands", "Wetlands", 256, synthetic.MODEL, scenes=ids))
     collection.scenes_folder.mkdir(exist_ok=True)
     for scene_id, moment, where, light in zip(
-        ids, DATES, (FIRST, SECOND), (0.5, -0.5), strict=True
+        ids, DATES, (FIRST, SECOND), (3.0, -3.0), strict=True
     ):
         scene = synthetic.scene(scene_id, SIDE * 256, SIDE * 256, datetime=moment)
         write_json(collection.scenes_folder / f"{scene_id}.json", scene.to_item())
@@ -98,7 +98,7 @@ def test_a_query_of_the_later_date_finds_the_same(series: Collection) -> None:
 
 def test_the_light_of_a_date_is_no_change(series: Collection) -> None:
     """Only the median tells that every chip of 2020 is unlike every chip of 2009."""
-    found = look_for(series, 5, threshold=0.3)
+    found = look_for(series, 5, threshold=0.2)
     assert places(found.persists) == {5}
     assert found.appeared == found.disappeared == ()
 

@@ -185,25 +185,25 @@ def test_saved_searches_survive_a_second_store(made):
 def test_marks_notes_undo_and_rename_are_kept(made):
     searches, saved = saved_in(made)
     first, second = saved.hits[0][0], saved.hits[1][0]
-    searches.mark(saved.id, first, "good")
-    searches.mark(saved.id, second, "bad")
-    searches.mark(saved.id, first, "skip")
-    searches.note(saved.id, second, "a car park")
-    searches.describe(saved.id, "north bay")
-    searches.rename(saved.id, "Salt ponds")
+    searches.review(saved.id, first, mark="good")
+    searches.review(saved.id, second, mark="bad")
+    searches.review(saved.id, first, mark="skip")
+    searches.review(saved.id, second, note="a car park")
+    searches.change(saved.id, note="north bay")
+    searches.change(saved.id, name="Salt ponds")
     now = searches.get(saved.id)
     assert dict(now.marks) == {second: "bad", first: "skip"}
     assert now.reviewed == 1
     assert dict(now.notes) == {second: "a car park"}
     assert (now.note, now.name) == ("north bay", "Salt ponds")
-    assert dict(searches.mark(saved.id, first, None).marks) == {second: "bad"}
-    assert not searches.note(saved.id, second, " ").notes
+    assert dict(searches.review(saved.id, first, mark="").marks) == {second: "bad"}
+    assert not searches.review(saved.id, second, note=" ").notes
 
 
 def test_marks_made_at_the_same_time_are_all_kept(made):
     searches, saved = saved_in(made)
     threads = [
-        threading.Thread(target=searches.mark, args=(saved.id, chip, "good"))
+        threading.Thread(target=searches.review, args=(saved.id, chip), kwargs={"mark": "good"})
         for chip, _ in saved.hits
     ]
     for thread in threads:
@@ -232,7 +232,7 @@ def test_search_is_deleted_after_a_change_in_hand_and_stays_deleted(made, monkey
             assert other.is_alive()
         assert searches.get(saved.id) == saved
     other.join()
-    for change in (lambda: searches.describe(saved.id, "x"), lambda: searches.delete(saved.id)):
+    for change in (lambda: searches.change(saved.id, note="x"), lambda: searches.delete(saved.id)):
         with pytest.raises(NotFoundError):
             change()
     assert searches.all() == []
@@ -242,7 +242,7 @@ def test_nothing_is_written_where_a_deleted_collection_was(made, tmp_path):
     library = Library(tmp_path / "home")
     searches, saved = saved_in(made)
     token = library.delete(made.name)
-    for change in (lambda: saved_in(made), lambda: searches.describe(saved.id, "x")):
+    for change in (lambda: saved_in(made), lambda: searches.change(saved.id, note="x")):
         with pytest.raises(NotFoundError, match="deleted meanwhile"):
             change()
     assert [one.id for one in Searches(library.restore(token)).all()] == [saved.id]
@@ -251,13 +251,13 @@ def test_nothing_is_written_where_a_deleted_collection_was(made, tmp_path):
 def test_wrong_marks_names_and_ids_are_refused(made):
     searches, saved = saved_in(made)
     with pytest.raises(QueryError, match="No such mark"):
-        searches.mark(saved.id, saved.hits[0][0], "great")
+        searches.review(saved.id, saved.hits[0][0], mark="great")
     with pytest.raises(QueryError, match="not a hit"):
-        searches.mark(saved.id, "0" * 16, "good")
+        searches.review(saved.id, "0" * 16, mark="good")
     with pytest.raises(QueryError, match="needs a name"):
-        searches.rename(saved.id, "  ")
+        searches.change(saved.id, name="  ")
     with pytest.raises(QueryError, match="longer"):
-        searches.rename(saved.id, "x" * 200)
+        searches.change(saved.id, name="x" * 200)
     for wrong in ("nothing", "../../collection", "0" * 12):
         with pytest.raises(NotFoundError):
             searches.get(wrong)
@@ -326,7 +326,7 @@ def test_check_is_kept_with_the_search_and_labels_hits_that_have_no_mark(made):
     searches, saved = saved_in(made)
     checked = searches.change_check(saved.id, lambda checked: drawn(checked, 4))
     first, second = checked.next(2)
-    searches.mark(saved.id, second, "bad")
+    searches.review(saved.id, second, mark="bad")
     searches.change_check(saved.id, lambda now: judge(now, {first: "good", second: "good"}, "Ada"))
     now = searches.get(saved.id)
     assert now == Searches(made).get(saved.id)
@@ -344,13 +344,13 @@ def test_check_is_kept_with_the_search_and_labels_hits_that_have_no_mark(made):
 def test_reviewers_do_not_replace_each_others_marks(made):
     searches, saved = saved_in(made)
     first = saved.hits[0][0]
-    searches.mark(saved.id, first, "good", "Ann")
-    both = searches.mark(saved.id, first, "bad", " Ben ")
+    searches.review(saved.id, first, mark="good", author="Ann")
+    both = searches.review(saved.id, first, mark="bad", author=" Ben ")
     assert dict(both.marks) == {first: "bad"}
     given = [(each.label, each.author) for each in both.standing]
     assert given == [("good", "Ann"), ("bad", "Ben")]
     assert all(each.time for each in both.standing)
-    assert dict(searches.mark(saved.id, first, None, "Ben").marks) == {first: "good"}
+    assert dict(searches.review(saved.id, first, mark="", author="Ben").marks) == {first: "good"}
     assert len(searches.get(saved.id).judgements) == 3
 
 
@@ -361,10 +361,10 @@ def test_a_review_of_before_there_were_authors_goes_on(made):
     content = json.loads(file.read_text())
     del content["judgements"]
     file.write_text(json.dumps({**content, "marks": {first: "good", second: "bad"}}))
-    now = searches.mark(saved.id, second, "good", "Ann")
+    now = searches.review(saved.id, second, mark="good", author="Ann")
     assert dict(now.marks) == {first: "good", second: "good"}
     assert [each.author for each in now.standing] == ["", "", "Ann"]
-    assert dict(searches.mark(saved.id, first, None, "Ann").marks) == {second: "good"}
+    assert dict(searches.review(saved.id, first, mark="", author="Ann").marks) == {second: "good"}
 
 
 def test_a_hit_judged_good_in_the_check_stays_below_the_minimum_score_with_its_rank(made):
@@ -381,7 +381,7 @@ def test_a_hit_judged_good_in_the_check_stays_below_the_minimum_score_with_its_r
 def test_marks_of_a_search_estimate_nothing(made):
     searches, saved = saved_in(made)
     for chip, _ in saved.hits:
-        searches.mark(saved.id, chip, "good")
+        searches.review(saved.id, chip, mark="good")
     (last,) = searches.checked(saved.id).estimates[-1:]
     assert (last.judged, last.precision, last.low, last.high) == (0, None, 0, 1)
     assert searches.checked(saved.id).record() is None

@@ -278,6 +278,7 @@ def test_search_is_exported_at_once(client, chips, what, format, suffix):
         ("/api/jobs", {"name": "x", "stride": 100}, 400),
         ("/api/jobs", {"name": "x", "stride": 0}, 400),
         ("/api/jobs", {"name": "x", "mode": "best"}, 400),
+        ("/api/jobs", {"name": "x", "quality": "best"}, 400),
         ("/api/jobs", {"name": "x", "scenes": "a.tif"}, 400),
         ("/api/jobs", {"name": "x", "scenes": ["/etc/passwd"]}, 400),
         ("/api/jobs", {"name": "x", "area": {"type": "Point", "coordinates": [0, 0]}}, 400),
@@ -372,9 +373,11 @@ def test_body_of_200_mb_is_refused_while_it_arrives(client):
 
 
 def test_jobs_are_queued_seen_cancelled_and_forgotten(client, home):
-    made = client.post("/api/jobs", json={"name": "more", "scenes": [str(home / "bay.tif")]})
+    body = {"name": "more", "scenes": [str(home / "bay.tif")], "quality": "thorough"}
+    made = client.post("/api/jobs", json=body)
     assert made.status_code == 202, made.text
     job = made.json()
+    assert job["request"]["quality"] == "thorough"
     one = made.headers["location"]
     assert one == f"/api/jobs/{job['id']}"
     assert client.get(one).json()["state"] == "queued"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import messages
-from pages.ui.area import draft
+from pages.ui.area import addition, draft
 from pages.ui.area.preflight import build_time
 from pages.ui.formatting import plural, size
 from pages.ui.server import jobs, open_collections
@@ -18,7 +18,9 @@ from pipeline.jobs.chosen_imagery import ChosenImagery, added_to
 
 if TYPE_CHECKING:
     from pages.ui.area.display import Display
+    from pipeline.collection.collection import Collection
     from pipeline.geo.area import Area
+    from pipeline.model.descriptor import Quality
 
 
 def button(
@@ -27,6 +29,7 @@ def button(
     imagery: ChosenImagery | None,
     display: Display,
     stride: int,
+    quality: Quality,
     object_size: float | None,
 ) -> None:
     """The name and Build, which queues the job and opens the Jobs page."""
@@ -55,10 +58,11 @@ def button(
                 stretch=display.stretch,
                 object_size=object_size,
                 percentile=display.percentile,
+                quality=quality,
                 taken=_taken(),
             )
             if into:
-                request = added_to(open_collections().collection(into), request)
+                request = added_to(into, request)
             jobs().submit(request)
         except LookalikeError as error:
             messages.show_error(error)
@@ -88,18 +92,17 @@ def _title(suggested: str) -> str:
     )
 
 
-def _into() -> str:
-    """The collection that the imagery is added to, as the Collections page asked, or ""."""
-    name = st.session_state.get("area.into", "")
-    if not name or name not in open_collections().library.names():
-        return ""
-    manifest = open_collections().collection(name).manifest
+def _into() -> Collection | None:
+    """The collection that the imagery is added to, as the Collections page asked, or None."""
+    into = addition.target()
+    if into is None:
+        return None
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(f"Adding to {manifest.title}; only new chips are computed")
+        st.text(f"Adding to {into.manifest.title}; only new chips are computed")
         if st.button("Build a new collection instead", type="tertiary"):
             draft.put(into="")
             st.rerun()
-    return str(name)
+    return into
 
 
 def _taken() -> set[str]:

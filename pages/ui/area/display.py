@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui import messages
-from pages.ui.area import draft
+from pages.ui.area import addition, draft
 from pages.ui.area.map import Layer
 from pages.ui.area.step import heading
-from pages.ui.server import open_collections, previews
+from pages.ui.server import previews
 from pipeline.errors import LookalikeError
 from pipeline.imagery.scene import AS_STORED, SENSOR, Stretch
 
@@ -134,10 +134,8 @@ def _bands(available: Bands, default: tuple[int, int, int], location: str) -> tu
 
 def _fixed() -> Mapping[str, Stretch] | None:
     """The stretches of the collection that imagery is added to; none are fixed for a new one."""
-    name = st.session_state.get("area.into", "")
-    if not name or name not in open_collections().library.names():
-        return {}
-    return open_collections().collection(name).manifest.stretches
+    into = addition.target()
+    return into.manifest.stretches if into else {}
 
 
 def _way(available: Bands, bands: tuple[int, int, int], percentile: bool) -> str:

@@ -1,4 +1,4 @@
-"""The settings of a collection, taken to the Area page: area, overlap, imagery, display."""
+"""The settings of a collection, taken to the Area page: area, chips, imagery, display."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def start_from(collection: Collection, into: str = "") -> None:
     draft.ignore_kept()
     manifest = collection.manifest
     shape.take(manifest.area)
-    draft.put(stride=manifest.stride, into=into)
+    draft.put(stride=manifest.stride, quality=manifest.quality or "standard", into=into)
     scenes = list(collection.scenes.values())
     if not scenes:
         return

@@ -18,10 +18,15 @@ from pipeline.settings import settings
 if TYPE_CHECKING:
     from pipeline.geo.area import Area
     from pipeline.jobs.chosen_imagery import ChosenImagery
+    from pipeline.model.descriptor import Quality
 
 
 def check(
-    area: Area | None, imagery: ChosenImagery | None, stride: int, object_size: float | None
+    area: Area | None,
+    imagery: ChosenImagery | None,
+    stride: int,
+    quality: Quality,
+    object_size: float | None,
 ) -> Preflight:
     """Show what the build needs and makes, and what to know before it."""
     result = preflight(
@@ -33,6 +38,7 @@ def check(
         estimate=imagery.estimate if imagery else None,
         mode=default_mode(stride),
         object_size=object_size,
+        quality=quality,
     )
     heading("Pre-flight", "ready to build" if result.ready else "not ready to build")
     with st.container():

@@ -268,6 +268,7 @@ def _facts(collection: Collection) -> None:
         ("Resolution", ", ".join(resolutions)),
         ("Brightness", brightness.describe(collection)),
         ("Chip overlap", f"{overlap} (stride {manifest.stride} pixels)"),
+        ("Search quality", manifest.quality or "of an earlier version"),
         ("Built", f"{manifest.created[:10]}, in {duration(manifest.seconds)}"),
         ("Disk", _disk(collection)),
     ]
