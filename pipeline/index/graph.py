@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.errors import DamagedError, storage_errors
 from pipeline.index.exact import best
-from pipeline.index.graph_files import COMPARED, JOINED, GraphFiles, weigh
+from pipeline.index.graph_files import JOINED, GraphFiles, weigh
 from pipeline.index.graph_writer import make
 from pipeline.index.neighbours import EXACT_UP_TO
 from pipeline.index.scann import scann
@@ -23,9 +23,13 @@ from pipeline.progress import OnProgress, silent
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.collection.collection import Collection
     from pipeline.index.rows import Eligible
 
+#: Chips among which those of other ground are looked for.
+LOOKED_THROUGH = 400
 #: Chips by whose scores chance is judged.
 SAMPLED = 20_000
 log = logging.getLogger(__name__)
@@ -72,22 +76,24 @@ class Graph(GraphFiles):
         rows = np.random.default_rng(0).permutation(len(self))[:SAMPLED]
         return np.asarray(self.joined[np.sort(rows)])
 
-    def place(self, vectors: np.ndarray, without: np.ndarray) -> np.ndarray:
+    def place(
+        self, vectors: np.ndarray, apart: Callable[[np.ndarray, int], np.ndarray]
+    ) -> np.ndarray:
         """Where descriptors lie among the joined vectors: float32 (m, c), unit vectors.
 
         Args:
             vectors: Descriptors (m, d) of what is not in the collection.
-            without: Rows that share ground with them, which are not added to them.
+            apart: The first of some rows, at most so many, that share ground neither with each
+                other nor with what is placed.
         """
         own = self.components(vectors)
         places = np.empty_like(own)
         for i, unit in enumerate(own):
-            rows, _ = self.nearest(unit, 2 * COMPARED + len(without))
-            rows = rows[~np.isin(rows, without)]
+            rows, _ = self.nearest(unit, LOOKED_THROUGH)
+            cosines = self.reduced[rows].astype(np.float32) @ unit
+            rows = apart(rows[np.argsort(-cosines, kind="stable")], JOINED)
             around = self.reduced[rows].astype(np.float32)
-            cosines = around @ unit
-            first = np.argsort(-cosines, kind="stable")[:JOINED]
-            places[i] = unit + weigh(cosines[first]) @ around[first]
+            places[i] = unit + weigh(around @ unit) @ around
         return normalise(places)
 
     def similarity(self, units: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The nearest neighbours of every chip, of other ground only.
 
-Chips that share ground show the same thing, so one is no evidence for the other.  Up to 20,000
+Chips that share ground show the same thing, so one is no evidence for the other, and two that share
+ground with each other are one neighbour.  Up to 20,000
 vectors every pair is compared.  More are divided into about √n clusters (spherical k-means on a
 sample), and those of a cluster are compared with those of the clusters nearest to it, as an
 inverted file does (Sivic & Zisserman, ICCV 2003).
@@ -31,7 +32,7 @@ _SAMPLED, _ROUNDS = 40, 6
 #: Vectors compared with all others at a time.
 _BLOCK = 512
 #: Maximum number of neighbours on the same ground that are looked past.
-_MOST_SHARED = 160
+_MOST_SHARED = 320
 #: Share by which footprints of two scenes are shrunk before they are compared: the boxes of
 #: neighbours on a turned grid touch.
 _SHRINK = 0.1
@@ -67,7 +68,7 @@ class Ground:
         counts = [
             int(((low < high[row]) & (high > low[row])).all(axis=1).sum()) - 1 for row in rows
         ]
-        return min(max(counts, default=0), _MOST_SHARED)
+        return max(counts, default=0)
 
     def shared(self, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Bool: whether each pair of rows, arrays that broadcast, shares ground."""
@@ -77,6 +78,31 @@ class Ground:
         near &= np.abs(table.rows[rows] - table.rows[others]) < CHIP
         apart = (low[rows] >= high[others]) | (high[rows] <= low[others])
         return np.where(same, near, ~apart.any(axis=-1))
+
+    def apart(self, rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best of each line, none of which shares ground with a better one.
+
+        Args:
+            rows: Int (m, r).
+            scores: Float32 (m, r), -inf for those that do not count; overwritten.
+            k: Number wanted.
+
+        Returns:
+            Rows int64 (m, k), -1 where there are fewer, and scores float32 (m, k), best first.
+        """
+        found = np.full((len(rows), k), -1, np.int64)
+        best = np.zeros((len(rows), k), np.float32)
+        line = np.arange(len(rows))
+        for place in range(k):
+            first = scores.argmax(axis=1)
+            values = scores[line, first]
+            there = np.isfinite(values)
+            if not there.any():
+                break
+            chosen = rows[line, first]
+            found[there, place], best[there, place] = chosen[there], values[there]
+            scores[self.shared(chosen[:, None], rows)] = -np.inf
+        return found, best
 
 
 @dataclass(frozen=True)
@@ -181,21 +207,13 @@ def _compare(
     vectors: np.ndarray, k: int, ground: Ground, queries: np.ndarray, others: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scores = vectors[queries] @ vectors[others].T
-    reach = min(k + 1 + ground.most, len(others))
+    reach = min((k + 1) * (1 + ground.most), k + 1 + _MOST_SHARED, len(others))
     best = np.argpartition(-scores, reach - 1, axis=1)[:, :reach]
     values = np.take_along_axis(scores, best, 1)
     candidates = others[best]
     values[ground.shared(queries[:, None], candidates)] = -np.inf
-    first = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    rows = np.take_along_axis(candidates, first, 1)
-    values = np.take_along_axis(values, first, 1)
-    missing = ~np.isfinite(values)
-    padded = ((0, 0), (0, k - rows.shape[1]))
-    return (
-        queries,
-        np.pad(np.where(missing, -1, rows), padded, constant_values=-1).astype(np.int32),
-        np.pad(np.where(missing, 0, values), padded),
-    )
+    rows, values = ground.apart(candidates, values, k)
+    return queries, rows.astype(np.int32), values
 
 
 def _nearest_centre(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -20,8 +20,9 @@ from pipeline.dates import Dates
 from pipeline.errors import NotFoundError, QueryError
 from pipeline.geo.footprint import polygon
 from pipeline.search.chance import Chance, chance_of, rounded
+from pipeline.search.overlaps import suppress_overlaps
 from pipeline.search.queries import Query
-from pipeline.search.search import Hit, check_model, suppress_overlaps
+from pipeline.search.search import Hit, check_model
 
 if TYPE_CHECKING:
     from pipeline.collection.chip_table import ChipTable

@@ -27,9 +27,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.index.exact import best
+from pipeline.index.graph import LOOKED_THROUGH
+from pipeline.index.graph_files import weigh
 from pipeline.search import feedback
 from pipeline.search.chance import random_scores
 from pipeline.search.feedback import Marks
+from pipeline.search.overlaps import suppress_overlaps
 from pipeline.vectors import normalise
 
 if TYPE_CHECKING:
@@ -143,11 +146,10 @@ def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:
     units = _towards(graph, starts, marks)
     good, bad = np.array(marks.good, np.int64), np.array(marks.bad, np.int64)
     candidates = _candidates(graph, units, np.concatenate([entries, good, bad]))
-    own = np.array(query.rows_in(table), np.int64)
     orders = []
     share = HALF / (HALF + len(good) + len(bad)) if len(starts) else 0.0
     if share:
-        at_start = _order_of_start(graph, starts, candidates, entries, weights, own)
+        at_start = _order_of_start(graph, table, query, starts, candidates, entries, weights)
         orders.append(at_start if share == 1 else at_start.standardised(graph, candidates, share))
     if share < 1:
         learned = _order_of_marks(graph, starts, candidates, entries, weights, good, bad)
@@ -157,30 +159,37 @@ def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:
 
 def _order_of_start(
     graph: Graph,
+    table: ChipTable,
+    query: Query,
     starts: np.ndarray,
     candidates: np.ndarray,
     entries: np.ndarray,
     weights: np.ndarray,
-    own: np.ndarray,
 ) -> Order:
     """The order of a search without marks.
 
     Args:
         graph: The collection's graph.
-        starts: The query's unit vectors (m, c).
+        table: The collection's chips.
+        query: What to look for.
+        starts: Its unit vectors (m, c).
         candidates: Rows that the walk may visit, ascending.
         entries: Rows where it enters.
         weights: Of the entries.
-        own: Rows of the query's own chips, which are no hits.
     """
     start = np.zeros(len(candidates), np.float32)
     np.add.at(start, np.searchsorted(candidates, entries), weights)
     visits = walk(graph, candidates, start)
-    visits[np.isin(candidates, own)] = 0
+    visits[np.isin(candidates, query.rows_in(table))] = 0
     magnitude = 1 + np.log10(np.maximum(visits / max(visits.max(), 1e-12), 1e-9)) / MAGNITUDES
     counted = magnitude > 0
     more = (VISITS * magnitude[counted]).astype(np.float32)
-    return Order(_expand(graph, starts, candidates, visits), candidates[counted], more)
+    # Chips of one place count once, and those of the query's own ground not at all.
+    most = np.argsort(-visits, kind="stable")[:LOOKED_THROUGH]
+    corners = table.corners[candidates[most]]
+    apart = most[suppress_overlaps(corners, query.corners, EXPANDED)]
+    moved = _expand(graph, starts, candidates[apart], visits[apart])
+    return Order(moved, candidates[counted], more)
 
 
 def _order_of_marks(
@@ -262,30 +271,18 @@ def _enter(
     if query.descriptor is None:
         units = normalise(graph.joined[rows].mean(axis=0)[None])
         return units, rows, np.full(len(rows), 1 / max(len(rows), 1), np.float32)
-    covered = _sharing_ground(table, query.corners)
-    units = graph.place(np.atleast_2d(query.descriptor), covered)
+
+    def apart(rows: np.ndarray, most: int) -> np.ndarray:
+        return rows[suppress_overlaps(table.corners[rows], query.corners, most)]
+
+    units = graph.place(np.atleast_2d(query.descriptor), apart)
     if len(rows):
         units[0] = normalise(graph.joined[rows].mean(axis=0)[None])[0]
         return units, rows, np.full(len(rows), 1 / len(rows), np.float32)
-    found, cosines = [], []
-    for unit in units:
-        near, scores = graph.nearest(unit, ENTRIES + len(covered))
-        other = ~np.isin(near, covered)
-        found.append(near[other][:ENTRIES])
-        cosines.append(scores[other][:ENTRIES])
-    rows, weights = np.concatenate(found), np.clip(np.concatenate(cosines), 0, 1) ** 3
-    return units, rows, (weights / max(float(weights.sum()), 1e-12)).astype(np.float32)
-
-
-def _sharing_ground(table: ChipTable, corners: np.ndarray) -> np.ndarray:
-    """Rows of the chips whose footprints meet those of the query, (m, 4, 2)."""
-    if not len(corners) or not len(table):
-        return np.empty(0, np.int64)
-    low, high = table.corners.min(axis=1), table.corners.max(axis=1)
-    meets = np.zeros(len(table), bool)
-    for each in corners:
-        meets |= ((low < each.max(axis=0)) & (high > each.min(axis=0))).all(axis=1)
-    return np.flatnonzero(meets)
+    near = [apart(graph.nearest(unit, LOOKED_THROUGH)[0], ENTRIES) for unit in units]
+    cosines = [graph.joined[found] @ unit for found, unit in zip(near, units, strict=True)]
+    weights = weigh(np.concatenate(cosines))
+    return units, np.concatenate(near), weights / max(float(weights.sum()), 1e-12)
 
 
 def _candidates(graph: Graph, units: np.ndarray, entries: np.ndarray) -> np.ndarray:
@@ -295,12 +292,9 @@ def _candidates(graph: Graph, units: np.ndarray, entries: np.ndarray) -> np.ndar
     return np.unique(np.concatenate([entries, *near]))
 
 
-def _expand(
-    graph: Graph, units: np.ndarray, candidates: np.ndarray, visits: np.ndarray
-) -> np.ndarray:
-    """The query's unit vectors, moved towards the most visited candidates."""
-    rows, weights = best(candidates, visits, EXPANDED)
-    weights = np.clip(weights, 0, None)
+def _expand(graph: Graph, units: np.ndarray, rows: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """The query's unit vectors, moved towards the most visited chips."""
+    weights = np.clip(visits, 0, None)
     if not weights.any():
         return units
     towards = normalise((weights @ graph.joined[rows])[None])

@@ -22,6 +22,7 @@ from pipeline.geo.footprint import polygon
 from pipeline.search.chance import Chance, chance_of, notes_on, rounded
 from pipeline.search.filters import Filters, eligible_chips
 from pipeline.search.marked import Kept
+from pipeline.search.overlaps import suppress_overlaps
 from pipeline.search.plain_ranking import PlainRanking, Ranked
 from pipeline.search.recipe import MAX_K
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
     from pipeline.index.index import Index
     from pipeline.search.queries import Query
-
-#: Share of a footprint that may lie under a better hit before suppression drops it.
-OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -212,40 +210,3 @@ def check_model(query: Query, collection: Collection) -> None:
             where=collection.name,
             remedy="Build both with the same version and mode of Lookalike",
         )
-
-
-def suppress_overlaps(
-    corners: np.ndarray, query: np.ndarray, wanted: int, stays: np.ndarray | None = None
-) -> np.ndarray:
-    """Indices of the hits that survive suppression, at most `wanted`, and of all that stay.
-
-    Args:
-        corners: Float64 (n, 4, 2), footprints, best first.
-        query: Float64 (m, 4, 2), the query's own footprints, which count as better than any hit.
-        wanted: Number of hits after which to stop.
-        stays: Bool (n,), hits that survive whatever covers them; None if there is none.
-    """
-    import shapely
-
-    if not len(corners):
-        return np.empty(0, np.int64)
-    everything = np.concatenate([query.reshape(-1, 4, 2), corners])
-    shapes = shapely.polygons(everything)
-    areas = shapely.area(shapes)
-    low, high = everything.min(axis=1), everything.max(axis=1)
-    kept = list(range(len(query)))
-    stay = np.zeros(len(everything), bool)
-    stay[len(query) :] = False if stays is None else stays
-    for i in range(len(query), len(everything)):
-        if len(kept) - len(query) >= wanted:
-            kept += (i + np.flatnonzero(stay[i:])).tolist()
-            break
-        near = np.array(kept, np.int64)
-        touching = ((low[near] < high[i]) & (high[near] > low[i])).all(axis=1)
-        near = near[touching]
-        if len(near) and not stay[i]:
-            shared = shapely.area(shapely.intersection(shapes[near], shapes[i]))
-            if shared.max() > OVERLAP * areas[i]:
-                continue
-        kept.append(i)
-    return np.array(kept[len(query) :], np.int64) - len(query)

@@ -13,8 +13,8 @@ from pipeline.collection.library import Library
 from pipeline.errors import NotFoundError
 from pipeline.search import service
 from pipeline.search.open_collections import OpenCollections
+from pipeline.search.overlaps import OVERLAP
 from pipeline.search.recipe import Recipe
-from pipeline.search.search import OVERLAP
 from tests.factories import synthetic
 
 Find = Callable[..., service.Outcome]
