@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py [FOLDER_OF_CLASSES] [--quick] [--json] [--markdown FILE]
     python benchmarks/quality.py --refine [FOLDER_OF_CLASSES] [--scenes SCENES POINTS]
+    python benchmarks/quality.py --overlapping FOLDER_OF_CLASSES
 
 Without a folder the classes are places: jittered, rotated crops of one spot of the two sample
 scenes, so that it runs anywhere.  The figures of docs/quality.md are those of UC Merced's pictures.
@@ -31,8 +32,9 @@ from pipeline.model import descriptor, pooling
 from pipeline.model.embedder import average_pool, pool
 from pipeline.model.resnet import Network
 from pipeline.progress import silent
-from pipeline.search import picture, views
+from pipeline.search import picture, service, views
 from pipeline.search.open_collections import OpenCollections
+from pipeline.search.recipe import Recipe
 from pipeline.vectors import normalise
 
 PLACES, CROPS = 20, 8
@@ -50,7 +52,12 @@ def main() -> int:
     parser.add_argument("--scenes", type=Path, nargs=2, metavar=("SCENES", "POINTS"),
                         help="with --refine: scenes and their objects, as benchmarks/objects.py "
                         "takes them")  # fmt: skip
+    parser.add_argument("--overlapping", action="store_true",
+                        help="P@10 on a mosaic with a chip every 64 pixels")  # fmt: skip
     options = parser.parse_args()
+    if options.overlapping:
+        print(f"P@10 on overlapping chips: {overlapping(options.folder, options.quick):.3f}")
+        return 0
     if options.refine:
         return refine(options)
     pixels, labels, names = (
@@ -236,6 +243,33 @@ def mosaic(
         vectors[order[r * side : (r + 1) * side]] = found
     scores = by_cosine(normalise(vectors))
     return {"plain, dense in a mosaic": evaluate.measure(scores, labels, names)}
+
+
+def overlapping(folder: Path, quick: bool) -> float:
+    """P@10 on overlapping chips of a mosaic in random order, as a collection is built by default.
+
+    Queries fill one picture; a hit counts for the picture that covers most of it, and those of the
+    query's own picture do not count.
+    """
+    files, names = evaluate.list_pictures(folder)
+    pixels, labels, _ = evaluate.load_pictures(files, names)
+    order = np.random.default_rng(0).permutation(len(pixels))
+    across, high = evaluate.pictures_across(len(order)), len(order)
+    with TemporaryDirectory(prefix="lookalike-mosaic-") as home:
+        opened, ids = evaluate.collect(
+            [pixels[at] for at in order], Path(home), "default", silent, stride=64, mode="dense"
+        )
+        table = opened.collection(evaluate.COLLECTION).chips
+        row = np.rint(table.rows / CHIP).astype(int).clip(0, high // across - 1)
+        place = row * across + np.rint(table.cols / CHIP).astype(int).clip(0, across - 1)
+        shown = labels[order][place]
+        right = []
+        for number in range(0, len(ids), 20 if quick else 1):
+            recipe = Recipe.from_fields({"chip": ids[number], "k": 20})
+            hits = service.find(opened, evaluate.COLLECTION, recipe).result.hits
+            others = [hit.row for hit in hits if place[hit.row] != number][:10]
+            right.append(float((shown[others] == labels[order][number]).mean()))
+    return float(np.mean(right))
 
 
 def classes_refined(folder: Path, quick: bool) -> list[analyst.Figures]:

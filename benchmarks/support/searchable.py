@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,15 @@ CLUSTERS = 300
 WARM_SECONDS = 600
 
 
-def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) -> list[str]:
+def make_collection(
+    home: Path,
+    n: int,
+    name: str,
+    *,
+    pictured: bool = False,
+    vectors: Callable[[int], np.ndarray] | None = None,
+    index: bool = True,
+) -> list[str]:
     """A searchable collection of about n chips; returns their ids.  Made once in a kept folder.
 
     Args:
@@ -34,6 +42,8 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
         n: How many chips; the nearest square is made.
         name: What to call it.
         pictured: Write its scene too, for the map's tiles and the chips' pictures.
+        vectors: Gives the next vectors, as many as asked for; by default clustered noise.
+        index: Make its index.
     """
     from pipeline.collection.library import Library
     from pipeline.collection.manifest import Manifest
@@ -74,12 +84,16 @@ def make_collection(home: Path, n: int, name: str, *, pictured: bool = False) ->
                 pixels=np.empty((count, 0, 0, 3), np.uint8),
                 left_out={},
             )
-            noise = rng.random((count, DIMENSIONS), np.float32)
-            vectors = centres[rng.integers(CLUSTERS, size=count)] + noise
+            if vectors is None:
+                noise = rng.random((count, DIMENSIONS), np.float32)
+                values = centres[rng.integers(CLUSTERS, size=count)] + noise
+            else:
+                values = vectors(count)
             path = made.path / "chips" / scene.id / f"block-r{number:04d}-c0000-all.parquet"
-            write_part(path, scene, chips, vectors, model, stride=STRIDE)
+            write_part(path, scene, chips, values, model, stride=STRIDE)
         found = made.write(complete=True, chips=len(grid))
-    Index.open(found)
+    if index:
+        Index.open(found)
     return [chip.decode() for chip in found.chips.ids]
 
 

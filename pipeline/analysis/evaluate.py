@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -147,13 +147,26 @@ def load_pictures(
     return pictures, np.array(labels, np.int64), left_out
 
 
+def pictures_across(count: int) -> int:
+    """Pictures in a row of a mosaic.
+
+    The mosaic is a full rectangle: a blank chip would be one more that can be found.
+    """
+    return count // max(n for n in range(1, math.isqrt(count) + 1) if count % n == 0)
+
+
 def collect(
-    pictures: list[np.ndarray], home: Path, method: Method, progress: OnProgress
+    pictures: Sequence[np.ndarray],
+    home: Path,
+    method: Method,
+    progress: OnProgress,
+    *,
+    stride: int = CHIP,
+    mode: Literal["chip", "dense"] = "chip",
 ) -> tuple[OpenCollections, list[str]]:
     """A collection of a mosaic of the pictures, and the id of each picture's chip."""
     count = len(pictures)
-    # A full rectangle: a blank chip would be one more that can be found.
-    side = count // max(n for n in range(1, math.isqrt(count) + 1) if count % n == 0)
+    side = pictures_across(count)
     mosaic = np.empty((count // side * CHIP, side * CHIP, 3), np.uint8)
     for place, pixels in enumerate(pictures):
         row, col = divmod(place, side)
@@ -170,8 +183,8 @@ def collect(
         BuildRequest(
             COLLECTION,
             (SceneInput(path, stretch=AS_IT_IS),),
-            stride=CHIP,
-            mode="chip",
+            stride=stride,
+            mode=mode,
             quality="thorough" if method == "thorough" else "standard",
             cells=False,
         ),
@@ -180,8 +193,9 @@ def collect(
     )
     open_collections = OpenCollections(library)
     table = open_collections.collection(COLLECTION).chips
-    places = table.rows // CHIP * side + table.cols // CHIP
-    rows = {int(place): row for row, place in enumerate(places)}
+    whole = np.flatnonzero((table.rows % CHIP == 0) & (table.cols % CHIP == 0))
+    places = table.rows[whole] // CHIP * side + table.cols[whole] // CHIP
+    rows = dict(zip(places.tolist(), whole.tolist(), strict=True))
     return open_collections, [table.id_of(rows[place]) for place in range(count)]
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Chips among which those of other ground are looked for.
 LOOKED_THROUGH = 400
 #: Chips by whose scores chance is judged.
-SAMPLED = 20_000
+SAMPLED = 10_000
 log = logging.getLogger(__name__)
 
 
@@ -72,7 +72,7 @@ class Graph(GraphFiles):
 
     @cached_property
     def sample(self) -> np.ndarray:
-        """Joined vectors of at most 20,000 chips drawn at random, float32 (s, c)."""
+        """Joined vectors of at most 10,000 chips drawn at random, float32 (s, c)."""
         rows = np.random.default_rng(0).permutation(len(self))[:SAMPLED]
         return np.asarray(self.joined[np.sort(rows)])
 

@@ -90,6 +90,9 @@ class Ground:
         Returns:
             Rows int64 (m, k), -1 where there are fewer, and scores float32 (m, k), best first.
         """
+        low, high = self._boxes
+        left, lower, right, upper = (*np.moveaxis(low[rows], 2, 0), *np.moveaxis(high[rows], 2, 0))
+        left, lower, right, upper = map(np.ascontiguousarray, (left, lower, right, upper))
         found = np.full((len(rows), k), -1, np.int64)
         best = np.zeros((len(rows), k), np.float32)
         line = np.arange(len(rows))
@@ -99,9 +102,12 @@ class Ground:
             there = np.isfinite(values)
             if not there.any():
                 break
-            chosen = rows[line, first]
-            found[there, place], best[there, place] = chosen[there], values[there]
-            scores[self.shared(chosen[:, None], rows)] = -np.inf
+            found[there, place], best[there, place] = rows[line, first][there], values[there]
+            meets = left < right[line, first, None]
+            meets &= right > left[line, first, None]
+            meets &= lower < upper[line, first, None]
+            meets &= upper > lower[line, first, None]
+            np.putmask(scores, meets, -np.inf)
         return found, best
 
 

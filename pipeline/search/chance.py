@@ -27,7 +27,7 @@ BULK = np.linspace(0.5, 0.9, 5)
 #: Fewest scores that say anything.
 FEWEST = 30
 #: Random queries, and the vectors that each is compared with.
-QUERIES, COMPARED = 50, 1_000
+QUERIES, COMPARED = 50, 200
 #: A best hit is no find if more places than this are expected to score as high by chance.
 NOTHING = 1.0
 #: Numbers by chance whose scores a histogram shows.
