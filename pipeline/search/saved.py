@@ -214,4 +214,5 @@ class Searches(SavedSearches[Saved]):
     def _plain(self, saved: Saved) -> dict[str, Any]:
         # With its ranking, even if that is the default of this version.
         recipe = {**saved.recipe.to_dict(), "ranking": saved.recipe.ranking}
-        return {**super()._plain(saved), "recipe": recipe}
+        chance = saved.chance.to_dict() if saved.chance else None
+        return {**super()._plain(saved), "recipe": recipe, "chance": chance}
