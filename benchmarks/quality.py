@@ -34,12 +34,12 @@ from pipeline.model.resnet import Network
 from pipeline.progress import silent
 from pipeline.search import picture, service, views
 from pipeline.search.open_collections import OpenCollections
-from pipeline.search.recipe import Recipe
+from pipeline.search.recipe import RANKINGS, Recipe
 from pipeline.vectors import normalise
 
 PLACES, CROPS = 20, 8
-#: Searches that are refined.
-QUERIES = 60
+#: Searches that are refined, and clicks that are counted.
+QUERIES, CLICKS = 60, 200
 
 
 def main() -> int:
@@ -285,6 +285,25 @@ def classes_refined(folder: Path, quick: bool) -> list[analyst.Figures]:
         return list(analyst.chips(opened, evaluate.COLLECTION, kinds, rows.tolist(), folder.name))
 
 
+def clicked(opened: OpenCollections, name: str, kinds: np.ndarray, quick: bool) -> str:
+    """A table of what clicks on chips find that show something, by both rankings."""
+    table = opened.collection(name).chips
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(kinds))[: 10 if quick else CLICKS]
+    lines = ["| ranking | P@10 | P@50 | P@100 | AP |", "|---|---|---|---|---|"]
+    for ranking in RANKINGS:
+        found = []
+        for row in rows.tolist():
+            recipe = Recipe(
+                chip=table.id_of(row), k=len(table) - 1, suppress=False, ranking=ranking
+            )
+            hits = service.find(opened, name, recipe, most=len(table)).result.hits
+            right = kinds[[hit.row for hit in hits]] > 0
+            precision = right.cumsum() / np.arange(1, len(right) + 1)
+            found.append([*precision[[9, 49, 99]], (precision * right).sum() / right.sum()])
+        lines.append(f"| {ranking} | {' | '.join(f'{v:.3f}' for v in np.mean(found, axis=0))} |")
+    return "\n".join(lines) + "\n"
+
+
 def scenes_refined(folder: Path, points: Path, quick: bool) -> list[analyst.Figures]:
     """Refining on scenes whose objects are known, for chips and for objects."""
     with TemporaryDirectory(prefix="lookalike-refine-") as home:
@@ -298,6 +317,7 @@ def scenes_refined(folder: Path, points: Path, quick: bool) -> list[analyst.Figu
             inside = (table.cols <= col) & (col < table.cols + CHIP)
             inside &= (table.rows <= row) & (row < table.rows + CHIP)
             kinds[inside & (scene == at)] = 1
+        print(clicked(opened, name, kinds, quick), file=sys.stderr)
         rng, count = np.random.default_rng(1), 5 if quick else QUERIES
         rows = rng.permutation(np.flatnonzero(kinds))[:count].tolist()
         some = rng.permutation(len(truth.scenes))[: count // 2].tolist()
