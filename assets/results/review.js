@@ -1,9 +1,6 @@
 // Review: one hit large beside its surroundings; good, bad or skip by key; undo.
-<<<<<<< HEAD
-import { chanceWords } from '../shared/chance.js';
-=======
 import { backLink } from '../shared/back_link.js';
->>>>>>> cpage
+import { chanceWords } from '../shared/chance.js';
 import { h } from '../shared/dom.js';
 import { formatCount, formatDay, formatPlace, formatScore } from '../shared/format.js';
 import { keyButton } from '../shared/keys.js';
