@@ -127,12 +127,14 @@ def gamma_end(total: float, variance: float, weight: float, tail: float) -> floa
         return total
     variance = max(variance, 1e-9)
     more, wider = total + weight, variance + weight**2
-    sure = total <= 1e-6
+
+    def below(value: float, mean: float, spread: float) -> float:
+        if mean <= 1e-6:
+            return 1.0
+        return float(gammainc(mean**2 / spread, value * mean / spread))
 
     def beyond(value: float) -> float:
-        first = 1.0 if sure else gammainc(total**2 / variance, value * total / variance)
-        second = gammainc(more**2 / wider, value * more / wider)
-        return float(first + second) / 2 - tail
+        return (below(value, total, variance) + below(value, more, wider)) / 2 - tail
 
     if beyond(0.0) >= 0:
         return 0.0

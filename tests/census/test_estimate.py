@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.census.design import FLOOR, LEVELS, design, uniforms, unit_weights
 from pipeline.census.estimate import Estimate, estimate
+from pipeline.census.interval import gamma_end
 from pipeline.census.round_total import prefix_length
 from tests.census.populations import UNITS, detected, drawn, judged
 
@@ -198,3 +199,9 @@ def test_random_numbers_belong_to_units_and_purposes() -> None:
     assert not (first == uniforms(ids, 2, "round 1")).any()
     assert not (first == uniforms(ids, 1, "round 2")).any()
     assert ((first > 0) & (first <= 1)).all()
+
+
+@pytest.mark.parametrize("total", [0.0, -2.0, 1e-9])
+def test_an_end_of_next_to_nothing_is_a_number(total: float) -> None:
+    assert gamma_end(total, 3.0, 0.0, 0.975) == 0
+    assert np.isfinite(gamma_end(total, 3.0, 1.5, 0.975))
