@@ -7,9 +7,10 @@ import { listenToKeys } from '../shared/keys.js';
 import { lonLatOf, pixelOf } from './geometry.js';
 import { createHand } from './hand.js';
 import { createLive } from './live.js';
-import { createPanel, MOST_DIGITS } from './panel.js';
+import { createPanel } from './panel.js';
 import { createUnitView } from './unit_view.js';
 
+const MOST_THINGS = 10_000; // in one unit, as the server has it
 const PATIENCE = 2000; // of who leaves while answers are on their way
 
 export async function showJudging({ root, body, censuses, answers, author, onName, go, fail, asked: { id }, current }) {
@@ -123,10 +124,14 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
     return changed();
   }
 
-  function type(digits) {
+  function type(words) {
     if (!hand.first()) return undefined;
     if (points.length) return say(`You clicked ${points.length}: Enter goes on, U takes the last one away`);
-    typed = digits.slice(0, MOST_DIGITS);
+    if (/\D/.test(words) || Number(words) > MOST_THINGS) {
+      draw(); // with the number before
+      return say(`How many is a whole number, ${formatCount(MOST_THINGS)} at most`);
+    }
+    typed = words;
     return changed();
   }
 

@@ -7,10 +7,11 @@ import { formatCount, plural } from '../shared/format.js';
 
 const MOST = 20_000; // units above which only those judged are drawn
 const FOUND = '#facc15';
+const UNKNOWN = '#fb923c';
 
 export function createUnitsMap({ data, census, censuses, fail }) {
   const place = h('div', { class: 'lk-map', role: 'application', 'aria-label': 'Map of the units' });
-  const legend = h('p', { class: 'lk-muted lk-legend' }, h('i', { class: 'lk-found' }), 'judged, some ', h('i', { class: 'lk-empty-unit' }), 'judged, none ', h('i', {}), 'not judged');
+  const legend = h('p', { class: 'lk-muted lk-legend' }, h('i', { class: 'lk-found' }), 'judged, some ', h('i', { class: 'lk-empty-unit' }), 'judged, none ', h('i', { class: 'lk-unknown-unit' }), 'cannot tell ', h('i', {}), 'not judged');
   const many = census.units > MOST;
   const base = createBaseMap(place, {
     basemap: data.basemap,
@@ -34,6 +35,7 @@ export function createUnitsMap({ data, census, censuses, fail }) {
 export function styleOf({ judged, count, score }) {
   if (!judged) return { color: NIGHT, weight: 0.5, opacity: 0.5, fillColor: CYAN, fillOpacity: Math.min(0.3, 0.04 + score / 10) };
   if (count) return { color: FOUND, weight: 2, fillColor: FOUND, fillOpacity: 0.2 };
+  if (count === null) return { color: UNKNOWN, weight: 2, dashArray: '4 4', fillColor: UNKNOWN, fillOpacity: 0.15 };
   return { color: NIGHT, weight: 2, opacity: 0.8, fillColor: NIGHT, fillOpacity: 0.45 };
 }
 

@@ -2,7 +2,7 @@
 import { h, TOUCH } from '../shared/dom.js';
 import { keyButton } from '../shared/keys.js';
 
-export const MOST_DIGITS = 5;
+const MOST_DIGITS = 6;
 const HELP = [
   ['0', 'none'],
   ['1–9 Enter', 'how many'],
@@ -11,10 +11,10 @@ const HELP = [
   ['?', 'cannot tell'],
 ];
 
-// `acts` has what is done: typed(digits), none, goOn, unknown, skip and undo.
+// `acts` has what is done: typed(words), none, goOn, unknown, skip and undo.
 export function createPanel({ title, author, acts }) {
   const count = h('input', { type: 'text', inputmode: 'numeric', maxlength: MOST_DIGITS, autocomplete: 'off', placeholder: 'Click or type', 'aria-label': 'How many' });
-  count.addEventListener('input', () => acts.typed(count.value.replace(/\D/g, '')));
+  count.addEventListener('input', () => acts.typed(count.value.trim()));
   count.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter') return;
     event.preventDefault();

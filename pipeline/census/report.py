@@ -306,12 +306,14 @@ def _notes(
             "would find more of them"
         )
     if cannot_tell:
+        told, them = ("1 unit", "it") if cannot_tell == 1 else (f"{cannot_tell:,} units", "them")
         notes.append(
-            f"{cannot_tell} units could not be judged; the interval takes them for empty at one "
-            "end and for twice what is expected at the other"
+            f"{told} could not be judged; the interval takes {them} for empty at one end and for "
+            "twice what is expected at the other"
         )
     if waiting:
-        notes.append(f"{waiting} judged units count once those handed out before are judged")
+        told = "1 judged unit counts" if waiting == 1 else f"{waiting:,} judged units count"
+        notes.append(f"{told} once those handed out before are judged")
     return tuple(notes)
 
 

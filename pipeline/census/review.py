@@ -168,7 +168,9 @@ def checked_name(reviewer: str) -> str:
     name = " ".join(reviewer.split()) or SOMEBODY
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise QueryError(
-            f"A reviewer's name has at most {LONGEST_NAME} characters", where=name[:40]
+            f"A reviewer's name is printable text of at most {LONGEST_NAME} characters",
+            where=repr(name[:40]),
+            remedy="Give a shorter name without control characters",
         )
     return name
 
@@ -251,13 +253,13 @@ def _read(
     if value < 0:
         raise QueryError(
             "A unit cannot hold fewer than 0 things",
-            where=f"{unit}: {value}",
+            where=f"{unit}: {str(value)[:40]}",
             remedy="Answer 0 for none, or null if you cannot tell",
         )
     if value > MOST_THINGS:
         raise QueryError(
             f"More than {MOST_THINGS:,} things in one unit are taken for a slip",
-            where=f"{unit}: {value}",
+            where=f"{unit}: {str(value)[:40]}",
             remedy="Check the number, or start a census with smaller units",
         )
     return value, points

@@ -139,9 +139,9 @@ def units_of(scenes: Sequence[Scene], side: int, areas: Sequence[BaseGeometry] =
             raise _too_many(len(units))
     if not units:
         raise QueryError(
-            "There is no imagery in this area",
+            "There is no imagery in this area, or less of it than a sliver of one unit",
             where=", ".join(scene.title for scene in scenes[:3]),
-            remedy="Choose an area that the collection's scenes cover",
+            remedy="Choose a larger area that the collection's scenes cover, or smaller units",
         )
     return units
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -101,7 +102,8 @@ async def json_object(request: Request, max_bytes: int, *, remedy: str) -> dict[
         remedy=remedy,
     )
     try:
-        content = json.loads(await body_up_to(request, max_bytes, too_large))
+        body = await body_up_to(request, max_bytes, too_large)
+        content = json.loads(body, object_pairs_hook=_once)
         # JSON can spell unpaired surrogates, which neither a file nor a response can hold.
         json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -110,4 +112,20 @@ async def json_object(request: Request, max_bytes: int, *, remedy: str) -> dict[
         ) from error
     if not isinstance(content, dict):
         raise QueryError("The request is not a JSON object", remedy=_SEND_JSON)
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a field that it has twice nobody knows which is meant.
+
+    Raises:
+        QueryError: If it has one.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        (twice, _), *_ = counts.most_common(1)
+        raise QueryError(
+            "The request has a field twice", where=repr(twice[:40]), remedy="Keep one of the two"
+        )
     return content

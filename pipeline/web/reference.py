@@ -87,8 +87,8 @@ def in_words(schema: Mapping[str, Any]) -> str:
         length = _range(schema.get("minItems"), schema.get("maxItems"), " of") or " of"
         named = items.get("$ref", "").rpartition("/")[2]
         return f"a list{length} {named or _PLURALS.get(items.get('type'), 'items')}"
-    if kind == "string" and schema.get("format") == "binary":
-        return "a file"
+    if kind == "string" and schema.get("format") in _FORMATS:
+        return _FORMATS[schema["format"]]
     if kind == "string":
         longest = schema.get("maxLength")
         return f"a string of at most {longest} characters" if longest else "a string"
@@ -97,6 +97,7 @@ def in_words(schema: Mapping[str, Any]) -> str:
     return {"object": "an object", "boolean": "true or false"}.get(str(kind), "any value")
 
 
+_FORMATS = {"binary": "a file", "date": "a day, YYYY-MM-DD"}
 _PLURALS = {
     "string": "strings", "number": "numbers", "integer": "whole numbers", "array": "lists",
     "object": "objects",

@@ -107,6 +107,11 @@ def test_conflicts_and_bad_answers_say_what_is_wrong(
     assert send("ada", {first["id"]: -1}).status_code == 400
     assert send("ada", {first["id"]: 0, "0123456789": 1}).status_code == 400
     assert send("ada", {first["id"]: "2"}).status_code == 400
+    twice = '{"reviewer": "ada", "answers": {"%s": 1, "%s": 7}}' % (first["id"], first["id"])
+    refused = client.post(f"{path}/answers", content=twice)
+    assert (refused.status_code, refused.json()["detail"]) == (400, repr(first["id"]))
+    assert "printable" in send("a\0da", {first["id"]: 1}).json()["title"]
+    assert client.get(f"{path}/answers").json() == []
     clicked = [[first["lon"], first["lat"]]]
     assert send("ada", {first["id"]: clicked}, key="a").status_code == 200
     assert send("ada", {first["id"]: clicked}, key="a").status_code == 200

@@ -315,6 +315,8 @@ MARK = {"key": "a", "lon": 6, "lat": 46.4, "label": "good"}
          "stride must be a multiple of 32 from 32 to 256"),
         ("POST", "/api/jobs", {"name": "x", "mode": "best"}, "mode must be chip or dense"),
         ("POST", "/api/jobs", {"name": "x", "colour": "red"}, "Unknown field"),
+        ("POST", "/api/censuses", {"collection": "bay", "date": "today"},
+         "date must be a day, YYYY-MM-DD"),
         ("PUT", MARKS, {"marks": 1}, "marks must be a list of at most 1000 objects"),
         ("PUT", MARKS, {"marks": [1]}, "marks[0] must be an object"),
         ("PUT", MARKS, {"marks": [MARK, {**MARK, "key": 5}]},
