@@ -41,6 +41,7 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
       if (of !== id) return;
       done = done.filter((each) => each.unit.id !== unit);
       fail(problem);
+      if (problem.status === 409) censuses.report(id).then(showReport, () => {}); // somebody judges, too
     },
     length: frame.showUnsent,
   });

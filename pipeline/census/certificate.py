@@ -280,7 +280,8 @@ def _facts(issued: Mapping[str, Any]) -> str:
                  + (f" with a score of at least {threshold:g}" if threshold is not None else "")),
         ("Seed", str(census["seed"])),
         ("Cannot tell", f"{report['cannot_tell']:,} of the judged units"),
-        ("Second reviewer", f"{census['double']:.0%} of the units, blind" if census["double"] else "none"),
+        ("Second reviewer",
+         f"{census['double']:.0%} of the units, blind" if census["double"] else "none"),
         ("Model", census["model"]),
     ]  # fmt: skip
     return _table(["", ""], rows)

@@ -107,7 +107,8 @@ def test_conflicts_and_bad_answers_say_what_is_wrong(
     assert send("ada", {first["id"]: -1}).status_code == 400
     assert send("ada", {first["id"]: 0, "0123456789": 1}).status_code == 400
     assert send("ada", {first["id"]: "2"}).status_code == 400
-    twice = '{"reviewer": "ada", "answers": {"%s": 1, "%s": 7}}' % (first["id"], first["id"])
+    pair = f'"{first["id"]}": 1, "{first["id"]}": 7'
+    twice = '{"reviewer": "ada", "answers": {' + pair + "}}"
     refused = client.post(f"{path}/answers", content=twice)
     assert (refused.status_code, refused.json()["detail"]) == (400, repr(first["id"]))
     assert "printable" in send("a\0da", {first["id"]: 1}).json()["title"]
