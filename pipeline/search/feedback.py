@@ -1,16 +1,16 @@
-"""Relevance feedback: from a few marks, good and bad, to a better ranking.
+"""Relevance feedback on plain vectors: from a few marks, good and bad, to a better ranking.
 
-A first approximation moves the query to 2·good − bad (Rocchio, as Earth Index and GeoVibes do) and
-fetches the chips nearest to it.  They are re-ranked by the sum of two scores, each standardised
-over these chips:
+`pipeline.search.plain_ranking` ranks by it, as versions before 0.3 did; of it `ranking` takes the
+logistic model.  A first approximation moves the query to 2·good − bad (Rocchio, as Earth Index and
+GeoVibes do) and fetches the chips nearest to it.  They are re-ranked by the sum of two scores, each
+standardised over these chips:
 
 - a logistic model trained on the marks and a few weak random negatives, on vectors averaged with
   their neighbours: it learns which directions separate good from bad;
 - label propagation on the graph of nearest neighbours (Zhou et al., NIPS 2003): good marks raise
   the scores of the chips connected to them, bad marks lower them.
 
-With a simulated analyst the sum beats either score, and both beat 2·good − bad; docs/quality.md has
-the figures.
+With a simulated analyst the sum beat either score, and both beat 2·good − bad.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CANDIDATES = 2000
 #: Weight of the logistic model in the sum; the rest is that of label propagation.
 LOGISTIC = 0.3
 #: Number of random chips used as weak negatives, and their total weight; all bad marks weigh 1.
-_WEAK = 20
+WEAK = 20
 _WEAK_WEIGHT = 0.2
 #: Factor on unit vectors, so that the logistic model reaches probabilities near 0 and 1.
 _STEEPNESS = 5.0
@@ -66,7 +66,7 @@ def rank(vectors: np.ndarray, rows: np.ndarray, marks: Marks) -> np.ndarray:
     """
     marked = np.array(marks.good + marks.bad, np.int64)
     rng = np.random.default_rng(0)
-    weak = np.setdiff1d(rng.choice(len(vectors), min(_WEAK, len(vectors)), replace=False), marked)
+    weak = np.setdiff1d(rng.choice(len(vectors), min(WEAK, len(vectors)), replace=False), marked)
     pool = np.concatenate([rows, np.setdiff1d(np.concatenate([marked, weak]), rows)])
     pool_vectors = normalise(widen(np.asarray(vectors[pool], np.float16)))
     space = np.concatenate([pool_vectors, marks.start])
@@ -120,7 +120,7 @@ def logistic_direction(
     examples = _STEEPNESS * np.concatenate([good, bad, weak])
     truth = np.repeat([1.0, 0.0], [len(good), len(bad) + len(weak)])
     given = np.full(len(good), 1 / max(len(good), 1)) if weights is None else weights
-    weak_weight = np.full(len(weak), _WEAK_WEIGHT / _WEAK)
+    weak_weight = np.full(len(weak), _WEAK_WEIGHT / WEAK)
     each = np.concatenate([given, np.full(len(bad), 1 / max(len(bad), 1)), weak_weight])
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.index.exact import best
 from pipeline.index.graph import LOOKED_THROUGH
 from pipeline.index.graph_files import weigh
 from pipeline.search import feedback
@@ -54,8 +53,8 @@ VISITS, MAGNITUDES = 2.0, 2.0
 #: Marks that weigh as much as the order of the start alone; what they teach is half the walk from
 #: them and half a logistic model.
 HALF = 5
-#: Random chips that count as weakly bad.
-WEAK = 20
+#: Standard deviation up to which values are alike.
+ALIKE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,10 @@ class Order:
         return values
 
     def standardised(self, graph: Graph, rows: np.ndarray, weight: float) -> Order:
-        """The same with this standard deviation over some rows; it then ranks as it did."""
-        factor = np.float32(weight / max(float(self.values(graph, rows).std()), 1e-9))
+        """The same with this standard deviation over some rows; of equal values, no order."""
+        spread = float(self.values(graph, rows).std())
+        # Where all are alike, rounding errors would be an order.
+        factor = np.float32(weight / spread if spread > ALIKE else 0)
         return Order(self.towards * factor, self.rows, self.more * factor)
 
     def __add__(self, other: Order) -> Order:
@@ -119,8 +120,7 @@ class Ranking:
         near = near if eligible is None else near[eligible.mask[near]]
         rows = np.unique(np.concatenate([near, *found]))
         values = self.order.values(self.graph, rows).round(6)
-        values[np.isin(rows, self.good)] += 1_000
-        rows, _ = best(rows, values, k)
+        rows = rows[np.lexsort((rows, -values, ~np.isin(rows, self.good)))[:k]]
         return rows, self.similarity(rows)
 
     def similarity(self, rows: np.ndarray | None = None) -> np.ndarray:
@@ -213,7 +213,7 @@ def _order_of_marks(
     nothing = np.zeros((1, graph.joined.shape[1]), np.float32)
     walked = Order(nothing, candidates, walk(graph, candidates, start))
     rng = np.random.default_rng(0)
-    random = graph.joined[rng.choice(len(graph), min(WEAK, len(graph)), replace=False)]
+    random = graph.joined[rng.choice(len(graph), min(feedback.WEAK, len(graph)), replace=False)]
     direction = feedback.logistic_direction(
         np.concatenate([starts, graph.joined[good]]), graph.joined[bad], random
     )

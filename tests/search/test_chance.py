@@ -116,6 +116,13 @@ def test_equal_scores_are_told_and_one_chip_is_no_error(home: Path) -> None:
     assert ALL_ALIKE in found(home, 9).notes
 
 
+def test_a_good_mark_comes_first_even_where_all_chips_are_alike(home: Path) -> None:
+    made = synthetic.collection(home, sizes=(2048,), stride=256)
+    alike(home, list(range(64)), 1.0)
+    good = made.chips.id_of(50)
+    assert found(home, 9, good=[good]).result.hits[0].id == good
+
+
 def test_a_collection_of_one_chip_is_no_error(home: Path) -> None:
     synthetic.collection(home, sizes=(256,), stride=256)
     outcome = found(home, 0)
