@@ -161,6 +161,12 @@ class Censuses:
         if _ID.fullmatch(census_id):
             for path in self.library.root.glob(f"*/{FOLDER}/{census_id}/census.json"):
                 return path.parent
+            for path in self.library.root.glob(f"*/{FOLDER}/trash/{census_id}.*/census.json"):
+                raise NotFoundError(
+                    "This census was deleted",
+                    where=census_id,
+                    remedy=f"Restore it with `python -m pipeline census restore {path.parent.name}`",
+                )
             for path in self.library.trash.glob(f"*/{FOLDER}/{census_id}/census.json"):
                 token = path.parent.parent.parent.name
                 raise NotFoundError(

@@ -164,7 +164,9 @@ def test_certificate_and_trash(client: TestClient, begun: dict[str, Any]) -> Non
     assert client.patch(path, json={"error": 0.2}).json()["error"] == 0.2
     assert client.post(f"{path}/rounds", json={"detector": "nosuch"}).status_code == 404
     token = client.delete(path).json()["token"]
-    assert client.get(path).status_code == 404
+    gone = client.get(path)
+    assert (gone.status_code, gone.json()["title"]) == (404, "This census was deleted")
+    assert token in gone.json()["remedy"]
     assert client.post("/api/censuses/restore", json={"token": token}).json()["judged"] == 4
 
 
