@@ -162,10 +162,11 @@ class Censuses:
             for path in self.library.root.glob(f"*/{FOLDER}/{census_id}/census.json"):
                 return path.parent
             for path in self.library.root.glob(f"*/{FOLDER}/trash/{census_id}.*/census.json"):
+                token = path.parent.name
                 raise NotFoundError(
                     "This census was deleted",
                     where=census_id,
-                    remedy=f"Restore it with `python -m pipeline census restore {path.parent.name}`",
+                    remedy=f"Restore it with `python -m pipeline census restore {token}`",
                 )
             for path in self.library.trash.glob(f"*/{FOLDER}/{census_id}/census.json"):
                 token = path.parent.parent.parent.name

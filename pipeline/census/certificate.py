@@ -177,7 +177,7 @@ body{max-width:52rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
 .total{font-size:2.2rem;font-weight:650;margin:.4rem 0 0}
 table{border-collapse:collapse;width:100%}
-td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;overflow-wrap:break-word}
 th{font-weight:600;border-bottom:1px solid #cbd5e1}td.n,th.n{text-align:right}
 tr{break-inside:avoid}code{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:.9em}
 small,.muted{color:#475569}svg{width:100%;height:auto;max-height:26rem;border:1px solid #cbd5e1}

@@ -160,7 +160,7 @@ class ObjectSearches(SavedSearches[SavedObjects]):
             **content,
             "recipe": ObjectRecipe.from_fields(content["recipe"], start=False),
             "model": CellIdentity.from_dict(content["model"]),
-            "objects": tuple(map(_object, content["objects"])),
+            "objects": tuple(self._here(_object(each)) for each in content["objects"]),
             "taught": tuple(content.get("taught", ())),
             **reviewed_fields(content, len(content["objects"])),
         }
@@ -169,6 +169,13 @@ class ObjectSearches(SavedSearches[SavedObjects]):
         if not math.isfinite(saved.object_size) or type(saved.found) is not int:
             raise ValueError("a number")
         return saved
+
+    def _here(self, found: FoundObject) -> FoundObject:
+        """The object under the collection's present name, if that was renamed since."""
+        home = self.collection
+        if found.collection in home.manifest.former and found.scene_id in home.scenes:
+            return replace(found, collection=home.name)
+        return found
 
     def _plain(self, saved: SavedObjects) -> dict[str, Any]:
         return {

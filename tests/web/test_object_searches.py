@@ -130,6 +130,20 @@ def test_search_is_renamed_and_annotated(client: TestClient, saved: dict[str, An
     assert client.get(one).json()["search"]["name"] == "Boxes"
 
 
+def test_objects_stay_where_their_collection_is_renamed(
+    client: TestClient, home: Path, saved: dict[str, Any]
+) -> None:
+    one = f"/object-searches/{saved['search']['id']}"
+    Library(home).rename("yard", "court")
+    try:
+        again = client.get(f"/api/collections/court{one}").json()
+    finally:
+        Library(home).rename("court", "yard")
+    assert [each["collection"] for each in again["objects"]] == ["court"] * 16
+    assert again["missing"] == []
+    assert again["search"]["best"]["collection"] == "court"
+
+
 def test_two_searches_are_compared_thing_by_thing(
     client: TestClient, yard: Collection, saved: dict[str, Any]
 ) -> None:
