@@ -46,7 +46,8 @@ export function createRefineBar(bar, { store, actions, author }) {
     hide.setAttribute('aria-pressed', state.hideMarked);
     who.replaceChildren(...(state.query && isMarked(state) ? [author.button()] : []));
     const lost = state.gone.length ? [goneMarks(state.gone.length)] : [];
-    told.textContent = [...lost, ...((state.query && state.summary?.notes) || [])].join(' ');
+    const none = state.query && state.summary && !state.hits.length && !state.sites ? ['No result: what else there is overlaps the example, or the filters leave it out.'] : [];
+    told.textContent = [...lost, ...((state.query && state.summary?.notes) || []), ...none].join(' ');
     refine.disabled = !isRefinable(state);
     undo.disabled = !state.past.length;
   });
