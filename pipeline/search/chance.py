@@ -34,8 +34,8 @@ NOTHING = 1.0
 LEVELS = (10.0, 1.0, 0.1, 0.01)
 #: Note of a search without a find.
 NOTHING_LIKE_THIS = (
-    "Nothing like this here: even the best hit scores no higher than unrelated imagery does by "
-    "chance"
+    "Nothing like this here: the example aside, even the best hit scores no higher than unrelated "
+    "imagery does by chance"
 )
 #: Note of a search that tells nothing apart.
 ALL_ALIKE = "Every chip has the same score, so the order of these results means nothing"
@@ -76,9 +76,12 @@ class Chance:
         if values is None:
             return None
         fits = tuple((float(mean), float(spread)) for mean, spread in values["fits"])
+        count = int(values["count"])
         if not (fits and np.isfinite(fits).all() and all(spread > 0 for _, spread in fits)):
             raise ValueError("no distribution of scores")
-        return cls(int(values["count"]), fits)
+        if count < 1:
+            raise ValueError("no scores")
+        return cls(count, fits)
 
     def by_chance(self, scores: np.ndarray | float) -> np.ndarray:
         """How many chips or windows would score at least this by chance, for each score."""
