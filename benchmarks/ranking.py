@@ -67,6 +67,7 @@ def measure(home: Path, size: int, source: Source, *, as_json: bool) -> None:
     """Make a collection, search it, and print the figures."""
     name = f"chips-{size}"
     make_collection(home, size, name, vectors=drawn(source, size), index=False)
+    Library(home).drop(name, "index")  # of a collection that was kept: to make it anew
     collection = Library(home).open(name)
     started = time.perf_counter()
     Index.open(collection)

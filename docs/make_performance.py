@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "performance.md"
 README = ROOT / "README.md"
 FOLDER = ROOT / "docs" / "performance"
 FIGURES = FOLDER / "figures.json"
-NAMES = ("embedding", "dense", "memory", "index", "interaction", "load", "scaling")
+NAMES = ("embedding", "dense", "memory", "index", "ranking", "interaction", "load", "scaling")
 Record = dict[str, Any]
 #: Colours beside matplotlib's ten.
 TWO_MORE = ((0.1, 0.1, 0.1), (0.6, 0.8, 0.2))
