@@ -7,7 +7,8 @@ const NEVER = 0.001;
 export function chanceWords(number) {
   if (number === null || number === undefined) return '';
   if (number < NEVER) return 'not by chance';
-  if (number < 1) return `by chance 1 in ${formatCount(Math.round(1 / number))}`;
+  const searches = Math.round(1 / number);
+  if (searches > 1) return `by chance 1 in ${formatCount(searches)}`;
   return `${formatCount(Math.round(number))} by chance`;
 }
 

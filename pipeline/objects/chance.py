@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.objects import scan
 from pipeline.objects.learning import unmarked_windows
-from pipeline.search.chance import Chance, random_scores
+from pipeline.search.chance import NOTHING, Chance, random_scores
 
 if TYPE_CHECKING:
+    from pipeline.objects.objects import FoundObject
     from pipeline.objects.ranking import Ranking
     from pipeline.objects.score_maps import SceneScores
 
@@ -54,3 +56,28 @@ class WindowChance:
         """How many windows would look as much like the examples, for each vector of (n, 64)."""
         found: list[float] = self.chance.by_chance(vectors @ self.example).tolist()
         return found
+
+
+def is_nothing(
+    objects: Sequence[FoundObject],
+    maps: Sequence[SceneScores],
+    eligible: Sequence[np.ndarray | None],
+) -> bool:
+    """Whether no object that is not marked looks more like the examples than chance allows.
+
+    Args:
+        objects: The objects found.
+        maps: The scenes searched.
+        eligible: For each of them bool, of its map's shape, windows that may be hits; None for all.
+    """
+    known = [each.by_chance for each in objects if each.by_chance is not None and not each.mark]
+    if not known:
+        return False
+    windows = sum(each.mapped.windows for each in maps)
+    left = sum(
+        each.mapped.windows if free is None else int(np.count_nonzero(free))
+        for each, free in zip(maps, eligible, strict=True)
+    )
+    # Two objects may lie half a window apart.
+    places = (2 / scan.WINDOW) ** 2 * left / max(windows, 1)
+    return min(known) * places > NOTHING

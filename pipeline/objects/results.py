@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import QueryError
 from pipeline.objects.calibration import FEWEST
-from pipeline.objects.chance import WindowChance
+from pipeline.objects.chance import WindowChance, is_nothing
 from pipeline.objects.eligible import eligible_windows
 from pipeline.objects.hits import Hit, hits_of, marked, objects_of, tops_of
 from pipeline.objects.notes import calibration_note, width_notes
@@ -18,10 +18,9 @@ from pipeline.objects.objects import FoundObject
 from pipeline.objects.open_cells import missing
 from pipeline.objects.peaks import last_of
 from pipeline.objects.ranking import to_logit
-from pipeline.objects.scan import WINDOW
 from pipeline.objects.score_maps import SceneScores, score_maps
 from pipeline.progress import OnProgress, silent
-from pipeline.search.chance import NOTHING, NOTHING_LIKE_THIS
+from pipeline.search.chance import NOTHING_LIKE_THIS
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection
@@ -127,9 +126,7 @@ def rank(
     notes = width_notes([(each.collection, each.mapped) for each in maps], ranking.size_m)
     if ranking.trained and ranking.calibration is None:
         notes = (calibration_note(ranking.good, ranking.bad), *notes)
-    unmarked = [each.by_chance for each in objects if each.by_chance is not None and not each.mark]
-    # Two objects may lie half a window apart.
-    if unmarked and min(unmarked) * (2 / WINDOW) ** 2 > NOTHING:
+    if is_nothing(objects, maps, eligible):
         notes = (NOTHING_LIKE_THIS, *notes)
     if any(scored.tiles is not None for scored in maps):
         notes = (PARTIAL, *notes)

@@ -117,7 +117,7 @@ def notes_on(
     corners: np.ndarray,
     query: np.ndarray,
     chance: Chance | None,
-    spacing: float = 1.0,
+    places: float = 1.0,
 ) -> tuple[str, ...]:
     """What scores mean for a whole answer, sentences without their full stops.
 
@@ -128,12 +128,13 @@ def notes_on(
         corners: Their footprints, float64 (h, 4, 2).
         query: The query's footprints, float64 (m, 4, 2).
         chance: What scores mean here.
-        spacing: Of chips, as a share of their side: those that overlap show one place together.
+        places: Places that may be hits, as a share of the number of chips: those that overlap show
+            one place together, and filters leave some out.
     """
     if chance is None:
         return (ALL_ALIKE,) if len(scores) > 1 and np.ptp(scores) == 0 else ()
     others = scores[~_share_ground(corners, query)]
-    if len(others) and chance.by_chance(others.max()) * spacing**2 > NOTHING:
+    if len(others) and chance.by_chance(others.max()) * places > NOTHING:
         return (NOTHING_LIKE_THIS,)
     return ()
 

@@ -196,8 +196,9 @@ def search(
         for rank, i in enumerate(chosen, 1)
     )
     spacing = collection.manifest.stride / collection.manifest.chip_size
+    places = spacing**2 * available / max(len(table), 1)
     corners = table.corners[rows[chosen]]
-    notes = notes_on(scores[chosen], corners, query.corners, chance, spacing)
+    notes = notes_on(scores[chosen], corners, query.corners, chance, places)
     seconds = time.perf_counter() - started
     return Result(hits, available, len(table), seconds, chance, notes)
 
