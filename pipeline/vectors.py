@@ -8,6 +8,8 @@ import numpy as np
 ROUNDS = 5
 #: Extra axes carried through the iteration, which speeds up its convergence.
 _OVERSAMPLING = 33
+#: Random queries, and the vectors that each is compared with.
+QUERIES, COMPARED = 50, 200
 #: Between float16's exponent bias (15) and float32's (127).
 _BIAS = np.float32(2.0**112)
 
@@ -22,6 +24,24 @@ def normalise(vectors: np.ndarray) -> np.ndarray:
 def squared_lengths(vectors: np.ndarray) -> np.ndarray:
     """Squared lengths (…) of vectors (…, d)."""
     return np.einsum("...j,...j->...", vectors, vectors)
+
+
+def random_scores(vectors: np.ndarray, views: int = 1) -> np.ndarray:
+    """Cosines of vectors to the best of some views of random queries, float32.
+
+    A random query takes each of its numbers from another vector: it looks like nothing there.
+
+    Args:
+        vectors: Unit vectors float32 (n, d), drawn at random.
+        views: Views of a query; the best of them counts.
+    """
+    rng = np.random.default_rng(1)
+    length = vectors.shape[1]
+    taken = rng.integers(0, len(vectors), (QUERIES * views, length))
+    queries = normalise(vectors[taken, np.arange(length)])
+    among = rng.permutation(len(vectors))[:COMPARED]
+    cosines = (queries @ vectors[among].T).reshape(QUERIES, views, -1)
+    return np.asarray(cosines.max(axis=1).ravel())
 
 
 def leading_axes(sample: np.ndarray, count: int, rounds: int = ROUNDS) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.search.chance import Chance, random_scores
-from pipeline.vectors import normalise
+from pipeline.search.chance import Chance
+from pipeline.vectors import normalise, random_scores
 
 if TYPE_CHECKING:
     from pipeline.collection.collection import Collection

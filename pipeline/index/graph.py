@@ -20,7 +20,7 @@ from pipeline.index.graph_writer import make
 from pipeline.index.neighbours import EXACT_UP_TO
 from pipeline.index.scann import scann
 from pipeline.progress import OnProgress, silent
-from pipeline.vectors import normalise
+from pipeline.vectors import normalise, random_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,16 @@ class Graph(GraphFiles):
         """Joined vectors of at most 10,000 chips drawn at random, float32 (s, c)."""
         rows = np.random.default_rng(0).permutation(len(self))[:SAMPLED]
         return np.asarray(self.joined[np.sort(rows)])
+
+    @cached_property
+    def _random(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def random_scores(self, views: int) -> np.ndarray:
+        """Cosines of chips to random queries in so many views, the same for every search."""
+        if views not in self._random:
+            self._random[views] = random_scores(self.sample, views)
+        return self._random[views]
 
     def place(
         self, vectors: np.ndarray, apart: Callable[[np.ndarray, int], np.ndarray]

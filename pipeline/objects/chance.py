@@ -15,7 +15,8 @@ import numpy as np
 
 from pipeline.objects import scan
 from pipeline.objects.learning import unmarked_windows
-from pipeline.search.chance import NOTHING, Chance, random_scores
+from pipeline.search.chance import NOTHING, Chance
+from pipeline.vectors import random_scores
 
 if TYPE_CHECKING:
     from pipeline.objects.objects import FoundObject

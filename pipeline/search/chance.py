@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.vectors import normalise
-
 if TYPE_CHECKING:
     from pipeline.search.plain_ranking import Ranked
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 BULK = np.linspace(0.5, 0.9, 5)
 #: Fewest scores that say anything.
 FEWEST = 30
-#: Random queries, and the vectors that each is compared with.
-QUERIES, COMPARED = 50, 200
 #: A best hit is no find if more places than this are expected to score as high by chance.
 NOTHING = 1.0
 #: Numbers by chance whose scores a histogram shows.
@@ -137,24 +133,6 @@ def notes_on(
     if len(others) and chance.by_chance(others.max()) * places > NOTHING:
         return (NOTHING_LIKE_THIS,)
     return ()
-
-
-def random_scores(vectors: np.ndarray, views: int = 1) -> np.ndarray:
-    """Cosines of vectors to the best of some views of random queries, float32.
-
-    A random query takes each of its numbers from another vector: it looks like nothing there.
-
-    Args:
-        vectors: Unit vectors float32 (n, d), drawn at random.
-        views: Views of a query; the best of them counts.
-    """
-    rng = np.random.default_rng(1)
-    length = vectors.shape[1]
-    taken = rng.integers(0, len(vectors), (QUERIES * views, length))
-    queries = normalise(vectors[taken, np.arange(length)])
-    among = rng.permutation(len(vectors))[:COMPARED]
-    cosines = (queries @ vectors[among].T).reshape(QUERIES, views, -1)
-    return np.asarray(cosines.max(axis=1).ravel())
 
 
 def rounded(number: float | None) -> float | None:

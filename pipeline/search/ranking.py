@@ -29,7 +29,6 @@ import numpy as np
 from pipeline.index.graph import LOOKED_THROUGH
 from pipeline.index.graph_files import weigh
 from pipeline.search import feedback
-from pipeline.search.chance import random_scores
 from pipeline.search.feedback import Marks
 from pipeline.search.overlaps import suppress_overlaps
 from pipeline.vectors import normalise
@@ -130,7 +129,7 @@ class Ranking:
     def by_chance(self) -> tuple[np.ndarray, np.ndarray]:
         """As `Ranked.by_chance`."""
         sample = self.graph.sample
-        return (sample @ self.units.T).max(axis=1), random_scores(sample, len(self.units))
+        return (sample @ self.units.T).max(axis=1), self.graph.random_scores(len(self.units))
 
 
 def rank(graph: Graph, table: ChipTable, query: Query) -> Ranking:

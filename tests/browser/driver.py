@@ -206,6 +206,11 @@ def ponds(size: int = 1024) -> np.ndarray:
     return picture
 
 
+#: Width of a pond in metres, and where the 32 ponds lie in pixels of the scene.
+POND = 880
+PONDS = [(x, y) for y in range(64, 1024, 128) for x in range(576, 1024, 128)]
+
+
 @pytest.fixture(scope="module")
 def app(
     module_home: Path, ponds_home: Path, tmp_path_factory: pytest.TempPathFactory

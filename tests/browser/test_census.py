@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +16,20 @@ from pipeline.collection.library import Library
 from tests.browser.driver import (
     DESKTOP,
     PHONE,
+    POND,
+    PONDS,
     App,
     Visit,
+    app,
     chromium,
     idle,
     linked,
-    serving,
     visit,
     wait,
 )
 
-__all__ = ["chromium", "visit"]
+__all__ = ["app", "chromium", "visit"]
 pytestmark = pytest.mark.browser
-
-#: Width of a pond in metres, and where the 32 ponds lie in pixels of the scene.
-POND = 880
-PONDS = [(x, y) for y in range(64, 1024, 128) for x in range(576, 1024, 128)]
-
-
-@pytest.fixture(scope="module")
-def app(
-    module_home: Path, ponds_home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[App]:
-    shutil.copytree(ponds_home, module_home, dirs_exist_ok=True)
-    with serving(module_home, tmp_path_factory.mktemp("app") / "log") as running:
-        yield running
 
 
 def ask(app: App, path: str, body: Any = None) -> Any:

@@ -20,6 +20,8 @@ from pipeline.collection.library import Library
 from tests.browser.driver import (
     DESKTOP,
     PHONE,
+    POND,
+    PONDS,
     App,
     Visit,
     address,
@@ -38,10 +40,6 @@ from tests.browser.driver import (
 
 __all__ = ["chromium", "visit"]
 pytestmark = pytest.mark.browser
-
-#: Width of a pond in metres, and where ponds lie in pixels of the scene.
-POND = 880
-PONDS = [(x, y) for y in range(64, 1024, 128) for x in range(576, 1024, 128)]
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ import pytest
 from pipeline.collection.library import Library
 from pipeline.collection.parquet import read_embeddings, write_part
 from pipeline.search import service
-from pipeline.search.chance import ALL_ALIKE, NOTHING_LIKE_THIS, Chance, in_words, random_scores
+from pipeline.search.chance import ALL_ALIKE, NOTHING_LIKE_THIS, Chance, in_words
 from pipeline.search.open_collections import OpenCollections
 from pipeline.search.recipe import Recipe
 from pipeline.search.saved import Searches
-from pipeline.vectors import normalise
+from pipeline.vectors import normalise, random_scores
 from tests.factories import synthetic
 
 CHIPS = 2_000
