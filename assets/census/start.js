@@ -36,8 +36,8 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
       history.replaceState(history.state, '', address({ collection: where.value, ...(asked.detector ? wanted : {}) }));
       choose(where.value).catch(fail);
     });
-    const days = [...new Set(collection.scenes.map(({ datetime }) => (datetime || '').slice(0, 10)))].sort().reverse();
-    const date = select(days.map((day) => [day, day || 'unknown']), days[0]);
+    const days = [...new Set(collection.scenes.map(({ datetime }) => (datetime || '').slice(0, 10)))].filter(Boolean).sort().reverse();
+    const date = select(days.map((day) => [day, day]), days[0]);
     const title = h('input', { type: 'text', maxlength: 200, placeholder: 'What is counted, if left empty' });
     const error = number({ min: 1, max: 100, value: 100 * data.error });
     const area = areaField({ data, collection, censuses, fail });
@@ -83,7 +83,7 @@ export async function showStart({ body, data, censuses, go, fail, asked, current
             collection: name,
             ...sought.fields(),
             title: title.value.trim() || sought.label(),
-            ...(days.length > 1 && date.value ? { date: date.value } : {}),
+            ...(days.length > 1 ? { date: date.value } : {}),
             error: error.value / 100,
             within: area.value(),
             districts: districts.value(),

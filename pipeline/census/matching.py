@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.census.census import Census
 from pipeline.census.judgements import State
+from pipeline.geo.antimeridian import wrap_longitude
 
 #: Metres in a degree of latitude.
 _DEGREE = 111_320
@@ -32,10 +33,15 @@ def things_matched(census: Census, state: State, counts: np.ndarray) -> np.ndarr
             right[row] = 0.0
         return right
     places = np.array([item[1:3] for item in expected.items])
+    places[:, 0] = wrap_longitude(places[:, 0], places[0, 0])
     reach = np.array([item[3] for item in expected.items]) / 2
     stretch = math.cos(math.radians(float(places[:, 1].mean()))) * _DEGREE
     flat = np.column_stack([places[:, 0] * stretch, places[:, 1] * _DEGREE])
-    pairs = _pairs(clicked, flat, reach, stretch)
+    around = {
+        row: [(wrap_longitude(lon, places[0, 0]), lat) for lon, lat in points]
+        for row, points in clicked.items()
+    }
+    pairs = _pairs(around, flat, reach, stretch)
     taken: set[int] = set()
     done: set[tuple[int, int]] = set()
     for row in clicked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -276,13 +277,15 @@ def _pace(state: State) -> float | None:
     """Median seconds of a unit, or None while it is unknown."""
     given = [each.seconds for each in state.order if each.seconds is not None]
     if not given:
+        # Answers that were given together share the time since those before.
+        together = Counter((each.reviewer, each.time) for each in state.order)
         last: dict[str, datetime] = {}
-        for each in state.order:
-            when = datetime.fromisoformat(each.time.replace("Z", "+00:00"))
-            if each.reviewer in last:
-                between = (when - last[each.reviewer]).total_seconds()
-                given += [between] if 0 < between < _BREAK else []
-            last[each.reviewer] = when
+        for (reviewer, time), count in together.items():
+            when = datetime.fromisoformat(time.replace("Z", "+00:00"))
+            if reviewer in last:
+                between = (when - last[reviewer]).total_seconds()
+                given += [between / count] * count if 0 < between < _BREAK else []
+            last[reviewer] = when
     return float(np.median(given)) if given else None
 
 

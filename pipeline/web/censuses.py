@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date as Day  # noqa: N812
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -24,10 +24,10 @@ from pipeline.geo.area import Area
 from pipeline.geo.area_files.features import MAX_FILE_BYTES
 from pipeline.objects import under_way
 from pipeline.objects.recipe import ObjectRecipe
-from pipeline.progress import OnProgress, Progress, silent
+from pipeline.progress import OnProgress, silent
 from pipeline.web.bodies import Body, body_up_to, read, request_body
 from pipeline.web.dependencies import CensusId, OpenedCensus, Served, Services
-from pipeline.web.objects import KEY, ObjectsProgress, ProgressId
+from pipeline.web.following import KEY, ProgressAnswer, ProgressId
 from pipeline.web.responses import Answer
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class StartBody(SoughtBody):
         default=None, description="Area to count in, GeoJSON, EPSG:4326; null for all imagery."
     )
     scenes: list[str] = Field(default=[], max_length=10_000, description="Ids; all if left out.")
-    date: Day | None = Field(
+    date: datetime.date | None = Field(
         default=None, description="Day of the imagery; by default the latest of the area."
     )
     unit: int = Field(default=UNIT, strict=True, description="Side of a unit in pixels.")
@@ -276,10 +276,9 @@ def begin(served: Served, body: Annotated[StartBody, Depends(read(StartBody))]) 
 
 
 @router.get("/progress/{progress}", summary="Get the progress of a census that is begun")
-def get_begin_progress(progress: ProgressId) -> ObjectsProgress:
+def get_begin_progress(progress: ProgressId) -> ProgressAnswer:
     """How far a census, or a round, is that was sent with this id."""
-    step = under_way.progress_of(progress) or Progress("", 0, 0, "")
-    return ObjectsProgress(**vars(step))
+    return ProgressAnswer.of(progress)
 
 
 @router.delete(

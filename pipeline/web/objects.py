@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -28,18 +28,15 @@ from pipeline.objects.service import (
     find_objects,
     scan_size,
 )
-from pipeline.progress import Progress
 from pipeline.web.bodies import Body, read, request_body
 from pipeline.web.dependencies import Name, Opened, Served
 from pipeline.web.exports import download
+from pipeline.web.following import KEY, ProgressAnswer, ProgressId
 from pipeline.web.jobs import JobAnswer
 from pipeline.web.responses import IMMUTABLE, Acquired, Answer, ByChance, GeoJson, file
 
 router = APIRouter(prefix="/api/collections/{name}", tags=["Objects"])
 
-#: Ids of searches that are followed.
-KEY = r"^[A-Za-z0-9_-]{8,64}$"
-ProgressId = Annotated[str, Path(pattern=KEY, description="The id that the search was sent with.")]
 _EXPORTED = file(*(made.media_type for made in OBJECT_FORMATS.values()))
 #: Bins of the histogram of scores.
 BINS = 50
@@ -152,16 +149,6 @@ class FindBody(ObjectsBody):
     )
 
 
-class ObjectsProgress(Answer):
-    """How far an object search is."""
-
-    stage: str = Field(description="What is being done; empty before and after the search.")
-    done: int = Field(description="Units of the stage that are finished.")
-    total: int = Field(description="Units of the stage; 0 while unknown.")
-    unit: str = Field(description="What is counted.")
-    note: str
-
-
 class ObjectExportBody(ObjectsBody):
     """An object search to run and export."""
 
@@ -214,10 +201,9 @@ def _as_json(answer: ObjectsAnswer) -> Response:
 
 
 @router.get("/objects/progress/{progress}", summary="Get the progress of an object search")
-def get_progress(collection: Opened, progress: ProgressId) -> ObjectsProgress:
+def get_progress(collection: Opened, progress: ProgressId) -> ProgressAnswer:
     """How far a search is that was sent with this id."""
-    step = under_way.progress_of(progress) or Progress("", 0, 0, "")
-    return ObjectsProgress(**vars(step))
+    return ProgressAnswer.of(progress)
 
 
 @router.delete(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pipeline.census import censuses, certificate, review
 from pipeline.census import design as designs
 from pipeline.census.censuses import Censuses, Kept
 from pipeline.census.judgements import Conflict
-from pipeline.census.report import report
+from pipeline.census.report import report, report_of
 from pipeline.census.start import Plan, Sought, add_round, start
 from pipeline.collection.library import Library
 from pipeline.errors import DamagedError, LookalikeError, NotFoundError, QueryError
@@ -92,6 +93,26 @@ def test_every_unit_judged_gives_the_exact_count(kept: Kept) -> None:
     assert values["recall"] == 1.0
     assert values["stop"]["reached"]
     assert review.hand_out(kept, 5, "ada").units == ()
+
+
+def test_clicks_beyond_180_degrees_are_matched_with_the_list(kept: Kept) -> None:
+    judge(kept, 1_000)
+    state = kept.judgements.state()
+    told = report_of(kept.census, state).to_dict()["recall"]
+    for unit, given in state.answers.items():
+        points = tuple((lon + 360, lat) for lon, lat in given[0].points or ())
+        state.answers[unit] = [replace(given[0], points=points)]
+    assert report_of(kept.census, state).to_dict()["recall"] == told == 1.0
+
+
+def test_answers_given_together_share_the_time_that_they_took(kept: Kept) -> None:
+    judge(kept, 12)
+    state = kept.judgements.state()
+    times = ["2026-01-01T10:00:00Z"] * 2 + ["2026-01-01T10:01:40Z"] * 10
+    state.order[:] = [replace(one, time=at) for one, at in zip(state.order, times, strict=True)]
+    told = report_of(kept.census, state)
+    assert told.left
+    assert told.seconds_left == pytest.approx(told.left * 10)
 
 
 def test_the_order_is_of_the_seed_and_what_scores_see_comes_early(opened: OpenCollections) -> None:
