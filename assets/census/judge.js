@@ -106,11 +106,11 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
 
   function instead() {
     if (!author.known()) return blank('Who judges?', 'Judgements are kept with a name. Give yours below; it is asked for once.');
-    if (!hand.reached()) return blank('The server cannot be reached', 'What you judged is kept here and sent again. This goes on by itself.');
+    if (!hand.reached()) return blank('The server cannot be reached', 'Your answers are kept in this browser and sent again automatically.');
     if (!hand.over()) return h('div', { class: 'lk-unit lk-skeleton', role: 'status', 'aria-label': 'Loading' });
     const see = h('button', { class: 'lk-button lk-primary', type: 'button', onclick: leave }, 'See the result');
     if (report.judged >= report.units) return blank('Every unit is judged', 'The total is a count now.', see);
-    return blank('Nothing to judge for you now', 'The other units are in the hands of other reviewers. What they leave comes here within half an hour.', see);
+    return blank('Nothing for you to judge right now', 'Other reviewers have the remaining units. Those they leave unanswered return within half an hour.', see);
   }
 
   function say(words) {
@@ -190,7 +190,7 @@ export async function showJudging({ root, body, censuses, answers, author, onNam
       takeUp(taken);
       showReport(await censuses.report(id));
     } catch (problem) {
-      if (problem.status === 404) say('You have judged nothing that could be taken back');
+      if (problem.status === 404) say('There is no answer of yours to undo');
       else fail(problem);
     }
   }

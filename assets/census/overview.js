@@ -25,7 +25,7 @@ export async function showCensus({ body, data, censuses, go, fail, asked: { id }
   const judge = h(
     'button',
     { class: 'lk-button lk-primary', type: 'button', onclick: () => go({ census: id, view: 'judge' }) },
-    census.judged ? 'Go on judging' : 'Judge',
+    census.judged ? 'Continue judging' : 'Judge',
   );
   body.replaceChildren(
     h('header', { class: 'lk-census-head' }, backLink('All censuses', () => go({})), titleField(), h('p', { class: 'lk-muted' }, facts(census)), h('div', { class: 'lk-row' }, judge)),
@@ -84,7 +84,7 @@ export async function showCensus({ body, data, censuses, go, fail, asked: { id }
       'details',
       { class: 'lk-panel lk-round' },
       h('summary', {}, 'New round with a better detector'),
-      h('p', { class: 'lk-muted' }, 'It draws from the units that nobody judged yet. What was judged stays, and both rounds count.'),
+      h('p', { class: 'lk-muted' }, 'The new round draws from the units that nobody has judged yet. Earlier judgements stay, and both rounds count.'),
       place,
       waiting.element,
     );
@@ -96,8 +96,8 @@ export async function showCensus({ body, data, censuses, go, fail, asked: { id }
     try {
       const sought = await soughtChoice(censuses, census.collection);
       const begin = h('button', { class: 'lk-button', type: 'submit', disabled: sought.empty || all }, 'Start round');
-      const form = h('form', { class: 'lk-row lk-field' }, sought.empty ? 'There is no detector or saved search to draw by.' : sought.select, begin);
-      sought.select.setAttribute('aria-label', 'What to draw by');
+      const form = h('form', { class: 'lk-row lk-field' }, sought.empty ? 'There is no detector or saved search for a new round.' : sought.select, begin);
+      sought.select.setAttribute('aria-label', 'Detector or saved search');
       form.addEventListener('submit', async (event) => {
         event.preventDefault();
         begin.disabled = true;

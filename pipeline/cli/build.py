@@ -30,7 +30,7 @@ from pipeline.errors import DamagedError, InputError, UnavailableError
 from pipeline.geo.area import Area
 from pipeline.imagery.brightness import Brightness
 from pipeline.imagery.ingest import SceneInput
-from pipeline.jobs.price import price, quality_of
+from pipeline.jobs.price import thorough_price
 from pipeline.jobs.runner import build_attended
 from pipeline.model.descriptor import PASSES
 from pipeline.settings import settings
@@ -208,10 +208,8 @@ def _engine(workers: int, scheduler: str | None) -> Settings:
 
 def _tell_price(request: BuildRequest, engine: Settings) -> None:
     """Print what the thorough quality costs, before it is paid."""
-    if quality_of(request, library()) != "thorough":
-        return
-    expected = price(request, library(), engine)
-    if expected.chips:
+    expected = thorough_price(request, library(), engine)
+    if expected and expected.chips:
         rough = "" if expected.pace.known else " (rough estimate)"
         print_note(
             f"Thorough quality looks at {plural(expected.chips, 'chip')} in four orientations and "

@@ -1,4 +1,4 @@
-"""What a build will cost, told in the terminal before it runs."""
+"""What a build of thorough quality will cost, told in the terminal before it runs."""
 
 from __future__ import annotations
 
@@ -18,23 +18,13 @@ if TYPE_CHECKING:
     from pipeline.build.request import BuildRequest
     from pipeline.collection.library import Library
     from pipeline.imagery.scene import Scene
-    from pipeline.model.descriptor import Quality
     from pipeline.settings import Settings
 
 
-def quality_of(request: BuildRequest, library: Library) -> Quality:
-    """The quality that a build will have: the collection's, the request's or the standard one.
-
-    Raises:
-        QueryError: What `check_request` raises.
-    """
-    existing, _ = check_request(request, library)
-    quality = existing.manifest.quality if existing else request.quality
-    return check_quality(quality or "standard")
-
-
-def price(request: BuildRequest, library: Library, settings: Settings) -> Preflight:
+def thorough_price(request: BuildRequest, library: Library, settings: Settings) -> Preflight | None:
     """The pre-flight of a build of local rasters, without the chips that the collection has.
+
+    None if the build is not of thorough quality: that of the collection, or what is asked for.
 
     Args:
         request: The build.
@@ -45,7 +35,11 @@ def price(request: BuildRequest, library: Library, settings: Settings) -> Prefli
         LookalikeError: What `check_request` and `open_scene` raise.
     """
     existing, stride = check_request(request, library)
-    quality = quality_of(request, library)
+    quality = check_quality(
+        (existing.manifest.quality if existing else request.quality) or "standard"
+    )
+    if quality != "thorough":
+        return None
     mode = existing.manifest.model.mode if existing else request.mode or default_mode(stride)
     pace = pace_of(Jobs(settings.home), library, settings, mode, stride)
     area = enlarge_area(existing.manifest, request) if existing else request.area
